@@ -1,0 +1,13 @@
+//! Saved state: what resumes a run exactly, and how it is kept from being half of one.
+//!
+//! Everything with a memory implements [`Persist`]: it gives its [`State`], and takes one back
+//! whole or not at all. A [`Checkpoint`] is a model, its [`Keel`](crate::Keel), and any number of
+//! named states beside them, in one file that is complete or absent.
+
+mod canonical;
+mod file;
+mod state;
+
+pub(crate) use canonical::canonical;
+pub use file::Checkpoint;
+pub use state::{Persist, State};

@@ -1,0 +1,277 @@
+//! Named values, and the things that have them.
+
+use std::collections::BTreeMap;
+
+use burn::lr_scheduler::LrSchedulerRecord;
+
+use crate::Error;
+
+/// Something whose state can be saved and given back.
+///
+/// The law: after `restore(&state())` the thing behaves, bit for bit, as the one that was saved.
+pub trait Persist {
+    /// Everything that later behaviour depends on and that was not fixed when it was built.
+    fn state(&self) -> State;
+
+    /// Takes the state back, all of it or none.
+    ///
+    /// # Errors
+    /// If the state belongs to something else or is damaged; `self` is then unchanged.
+    fn restore(&mut self, state: &State) -> Result<(), Error>;
+}
+
+/// Named counts, numbers, lists of numbers and bytes.
+///
+/// ```
+/// use evenkeel::checkpoint::State;
+///
+/// let state = State::new().with_count("seen", 3).with_list("last", vec![0.5, 0.25]);
+/// assert_eq!(state.count("seen")?, 3);
+/// assert_eq!(
+///     state.number("mean").unwrap_err().to_string(),
+///     "the saved state does not fit: there is no number `mean` in it",
+/// );
+/// # Ok::<(), evenkeel::Error>(())
+/// ```
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct State {
+    values: BTreeMap<String, Value>,
+}
+
+#[derive(Debug, Clone, PartialEq)]
+pub(super) enum Value {
+    Count(u64),
+    Number(f64),
+    List(Vec<f64>),
+    Bytes(Vec<u8>),
+}
+
+impl Value {
+    /// Equality of bits: NaN is like itself, and 0 is not like −0.
+    fn same_bits(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Self::Number(a), Self::Number(b)) => a.to_bits() == b.to_bits(),
+            (Self::List(a), Self::List(b)) => {
+                let bits = |list: &[f64]| list.iter().map(|x| x.to_bits()).collect::<Vec<_>>();
+                bits(a) == bits(b)
+            }
+            (a, b) => a == b,
+        }
+    }
+}
+
+/// Reads one kind of value by name, or says that it is not there.
+macro_rules! getter {
+    ($(#[$doc:meta])* $name:ident, $kind:ident, $word:literal, |$v:ident| -> $type:ty $body:block) => {
+        $(#[$doc])*
+        ///
+        /// # Errors
+        /// If there is none of that name and kind.
+        pub fn $name(&self, name: &str) -> Result<$type, Error> {
+            match self.values.get(name) {
+                Some(Value::$kind($v)) => Ok($body),
+                _ => Err(Error::record(format_args!(concat!("there is no ", $word, " `{}` in it"), name))),
+            }
+        }
+    };
+}
+
+impl State {
+    /// A state with nothing in it: that of something without a memory.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Whether there is nothing in it.
+    pub fn is_empty(&self) -> bool {
+        self.values.is_empty()
+    }
+
+    /// The same state with this count.
+    pub fn with_count(self, name: &str, value: u64) -> Self {
+        self.with(name, Value::Count(value))
+    }
+
+    /// The same state with this number; NaN and infinity are kept.
+    pub fn with_number(self, name: &str, value: f64) -> Self {
+        self.with(name, Value::Number(value))
+    }
+
+    /// The same state with this list of numbers.
+    pub fn with_list(self, name: &str, values: Vec<f64>) -> Self {
+        self.with(name, Value::List(values))
+    }
+
+    /// The same state with these bytes.
+    pub fn with_bytes(self, name: &str, bytes: Vec<u8>) -> Self {
+        self.with(name, Value::Bytes(bytes))
+    }
+
+    /// The same state with another one inside it, under `name`.
+    pub fn with_part(mut self, name: &str, part: State) -> Self {
+        for (key, value) in part.values {
+            self.values.insert(format!("{name}.{key}"), value);
+        }
+        self
+    }
+
+    pub(super) fn with(mut self, name: &str, value: Value) -> Self {
+        self.values.insert(name.to_string(), value);
+        self
+    }
+
+    pub(super) fn remove(&mut self, name: &str) {
+        self.values.remove(name);
+    }
+
+    pub(super) fn into_values(self) -> impl Iterator<Item = (String, Value)> {
+        self.values.into_iter()
+    }
+
+    getter! {
+        /// The count of this name.
+        count, Count, "count", |v| -> u64 { *v }
+    }
+    getter! {
+        /// The number of this name.
+        number, Number, "number", |v| -> f64 { *v }
+    }
+    getter! {
+        /// The list of this name.
+        list, List, "list", |v| -> &[f64] { v }
+    }
+    getter! {
+        /// The bytes of this name.
+        bytes, Bytes, "block of bytes", |v| -> &[u8] { v }
+    }
+
+    /// The state that was put inside this one under `name`; empty if there was none.
+    pub fn part(&self, name: &str) -> State {
+        let prefix = format!("{name}.");
+        let values = self.values.iter().filter_map(|(key, value)| {
+            key.strip_prefix(&prefix).map(|rest| (rest.to_string(), value.clone()))
+        });
+        State { values: values.collect() }
+    }
+
+    /// Refuses a state that has other names than these.
+    ///
+    /// # Errors
+    /// If it holds anything else; what is missing shows when it is read.
+    pub fn only(&self, names: &[&str]) -> Result<(), Error> {
+        match self.values.keys().find(|key| !names.contains(&key.as_str())) {
+            Some(foreign) => {
+                Err(Error::record(format_args!("there is a foreign `{foreign}` in it")))
+            }
+            None => Ok(()),
+        }
+    }
+
+    /// The names of values that only one of the two has, or that differ in any bit.
+    pub(super) fn differences(&self, other: &Self) -> Vec<String> {
+        let names = self.values.keys().chain(other.values.keys());
+        let mut differ: Vec<String> = names
+            .filter(|name| match (self.values.get(*name), other.values.get(*name)) {
+                (Some(a), Some(b)) => !a.same_bits(b),
+                _ => true,
+            })
+            .cloned()
+            .collect();
+        differ.sort();
+        differ.dedup();
+        differ
+    }
+
+    /// In Burn's words, which know scalars only: lists are spread out, with their length.
+    pub(crate) fn to_lr_record(&self) -> LrSchedulerRecord {
+        let mut record = LrSchedulerRecord::new();
+        for (name, value) in &self.values {
+            record = match value {
+                Value::Count(x) => record.with_scalar(name, *x),
+                Value::Number(x) => record.with_scalar(name, *x),
+                Value::List(xs) => xs.iter().enumerate().fold(
+                    record.with_scalar(&format!("{name}.len"), xs.len()),
+                    |record, (i, x)| record.with_scalar(&format!("{name}.{i}"), *x),
+                ),
+                // No schedule keeps bytes.
+                Value::Bytes(_) => record,
+            };
+        }
+        record
+    }
+
+    /// The state that a record holds under the names that `like` has: Burn's records cannot be
+    /// listed, only asked.
+    ///
+    /// # Errors
+    /// If a value is missing.
+    pub(crate) fn from_lr_record(record: &LrSchedulerRecord, like: &State) -> Result<Self, Error> {
+        fn get<T: TryFrom<burn_pack::Scalar>>(
+            record: &LrSchedulerRecord,
+            name: &str,
+        ) -> Result<T, Error> {
+            record
+                .scalar(name)
+                .ok_or_else(|| Error::record(format_args!("there is no scalar `{name}` in it")))
+        }
+        let mut state = State::new();
+        for (name, value) in &like.values {
+            state = match value {
+                Value::Count(_) => state.with_count(name, get(record, name)?),
+                Value::Number(_) => state.with_number(name, get(record, name)?),
+                Value::List(_) => {
+                    let len: usize = get(record, &format!("{name}.len"))?;
+                    let list: Result<_, _> =
+                        (0..len).map(|i| get(record, &format!("{name}.{i}"))).collect();
+                    state.with_list(name, list?)
+                }
+                Value::Bytes(_) => state,
+            };
+        }
+        Ok(state)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn parts_are_apart() {
+        let state = State::new()
+            .with_count("n", 1)
+            .with_part("a", State::new().with_count("n", 2))
+            .with_part("ab", State::new().with_count("n", 3));
+        assert_eq!(state.count("n").unwrap(), 1);
+        assert_eq!(state.part("a"), State::new().with_count("n", 2));
+        assert!(state.part("c").is_empty());
+    }
+
+    #[test]
+    fn a_value_of_another_kind_is_missing() {
+        let state = State::new().with_number("n", 1.0);
+        assert!(state.count("n").unwrap_err().is_record());
+    }
+
+    #[test]
+    fn foreign_names_are_refused() {
+        let state = State::new().with_count("n", 1).with_count("m", 1);
+        assert!(state.only(&["n", "m", "k"]).is_ok());
+        assert_eq!(
+            state.only(&["n"]).unwrap_err().to_string(),
+            "the saved state does not fit: there is a foreign `m` in it"
+        );
+    }
+
+    #[test]
+    fn burn_records_carry_lists() {
+        let state = State::new()
+            .with_count("n", u64::MAX)
+            .with_number("x", f64::MIN_POSITIVE)
+            .with_list("l", vec![1.0, -0.5]);
+        let bytes = state.to_lr_record().into_bytes().unwrap();
+        let record = LrSchedulerRecord::from_bytes(bytes).unwrap();
+        assert_eq!(State::from_lr_record(&record, &state).unwrap(), state);
+        assert!(State::from_lr_record(&LrSchedulerRecord::new(), &state).unwrap_err().is_record());
+    }
+}

@@ -1,0 +1,51 @@
+//! Choosers of one factor for the gradient, from plain numbers.
+//!
+//! A [`Clip`] answers how much of the gradient to keep. It reads the numbers from before any
+//! clipping, the same that the guards read; several clips combine by the smallest factor, so their
+//! order cannot matter. It is asked only about finite readings.
+
+mod global_norm;
+mod scale;
+
+pub use global_norm::GlobalNorm;
+pub use scale::scale;
+
+use crate::checkpoint::State;
+use crate::{Error, Reading};
+
+/// Chooses one factor for every gradient, from plain numbers.
+pub trait Clip: Send {
+    /// How much of the gradient to keep: 1 is all of it. What is not in `[0, 1]` is taken as the
+    /// nearer end, and NaN as 0, so that no clip can make a gradient larger or turn it round.
+    fn factor(&self, now: &Reading) -> f64;
+
+    /// Told what became of the step, exactly once. A threshold learns here, and only when `ruling`
+    /// is [`Apply`](crate::Verdict::Apply).
+    fn record(&mut self, now: &Reading, ruling: crate::Verdict) {
+        let _ = (now, ruling);
+    }
+
+    /// The name that saved states carry.
+    fn name(&self) -> &str {
+        "clip"
+    }
+
+    /// What later factors depend on; nothing, unless the clip has a memory.
+    fn state(&self) -> State {
+        State::new()
+    }
+
+    /// Takes that state back.
+    ///
+    /// # Errors
+    /// If the state is not one of this clip's; the clip is then unchanged.
+    fn restore(&mut self, state: &State) -> Result<(), Error> {
+        state.only(&[])
+    }
+}
+
+impl<F: Fn(&Reading) -> f64 + Send> Clip for F {
+    fn factor(&self, now: &Reading) -> f64 {
+        self(now)
+    }
+}

@@ -1,0 +1,43 @@
+//! Putting a factor on gradients: the only clip code that touches tensors.
+
+use std::collections::HashSet;
+
+use burn::module::{Module, ModuleVisitor, Param, ParamId};
+use burn::optim::GradientsParams;
+use burn::tensor::Tensor;
+
+/// Every gradient of `model`'s parameters, multiplied by `factor`.
+///
+/// For those who write their own loop; [`Keel`](crate::Keel) does it by itself. Gradients of
+/// parameters that are not in `model` stay as they are.
+///
+/// A factor of 1 returns the gradients untouched. A factor on a non-finite gradient does not make
+/// it finite: `0·∞ = NaN`.
+///
+/// # Cost
+/// One pass over the gradients, in place where nothing else holds them; no readback.
+pub fn scale<M: Module>(mut grads: GradientsParams, model: &M, factor: f64) -> GradientsParams {
+    if factor != 1.0 {
+        model.visit(&mut Scale { grads: &mut grads, factor, seen: HashSet::new() });
+    }
+    grads
+}
+
+struct Scale<'a> {
+    grads: &'a mut GradientsParams,
+    factor: f64,
+    /// A parameter used in two places is visited twice, and has one gradient.
+    seen: HashSet<ParamId>,
+}
+
+impl ModuleVisitor for Scale<'_> {
+    fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
+        if !self.seen.insert(param.id) {
+            return;
+        }
+        // Removed rather than read, so that the buffer is held once and can be reused.
+        if let Some(grad) = self.grads.remove::<D>(param.id) {
+            self.grads.register(param.id, grad.mul_scalar(self.factor));
+        }
+    }
+}

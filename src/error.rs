@@ -1,0 +1,161 @@
+//! The one error of the crate: what was wrong, in words a user can act on.
+
+use std::fmt;
+
+/// A wrong argument, or a saved state that does not fit.
+///
+/// Training events are never errors: a spike or a NaN is a [`Verdict`](crate::Verdict), and a run
+/// that stops is a [`Halted`](crate::Halted). An `Error` means that a value handed to the crate
+/// could not be used; nothing has been changed when it is returned.
+///
+/// ```
+/// use evenkeel::clip::GlobalNorm;
+///
+/// let error = GlobalNorm::at_most(-1.0).unwrap_err();
+/// assert!(error.is_parameter());
+/// assert_eq!(error.to_string(), "`at_most` of GlobalNorm must be a positive finite number, got -1");
+/// ```
+#[derive(Debug, Clone, PartialEq, thiserror::Error)]
+#[error(transparent)]
+pub struct Error(Box<Kind>);
+
+/// Boxed so that a `Result` carrying it stays one word wide.
+#[derive(Debug, Clone, PartialEq, thiserror::Error)]
+enum Kind {
+    #[error("`{name}` of {owner} must be {must}, got {got}")]
+    Parameter { owner: &'static str, name: &'static str, must: String, got: String },
+    #[error("the model cannot be trained: {0}")]
+    Model(String),
+    #[error("the saved state does not fit: {0}")]
+    Record(String),
+    #[error("{doing}: {cause}")]
+    Io { doing: String, cause: String },
+}
+
+impl Error {
+    pub(crate) fn parameter(
+        owner: &'static str,
+        name: &'static str,
+        must: impl fmt::Display,
+        got: impl fmt::Display,
+    ) -> Self {
+        Self(Box::new(Kind::Parameter {
+            owner,
+            name,
+            must: must.to_string(),
+            got: got.to_string(),
+        }))
+    }
+
+    pub(crate) fn model(why: impl fmt::Display) -> Self {
+        Self(Box::new(Kind::Model(why.to_string())))
+    }
+
+    pub(crate) fn record(why: impl fmt::Display) -> Self {
+        Self(Box::new(Kind::Record(why.to_string())))
+    }
+
+    pub(crate) fn io(doing: impl fmt::Display, cause: impl fmt::Display) -> Self {
+        Self(Box::new(Kind::Io { doing: doing.to_string(), cause: cause.to_string() }))
+    }
+
+    /// An argument was outside what it may be.
+    pub fn is_parameter(&self) -> bool {
+        matches!(*self.0, Kind::Parameter { .. })
+    }
+
+    /// The model handed in cannot be trained as it is.
+    pub fn is_model(&self) -> bool {
+        matches!(*self.0, Kind::Model(_))
+    }
+
+    /// A saved state is damaged, or belongs to something else.
+    pub fn is_record(&self) -> bool {
+        matches!(*self.0, Kind::Record(_))
+    }
+
+    /// A file could not be read or written.
+    pub fn is_io(&self) -> bool {
+        matches!(*self.0, Kind::Io { .. })
+    }
+}
+
+/// The checks that constructors share. Each passes its value through, or names the parameter.
+pub(crate) mod check {
+    use super::Error;
+
+    /// The parameter under test: the type that owns it, and its name there.
+    #[derive(Clone, Copy)]
+    pub(crate) struct Param(pub(crate) &'static str, pub(crate) &'static str);
+
+    impl Param {
+        fn must<T: std::fmt::Display>(self, ok: bool, must: &str, got: T) -> Result<T, Error> {
+            match ok {
+                true => Ok(got),
+                false => Err(Error::parameter(self.0, self.1, must, got)),
+            }
+        }
+
+        pub(crate) fn finite(self, x: f64) -> Result<f64, Error> {
+            self.must(x.is_finite(), "a finite number", x)
+        }
+
+        pub(crate) fn positive(self, x: f64) -> Result<f64, Error> {
+            self.must(x.is_finite() && x > 0.0, "a positive finite number", x)
+        }
+
+        pub(crate) fn non_negative(self, x: f64) -> Result<f64, Error> {
+            self.must(x.is_finite() && x >= 0.0, "a finite number of at least 0", x)
+        }
+
+        /// In `(0, 1]`: a factor that can only lower what it multiplies, and never to nothing.
+        pub(crate) fn fraction(self, x: f64) -> Result<f64, Error> {
+            self.must(x > 0.0 && x <= 1.0, "above 0 and at most 1", x)
+        }
+
+        pub(crate) fn at_least(self, least: u64, x: u64) -> Result<u64, Error> {
+            match x >= least {
+                true => Ok(x),
+                false => Err(Error::parameter(self.0, self.1, format_args!("at least {least}"), x)),
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::check::Param;
+
+    const P: Param = Param("Thing", "size");
+
+    #[test]
+    fn messages_name_the_parameter_what_it_must_be_and_what_it_got() {
+        let said = |e: Result<f64, super::Error>| e.unwrap_err().to_string();
+        assert_eq!(said(P.finite(f64::NAN)), "`size` of Thing must be a finite number, got NaN");
+        assert_eq!(
+            said(P.positive(0.0)),
+            "`size` of Thing must be a positive finite number, got 0"
+        );
+        assert_eq!(
+            said(P.non_negative(f64::INFINITY)),
+            "`size` of Thing must be a finite number of at least 0, got inf"
+        );
+        assert_eq!(said(P.fraction(1.5)), "`size` of Thing must be above 0 and at most 1, got 1.5");
+        assert_eq!(
+            P.at_least(1, 0).unwrap_err().to_string(),
+            "`size` of Thing must be at least 1, got 0"
+        );
+    }
+
+    #[test]
+    fn nan_passes_no_check() {
+        for checked in [
+            P.finite(f64::NAN),
+            P.positive(f64::NAN),
+            P.non_negative(f64::NAN),
+            P.fraction(f64::NAN),
+        ] {
+            assert!(checked.is_err());
+        }
+    }
+}

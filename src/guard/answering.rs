@@ -1,0 +1,54 @@
+//! A guard with another answer.
+
+use super::{Guard, rejection};
+use crate::checkpoint::State;
+use crate::{Error, Reading, Verdict};
+
+/// A guard that answers one verdict wherever it would not let a step through: see
+/// [`Guard::answering`].
+///
+/// ```
+/// use evenkeel::{Reading, Verdict};
+/// use evenkeel::guard::{Guard, NonFinite};
+///
+/// let strict = NonFinite::default().answering(Verdict::Halt)?;
+/// assert_eq!(strict.judge(&Reading::new(0).with_loss(f64::NAN)), Verdict::Halt);
+/// assert_eq!(strict.judge(&Reading::new(0).with_loss(1.0)), Verdict::Apply);
+/// # Ok::<(), evenkeel::Error>(())
+/// ```
+#[derive(Debug, Clone, PartialEq)]
+pub struct Answering<G> {
+    guard: G,
+    verdict: Verdict,
+}
+
+impl<G> Answering<G> {
+    pub(super) fn new(guard: G, verdict: Verdict) -> Result<Self, Error> {
+        Ok(Self { guard, verdict: rejection("answering", "verdict", verdict)? })
+    }
+}
+
+impl<G: Guard> Guard for Answering<G> {
+    fn judge(&self, now: &Reading) -> Verdict {
+        match self.guard.judge(now) {
+            Verdict::Apply => Verdict::Apply,
+            _ => self.verdict,
+        }
+    }
+
+    fn record(&mut self, now: &Reading, ruling: Verdict) {
+        self.guard.record(now, ruling);
+    }
+
+    fn name(&self) -> &str {
+        self.guard.name()
+    }
+
+    fn state(&self) -> State {
+        self.guard.state()
+    }
+
+    fn restore(&mut self, state: &State) -> Result<(), Error> {
+        self.guard.restore(state)
+    }
+}

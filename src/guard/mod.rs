@@ -1,0 +1,87 @@
+//! Judges of a training step, from plain numbers.
+//!
+//! A [`Guard`] looks at a [`Reading`] and says what should become of the step; then it is told, once,
+//! what did become of it. Guards combine by the most severe verdict, so their order cannot matter,
+//! and a reading that was rejected cannot leak into a baseline, because baselines learn only from
+//! applied steps.
+//!
+//! [`NonFinite`] is part of every [`Keel`](crate::Keel), whatever else is configured. Closures are
+//! guards:
+//!
+//! ```
+//! use evenkeel::{Reading, Verdict};
+//! use evenkeel::guard::Guard;
+//!
+//! let sane = |now: &Reading| if now.loss > 1e6 { Verdict::Skip } else { Verdict::Apply };
+//! assert_eq!(sane.judge(&Reading::new(0).with_loss(2e6)), Verdict::Skip);
+//! ```
+
+mod answering;
+mod loss_spike;
+mod non_finite;
+
+pub use answering::Answering;
+pub use loss_spike::LossSpike;
+pub use non_finite::NonFinite;
+
+use crate::checkpoint::State;
+use crate::{Error, Reading, Verdict};
+
+/// Judges one step from plain numbers.
+pub trait Guard: Send {
+    /// What should become of this step. Asking changes nothing, and may be done twice.
+    fn judge(&self, now: &Reading) -> Verdict;
+
+    /// Told what became of the step, exactly once. A baseline learns here, and only when `ruling`
+    /// is [`Verdict::Apply`].
+    fn record(&mut self, now: &Reading, ruling: Verdict) {
+        let _ = (now, ruling);
+    }
+
+    /// The name that reports carry.
+    fn name(&self) -> &str {
+        "guard"
+    }
+
+    /// What later verdicts depend on; nothing, unless the guard has a memory.
+    fn state(&self) -> State {
+        State::new()
+    }
+
+    /// Takes that state back.
+    ///
+    /// # Errors
+    /// If the state is not one of this guard's; the guard is then unchanged.
+    fn restore(&mut self, state: &State) -> Result<(), Error> {
+        state.only(&[])
+    }
+
+    /// The same guard, answering `verdict` wherever it would not let a step through.
+    ///
+    /// # Errors
+    /// If `verdict` is [`Verdict::Apply`]: that would be a guard that does nothing.
+    fn answering(self, verdict: Verdict) -> Result<Answering<Self>, Error>
+    where
+        Self: Sized,
+    {
+        Answering::new(self, verdict)
+    }
+}
+
+impl<F: Fn(&Reading) -> Verdict + Send> Guard for F {
+    fn judge(&self, now: &Reading) -> Verdict {
+        self(now)
+    }
+}
+
+/// A rejection must reject.
+pub(crate) fn rejection(
+    owner: &'static str,
+    name: &'static str,
+    verdict: Verdict,
+) -> Result<Verdict, Error> {
+    match verdict {
+        Verdict::Apply => Err(Error::parameter(owner, name, "Skip, Rewind or Halt", "Apply")),
+        rejection => Ok(rejection),
+    }
+}

@@ -1,0 +1,229 @@
+//! Stopping, and going on as if nothing had happened.
+
+use burn::module::Module;
+use burn::store::ModuleRecord;
+use burn::tensor::Bytes;
+
+use super::{Keel, Progress, Snapshot};
+use crate::Error;
+use crate::checkpoint::{Checkpoint, State, canonical};
+use crate::monitor::Monitor;
+use crate::running::Running;
+
+/// Names inside a checkpoint.
+const KEEL: &str = "keel";
+const MODEL: &str = "model";
+
+impl<M: Module + 'static> Keel<M> {
+    /// Everything needed to go on from here: the model with its running statistics, the optimizer,
+    /// the counters, the memory of guards and clips, and the snapshots.
+    ///
+    /// The schedule lives outside, so it is put in beside, by [`Checkpoint::with`]:
+    ///
+    /// ```no_run
+    /// # use evenkeel::{Keel, checkpoint::Checkpoint, schedule::{Constant, Scheduler}};
+    /// # use burn::nn::Linear;
+    /// # fn f(mut keel: Keel<Linear>, model: Linear, mut schedule: Scheduler<Constant>) -> Result<(), evenkeel::Error> {
+    /// keel.checkpoint(&model)?.with("schedule", &schedule)?.save("run.keel")?;
+    ///
+    /// // Later, in a new process, with the same model, keel and schedule built anew:
+    /// let saved = Checkpoint::load("run.keel")?;
+    /// let model = keel.resume(&model, &saved)?;
+    /// saved.restore("schedule", &mut schedule)?;
+    /// # Ok(()) }
+    /// ```
+    ///
+    /// # Errors
+    /// If the device cannot be read.
+    ///
+    /// # Cost
+    /// Copies the model and the optimizer's state to the host, and once more for every snapshot.
+    pub fn checkpoint(&self, model: &M) -> Result<Checkpoint, Error> {
+        self.running.settle(model);
+        let now = Snapshot {
+            model: model.clone(),
+            running: {
+                let mut running = self.running.clone();
+                running.commit(model);
+                running
+            },
+            update: self.update.boxed(),
+            position: None,
+        };
+        let Progress { attempts, updates, rejected, rewinds, frontier, gain } = self.progress;
+        let mut state = now
+            .state(&self.monitor)?
+            .with_count("attempts", attempts)
+            .with_count("updates", updates)
+            .with_count("rejected", rejected)
+            .with_count("rewinds", rewinds)
+            .with_count("frontier", frontier)
+            .with_number("gain", gain)
+            .with_count("tried", self.ring.is_tried().into())
+            .with_count("snapshots", self.ring.iter().len() as u64)
+            .with_bytes("policies", self.policies().into_bytes());
+        for (at, guard) in self.guards.iter().enumerate() {
+            state = state.with_part(&format!("guard{at}"), guard.state());
+        }
+        for (at, clip) in self.clips.iter().enumerate() {
+            state = state.with_part(&format!("clip{at}"), clip.state());
+        }
+        for (at, (update, snapshot)) in self.ring.iter().enumerate() {
+            let mut part = snapshot.state(&self.monitor)?.with_count("update", update);
+            if let Some(position) = snapshot.position {
+                part = part.with_count("position", position);
+            }
+            state = state.with_part(&format!("snapshot{at}"), part);
+        }
+        Ok(Checkpoint::new(State::new().with_part(KEEL, state)))
+    }
+
+    /// Takes all of that back, and returns the model as it was.
+    ///
+    /// `model` is one of the same architecture, on the device where training is to go on; its values
+    /// do not matter. The keel must have been put together as the one that was saved was.
+    ///
+    /// The continued run is bit-identical on a CPU, if the loop feeds it the same batches.
+    ///
+    /// # Errors
+    /// If the checkpoint is of another model, another optimizer, or other guards and clips. Keel and
+    /// model are then unchanged.
+    pub fn resume(&mut self, model: &M, saved: &Checkpoint) -> Result<M, Error> {
+        let state = saved.state().part(KEEL);
+        if state.is_empty() {
+            return Err(Error::record("there is no keel in it"));
+        }
+        let policies = self.policies();
+        let theirs = String::from_utf8_lossy(state.bytes("policies")?).into_owned();
+        if theirs != policies {
+            return Err(Error::record(format_args!(
+                "it was saved with {theirs}, and this keel has {policies}"
+            )));
+        }
+        let progress = Progress {
+            attempts: state.count("attempts")?,
+            updates: state.count("updates")?,
+            rejected: state.count("rejected")?,
+            rewinds: state.count("rewinds")?,
+            frontier: state.count("frontier")?,
+            gain: state.number("gain")?,
+        };
+        let tried = state.count("tried")? != 0;
+
+        // Loading writes into the running statistics that `model` shares with its clones. If it
+        // fails midway, they are put back. Finding them also settles what the last forward pass
+        // left in them, which would otherwise come up later, over the loaded values.
+        let before = Running::of(model);
+        let loaded = self.load_states(model, &before, &state);
+        let (now, snapshots) = match loaded {
+            Ok(loaded) => loaded,
+            Err(error) => {
+                let _ = before.restore(model.clone());
+                return Err(error);
+            }
+        };
+        if let Err(error) = self.restore_policies(&state) {
+            let _ = before.restore(model.clone());
+            return Err(error);
+        }
+
+        let model = now.running.restore(now.model);
+        self.monitor = Monitor::new(&model, now.running.ids().collect());
+        self.running = now.running;
+        self.update = now.update;
+        self.ring = self.ring.refilled(snapshots, tried);
+        self.progress = progress;
+        Ok(model)
+    }
+
+    /// The state that training was in, and the snapshots.
+    #[allow(clippy::type_complexity)]
+    fn load_states(
+        &self,
+        model: &M,
+        running: &Running,
+        state: &State,
+    ) -> Result<(Snapshot<M>, Vec<(u64, Snapshot<M>)>), Error> {
+        let mut snapshots = Vec::new();
+        for at in 0..state.count("snapshots")? {
+            let part = state.part(&format!("snapshot{at}"));
+            let mut snapshot = self.load_snapshot(model, running, &part)?;
+            snapshot.position = part.count("position").ok();
+            snapshots.push((part.count("update")?, snapshot));
+        }
+        Ok((self.load_snapshot(model, running, state)?, snapshots))
+    }
+
+    fn load_snapshot(
+        &self,
+        model: &M,
+        running: &Running,
+        state: &State,
+    ) -> Result<Snapshot<M>, Error> {
+        let bytes = Bytes::from_bytes_vec(state.bytes(MODEL)?.to_vec());
+        let record = ModuleRecord::from_bytes(bytes).map_err(Error::record)?;
+        let model = model.clone().try_load_record(record).map_err(|cause| {
+            Error::record(format_args!("the model in it is not this one: {cause}"))
+        })?;
+        let mut update = self.update.boxed();
+        update.restore(&state.part("optimizer"))?;
+        let mut running = running.clone();
+        running.commit(&model);
+        Ok(Snapshot { model, running, update, position: None })
+    }
+
+    /// Names of the guards and clips, in order: what a saved memory is for.
+    fn policies(&self) -> String {
+        let list = |names: Vec<&str>| match names.is_empty() {
+            true => "none".to_string(),
+            false => names.join(", "),
+        };
+        let guards = list(self.guards.iter().map(|guard| guard.name()).collect());
+        let clips = list(self.clips.iter().map(|clip| clip.name()).collect());
+        format!("guards {guards} and clips {clips}")
+    }
+
+    /// All policies take their memory back, or none does.
+    fn restore_policies(&mut self, state: &State) -> Result<(), Error> {
+        let guards: Vec<State> = self.guards.iter().map(|guard| guard.state()).collect();
+        let clips: Vec<State> = self.clips.iter().map(|clip| clip.state()).collect();
+        let restored = self.try_restore_policies(
+            |at| state.part(&format!("guard{at}")),
+            |at| state.part(&format!("clip{at}")),
+        );
+        if restored.is_err() {
+            // What a policy has just given, it takes back.
+            let _ = self.try_restore_policies(|at| guards[at].clone(), |at| clips[at].clone());
+        }
+        restored
+    }
+
+    fn try_restore_policies(
+        &mut self,
+        guard_state: impl Fn(usize) -> State,
+        clip_state: impl Fn(usize) -> State,
+    ) -> Result<(), Error> {
+        for (at, guard) in self.guards.iter_mut().enumerate() {
+            guard.restore(&guard_state(at))?;
+        }
+        for (at, clip) in self.clips.iter_mut().enumerate() {
+            clip.restore(&clip_state(at))?;
+        }
+        Ok(())
+    }
+}
+
+impl<M: Module + 'static> Snapshot<M> {
+    fn state(&self, monitor: &Monitor) -> Result<State, Error> {
+        let failed = |cause: String| Error::io("writing the model", cause);
+        // A copy that shares no running statistics with the live model, so that a record of it has
+        // the snapshot's own.
+        let model = self.running.restore(self.model.valid());
+        let bytes = model.into_record().into_bytes().map_err(|e| failed(e.to_string()))?;
+        let layout = monitor.layout();
+        let running: Vec<&str> = self.running.ids().map(|id| layout.path(id)).collect();
+        let bytes =
+            canonical(bytes, |path| running.contains(&path)).map_err(|e| failed(e.to_string()))?;
+        Ok(State::new().with_bytes(MODEL, bytes).with_part("optimizer", self.update.state()?))
+    }
+}

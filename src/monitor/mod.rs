@@ -1,0 +1,213 @@
+//! Measuring: tensors in, plain numbers out.
+//!
+//! This is the only place that reads from a device. It knows no threshold and never says "too
+//! large"; guards and clips do.
+
+mod blame;
+mod layout;
+mod sums;
+
+pub(crate) use blame::blame;
+pub(crate) use layout::Layout;
+
+use std::collections::HashSet;
+use std::sync::Arc;
+
+use burn::module::{Module, ModuleVisitor, Param, ParamId};
+use burn::optim::GradientsParams;
+use burn::tensor::Tensor;
+
+use crate::report::Layers;
+use crate::{Error, Fault, Reading};
+use sums::Sums;
+
+/// Loss, gradient norm, and every parameter's gradient norm: one step's [`Reading`].
+///
+/// For those who write their own loop; [`Keel`](crate::Keel) measures by itself. The caller fills in
+/// `attempt`, `update` and `lr`.
+///
+/// `grad_norm` is `√Σᵢ‖gᵢ‖²` over the parameters of `model` that have a gradient in `grads`. Half
+/// precision is squared and summed in `f32`. A sum of squares above the largest `f32` reads as an
+/// infinite norm, on every device and for every element type up to `f32`: optimizers square
+/// gradients too.
+///
+/// # Errors
+/// If the device fails while it is read.
+///
+/// # Cost
+/// One pass over the gradients and one readback, whatever the number of parameters. On Flex with the
+/// `flex` feature that is one fused parallel read, on all cores.
+pub fn measure<M: Module>(
+    model: &M,
+    grads: &GradientsParams,
+    loss: &Tensor<1>,
+) -> Result<Reading, Error> {
+    Monitor::new(model, Vec::new()).measure(model, grads, loss, false)
+}
+
+/// Measures one model, again and again.
+#[derive(Debug, Clone)]
+pub(crate) struct Monitor {
+    layout: Layout,
+    /// The buffers that a forward pass writes: checked in every reading.
+    statistics: Vec<ParamId>,
+    /// The parameters of the last reading, and their paths, which readings share.
+    last: (Vec<ParamId>, Arc<[String]>),
+}
+
+impl Monitor {
+    pub(crate) fn new<M: Module>(model: &M, statistics: Vec<ParamId>) -> Self {
+        let last = (Vec::new(), Vec::new().into());
+        Self { layout: Layout::of(model), statistics, last }
+    }
+
+    /// The parameters of the model.
+    pub(crate) fn layout(&self) -> &Layout {
+        &self.layout
+    }
+
+    /// One reading; with `parameters`, the parameters themselves are checked too.
+    pub(crate) fn measure<M: Module>(
+        &mut self,
+        model: &M,
+        grads: &GradientsParams,
+        loss: &Tensor<1>,
+        parameters: bool,
+    ) -> Result<Reading, Error> {
+        let mut gather = Gather {
+            grads,
+            statistics: &self.statistics,
+            parameters,
+            sums: Sums::default(),
+            slots: Vec::new(),
+            seen: HashSet::new(),
+        };
+        gather.sums.value(loss.clone().without_autodiff());
+        model.visit(&mut gather);
+        let Gather { sums, slots, .. } = gather;
+        let values = sums.read()?;
+        let loss = values.first().copied().unwrap_or(f64::NAN);
+
+        let (mut ids, mut norms, mut total) = (Vec::new(), Vec::new(), 0.0);
+        let (mut parameter, mut statistic) = (false, false);
+        for (slot, &sum) in slots.iter().zip(values.iter().skip(1)) {
+            match *slot {
+                Slot::Gradient(id) => {
+                    ids.push(id);
+                    norms.push(sum.sqrt());
+                    total += sum;
+                }
+                Slot::Parameter => parameter |= !sum.is_finite(),
+                Slot::Statistic => statistic |= !sum.is_finite(),
+            }
+        }
+        let layers = Layers::new(self.paths(model, ids), norms).unwrap_or_default();
+
+        let mut reading = Reading::new(0);
+        if parameter {
+            reading.fault = Some(Fault::Parameter);
+        }
+        reading = reading.with_loss(loss).with_grad_norm(total.sqrt()).with_layers(layers);
+        if statistic {
+            reading.fault = reading.fault.or(Some(Fault::Statistic));
+        }
+        Ok(reading)
+    }
+
+    /// Whether every parameter that had a gradient in the last reading is finite in `model`.
+    pub(crate) fn is_sound<M: Module>(&self, model: &M) -> Result<bool, Error> {
+        Self::are_finite(model, self.last.0.iter().copied())
+    }
+
+    /// Whether these parameters are finite, and their squares too.
+    fn are_finite<M: Module>(model: &M, ids: impl Iterator<Item = ParamId>) -> Result<bool, Error> {
+        let mut gather = Values { ids: ids.collect(), sums: Sums::default() };
+        model.visit(&mut gather);
+        Ok(gather.sums.read()?.iter().all(|sum| sum.is_finite()))
+    }
+
+    /// Whether there is anything to train, and nothing is broken before the first step.
+    pub(crate) fn check_fit<M: Module>(&self, model: &M) -> Result<(), Error> {
+        let trainable = self.layout.entries().iter().filter(|entry| entry.trainable);
+        let trainable: Vec<ParamId> = trainable.map(|entry| entry.id).collect();
+        if trainable.is_empty() {
+            return Err(Error::model(
+                "none of its parameters asks for a gradient. Was it made on a device without \
+                 `.autodiff()`, frozen, or is it the `valid()` copy?",
+            ));
+        }
+        let watched = trainable.into_iter().chain(self.statistics.iter().copied());
+        if Self::are_finite(model, watched)? {
+            return Ok(());
+        }
+        match blame(model, None, self).first() {
+            Some(culprit) => {
+                Err(Error::model(format_args!("it is broken before the first step, in {culprit}")))
+            }
+            None => Ok(()),
+        }
+    }
+
+    /// The paths of these parameters: the very ones of the last reading, if they are the same.
+    fn paths<M: Module>(&mut self, model: &M, ids: Vec<ParamId>) -> Arc<[String]> {
+        if self.last.0 != ids {
+            if !ids.iter().all(|id| self.layout.contains(*id)) {
+                self.layout = Layout::of(model);
+            }
+            let paths = ids.iter().map(|id| self.layout.path(*id).to_string()).collect();
+            self.last = (ids, paths);
+        }
+        self.last.1.clone()
+    }
+}
+
+/// What one of the sums is.
+enum Slot {
+    Gradient(ParamId),
+    Parameter,
+    Statistic,
+}
+
+/// Puts everything that a reading needs into one set of sums.
+struct Gather<'a> {
+    grads: &'a GradientsParams,
+    statistics: &'a [ParamId],
+    parameters: bool,
+    sums: Sums,
+    slots: Vec<Slot>,
+    /// A parameter used in two places is visited twice, and has one gradient.
+    seen: HashSet<ParamId>,
+}
+
+impl ModuleVisitor for Gather<'_> {
+    fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
+        if let Some(grad) = self.grads.get::<D>(param.id)
+            && self.seen.insert(param.id)
+        {
+            self.sums.square(grad);
+            self.slots.push(Slot::Gradient(param.id));
+            if self.parameters {
+                self.sums.square(param.base().without_autodiff());
+                self.slots.push(Slot::Parameter);
+            }
+        }
+        if self.statistics.contains(&param.id) {
+            self.sums.square(param.base().without_autodiff());
+            self.slots.push(Slot::Statistic);
+        }
+    }
+}
+
+/// The sums of squares of chosen parameters.
+struct Values {
+    ids: HashSet<ParamId>,
+    sums: Sums,
+}
+
+impl ModuleVisitor for Values {
+    fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
+        if self.ids.remove(&param.id) {
+            self.sums.square(param.base().without_autodiff());
+        }
+    }
+}

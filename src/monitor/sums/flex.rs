@@ -1,0 +1,170 @@
+//! Sums of Flex tensors: every buffer read once, in place, on all cores.
+
+use burn::backend::flex::FlexTensor;
+use burn::backend::{DispatchDevice, Flex};
+use burn::tensor::{DType, Element, Tensor, bf16, f16};
+use num_traits::{AsPrimitive, Float};
+use rayon::prelude::*;
+
+use super::bounded;
+
+/// Elements that one task sums: 256 KiB of `f32`, so that a large tensor makes work for every core
+/// and a task is worth its dispatch.
+const CHUNK: usize = 1 << 16;
+
+/// Below this many elements in all, one core is done before others have woken up.
+const ALONE: usize = 1 << 15;
+
+/// Flex tensors that wait to be summed.
+#[derive(Default)]
+pub(super) struct Batch {
+    tensors: Vec<(usize, FlexTensor)>,
+}
+
+impl Batch {
+    /// Takes the tensor if it lives on Flex and is of a float type; gives it back if not.
+    pub(super) fn take<const D: usize>(
+        &mut self,
+        slot: usize,
+        tensor: Tensor<D>,
+    ) -> Option<Tensor<D>> {
+        let on_flex = matches!(tensor.device().as_dispatch(), DispatchDevice::Flex(_));
+        let float = matches!(tensor.dtype(), DType::F16 | DType::BF16 | DType::F32 | DType::F64);
+        if !on_flex || !float || tensor.is_autodiff() {
+            return Some(tensor);
+        }
+        // Checked above, so that this cannot fail and lose the tensor.
+        if let Ok(flex) = tensor.try_into_primitive::<Flex>() {
+            self.tensors.push((slot, dense(flex)));
+        }
+        None
+    }
+
+    /// Puts each sum into its slot.
+    pub(super) fn read(self, sums: &mut [f64]) {
+        let elements: usize = self.tensors.iter().map(|(_, t)| t.layout().num_elements()).sum();
+        let tasks: Vec<(usize, Block<'_>)> = self
+            .tensors
+            .iter()
+            .flat_map(|(slot, tensor)| blocks(tensor).into_iter().map(|block| (*slot, block)))
+            .collect();
+        let partial: Vec<f64> = match elements <= ALONE {
+            true => tasks.iter().map(|(_, block)| block.sum()).collect(),
+            false => tasks.par_iter().map(|(_, block)| block.sum()).collect(),
+        };
+
+        for (slot, _) in &self.tensors {
+            sums[*slot] = 0.0;
+        }
+        // In the order of the chunks, whichever core was first: the same bits every time.
+        for ((slot, _), partial) in tasks.iter().zip(partial) {
+            sums[*slot] += partial;
+        }
+        for (slot, tensor) in &self.tensors {
+            if tensor.dtype() != DType::F64 {
+                sums[*slot] = bounded(sums[*slot]);
+            }
+        }
+    }
+}
+
+/// The tensor over a buffer whose elements are its elements, each once, in whatever order: a sum
+/// does not mind a transposition, but a broadcast or a narrowed view has to be written out.
+fn dense(tensor: FlexTensor) -> FlexTensor {
+    let layout = tensor.layout();
+    let elements = layout.num_elements();
+    let mut axes: Vec<(isize, usize)> = layout
+        .strides()
+        .iter()
+        .copied()
+        .zip(layout.shape().iter().copied())
+        .filter(|(_, size)| *size != 1)
+        .collect();
+    axes.sort_unstable();
+    let mut expected = 1;
+    let permuted = axes.iter().all(|&(stride, size)| {
+        let fits = stride == expected;
+        expected *= size as isize;
+        fits
+    });
+    let whole = tensor.bytes().len() == elements * tensor.dtype().size();
+    match permuted && whole && layout.start_offset() == 0 {
+        true => tensor,
+        false => tensor.to_contiguous(),
+    }
+}
+
+/// A run of elements of one type.
+enum Block<'a> {
+    F16(&'a [f16]),
+    Bf16(&'a [bf16]),
+    F32(&'a [f32]),
+    F64(&'a [f64]),
+}
+
+fn blocks(tensor: &FlexTensor) -> Vec<Block<'_>> {
+    fn cut<'a, E: Element + bytemuck::Pod>(
+        tensor: &'a FlexTensor,
+        wrap: fn(&'a [E]) -> Block<'a>,
+    ) -> Vec<Block<'a>> {
+        tensor.storage::<E>().chunks(CHUNK).map(wrap).collect()
+    }
+    match tensor.dtype() {
+        DType::F16 => cut(tensor, Block::F16),
+        DType::BF16 => cut(tensor, Block::Bf16),
+        DType::F64 => cut(tensor, Block::F64),
+        _ => cut(tensor, Block::F32),
+    }
+}
+
+impl Block<'_> {
+    fn sum(&self) -> f64 {
+        match self {
+            Self::F16(x) => squares(x, |x| x.to_f32()),
+            Self::Bf16(x) => squares(x, |x| x.to_f32()),
+            Self::F32(x) => squares(x, |x| x),
+            Self::F64(x) => squares(x, |x| x),
+        }
+    }
+}
+
+/// Lanes that the compiler can keep in registers, whatever its vectors are.
+const LANES: usize = 16;
+
+/// Elements summed in the arithmetic of `A` before they are added up in `f64`.
+const RUN: usize = 1024;
+
+/// `Σx²`: squared and summed in `A` over short runs, and in `f64` from there on.
+fn squares<E: Copy, A: Float + AsPrimitive<f64>>(values: &[E], widen: impl Fn(E) -> A) -> f64 {
+    let square = |x: &E| {
+        let x = widen(*x);
+        x * x
+    };
+    let run = |run: &[E]| {
+        let mut lanes = [A::zero(); LANES];
+        let (whole, rest) = run.as_chunks::<LANES>();
+        for group in whole {
+            for (lane, x) in lanes.iter_mut().zip(group) {
+                *lane = *lane + square(x);
+            }
+        }
+        let whole = lanes.iter().map(|lane| lane.as_()).sum::<f64>();
+        rest.iter().fold(whole, |sum, x| sum + square(x).as_())
+    };
+    values.chunks(RUN).map(run).sum()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn squares_agree_with_a_sum_in_f64() {
+        for len in [0, 1, 15, 16, 17, 1023, 1024, 1025, 5000] {
+            let values: Vec<f32> = (0..len).map(|i| ((i * 37 % 101) as f32 - 50.0) / 7.0).collect();
+            let exact: f64 = values.iter().map(|&x| f64::from(x) * f64::from(x)).sum();
+            let sum = squares(&values, |x| x);
+            assert!((sum - exact).abs() <= 1e-6 * exact, "{len}: {sum} is not {exact}");
+        }
+    }
+}

@@ -1,0 +1,161 @@
+//! A short memory of good states.
+
+use std::collections::VecDeque;
+
+use crate::Error;
+use crate::error::check::Param;
+
+/// When snapshots are taken, and what a rewind does to the rate: the settings of
+/// [`Verdict::Rewind`](crate::Verdict::Rewind).
+///
+/// A snapshot is the model with its running statistics, the optimizer, and the position of the
+/// schedule, as they were after an applied update. The first one is the state at the very start, so
+/// that an early rewind goes back to the initial weights: by the time that a loss shows an early
+/// explosion, the latest weights are seldom worth keeping.
+///
+/// A rewind goes to the newest snapshot and multiplies the rate by [`damp`](Self::damp). A second
+/// rewind before another snapshot was taken goes one snapshot further back, and damps again.
+/// Guards and clips keep what they have learnt: their memory of accepted steps is information.
+/// The data is not rewound either; training goes on with the next batch.
+///
+/// Defaults: keep 2, damp 0.5, at most 3 attempts.
+///
+/// # Cost
+/// Taking a snapshot copies handles, not buffers. Each one kept holds one more set of parameters and
+/// of optimizer state in memory, from the next update on.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Rewind {
+    pub(crate) every: u64,
+    pub(crate) keep: u64,
+    pub(crate) damp: f64,
+    pub(crate) at_most: u64,
+}
+
+impl Rewind {
+    /// A snapshot after every `every` applied updates.
+    ///
+    /// # Errors
+    /// If `every` is 0.
+    pub fn every(every: u64) -> Result<Self, Error> {
+        let every = Param("Rewind", "every").at_least(1, every)?;
+        Ok(Self { every, keep: 2, damp: 0.5, at_most: 3 })
+    }
+
+    /// How many snapshots are kept.
+    ///
+    /// # Errors
+    /// If `snapshots` is 0.
+    pub fn keep(mut self, snapshots: u64) -> Result<Self, Error> {
+        self.keep = Param("Rewind", "keep").at_least(1, snapshots)?;
+        Ok(self)
+    }
+
+    /// What a rewind multiplies the rate by; 1 leaves it.
+    ///
+    /// # Errors
+    /// If `factor` is not above 0 and at most 1.
+    pub fn damp(mut self, factor: f64) -> Result<Self, Error> {
+        self.damp = Param("Rewind", "damp").fraction(factor)?;
+        Ok(self)
+    }
+
+    /// How many rewinds may follow each other before training halts. The count begins anew when a
+    /// snapshot is taken beyond the update that last failed.
+    ///
+    /// # Errors
+    /// If `attempts` is 0: leave the rewind out instead.
+    pub fn at_most(mut self, attempts: u64) -> Result<Self, Error> {
+        self.at_most = Param("Rewind", "at_most").at_least(1, attempts)?;
+        Ok(self)
+    }
+}
+
+/// The last few states, each with the index of the update that follows it, oldest first.
+#[derive(Debug)]
+pub(crate) struct Ring<T> {
+    keep: usize,
+    states: VecDeque<(u64, T)>,
+    /// Whether the newest state has been gone back to.
+    tried: bool,
+}
+
+impl<T> Ring<T> {
+    pub(crate) fn new(keep: u64) -> Self {
+        let keep = usize::try_from(keep).unwrap_or(usize::MAX);
+        Self { keep, states: VecDeque::new(), tried: false }
+    }
+
+    pub(crate) fn push(&mut self, update: u64, state: T) {
+        if self.states.len() == self.keep {
+            self.states.pop_front();
+        }
+        self.states.push_back((update, state));
+        self.tried = false;
+    }
+
+    /// The state to go back to: the newest, or the one before it if that was tried already. The
+    /// oldest is never given up.
+    pub(crate) fn back(&mut self) -> Option<(u64, &mut T)> {
+        if self.tried && self.states.len() > 1 {
+            self.states.pop_back();
+        }
+        self.tried = true;
+        self.states.back_mut().map(|(update, state)| (*update, state))
+    }
+
+    pub(crate) fn oldest_mut(&mut self) -> Option<&mut T> {
+        self.states.front_mut().map(|(_, state)| state)
+    }
+
+    pub(crate) fn iter(&self) -> impl ExactSizeIterator<Item = (u64, &T)> {
+        self.states.iter().map(|(update, state)| (*update, state))
+    }
+
+    pub(crate) fn is_tried(&self) -> bool {
+        self.tried
+    }
+
+    /// A ring of the same size with these states.
+    pub(crate) fn refilled(&self, states: Vec<(u64, T)>, tried: bool) -> Self {
+        Self { keep: self.keep, states: states.into(), tried }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn it_goes_back_further_when_the_newest_did_not_help() {
+        let mut ring = Ring::new(3);
+        for update in [0, 10, 20, 30] {
+            ring.push(update, update * 2);
+        }
+        let back = |ring: &mut Ring<u64>| ring.back().map(|(update, state)| (update, *state));
+        assert_eq!(back(&mut ring), Some((30, 60)));
+        assert_eq!(back(&mut ring), Some((20, 40)));
+        assert_eq!(back(&mut ring), Some((10, 20)));
+        assert_eq!(back(&mut ring), Some((10, 20)));
+        ring.push(15, 1);
+        assert_eq!(back(&mut ring), Some((15, 1)));
+    }
+
+    #[test]
+    fn an_empty_ring_has_nothing_to_go_back_to() {
+        assert!(Ring::<u8>::new(1).back().is_none());
+    }
+
+    #[test]
+    fn wrong_settings_are_named() {
+        let said = |e: Result<Rewind, Error>| e.unwrap_err().to_string();
+        let ok = Rewind::every(10).unwrap();
+        assert_eq!(said(Rewind::every(0)), "`every` of Rewind must be at least 1, got 0");
+        assert_eq!(said(ok.keep(0)), "`keep` of Rewind must be at least 1, got 0");
+        assert_eq!(said(ok.at_most(0)), "`at_most` of Rewind must be at least 1, got 0");
+        for bad in [0.0, -0.5, 1.5, f64::NAN] {
+            assert!(
+                said(ok.damp(bad)).starts_with("`damp` of Rewind must be above 0 and at most 1")
+            );
+        }
+    }
+}

@@ -1,0 +1,340 @@
+//! Plain numbers: what was measured, what was ruled, what was done.
+//!
+//! Nothing here can compute any of it; everything that decides reads a [`Reading`] and nothing else.
+
+use std::fmt;
+use std::sync::Arc;
+
+/// What is known of one training step when it is judged: the input of every guard and every clip.
+///
+/// Norms are Euclidean, taken before any clipping, over the parameters that received a gradient.
+///
+/// ```
+/// use evenkeel::Reading;
+///
+/// let now = Reading::new(3).with_loss(0.5).with_grad_norm(2.0);
+/// assert_eq!(now.update, 3);
+/// assert!(now.fault.is_none());
+/// ```
+#[derive(Debug, Clone, PartialEq)]
+#[non_exhaustive]
+pub struct Reading {
+    /// How many times a step was asked for before this one. Never goes back, so it orders a log.
+    pub attempt: u64,
+    /// Index of the update under judgement: how many updates the weights have seen. A rewind
+    /// lowers it.
+    pub update: u64,
+    /// The learning rate asked for (the base rate, where parameter groups have their own).
+    pub lr: f64,
+    /// The loss.
+    pub loss: f64,
+    /// Norm of the whole gradient, `√Σᵢ‖gᵢ‖²`.
+    pub grad_norm: f64,
+    /// Norm of each parameter's gradient.
+    pub layers: Layers,
+    /// The first non-finite thing that was seen, if any.
+    pub fault: Option<Fault>,
+}
+
+impl Reading {
+    /// A reading of update `update` in which all is well and every number is 0: the start of a
+    /// hand-made reading, for testing a guard or a clip.
+    pub fn new(update: u64) -> Self {
+        Self {
+            attempt: update,
+            update,
+            lr: 0.0,
+            loss: 0.0,
+            grad_norm: 0.0,
+            layers: Layers::default(),
+            fault: None,
+        }
+    }
+
+    /// The same reading with this loss; a non-finite one is a [`Fault::Loss`].
+    pub fn with_loss(mut self, loss: f64) -> Self {
+        self.loss = loss;
+        if !loss.is_finite() {
+            self.fault = self.fault.or(Some(Fault::Loss));
+        }
+        self
+    }
+
+    /// The same reading with this norm; a non-finite one is a [`Fault::Gradient`].
+    pub fn with_grad_norm(mut self, norm: f64) -> Self {
+        self.grad_norm = norm;
+        if !norm.is_finite() {
+            self.fault = self.fault.or(Some(Fault::Gradient));
+        }
+        self
+    }
+
+    /// The same reading with this learning rate; a non-finite one is a [`Fault::Rate`].
+    pub fn with_lr(mut self, lr: f64) -> Self {
+        self.lr = lr;
+        if !lr.is_finite() {
+            self.fault = self.fault.or(Some(Fault::Rate));
+        }
+        self
+    }
+
+    /// The same reading with these per-parameter norms.
+    pub fn with_layers(mut self, layers: Layers) -> Self {
+        self.layers = layers;
+        self
+    }
+}
+
+/// One number for each parameter that received a gradient, in the order of the model.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Layers {
+    paths: Arc<[String]>,
+    norms: Vec<f64>,
+}
+
+impl Layers {
+    /// Pairs of path and norm. `None` if there are not as many norms as paths.
+    pub fn new(paths: impl Into<Arc<[String]>>, norms: Vec<f64>) -> Option<Self> {
+        let paths = paths.into();
+        (paths.len() == norms.len()).then_some(Self { paths, norms })
+    }
+
+    /// Path and norm of every parameter, in the order of the model.
+    pub fn iter(&self) -> impl ExactSizeIterator<Item = (&str, f64)> {
+        self.paths.iter().map(String::as_str).zip(self.norms.iter().copied())
+    }
+
+    /// The norm at this path, written as Burn writes it: field names joined by dots.
+    pub fn get(&self, path: &str) -> Option<f64> {
+        self.iter().find(|(p, _)| *p == path).map(|(_, norm)| norm)
+    }
+
+    /// How many parameters received a gradient.
+    pub fn len(&self) -> usize {
+        self.norms.len()
+    }
+
+    /// Whether no parameter received a gradient.
+    pub fn is_empty(&self) -> bool {
+        self.norms.is_empty()
+    }
+}
+
+/// Where a non-finite value was met.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+#[non_exhaustive]
+pub enum Fault {
+    /// The learning rate was NaN or infinite.
+    Rate,
+    /// A parameter was non-finite before the update.
+    Parameter,
+    /// The loss was NaN or infinite.
+    Loss,
+    /// A gradient held NaN or infinity, or its sum of squares overflowed `f32`.
+    Gradient,
+    /// A statistic that the forward pass keeps, such as BatchNorm's running mean, was non-finite.
+    Statistic,
+    /// Everything was finite, but the update would have made a parameter non-finite.
+    Update,
+}
+
+impl fmt::Display for Fault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Rate => "non-finite learning rate",
+            Self::Parameter => "non-finite parameter",
+            Self::Loss => "non-finite loss",
+            Self::Gradient => "non-finite gradient",
+            Self::Statistic => "non-finite running statistic",
+            Self::Update => "non-finite update",
+        })
+    }
+}
+
+/// What becomes of a step. Ordered by severity, so that guards combine by `max`.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Verdict {
+    /// The update is applied.
+    #[default]
+    Apply,
+    /// The batch is dropped, and it is as if it had never been seen.
+    Skip,
+    /// Model, optimizer and schedule go back to the last good snapshot.
+    Rewind,
+    /// Training stops, and the model is handed back.
+    Halt,
+}
+
+impl fmt::Display for Verdict {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Apply => "applied",
+            Self::Skip => "skipped",
+            Self::Rewind => "rewound",
+            Self::Halt => "halted",
+        })
+    }
+}
+
+/// What one step did, and why.
+#[derive(Debug, Clone, PartialEq)]
+#[non_exhaustive]
+pub struct Report {
+    /// What was measured.
+    pub reading: Reading,
+    /// What was done.
+    pub verdict: Verdict,
+    /// Who asked for it, when it is not [`Verdict::Apply`]: the name of a guard, or a [`Fault`].
+    pub by: Option<String>,
+    /// The factor that the clips put on the gradient: 1 when none was active.
+    pub factor: f64,
+    /// Steps rejected in a row, this one included; 0 after an applied step.
+    pub rejected: u64,
+    /// After a rewind: the index of the next update, which is the snapshot's.
+    pub rewound_to: Option<u64>,
+    /// After a fault: the tensors that held non-finite values, the likeliest origin first.
+    pub culprits: Vec<Culprit>,
+}
+
+impl Report {
+    /// Whether the update was applied.
+    pub fn is_applied(&self) -> bool {
+        self.verdict == Verdict::Apply
+    }
+
+    /// Whether a clip made the gradient smaller.
+    pub fn is_clipped(&self) -> bool {
+        self.factor < 1.0
+    }
+}
+
+impl fmt::Display for Report {
+    /// One line, fit for a log.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let now = &self.reading;
+        write!(
+            f,
+            "update {} {}: loss {:.4e}, gradient norm {:.3e}, rate {:.3e}",
+            now.update, self.verdict, now.loss, now.grad_norm, now.lr
+        )?;
+        if self.is_clipped() {
+            write!(f, ", clipped by {:.3e}", self.factor)?;
+        }
+        if let Some(by) = &self.by {
+            write!(f, " ({by}")?;
+            if let Some(first) = self.culprits.first() {
+                write!(f, ", first in {first}")?;
+            }
+            f.write_str(")")?;
+        }
+        match self.rewound_to {
+            Some(update) => write!(f, ", back to update {update}"),
+            None => Ok(()),
+        }
+    }
+}
+
+/// A tensor that held non-finite values.
+#[derive(Debug, Clone, PartialEq)]
+#[non_exhaustive]
+pub struct Culprit {
+    /// The parameter's path in the model: field names joined by dots.
+    pub path: String,
+    /// Which of the parameter's tensors it is.
+    pub part: Part,
+    /// How many of its elements are NaN.
+    pub nan: usize,
+    /// How many of its elements are infinite.
+    pub infinite: usize,
+    /// How many elements it has. If none of them is non-finite, their squares overflowed.
+    pub elements: usize,
+}
+
+/// Which tensor of a parameter.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Part {
+    /// The parameter's value.
+    Parameter,
+    /// Its gradient.
+    Gradient,
+    /// A running statistic of the forward pass.
+    Statistic,
+}
+
+impl fmt::Display for Part {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Parameter => "parameter",
+            Self::Gradient => "the gradient of",
+            Self::Statistic => "statistic",
+        })
+    }
+}
+
+impl Culprit {
+    pub(crate) fn new(path: String, part: Part, [nan, infinite, elements]: [usize; 3]) -> Self {
+        Self { path, part, nan, infinite, elements }
+    }
+}
+
+impl fmt::Display for Culprit {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} `{}`: ", self.part, self.path)?;
+        match (self.nan, self.infinite) {
+            (0, 0) => write!(f, "the squares of its {} elements overflow", self.elements),
+            (nan, 0) => write!(f, "{nan} of {} NaN", self.elements),
+            (0, inf) => write!(f, "{inf} of {} infinite", self.elements),
+            (nan, inf) => write!(f, "{nan} NaN and {inf} infinite of {}", self.elements),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn severities_combine_by_max() {
+        use Verdict::*;
+        assert!(Apply < Skip && Skip < Rewind && Rewind < Halt);
+    }
+
+    #[test]
+    fn a_report_reads_as_one_line() {
+        let mut report = Report {
+            reading: Reading::new(12).with_loss(0.5).with_grad_norm(4.0).with_lr(1e-3),
+            verdict: Verdict::Apply,
+            by: None,
+            factor: 0.25,
+            rejected: 0,
+            rewound_to: None,
+            culprits: vec![],
+        };
+        assert_eq!(
+            report.to_string(),
+            "update 12 applied: loss 5.0000e-1, gradient norm 4.000e0, rate 1.000e-3, \
+             clipped by 2.500e-1"
+        );
+        report.reading = Reading::new(12).with_loss(f64::NAN);
+        report.verdict = Verdict::Rewind;
+        report.factor = 1.0;
+        report.by = Some(Fault::Loss.to_string());
+        report.culprits = vec![Culprit::new("l1.weight".into(), Part::Gradient, [3, 1, 64])];
+        report.rewound_to = Some(8);
+        assert_eq!(
+            report.to_string(),
+            "update 12 rewound: loss NaN, gradient norm 0.000e0, rate 0.000e0 (non-finite loss, \
+             first in the gradient of `l1.weight`: 3 NaN and 1 infinite of 64), back to update 8"
+        );
+    }
+
+    #[test]
+    fn layers_need_one_norm_for_each_path() {
+        let paths: Arc<[String]> = ["a".to_string(), "b".to_string()].into();
+        assert!(Layers::new(paths.clone(), vec![1.0]).is_none());
+        let layers = Layers::new(paths, vec![1.0, 2.0]).unwrap();
+        assert_eq!(layers.get("b"), Some(2.0));
+        assert_eq!(layers.get("c"), None);
+    }
+}

@@ -1,0 +1,24 @@
+//! A schedule times a number.
+
+use crate::Error;
+use crate::error::check::Param;
+use crate::schedule::{Schedule, saturate};
+
+/// A schedule multiplied by a number: see [`Schedule::scale`].
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Scale<S> {
+    inner: S,
+    factor: f64,
+}
+
+impl<S> Scale<S> {
+    pub(in crate::schedule) fn new(inner: S, factor: f64) -> Result<Self, Error> {
+        Ok(Self { inner, factor: Param("scale", "factor").finite(factor)? })
+    }
+}
+
+impl<S: Schedule> Schedule for Scale<S> {
+    fn at(&self, t: u64) -> f64 {
+        saturate(self.inner.at(t) * self.factor)
+    }
+}

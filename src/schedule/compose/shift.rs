@@ -1,0 +1,22 @@
+//! A schedule that begins late.
+
+use crate::schedule::Schedule;
+
+/// A schedule begun late: see [`Schedule::shift`].
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Shift<S> {
+    inner: S,
+    by: u64,
+}
+
+impl<S> Shift<S> {
+    pub(in crate::schedule) fn new(inner: S, by: u64) -> Self {
+        Self { inner, by }
+    }
+}
+
+impl<S: Schedule> Schedule for Shift<S> {
+    fn at(&self, t: u64) -> f64 {
+        self.inner.at(t.saturating_sub(self.by))
+    }
+}

@@ -1,0 +1,59 @@
+//! A straight line, then level.
+
+use crate::Error;
+use crate::error::check::Param;
+use crate::schedule::{Schedule, lerp};
+
+/// A straight line from one value to another, which is then held: linear warm-up, or linear decay.
+///
+/// ```text
+/// y(t) = from + (to − from)·t/over   for t < over
+///      = to                          for t ≥ over
+/// ```
+///
+/// `over` is a length in updates.
+///
+/// Edges: `at(0) = from`, exactly, and `at(over) = to`, exactly. Starting from 0 is legal, and its
+/// first update then moves nothing. With `over = 0` the value is `to` from the start.
+///
+/// Agrees with optax `linear_schedule` and torch `LinearLR`; torch refuses a start of 0 and stays
+/// at its start for ever when the length is 0.
+///
+/// ```
+/// use evenkeel::schedule::{Ramp, Schedule};
+///
+/// let warm_up = Ramp::new(0.0, 1.0, 4)?;
+/// assert_eq!([0, 1, 3, 4, 5, u64::MAX].map(|t| warm_up.at(t)), [0.0, 0.25, 0.75, 1.0, 1.0, 1.0]);
+/// assert_eq!(Ramp::new(0.5, 1.0, 0)?.at(0), 1.0);
+/// # Ok::<(), evenkeel::Error>(())
+/// ```
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Ramp {
+    from: f64,
+    to: f64,
+    over: u64,
+}
+
+impl Ramp {
+    /// A line from `from` to `to`, `over` updates long.
+    ///
+    /// # Errors
+    /// If `from` or `to` is not finite.
+    pub fn new(from: f64, to: f64, over: u64) -> Result<Self, Error> {
+        Ok(Self {
+            from: Param("Ramp", "from").finite(from)?,
+            to: Param("Ramp", "to").finite(to)?,
+            over,
+        })
+    }
+}
+
+impl Schedule for Ramp {
+    fn at(&self, t: u64) -> f64 {
+        let Self { from, to, over } = *self;
+        if t >= over {
+            return to;
+        }
+        lerp(from, to, t as f64 / over as f64)
+    }
+}

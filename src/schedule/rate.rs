@@ -1,0 +1,147 @@
+//! A rate that remembers the schedule it came from.
+
+use std::fmt;
+use std::ops::Deref;
+
+use burn::lr_scheduler::module_lr_scheduler::ModuleLearningRate;
+
+/// A learning rate on its way from a [`Scheduler`](super::Scheduler) to an optimizer.
+///
+/// For arithmetic, printing and comparison it is the number it derefs to. It also goes straight
+/// into Burn's own [`ModuleOptimizer::step`](burn::optim::ModuleOptimizer::step). What it adds is
+/// the way back: it borrows the schedule it came from, so that [`Keel::step`](crate::Keel::step)
+/// can hold the schedule when the update is skipped, and move it back on a rewind. Nobody has to
+/// remember to do so, and nobody can forget.
+///
+/// A plain `f64`, or what Burn's own schedulers return, converts into a `Rate` with no way back: a
+/// skipped step then uses up one update of that schedule, and a rewind does not move it.
+///
+/// ```
+/// use evenkeel::schedule::{Ramp, Schedule};
+///
+/// let mut schedule = Ramp::new(0.0, 1.0, 10)?.start();
+/// schedule.step();
+/// let rate = schedule.step();
+/// println!("{rate:.2e}");
+/// let twice = 2.0 * *rate;
+/// assert!(rate < 1.0 && twice == 0.2);
+/// # Ok::<(), evenkeel::Error>(())
+/// ```
+#[must_use = "a schedule's step has no effect but the rate it returns"]
+pub struct Rate<'s> {
+    value: f64,
+    groups: Option<ModuleLearningRate>,
+    origin: Option<Origin<'s>>,
+}
+
+/// The schedule to settle with, and the update that the rate was read at.
+struct Origin<'s> {
+    schedule: &'s mut dyn Rewindable,
+    at: u64,
+}
+
+/// What a rate may do to the schedule it came from.
+pub(crate) trait Rewindable {
+    fn move_to(&mut self, update: u64);
+    fn dampen_by(&mut self, factor: f64);
+}
+
+impl<'s> Rate<'s> {
+    pub(super) fn from_schedule(value: f64, at: u64, schedule: &'s mut dyn Rewindable) -> Self {
+        Self { value, groups: None, origin: Some(Origin { schedule, at }) }
+    }
+
+    /// The rate: the base rate, where parameter groups have their own.
+    pub fn value(&self) -> f64 {
+        self.value
+    }
+
+    /// The update at which the schedule was read; `None` if there is no schedule to go back to.
+    pub fn position(&self) -> Option<u64> {
+        self.origin.as_ref().map(|origin| origin.at)
+    }
+
+    /// The rates by parameter group, where there are any.
+    pub(crate) fn groups(&self) -> Option<&ModuleLearningRate> {
+        self.groups.as_ref()
+    }
+
+    /// The update was not applied: the schedule will give this rate again.
+    pub(crate) fn hold(self) {
+        if let Some(Origin { schedule, at }) = self.origin {
+            schedule.move_to(at);
+        }
+    }
+
+    /// Training went back: so does the schedule, damped. `false` if there is none to move.
+    pub(crate) fn rewind(self, to: Option<u64>, damp: f64) -> bool {
+        let Some(Origin { schedule, at }) = self.origin else {
+            return false;
+        };
+        schedule.move_to(to.unwrap_or(at));
+        schedule.dampen_by(damp);
+        true
+    }
+}
+
+impl Deref for Rate<'_> {
+    type Target = f64;
+
+    fn deref(&self) -> &f64 {
+        &self.value
+    }
+}
+
+impl PartialEq<f64> for Rate<'_> {
+    fn eq(&self, other: &f64) -> bool {
+        self.value == *other
+    }
+}
+
+impl PartialOrd<f64> for Rate<'_> {
+    fn partial_cmp(&self, other: &f64) -> Option<std::cmp::Ordering> {
+        self.value.partial_cmp(other)
+    }
+}
+
+impl fmt::Display for Rate<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(&self.value, f)
+    }
+}
+
+impl fmt::LowerExp for Rate<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::LowerExp::fmt(&self.value, f)
+    }
+}
+
+impl fmt::Debug for Rate<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Rate").field("value", &self.value).field("at", &self.position()).finish()
+    }
+}
+
+impl From<f64> for Rate<'_> {
+    fn from(value: f64) -> Self {
+        Self { value, groups: None, origin: None }
+    }
+}
+
+impl From<ModuleLearningRate> for Rate<'_> {
+    fn from(groups: ModuleLearningRate) -> Self {
+        Self { value: groups.base(), groups: Some(groups), origin: None }
+    }
+}
+
+impl From<Rate<'_>> for f64 {
+    fn from(rate: Rate<'_>) -> f64 {
+        rate.value
+    }
+}
+
+impl From<Rate<'_>> for ModuleLearningRate {
+    fn from(rate: Rate<'_>) -> Self {
+        rate.groups.unwrap_or_else(|| rate.value.into())
+    }
+}

@@ -1,0 +1,121 @@
+//! What each module may know, read from its `use` lines.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+fn sources(dir: &Path) -> Vec<PathBuf> {
+    let mut found = Vec::new();
+    for entry in fs::read_dir(dir).unwrap() {
+        let path = entry.unwrap().path();
+        match path.is_dir() {
+            true => found.extend(sources(&path)),
+            false => found.extend(path.extension().is_some_and(|e| e == "rs").then_some(path)),
+        }
+    }
+    found
+}
+
+/// The code of a file: no comments, and nothing from its test module on.
+fn code(path: &Path) -> String {
+    let text = fs::read_to_string(path).unwrap();
+    let text = text.split("#[cfg(test)]").next().unwrap().to_string();
+    let line = |line: &str| line.split("//").next().unwrap_or_default().to_string();
+    text.lines().map(line).collect::<Vec<_>>().join("\n")
+}
+
+fn src() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("src")
+}
+
+/// Every file under `module`, but for the exceptions, must contain none of `words`.
+fn must_not_know(module: &str, words: &[&str], except: &[&str]) {
+    let files = match src().join(module).is_dir() {
+        true => sources(&src().join(module)),
+        false => vec![src().join(module)],
+    };
+    assert!(!files.is_empty());
+    for file in files {
+        let name = file.strip_prefix(src()).unwrap().display().to_string();
+        if except.contains(&name.as_str()) {
+            continue;
+        }
+        let code = code(&file);
+        for word in words {
+            assert!(!code.contains(word), "{name} must not know `{word}`");
+        }
+    }
+}
+
+const BURN: &[&str] = &["burn::", "burn_pack", "Tensor"];
+
+#[test]
+fn deciding_knows_no_tensors() {
+    must_not_know("schedule", BURN, &["schedule/scheduler.rs", "schedule/rate.rs"]);
+    must_not_know("guard", BURN, &[]);
+    must_not_know("clip", BURN, &["clip/scale.rs"]);
+    must_not_know("stat.rs", BURN, &[]);
+    must_not_know("report.rs", BURN, &[]);
+    must_not_know("recover.rs", BURN, &[]);
+}
+
+#[test]
+fn policies_do_not_know_each_other_nor_the_step() {
+    must_not_know("schedule", &["crate::guard", "crate::clip", "crate::keel", "crate::optim"], &[]);
+    must_not_know(
+        "guard",
+        &["crate::schedule", "crate::clip", "crate::keel", "crate::monitor"],
+        &[],
+    );
+    must_not_know(
+        "clip",
+        &["crate::schedule", "crate::guard", "crate::keel", "crate::monitor"],
+        &[],
+    );
+    must_not_know(
+        "monitor",
+        &["crate::schedule", "crate::guard", "crate::clip", "crate::keel"],
+        &[],
+    );
+    must_not_know(
+        "optim",
+        &["crate::schedule", "crate::guard", "crate::keel", "crate::monitor"],
+        &[],
+    );
+    must_not_know("report.rs", &["crate::"], &[]);
+    must_not_know("error.rs", &["crate::"], &[]);
+}
+
+/// Only the monitor reads back; a checkpoint does too, through Burn's own records.
+#[test]
+fn one_place_reads_from_the_device() {
+    let reading = ["into_data", "to_data", "into_scalar", "try_execute"];
+    for file in sources(&src()) {
+        let name = file.strip_prefix(src()).unwrap().display().to_string();
+        if !name.starts_with("monitor/") {
+            let code = code(&file);
+            assert!(!reading.iter().any(|word| code.contains(word)), "{name} reads back");
+        }
+    }
+}
+
+/// No clock, no printing, no global state in the library.
+#[test]
+fn the_library_is_quiet_and_reproducible() {
+    let loud =
+        ["println!", "eprintln!", "dbg!", "Instant", "SystemTime", "thread_local", "static "];
+    for file in sources(&src()) {
+        let code = code(&file).replace("&'static ", "").replace("'static", "");
+        for word in loud {
+            assert!(!code.contains(word), "{} has `{word}`", file.display());
+        }
+    }
+}
+
+/// Short files, one idea each.
+#[test]
+fn files_are_short() {
+    for file in sources(&src()) {
+        let lines = fs::read_to_string(&file).unwrap().lines().count();
+        assert!(lines <= 520, "{} has {lines} lines", file.display());
+    }
+}

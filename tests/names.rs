@@ -1,0 +1,45 @@
+//! A user's file imports Burn's globs and ours: no name may stand for two things.
+#![allow(unused_imports)]
+
+mod beside_burn {
+    use burn::nn::*;
+    use burn::optim::*;
+    use burn::prelude::*;
+    use evenkeel::checkpoint::*;
+    use evenkeel::clip::*;
+    use evenkeel::guard::*;
+    use evenkeel::monitor::*;
+    use evenkeel::schedule::*;
+    use evenkeel::*;
+
+    /// Naming each once makes the compiler look it up in all of the globs above: one that Burn has
+    /// too is an error here.
+    #[allow(dead_code, clippy::type_complexity)]
+    fn each_name_is_ours_alone<
+        M: Module,
+        A: Schedule,
+        B: Schedule,
+        G: Guard,
+        C: Clip,
+        P: Persist,
+    >(
+        _: (Keel<M>, Stepped<M>, Halted<M>, Builder<M>, Rewind),
+        _: (Reading, Layers, Fault, Verdict, Report, Culprit, Part),
+        _: (
+            Then<A, B>,
+            Times<A, B>,
+            Plus<A, B>,
+            Min<A, B>,
+            Max<A, B>,
+            Clamp<A>,
+            Scale<A>,
+            Shift<A>,
+        ),
+        _: (Constant, Ramp, Cosine, Step, Scheduler<A>, Rate<'_>),
+        _: (NonFinite, LossSpike, Answering<G>, GlobalNorm, State, Checkpoint),
+        _: (G, C, P),
+    ) {
+        let _ = scale::<M>;
+        let _ = measure::<M>;
+    }
+}
