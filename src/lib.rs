@@ -1,4 +1,70 @@
-//! Keeps [Burn](https://burn.dev) training on an even keel.
+//! Keeps [Burn](https://burn.dev) training on an even keel: no NaN reaches the weights, and the
+//! learning rate goes higher before the loss explodes.
+//!
+//! [`Keel`] wraps the optimizer you have. Each step is measured, judged, and then applied, skipped,
+//! rewound or halted; the report says which, and why. A schedule's rate goes in as
+//! [`schedule.step()`](schedule::Scheduler::step) returns it, and the schedule is held or moved back
+//! with the weights.
+//!
+//! ```
+//! use burn::nn::LinearConfig;
+//! use burn::optim::{AdamWConfig, GradientsParams};
+//! use burn::tensor::{Device, Distribution, Tensor};
+//! use evenkeel::clip::GlobalNorm;
+//! use evenkeel::guard::LossSpike;
+//! use evenkeel::schedule::{Cosine, Ramp, Schedule};
+//! use evenkeel::{Keel, Rewind};
+//!
+//! # fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! # let device = Device::default().autodiff();
+//! # let batches = (0..3).map(|_| Tensor::<2>::random([8, 4], Distribution::Default, &device));
+//! let mut model = LinearConfig::new(4, 1).init(&device);
+//! let mut schedule = Ramp::new(0.0, 0.03, 50)?.then(50, Cosine::new(0.03, 0.0, 950)?).start();
+//! let mut keel = Keel::wrap(AdamWConfig::new().init())
+//!     .clip(GlobalNorm::at_most(1.0)?)
+//!     .guard(LossSpike::default())
+//!     .rewind(Rewind::every(200)?)
+//!     .build(&model)?;
+//!
+//! for x in batches {
+//!     let loss = (model.forward(x.clone()) - x.sum_dim(1)).powi_scalar(2).mean();
+//!     let grads = GradientsParams::from_grads(loss.backward(), &model);
+//!     let stepped = keel.step(schedule.step(), model, grads, &loss)?;
+//!     model = stepped.model;
+//! }
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! # What helps with what
+//!
+//! | what you see | what to try |
+//! |---|---|
+//! | NaN within the first steps | [`Keel`] at once; then smaller inputs and targets: standardize both |
+//! | the loss explodes above some rate | [`Ramp`](schedule::Ramp) up to the rate, and [`GlobalNorm`](clip::GlobalNorm) |
+//! | it explodes now and then, after good progress | [`LossSpike`](guard::LossSpike), answering with a [`Rewind`] |
+//! | NaN from single bad batches | nothing more: [`Keel`] skips them |
+//! | it gets stuck towards the end | [`Cosine`](schedule::Cosine) or [`Step`](schedule::Step) down |
+//! | which layer is it? | [`Halted::culprits`], and [`Reading::layers`] for every gradient's norm |
+//! | a run has to survive being stopped | [`Keel::checkpoint`] and [`Keel::resume`] |
+//!
+//! # The pieces
+//!
+//! - [`schedule`]: values as pure functions of the update, and combinators.
+//! - [`guard`]: judges of a step. [`clip`]: choosers of a factor. Both see plain numbers only, and any
+//!   closure is one.
+//! - [`monitor`]: tensors in, numbers out, one readback a step.
+//! - [`optim`]: what is asked of an optimizer; every Burn optimizer will do.
+//! - [`checkpoint`]: saved state that is whole or absent.
+//!
+//! How they fit together, and why, is in [`docs::design`].
+//!
+//! # Panics
+//!
+//! The library does not panic, but for one place where a trait of Burn's leaves no other way to refuse:
+//! loading a wrong record through
+//! [`LrScheduler::load_record`](burn::lr_scheduler::LrScheduler::load_record).
+//! [`Persist::restore`](checkpoint::Persist::restore) returns an error instead.
 
 #![warn(missing_docs, missing_debug_implementations, unreachable_pub)]
 #![warn(clippy::dbg_macro, clippy::print_stdout, clippy::print_stderr)]
@@ -7,6 +73,7 @@
 
 pub mod checkpoint;
 pub mod clip;
+pub mod docs;
 mod error;
 pub mod guard;
 mod keel;

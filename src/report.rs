@@ -134,7 +134,7 @@ pub enum Fault {
     Gradient,
     /// A statistic that the forward pass keeps, such as BatchNorm's running mean, was non-finite.
     Statistic,
-    /// Everything was finite, but the update would have made a parameter non-finite.
+    /// Everything was finite, but the update made a parameter non-finite.
     Update,
 }
 
@@ -192,7 +192,9 @@ pub struct Report {
     pub rejected: u64,
     /// After a rewind: the index of the next update, which is the snapshot's.
     pub rewound_to: Option<u64>,
-    /// After a fault: the tensors that held non-finite values, the likeliest origin first.
+    /// After a fault: the tensors that held non-finite values, the likeliest origin first. Empty if
+    /// the fault is the loss and no parameter or statistic is broken: then it is the batch, or the
+    /// forward pass.
     pub culprits: Vec<Culprit>,
 }
 

@@ -316,25 +316,62 @@ fn a_bad_batch_is_undone_in_the_running_statistics_too() {
 
 /// Everything measured is finite, but the update is not: only the check afterwards can tell.
 #[test]
-fn an_update_that_would_overflow_is_taken_back() {
+fn an_update_that_overflows_is_taken_back_and_halts() {
+    on_every_device(|device| {
+        for optimizer in optimizers() {
+            let net = Net::new(device);
+            let mut keel = Keel::wrap(optimizer).build(&net).unwrap();
+            let (loss, grads) = net.backward(Batch::number(0, device));
+            let before = bits(&Net::new(device));
+            let halted = keel.step(1e39, net, grads, &loss).unwrap_err();
+            assert_eq!(halted.report().reading.fault, Some(Fault::Update));
+            assert!(!halted.culprits().is_empty());
+            assert!(halted.to_string().starts_with(
+                "training halted at update 0: non-finite update, and there is no snapshot to \
+                 rewind to, first in parameter `first.weight`: "
+            ));
+            let net = halted.into_model();
+            assert_eq!(bits(&net), before);
+
+            // The optimizer may be poisoned, and nothing is built on it any more.
+            assert!(keel.checkpoint(&net).unwrap_err().is_record());
+            let (loss, grads) = net.backward(Batch::number(1, device));
+            let halted = keel.step(0.01, net, grads, &loss).unwrap_err();
+            assert!(halted.to_string().contains("build a new keel"), "{halted}");
+            assert_eq!(bits(halted.model()), before);
+        }
+    });
+}
+
+/// With a snapshot, it goes back to it, optimizer and all.
+#[test]
+fn an_update_that_overflows_rewinds_if_it_can() {
     on_every_device(|device| {
         for optimizer in optimizers() {
             let start = Net::new(device);
-            let (net, twin) = (start.twin(), start.twin());
-            let mut keel = Keel::wrap(optimizer.clone()).build(&net).unwrap();
-            let (loss, grads) = net.backward(Batch::number(0, device));
-            let stepped = keel.step(1e39, net, grads, &loss).unwrap();
-            assert_eq!(stepped.report.verdict, Verdict::Skip);
-            assert_eq!(stepped.report.reading.fault, Some(Fault::Update));
-            assert!(!stepped.report.culprits.is_empty());
-            assert_eq!(bits(&stepped.model), bits(&start), "{}", stepped.report);
-
-            // Nothing is left in the optimizer either: the next step is a first step.
-            let mut bare = optimizer;
-            let (loss, grads) = stepped.model.backward(Batch::number(1, device));
-            let kept = keel.step(0.01, stepped.model, grads, &loss).unwrap().model;
-            let (_, grads) = twin.backward(Batch::number(1, device));
-            assert_eq!(bits(&kept), bits(&bare.step(0.01, twin, grads)));
+            let (mut net, mut twin) = (start.twin(), start.twin());
+            let build = |net: &Net| {
+                let rewind = Rewind::every(2).unwrap().damp(1.0).unwrap();
+                Keel::wrap(optimizer.clone()).rewind(rewind).build(net).unwrap()
+            };
+            let (mut keel, mut twin_keel) = (build(&net), build(&twin));
+            for (k, rate) in [0.1, 0.1, 0.1, 1e39].into_iter().enumerate() {
+                let (loss, grads) = net.backward(Batch::number(k as u64, device));
+                let stepped = keel.step(rate, net, grads, &loss).unwrap();
+                assert_eq!(stepped.report.is_applied(), rate < 1.0, "{}", stepped.report);
+                net = stepped.model;
+            }
+            for k in 0..2 {
+                let (loss, grads) = twin.backward(Batch::number(k, device));
+                twin = twin_keel.step(0.1, twin, grads, &loss).unwrap().model;
+            }
+            for k in 5..9 {
+                assert_eq!(bits(&net), bits(&twin), "update {k}");
+                let (loss, grads) = net.backward(Batch::number(k, device));
+                net = keel.step(0.1, net, grads, &loss).unwrap().model;
+                let (loss, grads) = twin.backward(Batch::number(k, device));
+                twin = twin_keel.step(0.1, twin, grads, &loss).unwrap().model;
+            }
         }
     });
 }

@@ -57,8 +57,9 @@ impl<M: Module + 'static> Builder<M> {
         self
     }
 
-    /// What a non-finite rate, loss, gradient, statistic, parameter or update leads to: a
-    /// [`Skip`](Verdict::Skip), unless said otherwise here.
+    /// What a non-finite rate, loss, gradient, statistic or parameter leads to: a
+    /// [`Skip`](Verdict::Skip), unless said otherwise here. A non-finite update cannot be skipped: it
+    /// leads to a [`Rewind`](Verdict::Rewind) at least.
     pub fn on_non_finite(mut self, verdict: Verdict) -> Self {
         self.non_finite = verdict;
         self
@@ -123,6 +124,7 @@ impl<M: Module + 'static> Builder<M> {
                 frontier: 0,
                 gain: 1.0,
             },
+            spent: false,
         };
         if keel.rewind.is_some() {
             let start: Snapshot<M> = keel.snapshot(model, None);

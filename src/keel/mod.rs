@@ -23,7 +23,7 @@ use crate::optim::Update;
 use crate::recover::{Rewind, Ring};
 use crate::running::Running;
 use crate::schedule::Rate;
-use crate::{Error, Fault, Reading, Report, Verdict};
+use crate::{Error, Fault, Part, Reading, Report, Verdict};
 
 /// An optimizer under guard: measures each step, judges it, and applies, skips, rewinds or halts.
 ///
@@ -64,8 +64,10 @@ use crate::{Error, Fault, Reading, Report, Verdict};
 /// # What it keeps, whatever is configured
 ///
 /// - Nothing non-finite reaches a parameter. Loss, rate, every gradient and every running statistic
-///   are checked before the update, and every updated parameter after it; an update that would have
-///   made one non-finite is undone.
+///   are checked before the update, and every updated parameter after it. If everything was finite
+///   but the update was not, which takes an absurd rate or an optimizer that divides by zero, the
+///   old parameters are put back. The optimizer has seen the gradient by then, so such a step is
+///   never a skip: it rewinds, or halts.
 /// - A gradient that would poison an optimizer's state is never shown to it: what is non-finite, and
 ///   what has squares that overflow `f32`.
 /// - After a rejected step everything is, bit for bit, as if the batch had never been seen:
@@ -77,8 +79,7 @@ use crate::{Error, Fault, Reading, Report, Verdict};
 /// # Cost
 /// Beside the wrapped optimizer's own step: one pass over the gradients and one readback to measure;
 /// one pass over the gradients where a clip is active; one pass over the parameters and one readback
-/// to check the result. The update is not done in place, because it may have to be undone: while it
-/// runs, the old and the new parameters and optimizer state exist side by side.
+/// to check the result. While an update runs, the old and the new parameters exist side by side.
 pub struct Keel<M: Module> {
     update: Box<dyn Update<M>>,
     guards: Vec<Box<dyn Guard>>,
@@ -90,6 +91,8 @@ pub struct Keel<M: Module> {
     monitor: Monitor,
     running: Running,
     progress: Progress,
+    /// Whether the optimizer took part in an update that was taken back.
+    spent: bool,
 }
 
 /// What one step returns when training can go on.
@@ -129,6 +132,10 @@ struct Progress {
     gain: f64,
 }
 
+/// Why a keel whose optimizer is spent does not go on.
+const SPENT: &str = "the optimizer's state was lost with an update that was taken back; build a new \
+                     keel, or resume from a checkpoint";
+
 /// Who asked for what.
 struct Ruling {
     verdict: Verdict,
@@ -162,7 +169,8 @@ impl<M: Module + 'static> Keel<M> {
     /// # Errors
     /// [`Halted`], with the model in its last good state, if a guard asks for it, or if rejections or
     /// rewinds in a row have used up their bound. Also if the device fails. Calling again after that
-    /// is allowed, and starts with a fresh bound of rejections.
+    /// is allowed, and starts with a fresh bound of rejections; only after an update that had to be
+    /// taken back, where there was no snapshot, the optimizer is lost, and every later step halts.
     ///
     /// # Cost
     /// See [`Keel`].
@@ -174,13 +182,16 @@ impl<M: Module + 'static> Keel<M> {
         loss: &Tensor<1>,
     ) -> Result<Stepped<M>, Halted<M>> {
         let rate = rate.into();
+        if self.spent {
+            return Err(self.broken(rate, model, SPENT));
+        }
         if let (Some(at), Some(start)) = (rate.position(), self.ring.oldest_mut()) {
             start.position.get_or_insert(at);
         }
         self.running.settle(&model);
         let mut reading = match self.measure(&rate, &model, &grads, loss) {
             Ok(reading) => reading,
-            Err(error) => return Err(self.broken(rate, model, error)),
+            Err(error) => return Err(self.broken(rate, model, &error.to_string())),
         };
         self.progress.attempts += 1;
 
@@ -196,11 +207,18 @@ impl<M: Module + 'static> Keel<M> {
                     culprits = monitor::blame(&after, None, &self.monitor);
                     reading.fault = Some(Fault::Update);
                     ruling = self.judge(&reading);
+                    // The optimizer has seen this gradient, so a skip would leave a trace.
+                    ruling.verdict = ruling.verdict.max(Verdict::Rewind);
+                    self.spent = true;
                     model = before;
                 }
             }
         } else if reading.fault.is_some() {
             culprits = monitor::blame(&model, Some(&grads), &self.monitor);
+            if reading.fault == Some(Fault::Loss) {
+                // A broken loss breaks every gradient: none of them says where it came from.
+                culprits.retain(|culprit| culprit.part != Part::Gradient);
+            }
         }
         let ruling = self.escalate(ruling);
         self.rejected(rate, reading, factor, ruling, culprits, model)
@@ -273,7 +291,12 @@ impl<M: Module + 'static> Keel<M> {
         }
     }
 
-    /// The updated model, if it is sound; otherwise everything as it was.
+    /// The updated model, if it is sound; otherwise the one before, and an optimizer that is spent.
+    ///
+    /// The model before the update is held, which costs Burn's optimizers nothing: they write the
+    /// new parameters over the step rather than over the old ones. Holding the optimizer too would
+    /// make them write its state anew at every step, for the sake of something that a sound rate and
+    /// a sound optimizer never do.
     fn attempt(
         &mut self,
         lr: ModuleLearningRate,
@@ -281,14 +304,13 @@ impl<M: Module + 'static> Keel<M> {
         model: M,
         grads: GradientsParams,
     ) -> Result<M, Failed<M>> {
-        let (before, optimizer) = (model.clone(), self.update.boxed());
+        let before = model.clone();
         let after = self.update.update(lr, factor, model, grads);
         // A device that cannot be read has not shown that the update is good.
-        if self.monitor.is_sound(&after).unwrap_or(false) {
-            return Ok(after);
+        match self.monitor.is_sound(&after).unwrap_or(false) {
+            true => Ok(after),
+            false => Err(Failed { before, after }),
         }
-        self.update = optimizer;
-        Err(Failed { before, after })
     }
 
     fn applied(&mut self, rate: Rate<'_>, reading: Reading, factor: f64, model: M) -> Stepped<M> {
@@ -382,6 +404,7 @@ impl<M: Module + 'static> Keel<M> {
             (*updates, *rejected) = (update, 0);
             *rewinds += 1;
             self.update = snapshot.update.boxed();
+            self.spent = false;
             self.running = snapshot.running.clone();
             if !rate.rewind(snapshot.position, rewind.damp) {
                 *gain *= rewind.damp;
@@ -401,14 +424,14 @@ impl<M: Module + 'static> Keel<M> {
         }
     }
 
-    /// The device could not be read, so nothing is known of this step.
-    fn broken(&mut self, rate: Rate<'_>, model: M, error: Error) -> Halted<M> {
+    /// Nothing is known of this step: the device could not be read, or the optimizer is spent.
+    fn broken(&mut self, rate: Rate<'_>, model: M, why: &str) -> Halted<M> {
         let reading = Reading::new(self.progress.updates).with_lr(rate.value());
         rate.hold();
         let report = Report {
             reading,
             verdict: Verdict::Halt,
-            by: Some(error.to_string()),
+            by: Some(why.to_string()),
             factor: 1.0,
             rejected: 0,
             rewound_to: None,

@@ -4,7 +4,7 @@ use burn::module::Module;
 use burn::store::ModuleRecord;
 use burn::tensor::Bytes;
 
-use super::{Keel, Progress, Snapshot};
+use super::{Keel, Progress, SPENT, Snapshot};
 use crate::Error;
 use crate::checkpoint::{Checkpoint, State, canonical};
 use crate::monitor::Monitor;
@@ -34,11 +34,14 @@ impl<M: Module + 'static> Keel<M> {
     /// ```
     ///
     /// # Errors
-    /// If the device cannot be read.
+    /// If the device cannot be read, or the optimizer's state is lost.
     ///
     /// # Cost
     /// Copies the model and the optimizer's state to the host, and once more for every snapshot.
     pub fn checkpoint(&self, model: &M) -> Result<Checkpoint, Error> {
+        if self.spent {
+            return Err(Error::record(SPENT));
+        }
         self.running.settle(model);
         let now = Snapshot {
             model: model.clone(),
@@ -133,6 +136,7 @@ impl<M: Module + 'static> Keel<M> {
         self.update = now.update;
         self.ring = self.ring.refilled(snapshots, tried);
         self.progress = progress;
+        self.spent = false;
         Ok(model)
     }
 

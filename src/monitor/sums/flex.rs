@@ -13,7 +13,7 @@ use super::bounded;
 const CHUNK: usize = 1 << 16;
 
 /// Below this many elements in all, one core is done before others have woken up.
-const ALONE: usize = 1 << 15;
+const ALONE: usize = 1 << 18;
 
 /// Flex tensors that wait to be summed.
 #[derive(Default)]

@@ -1,0 +1,173 @@
+//! A loss that explodes, and what can be done about it.
+//!
+//!     cargo run --release --example exploding_loss
+//!
+//! A small network learns the quality of wines from raw measurements. With Burn's plain SGD it trains
+//! up to a rate of about 1e-3; above, the loss explodes, and soon it is NaN. The same optimizer, model
+//! and data then go through evenkeel at the same rates, and after that the remedies one by one.
+
+mod data;
+mod model;
+mod plot;
+mod run;
+mod table;
+
+use std::error::Error;
+use std::path::PathBuf;
+
+use burn::tensor::Device;
+use clap::{Parser, ValueEnum};
+use indicatif::{ProgressBar, ProgressStyle};
+use rayon::prelude::*;
+use run::{BARE, Optimizer, Outcome, Remedy, Setting};
+
+/// The rates that are tried.
+const LADDER: [f64; 13] =
+    [1e-5, 3e-5, 1e-4, 3e-4, 1e-3, 3e-3, 1e-2, 3e-2, 1e-1, 3e-1, 1.0, 3.0, 10.0];
+
+/// The rates whose curves are drawn.
+const DRAWN: [f64; 6] = [1e-4, 1e-3, 1e-2, 1e-1, 1.0, 10.0];
+
+#[derive(Parser)]
+#[command(
+    about = "Trains on raw data at rising rates: bare, through evenkeel, and remedy by remedy"
+)]
+struct Arguments {
+    /// The device to train on.
+    #[arg(long, value_enum, default_value = "flex")]
+    device: Backend,
+    /// Steps of each run.
+    #[arg(long, default_value_t = 1000, value_parser = clap::value_parser!(u64).range(10..))]
+    steps: u64,
+    /// The first seed.
+    #[arg(long, default_value_t = 0)]
+    seed: u64,
+    /// How many seeds each rate is tried with.
+    #[arg(long, default_value_t = 3, value_parser = clap::value_parser!(u64).range(1..))]
+    seeds: u64,
+    /// Where the picture goes.
+    #[arg(long, default_value = "exploding_loss.svg")]
+    picture: PathBuf,
+}
+
+#[derive(Clone, Copy, PartialEq, ValueEnum)]
+enum Backend {
+    Flex,
+    Ndarray,
+    Wgpu,
+}
+
+impl Backend {
+    fn device(self) -> Result<Device, String> {
+        let missing = |feature| {
+            Err(format!("this build has no {feature}: run it with `--features {feature}`"))
+        };
+        match self {
+            Self::Flex => Ok(Device::flex()),
+            #[cfg(feature = "ndarray")]
+            #[allow(deprecated)]
+            Self::Ndarray => Ok(Device::ndarray()),
+            #[cfg(not(feature = "ndarray"))]
+            Self::Ndarray => missing("ndarray"),
+            #[cfg(feature = "wgpu")]
+            Self::Wgpu => Ok(Device::wgpu(burn::tensor::DeviceKind::DefaultDevice)),
+            #[cfg(not(feature = "wgpu"))]
+            Self::Wgpu => missing("wgpu"),
+        }
+    }
+}
+
+/// Everything evenkeel has for this case, short of touching the data or the model.
+const KEPT: Remedy =
+    Remedy { guarded: true, clip: true, warm_up: true, cosine: true, rewind: true, ..BARE };
+
+/// The remedies one by one, and what they come to together.
+fn remedies() -> Vec<(&'static str, Remedy)> {
+    let guard = Remedy { guarded: true, ..BARE };
+    vec![
+        ("Burn's SGD, bare", BARE),
+        ("guard alone", guard),
+        ("guard, rewind", Remedy { rewind: true, ..guard }),
+        ("guard, clip", Remedy { clip: true, ..guard }),
+        ("guard, warm-up", Remedy { warm_up: true, ..guard }),
+        ("guard, warm-up, cosine", Remedy { warm_up: true, cosine: true, ..guard }),
+        ("guard, momentum 0.9", Remedy { optimizer: Optimizer::Momentum, ..guard }),
+        ("guard, Adam", Remedy { optimizer: Optimizer::Adam, ..guard }),
+        ("guard, standardized features", Remedy { standardized: true, ..guard }),
+        ("guard, BatchNorm", Remedy { batch_norm: true, ..guard }),
+        ("guard, rewind, clip, warm-up, cosine", KEPT),
+        ("… and standardized features", Remedy { standardized: true, ..KEPT }),
+        (
+            "… and standardized features, Adam",
+            Remedy { standardized: true, optimizer: Optimizer::Adam, ..KEPT },
+        ),
+    ]
+}
+
+fn main() -> Result<(), Box<dyn Error>> {
+    let arguments = Arguments::parse();
+    let plain = arguments.device.device()?;
+    let setting = Setting {
+        split: data::wine(arguments.seed),
+        device: plain.autodiff(),
+        steps: arguments.steps as usize,
+    };
+    let guess = setting.split.test.error_of_the_mean(&setting.split.train);
+    let remedies = remedies();
+    let runs: Vec<(usize, f64, u64)> = (0..remedies.len())
+        .flat_map(|remedy| LADDER.map(|rate| (remedy, rate)))
+        .flat_map(|(remedy, rate)| (0..arguments.seeds).map(move |s| (remedy, rate, s)))
+        .collect();
+
+    // Shown on a terminal only; in a pipe it draws nothing.
+    let bar = ProgressBar::new(runs.len() as u64).with_style(ProgressStyle::with_template(
+        "{bar:40} {pos} of {len} runs, {eta} to go: {msg}",
+    )?);
+    let one = |&(remedy, rate, s): &(usize, f64, u64)| {
+        bar.set_message(remedies[remedy].0);
+        let outcome = setting.run(remedies[remedy].1, rate, arguments.seed + s);
+        bar.inc(1);
+        outcome
+    };
+    // Runs are independent, and the same whoever computes them; a GPU is better left to one thread.
+    let outcomes: Result<Vec<Outcome>, _> = match arguments.device {
+        Backend::Wgpu => runs.iter().map(one).collect(),
+        Backend::Flex | Backend::Ndarray => runs.par_iter().map(one).collect(),
+    };
+    let outcomes = outcomes?;
+    bar.finish_and_clear();
+
+    let seeds = arguments.seeds as usize;
+    let of_remedy =
+        |remedy: usize| &outcomes[remedy * LADDER.len() * seeds..][..LADDER.len() * seeds];
+    let kept = remedies.iter().position(|(_, remedy)| *remedy == KEPT).unwrap_or(0);
+    let rungs = |remedy: usize| -> Vec<table::Rung> {
+        let seeds = of_remedy(remedy).chunks(seeds);
+        LADDER
+            .iter()
+            .zip(seeds)
+            .map(|(rate, outcomes)| table::Rung::new(*rate, outcomes, guess))
+            .collect()
+    };
+    println!(
+        "Wine quality, raw features: an 11-64-64-1 network, batches of {}, {} steps, {seeds} seeds.\n\
+         Errors are mean squared ones on rows not trained on, medians over the seeds. Always guessing\n\
+         the mean gives {guess:.3}; a rate has trained if every seed is at least a tenth below that.\n",
+        run::BATCH,
+        setting.steps,
+    );
+    table::ladder(&rungs(0), &rungs(kept));
+    let summary: Vec<_> =
+        remedies.iter().enumerate().map(|(at, (name, _))| (*name, rungs(at))).collect();
+    table::remedies(&summary);
+
+    let curves = |remedy: usize| -> Vec<plot::Curve> {
+        let all = LADDER.iter().zip(of_remedy(remedy).chunks(seeds));
+        all.filter(|(rate, _)| DRAWN.contains(rate))
+            .map(|(rate, o)| (*rate, o[0].clone()))
+            .collect()
+    };
+    plot::draw(&arguments.picture, setting.steps, &curves(0), &curves(kept))?;
+    println!("\nThe loss curves of the first seed are in {}.", arguments.picture.display());
+    Ok(())
+}

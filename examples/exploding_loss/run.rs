@@ -1,0 +1,205 @@
+//! One training run: bare, or through evenkeel with any of its remedies.
+
+use std::sync::Mutex;
+
+use burn::module::Module;
+use burn::optim::momentum::MomentumConfig;
+use burn::optim::{AdamConfig, GradientsParams, ModuleOptimizer, SgdConfig};
+use burn::tensor::{Device, Tensor};
+use evenkeel::clip::GlobalNorm;
+use evenkeel::guard::{Guard, LossSpike};
+use evenkeel::schedule::{Constant, Cosine, Ramp, Schedule};
+use evenkeel::{Error, Keel, Rewind, Verdict};
+
+use crate::data::{Split, Table};
+use crate::model::Mlp;
+
+pub const BATCH: usize = 64;
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum Optimizer {
+    Sgd,
+    Momentum,
+    Adam,
+}
+
+/// What is done about the explosion.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub struct Remedy {
+    /// Whether evenkeel is used at all.
+    pub guarded: bool,
+    pub clip: bool,
+    pub warm_up: bool,
+    pub cosine: bool,
+    pub rewind: bool,
+    pub optimizer: Optimizer,
+    pub standardized: bool,
+    pub batch_norm: bool,
+}
+
+/// The loop that everybody writes, with Burn's SGD.
+pub const BARE: Remedy = Remedy {
+    guarded: false,
+    clip: false,
+    warm_up: false,
+    cosine: false,
+    rewind: false,
+    optimizer: Optimizer::Sgd,
+    standardized: false,
+    batch_norm: false,
+};
+
+/// What became of a run.
+#[derive(Clone, Debug, Default)]
+pub struct Outcome {
+    /// The loss of every step.
+    pub losses: Vec<f64>,
+    /// The first step whose loss was not finite.
+    pub broke_at: Option<usize>,
+    /// Mean squared error on rows that were not trained on; infinite if the model is broken.
+    pub error: f64,
+    pub skipped: usize,
+    pub rewound: usize,
+    /// What rewinds left of the rate.
+    pub damped: f64,
+    /// What stopped training before its end.
+    pub halted: Option<String>,
+}
+
+/// What all runs have in common.
+pub struct Setting {
+    pub split: Split,
+    pub device: Device,
+    pub steps: usize,
+}
+
+/// Weights are drawn from the device's one generator: seeding and drawing must not be interrupted.
+static DRAWING: Mutex<()> = Mutex::new(());
+
+impl Setting {
+    pub fn run(&self, remedy: Remedy, rate: f64, seed: u64) -> Result<Outcome, Error> {
+        let Split { train, test } = &self.split;
+        let prepared = |table: &Table| match remedy.standardized {
+            true => table.standardized(train),
+            false => table.clone(),
+        };
+        let rows = prepared(train);
+        let batches = (0..self.steps).map(|k| rows.batch(k, BATCH, &self.device));
+        let model = {
+            let _alone = DRAWING.lock();
+            Mlp::new(remedy.batch_norm, seed, &self.device)
+        };
+        let optimizer: ModuleOptimizer = match remedy.optimizer {
+            Optimizer::Sgd => SgdConfig::new().init(),
+            Optimizer::Momentum => {
+                let momentum = MomentumConfig::new().with_dampening(0.0);
+                SgdConfig::new().with_momentum(Some(momentum)).init()
+            }
+            Optimizer::Adam => AdamConfig::new().init(),
+        };
+        let mut outcome = Outcome { damped: 1.0, ..Outcome::default() };
+        let model = match remedy.guarded {
+            false => bare(model, optimizer, rate, batches, &mut outcome),
+            true => {
+                let curve = Curve { remedy, rate, steps: self.steps as u64 };
+                guarded(model, optimizer, curve, batches, &mut outcome)?
+            }
+        };
+        let error = value(&model.valid().loss(prepared(test).all(&self.device.clone().inner())));
+        outcome.error = if error.is_finite() { error } else { f64::INFINITY };
+        Ok(outcome)
+    }
+}
+
+type Batch = (Tensor<2>, Tensor<2>);
+
+/// Without evenkeel.
+fn bare(
+    mut model: Mlp,
+    mut optimizer: ModuleOptimizer,
+    rate: f64,
+    batches: impl Iterator<Item = Batch>,
+    outcome: &mut Outcome,
+) -> Mlp {
+    for batch in batches {
+        let loss = model.loss(batch);
+        outcome.saw(value(&loss));
+        let grads = GradientsParams::from_grads(loss.backward(), &model);
+        model = optimizer.step(rate, model, grads);
+    }
+    model
+}
+
+struct Curve {
+    remedy: Remedy,
+    rate: f64,
+    steps: u64,
+}
+
+/// The same loop through evenkeel.
+fn guarded(
+    mut model: Mlp,
+    optimizer: ModuleOptimizer,
+    Curve { remedy, rate, steps }: Curve,
+    batches: impl Iterator<Item = Batch>,
+    outcome: &mut Outcome,
+) -> Result<Mlp, Error> {
+    let warm_up = if remedy.warm_up { steps / 10 } else { 0 };
+    let main = match remedy.cosine {
+        true => Cosine::new(rate, 0.0, steps - warm_up)?.boxed(),
+        false => Constant::new(rate)?.boxed(),
+    };
+    let mut schedule = Ramp::new(0.0, rate, warm_up)?.then(warm_up, main).start();
+
+    let mut keel = Keel::wrap(optimizer);
+    if remedy.clip {
+        keel = keel.clip(GlobalNorm::at_most(10.0)?);
+    }
+    if remedy.rewind {
+        keel = keel
+            // An explosion is a loss several times the median, from the first steps on.
+            .guard(
+                LossSpike::default().warm_up(5)?.relative_floor(0.5)?.answering(Verdict::Rewind)?,
+            )
+            .on_non_finite(Verdict::Rewind)
+            .rewind(Rewind::every(50)?.at_most(30)?);
+    }
+    let mut keel = keel.build(&model)?;
+
+    for batch in batches {
+        let loss = model.loss(batch);
+        let grads = GradientsParams::from_grads(loss.backward(), &model);
+        match keel.step(schedule.step(), model, grads, &loss) {
+            Ok(stepped) => {
+                outcome.saw(stepped.report.reading.loss);
+                match stepped.report.verdict {
+                    Verdict::Skip => outcome.skipped += 1,
+                    Verdict::Rewind => outcome.rewound += 1,
+                    _ => {}
+                }
+                model = stepped.model;
+            }
+            Err(halted) => {
+                outcome.saw(halted.report().reading.loss);
+                outcome.halted = Some(halted.to_string());
+                model = halted.into_model();
+                break;
+            }
+        }
+    }
+    outcome.damped = schedule.gain();
+    Ok(model)
+}
+
+impl Outcome {
+    fn saw(&mut self, loss: f64) {
+        if !loss.is_finite() && self.broke_at.is_none() {
+            self.broke_at = Some(self.losses.len());
+        }
+        self.losses.push(loss);
+    }
+}
+
+fn value(loss: &Tensor<1>) -> f64 {
+    loss.to_data().convert::<f64>().iter::<f64>().next().unwrap_or(f64::NAN)
+}

@@ -1,0 +1,53 @@
+//! The smallest complete loop: a linear model, and a batch that would have ruined it.
+//!
+//!     cargo run --release --example quickstart
+
+use burn::nn::{Linear, LinearConfig};
+use burn::optim::{AdamWConfig, GradientsParams};
+use burn::tensor::{Device, Distribution, Tensor};
+use evenkeel::clip::GlobalNorm;
+use evenkeel::guard::LossSpike;
+use evenkeel::schedule::{Cosine, Ramp, Schedule};
+use evenkeel::{Keel, Rewind};
+
+type Batch = (Tensor<2>, Tensor<2>);
+
+fn loss_of(model: &Linear, (x, y): Batch) -> Tensor<1> {
+    (model.forward(x) - y).powi_scalar(2).mean()
+}
+
+/// Sums of three random numbers; now and then one of the numbers is missing.
+fn batches(device: &Device) -> impl Iterator<Item = Batch> + '_ {
+    (0..1000).map(move |k| {
+        let x = Tensor::<2>::random([32, 3], Distribution::Default, device);
+        let y = x.clone().sum_dim(1);
+        let x = if k % 100 == 99 { x * f32::NAN } else { x };
+        (x, y)
+    })
+}
+
+fn main() -> Result<(), Box<dyn std::error::Error>> {
+    let device = Device::flex().autodiff();
+    device.seed(0);
+    let mut model = LinearConfig::new(3, 1).init(&device);
+
+    let mut schedule = Ramp::new(0.0, 0.03, 50)?.then(50, Cosine::new(0.03, 0.0, 950)?).start();
+    let mut keel = Keel::wrap(AdamWConfig::new().init())
+        .clip(GlobalNorm::at_most(1.0)?)
+        .guard(LossSpike::default())
+        .rewind(Rewind::every(200)?)
+        .build(&model)?;
+
+    for batch in batches(&device) {
+        let loss = loss_of(&model, batch);
+        let grads = GradientsParams::from_grads(loss.backward(), &model);
+        let stepped = keel.step(schedule.step(), model, grads, &loss)?;
+        model = stepped.model;
+        if !stepped.report.is_applied() {
+            println!("{}", stepped.report);
+        }
+    }
+    let error = loss_of(&model, batches(&device).next().expect("a batch"));
+    println!("{} updates, error {:.1e}", keel.updates(), error.into_scalar::<f32>());
+    Ok(())
+}

@@ -1,0 +1,4 @@
+//! Longer texts, kept beside the code so that their links and examples are checked.
+
+#[doc = include_str!("design.md")]
+pub mod design {}

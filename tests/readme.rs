@@ -1,0 +1,53 @@
+//! What the README shows is what the examples do.
+
+fn read(path: &str) -> String {
+    let root = env!("CARGO_MANIFEST_DIR");
+    std::fs::read_to_string(format!("{root}/{path}")).unwrap()
+}
+
+fn lines(text: &str) -> Vec<&str> {
+    text.lines().map(str::trim).filter(|line| !line.is_empty()).collect()
+}
+
+/// The loop of the first screen is, line by line, in an example that compiles and runs.
+#[test]
+fn the_loop_is_the_quickstarts() {
+    let readme = read("README.md");
+    let code = readme.split("```rust\n").nth(1).unwrap().split("```").next().unwrap();
+    let quickstart = read("examples/quickstart.rs");
+    let example = lines(&quickstart);
+    let mut from = 0;
+    for line in lines(code).into_iter().filter(|line| *line != "}") {
+        let found = example[from..].iter().position(|other| *other == line);
+        from += found.unwrap_or_else(|| panic!("not in examples/quickstart.rs: {line}")) + 1;
+    }
+}
+
+/// Every command and every file that it names is there.
+#[test]
+fn its_commands_and_files_exist() {
+    let readme = read("README.md");
+    for example in readme.split("--example ").skip(1) {
+        let name: String =
+            example.chars().take_while(|c| c.is_alphanumeric() || *c == '_').collect();
+        let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("examples");
+        assert!(
+            root.join(&name).join("main.rs").exists() || root.join(format!("{name}.rs")).exists(),
+            "{name}"
+        );
+    }
+    for bench in readme.split("--bench ").skip(1) {
+        let name: String = bench.chars().take_while(|c| c.is_alphanumeric() || *c == '_').collect();
+        assert!(!read(&format!("benches/{name}.rs")).is_empty());
+    }
+    let picture = readme.split("](examples/").nth(1).unwrap().split(')').next().unwrap();
+    assert!(read(&format!("examples/{picture}")).contains("</svg>"));
+}
+
+/// Nothing is wider than a terminal of 100 columns.
+#[test]
+fn its_tables_fit_100_columns() {
+    let readme = read("README.md");
+    let printed = readme.split("```text\n").nth(1).unwrap().split("```").next().unwrap();
+    assert!(printed.lines().all(|line| line.chars().count() <= 100));
+}
