@@ -9,6 +9,7 @@
 mod data;
 mod model;
 mod plot;
+mod progress;
 mod run;
 mod table;
 
@@ -17,7 +18,7 @@ use std::path::PathBuf;
 
 use burn::tensor::Device;
 use clap::{Parser, ValueEnum};
-use indicatif::{ProgressBar, ProgressStyle};
+use progress::Progress;
 use rayon::prelude::*;
 use run::{BARE, Optimizer, Outcome, Remedy, Setting};
 
@@ -114,40 +115,32 @@ fn main() -> Result<(), Box<dyn Error>> {
     };
     let guess = setting.split.test.error_of_the_mean(&setting.split.train);
     let remedies = remedies();
-    let runs: Vec<(usize, f64, u64)> = (0..remedies.len())
-        .flat_map(|remedy| LADDER.map(|rate| (remedy, rate)))
-        .flat_map(|(remedy, rate)| (0..arguments.seeds).map(move |s| (remedy, rate, s)))
-        .collect();
+    let runs: Vec<(f64, u64)> =
+        LADDER.iter().flat_map(|&rate| (0..arguments.seeds).map(move |s| (rate, s))).collect();
 
-    // Shown on a terminal only; in a pipe it draws nothing.
-    let bar = ProgressBar::new(runs.len() as u64).with_style(ProgressStyle::with_template(
-        "{bar:40} {pos} of {len} runs, {eta} to go: {msg}",
-    )?);
-    let one = |&(remedy, rate, s): &(usize, f64, u64)| {
-        bar.set_message(remedies[remedy].0);
-        let outcome = setting.run(remedies[remedy].1, rate, arguments.seed + s);
-        bar.inc(1);
-        outcome
-    };
-    // Runs are independent, and the same whoever computes them; a GPU is better left to one thread.
-    let outcomes: Result<Vec<Outcome>, _> = match arguments.device {
-        Backend::Wgpu => runs.iter().map(one).collect(),
-        Backend::Flex | Backend::Ndarray => runs.par_iter().map(one).collect(),
-    };
-    let outcomes = outcomes?;
-    bar.finish_and_clear();
+    let progress = Progress::new(remedies.len() * runs.len());
+    let mut outcomes: Vec<Vec<Outcome>> = Vec::new();
+    for (at, (name, remedy)) in remedies.iter().enumerate() {
+        progress.begins(name, at, remedies.len());
+        let one = |&(rate, s): &(f64, u64)| {
+            let outcome = setting.run(*remedy, rate, arguments.seed + s);
+            progress.ran();
+            outcome
+        };
+        // Runs are independent, and the same whoever computes them. A GPU is better left to one.
+        let of_remedy: Result<_, _> = match arguments.device {
+            Backend::Wgpu => runs.iter().map(one).collect(),
+            Backend::Flex | Backend::Ndarray => runs.par_iter().map(one).collect(),
+        };
+        outcomes.push(of_remedy?);
+    }
+    progress.ends();
 
     let seeds = arguments.seeds as usize;
-    let of_remedy =
-        |remedy: usize| &outcomes[remedy * LADDER.len() * seeds..][..LADDER.len() * seeds];
     let kept = remedies.iter().position(|(_, remedy)| *remedy == KEPT).unwrap_or(0);
+    let by_rate = |remedy: usize| LADDER.iter().zip(outcomes[remedy].chunks(seeds));
     let rungs = |remedy: usize| -> Vec<table::Rung> {
-        let seeds = of_remedy(remedy).chunks(seeds);
-        LADDER
-            .iter()
-            .zip(seeds)
-            .map(|(rate, outcomes)| table::Rung::new(*rate, outcomes, guess))
-            .collect()
+        by_rate(remedy).map(|(rate, seeds)| table::Rung::new(*rate, seeds, guess)).collect()
     };
     println!(
         "Wine quality, raw features: an 11-64-64-1 network, batches of {}, {} steps, {seeds} seeds.\n\
@@ -162,10 +155,8 @@ fn main() -> Result<(), Box<dyn Error>> {
     table::remedies(&summary);
 
     let curves = |remedy: usize| -> Vec<plot::Curve> {
-        let all = LADDER.iter().zip(of_remedy(remedy).chunks(seeds));
-        all.filter(|(rate, _)| DRAWN.contains(rate))
-            .map(|(rate, o)| (*rate, o[0].clone()))
-            .collect()
+        let drawn = by_rate(remedy).filter(|(rate, _)| DRAWN.contains(rate));
+        drawn.map(|(rate, seeds)| (*rate, seeds[0].clone())).collect()
     };
     plot::draw(&arguments.picture, setting.steps, &curves(0), &curves(kept))?;
     println!("\nThe loss curves of the first seed are in {}.", arguments.picture.display());

@@ -19,7 +19,7 @@ use burn::tensor::Tensor;
 use crate::clip::Clip;
 use crate::guard::Guard;
 use crate::monitor::{self, Monitor};
-use crate::optim::Update;
+use crate::optim::{Pace, Update};
 use crate::recover::{Rewind, Ring};
 use crate::running::Running;
 use crate::schedule::Rate;
@@ -201,7 +201,8 @@ impl<M: Module + 'static> Keel<M> {
         let mut model = model;
         if ruling.verdict == Verdict::Apply {
             factor = self.factor(&reading);
-            match self.attempt(self.learning_rate(&rate), factor, model, grads) {
+            let pace = Pace::new(self.learning_rate(&rate), factor, reading.grad_norm);
+            match self.attempt(pace, model, grads) {
                 Ok(updated) => return Ok(self.applied(rate, reading, factor, updated)),
                 Err(Failed { before, after }) => {
                     culprits = monitor::blame(&after, None, &self.monitor);
@@ -293,19 +294,16 @@ impl<M: Module + 'static> Keel<M> {
 
     /// The updated model, if it is sound; otherwise the one before, and an optimizer that is spent.
     ///
-    /// The model before the update is held, which costs Burn's optimizers nothing: they write the
-    /// new parameters over the step rather than over the old ones. Holding the optimizer too would
-    /// make them write its state anew at every step, for the sake of something that a sound rate and
-    /// a sound optimizer never do.
-    fn attempt(
-        &mut self,
-        lr: ModuleLearningRate,
-        factor: f64,
-        model: M,
-        grads: GradientsParams,
-    ) -> Result<M, Failed<M>> {
+    /// Where the optimizer does not vouch for the outcome, the model before the update is held, which
+    /// costs Burn's optimizers nothing: they write the new parameters over the step rather than over
+    /// the old ones. Holding the optimizer too would make them write its state anew at every step,
+    /// for the sake of something that a sound rate and a sound optimizer never do.
+    fn attempt(&mut self, pace: Pace, model: M, grads: GradientsParams) -> Result<M, Failed<M>> {
+        if self.update.is_bounded(&pace) {
+            return Ok(self.update.update(pace, model, grads));
+        }
         let before = model.clone();
-        let after = self.update.update(lr, factor, model, grads);
+        let after = self.update.update(pace, model, grads);
         // A device that cannot be read has not shown that the update is good.
         match self.monitor.is_sound(&after).unwrap_or(false) {
             true => Ok(after),

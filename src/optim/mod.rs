@@ -7,4 +7,4 @@
 mod module;
 mod update;
 
-pub use update::Update;
+pub use update::{Pace, Update};

@@ -1,26 +1,19 @@
 //! Burn's own optimizers under a guard.
 
-use burn::lr_scheduler::module_lr_scheduler::ModuleLearningRate;
 use burn::module::Module;
 use burn::optim::{GradientsParams, ModuleOptimizer, OptimizerRecord};
 use burn::tensor::Bytes;
 
-use super::Update;
+use super::{Pace, Update};
 use crate::checkpoint::{State, canonical};
 use crate::{Error, clip};
 
 /// Any Burn optimizer, parameter groups and their own clipping included. The factor is put on the
 /// gradients first, and Burn's clipping of single tensors, if there is any, comes after it.
 impl<M: Module + 'static> Update<M> for ModuleOptimizer {
-    fn update(
-        &mut self,
-        lr: ModuleLearningRate,
-        factor: f64,
-        model: M,
-        grads: GradientsParams,
-    ) -> M {
-        let grads = clip::scale(grads, &model, factor);
-        self.step(lr, model, grads)
+    fn update(&mut self, pace: Pace, model: M, grads: GradientsParams) -> M {
+        let grads = clip::scale(grads, &model, pace.factor);
+        self.step(pace.lr, model, grads)
     }
 
     fn boxed(&self) -> Box<dyn Update<M>> {

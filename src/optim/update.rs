@@ -1,5 +1,7 @@
 //! What is asked of an optimizer that works under a guard.
 
+use std::fmt;
+
 use burn::lr_scheduler::module_lr_scheduler::ModuleLearningRate;
 use burn::module::Module;
 use burn::optim::GradientsParams;
@@ -7,20 +9,51 @@ use burn::optim::GradientsParams;
 use crate::Error;
 use crate::checkpoint::State;
 
+/// What an optimizer is told about one update.
+#[derive(Clone)]
+#[non_exhaustive]
+pub struct Pace {
+    /// The rate of each parameter.
+    pub lr: ModuleLearningRate,
+    /// What the clips leave of the gradients, in `[0, 1]`.
+    pub factor: f64,
+    /// The norm of the whole gradient before clipping; finite.
+    pub grad_norm: f64,
+}
+
+impl Pace {
+    /// `factor` of a gradient with norm `grad_norm`, at rate `lr`.
+    pub fn new(lr: impl Into<ModuleLearningRate>, factor: f64, grad_norm: f64) -> Self {
+        Self { lr: lr.into(), factor, grad_norm }
+    }
+}
+
+impl fmt::Debug for Pace {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Pace")
+            .field("lr", &self.lr.base())
+            .field("factor", &self.factor)
+            .field("grad_norm", &self.grad_norm)
+            .finish()
+    }
+}
+
 /// Advances a whole model by one step, and can be put back.
 ///
 /// Cloning must be cheap, of handles rather than of buffers, and the clone must not be touched by
-/// what becomes of the original: that is how a step is undone.
+/// what becomes of the original: snapshots are made of clones.
 pub trait Update<M: Module>: Send {
-    /// The model after one step along `factor · grads`. A parameter without a gradient stays as it
-    /// is. `factor` is in `[0, 1]`, and both it and the gradients are finite.
-    fn update(
-        &mut self,
-        lr: ModuleLearningRate,
-        factor: f64,
-        model: M,
-        grads: GradientsParams,
-    ) -> M;
+    /// The model after one step along `pace.factor · grads`. A parameter without a gradient stays as
+    /// it is. Every gradient is finite.
+    fn update(&mut self, pace: Pace, model: M, grads: GradientsParams) -> M;
+
+    /// Whether the parameters are certain to stay finite through an update at this pace. Where an
+    /// optimizer can say so, from a bound on what it may add to a parameter, the old parameters need
+    /// not be held and the new ones need not be checked.
+    fn is_bounded(&self, pace: &Pace) -> bool {
+        let _ = pace;
+        false
+    }
 
     /// A copy with a fate of its own.
     fn boxed(&self) -> Box<dyn Update<M>>;
