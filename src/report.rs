@@ -32,6 +32,11 @@ pub struct Reading {
     pub grad_norm: f64,
     /// Norm of each parameter's gradient.
     pub layers: Layers,
+    /// How far the update would move each parameter, `‖Δpᵢ‖`. Empty unless a guard
+    /// [looks at updates](crate::guard::Guard::looks_at_updates).
+    pub updates: Layers,
+    /// Norm of each parameter before the update, `‖pᵢ‖`. Empty when `updates` is.
+    pub sizes: Layers,
     /// The first non-finite thing that was seen, if any.
     pub fault: Option<Fault>,
 }
@@ -47,6 +52,8 @@ impl Reading {
             loss: 0.0,
             grad_norm: 0.0,
             layers: Layers::default(),
+            updates: Layers::default(),
+            sizes: Layers::default(),
             fault: None,
         }
     }
@@ -75,6 +82,12 @@ impl Reading {
         if !lr.is_finite() {
             self.fault = self.fault.or(Some(Fault::Rate));
         }
+        self
+    }
+
+    /// The same reading with these norms of updates, and of the parameters that they are of.
+    pub fn with_updates(mut self, updates: Layers, sizes: Layers) -> Self {
+        (self.updates, self.sizes) = (updates, sizes);
         self
     }
 
