@@ -217,7 +217,8 @@ mod tests {
                     let deviation = weighted(&|x| (x - mean).powi(2)).sqrt();
                     let (m, s) = ema.mean_and_deviation().unwrap();
                     assert!((m - mean).abs() <= 1e-12 * scale * 20.0, "{decay} {n}: {m} {mean}");
-                    assert!((s - deviation).abs() <= 1e-9 * scale * 20.0, "{s} {deviation}");
+                    // The square root makes a rounding of 1e-16 one of 1e-8.
+                    assert!((s - deviation).abs() <= 1e-7 * scale * 20.0, "{s} {deviation}");
                 }
             }
         }

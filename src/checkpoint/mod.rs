@@ -7,7 +7,8 @@
 mod canonical;
 mod file;
 mod state;
+pub(crate) mod tensors;
 
-pub(crate) use canonical::canonical;
+pub(crate) use canonical::{all_finite, canonical};
 pub use file::Checkpoint;
 pub use state::{Persist, State};

@@ -246,7 +246,7 @@ mod tests {
             let verdict = step(&mut guard.clone(), loss);
             assert_eq!(verdict, Verdict::Apply, "update {t}");
             if t % 50 != 49 {
-                let _ = step(&mut guard, loss);
+                step(&mut guard, loss);
             }
         }
     }
@@ -254,7 +254,9 @@ mod tests {
     #[test]
     fn above_the_start_is_divergence_on_request() {
         let fed = |mut guard: Divergence| {
-            (0..10).for_each(|_| drop(step(&mut guard, 10.0)));
+            (0..10).for_each(|_| {
+                step(&mut guard, 10.0);
+            });
             (0..100).map(|_| step(&mut guard, 12.0)).find(|v| *v != Verdict::Apply)
         };
         assert_eq!(fed(Divergence::default()), None);
@@ -274,7 +276,9 @@ mod tests {
     #[test]
     fn after_a_rewind_it_begins_anew() {
         let mut guard = Divergence::default().patience(2);
-        (0..20).for_each(|_| drop(step(&mut guard, 1.0)));
+        (0..20).for_each(|_| {
+            step(&mut guard, 1.0);
+        });
         let rewound = (0..50).find(|_| step(&mut guard, 9.0) == Verdict::Rewind);
         assert!(rewound.is_some());
         (0..20).for_each(|_| assert_eq!(step(&mut guard, 1.0), Verdict::Apply));
@@ -283,7 +287,9 @@ mod tests {
     #[test]
     fn a_skipped_loss_leaves_no_trace() {
         let mut guard = Divergence::default();
-        (0..20).for_each(|_| drop(step(&mut guard, 1.0)));
+        (0..20).for_each(|_| {
+            step(&mut guard, 1.0);
+        });
         let twin = guard.clone();
         guard.record(&Reading::new(0).with_loss(f64::NAN), Verdict::Skip);
         guard.record(&Reading::new(0).with_loss(1e9), Verdict::Skip);
@@ -293,7 +299,9 @@ mod tests {
     #[test]
     fn its_state_resumes_it_and_wrong_arguments_are_named() {
         let mut guard = Divergence::default();
-        (0..20).for_each(|t| drop(step(&mut guard, f64::from(t))));
+        (0..20).for_each(|t| {
+            step(&mut guard, f64::from(t));
+        });
         let mut fresh = Divergence::default();
         fresh.restore(&guard.state()).unwrap();
         assert_eq!(fresh, guard);

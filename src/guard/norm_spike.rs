@@ -180,7 +180,9 @@ mod tests {
     #[test]
     fn its_state_resumes_it() {
         let mut guard = NormSpike::default();
-        (0..30).for_each(|t| drop(step(&mut guard, 1.0 + t as f64)));
+        (0..30).for_each(|t| {
+            step(&mut guard, 1.0 + t as f64);
+        });
         let mut fresh = NormSpike::default();
         fresh.restore(&guard.state()).unwrap();
         assert_eq!(fresh, guard);

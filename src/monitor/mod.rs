@@ -18,6 +18,7 @@ use burn::optim::GradientsParams;
 use burn::tensor::Tensor;
 
 use crate::report::Layers;
+use crate::shelf::Shelf;
 use crate::{Error, Fault, Reading};
 use sums::Sums;
 
@@ -42,7 +43,7 @@ pub fn measure<M: Module>(
     grads: &GradientsParams,
     loss: &Tensor<1>,
 ) -> Result<Reading, Error> {
-    Monitor::new(model, Vec::new()).measure(model, grads, loss, false)
+    Monitor::new(model, Vec::new()).measure(model, grads, Some(loss), false)
 }
 
 /// Measures one model, again and again.
@@ -66,12 +67,13 @@ impl Monitor {
         &self.layout
     }
 
-    /// One reading; with `parameters`, the parameters themselves are checked too.
+    /// One reading; with `parameters`, the parameters themselves are checked too. Without a loss it
+    /// is left to the caller.
     pub(crate) fn measure<M: Module>(
         &mut self,
         model: &M,
         grads: &GradientsParams,
-        loss: &Tensor<1>,
+        loss: Option<&Tensor<1>>,
         parameters: bool,
     ) -> Result<Reading, Error> {
         let mut gather = Gather {
@@ -82,15 +84,16 @@ impl Monitor {
             slots: Vec::new(),
             seen: HashSet::new(),
         };
-        gather.sums.value(loss.clone().without_autodiff());
         model.visit(&mut gather);
+        if let Some(loss) = loss {
+            gather.sums.value(loss.clone().without_autodiff());
+        }
         let Gather { sums, slots, .. } = gather;
         let values = sums.read()?;
-        let loss = values.first().copied().unwrap_or(f64::NAN);
 
         let (mut ids, mut norms, mut total) = (Vec::new(), Vec::new(), 0.0);
         let (mut parameter, mut statistic) = (false, false);
-        for (slot, &sum) in slots.iter().zip(values.iter().skip(1)) {
+        for (slot, &sum) in slots.iter().zip(&values) {
             match *slot {
                 Slot::Gradient(id) => {
                     ids.push(id);
@@ -107,7 +110,10 @@ impl Monitor {
         if parameter {
             reading.fault = Some(Fault::Parameter);
         }
-        reading = reading.with_loss(loss).with_grad_norm(total.sqrt()).with_layers(layers);
+        if loss.is_some() {
+            reading = reading.with_loss(values.last().copied().unwrap_or(f64::NAN));
+        }
+        reading = reading.with_grad_norm(total.sqrt()).with_layers(layers);
         if statistic {
             reading.fault = reading.fault.or(Some(Fault::Statistic));
         }
@@ -117,6 +123,27 @@ impl Monitor {
     /// Whether every parameter that had a gradient in the last reading is finite in `model`.
     pub(crate) fn is_sound<M: Module>(&self, model: &M) -> Result<bool, Error> {
         Self::are_finite(model, self.last.0.iter().copied())
+    }
+
+    /// How far each parameter that had a gradient in the last reading has moved, and how large it was.
+    pub(crate) fn moves<M: Module>(
+        &self,
+        before: &M,
+        after: &M,
+    ) -> Result<(Layers, Layers), Error> {
+        let ids = || self.last.0.iter().copied().collect();
+        let mut old = Moves { ids: ids(), old: Shelf::default(), sums: Sums::default() };
+        before.visit(&mut old);
+        let mut new = Moves { ids: ids(), ..old };
+        after.visit(&mut new);
+        let values = new.sums.read()?;
+        // The old ones were visited first, and in the same order.
+        let (sizes, moves) = values.split_at(self.last.0.len().min(values.len()));
+        let layers = |sums: &[f64]| {
+            let norms = sums.iter().map(|sum| sum.sqrt()).collect();
+            Layers::new(self.last.1.clone(), norms).unwrap_or_default()
+        };
+        Ok((layers(moves), layers(sizes)))
     }
 
     /// Whether these parameters are finite, and their squares too.
@@ -208,6 +235,29 @@ impl ModuleVisitor for Values {
     fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
         if self.ids.remove(&param.id) {
             self.sums.square(param.base().without_autodiff());
+        }
+    }
+}
+
+/// The sizes of old parameters at the first visit, and at the second how far the new ones are off.
+struct Moves {
+    ids: HashSet<ParamId>,
+    old: Shelf,
+    sums: Sums,
+}
+
+impl ModuleVisitor for Moves {
+    fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
+        if !self.ids.remove(&param.id) {
+            return;
+        }
+        let value = param.base().without_autodiff();
+        match self.old.take::<D>(param.id) {
+            None => {
+                self.old.put(param.id, value.clone());
+                self.sums.square(value);
+            }
+            Some(old) => self.sums.square(value - old),
         }
     }
 }

@@ -28,11 +28,13 @@
 
 mod compose;
 mod curve;
+mod damping;
 mod rate;
 mod scheduler;
 
 pub use compose::{Clamp, Max, Min, Plus, Scale, Shift, Then, Times};
 pub use curve::{Constant, Cosine, Ramp, Step};
+pub(crate) use damping::Damping;
 pub use rate::Rate;
 pub use scheduler::Scheduler;
 

@@ -2,6 +2,7 @@
 
 use burn::lr_scheduler::{LrScheduler, LrSchedulerRecord};
 
+use super::damping::Damping;
 use super::rate::Rewindable;
 use super::{Rate, Schedule, saturate};
 use crate::Error;
@@ -11,7 +12,8 @@ use crate::error::check::Param;
 /// A schedule with a position: what a training loop holds.
 ///
 /// The `k`-th [`step`](Self::step), counted from 0, returns `gain · curve(k)` and moves on by one.
-/// `gain` is 1 until something [dampens](Self::dampen) the schedule.
+/// `gain` is 1 until something [dampens](Self::dampen) the schedule; after a rewind it may climb to its
+/// level slowly.
 ///
 /// It implements Burn's [`LrScheduler`], so every schedule also goes into `Learner::new` and into
 /// `ModuleLrScheduler::with_group`.
@@ -39,13 +41,13 @@ use crate::error::check::Param;
 pub struct Scheduler<S> {
     curve: S,
     position: u64,
-    gain: f64,
+    damping: Damping,
 }
 
 impl<S> Scheduler<S> {
     /// A counter over `curve`, at update 0.
     pub fn new(curve: S) -> Self {
-        Self { curve, position: 0, gain: 1.0 }
+        Self { curve, position: 0, damping: Damping::default() }
     }
 
     /// The index of the update whose rate [`step`](Self::step) returns next.
@@ -59,9 +61,9 @@ impl<S> Scheduler<S> {
         self.position = update;
     }
 
-    /// What the curve is multiplied by.
+    /// What dampening has left of the curve: 1 until something dampens it.
     pub fn gain(&self) -> f64 {
-        self.gain
+        self.damping.gain()
     }
 
     /// Multiplies every rate from now on by `factor`, on top of earlier factors.
@@ -69,7 +71,7 @@ impl<S> Scheduler<S> {
     /// # Errors
     /// If `factor` is not above 0 and at most 1. The schedule is then unchanged.
     pub fn dampen(&mut self, factor: f64) -> Result<(), Error> {
-        self.dampen_by(Param("dampen", "factor").fraction(factor)?);
+        self.damping.dampen(Param("dampen", "factor").fraction(factor)?);
         Ok(())
     }
 
@@ -82,7 +84,7 @@ impl<S> Scheduler<S> {
 impl<S: Schedule> Scheduler<S> {
     /// The rate of the next update, without moving.
     pub fn peek(&self) -> f64 {
-        saturate(self.gain * self.curve.at(self.position))
+        saturate(self.damping.at(self.position) * self.curve.at(self.position))
     }
 
     /// The rate of the next update, and one step forward.
@@ -101,8 +103,9 @@ impl<S> Rewindable for Scheduler<S> {
         self.position = update;
     }
 
-    fn dampen_by(&mut self, factor: f64) {
-        self.gain *= factor;
+    fn dampen_by(&mut self, factor: f64, warm_up: u64) {
+        self.damping.dampen(factor);
+        self.damping.warm_up(self.position, warm_up);
     }
 }
 
@@ -118,19 +121,15 @@ impl<S: Schedule> Persist for Scheduler<S> {
     fn state(&self) -> State {
         State::new()
             .with_count("position", self.position)
-            .with_number("gain", self.gain)
+            .with_part("damping", self.damping.state())
             .with_list("curve", SAMPLES.map(|t| self.curve.at(t)).to_vec())
     }
 
     /// # Errors
     /// If the state is not a scheduler's, its numbers are out of range, or its curve was another one.
     fn restore(&mut self, state: &State) -> Result<(), Error> {
-        state.only(&["position", "gain", "curve"])?;
         let position = state.count("position")?;
-        let gain = state.number("gain")?;
-        if !(gain > 0.0 && gain <= 1.0) {
-            return Err(Error::record(format_args!("a schedule's gain of {gain}")));
-        }
+        let damping = Damping::restored(&state.part("damping"))?;
         let saved = state.list("curve")?;
         if saved.len() != SAMPLES.len() {
             return Err(Error::record("a schedule's samples are missing"));
@@ -147,7 +146,7 @@ impl<S: Schedule> Persist for Scheduler<S> {
                 )));
             }
         }
-        (self.position, self.gain) = (position, gain);
+        (self.position, self.damping) = (position, damping);
         Ok(())
     }
 }
