@@ -117,7 +117,7 @@ impl<M: Module + 'static> Keel<M> {
             (Some(Ruling { by, .. }), _) => by,
             (None, fault) => fault.map(|fault| fault.to_string()).unwrap_or_default(),
         };
-        let culprits = monitor::blame(model, Some(&grads), &self.monitor);
+        let culprits = monitor::culprits(model, Some(&grads), &self.monitor);
         let before = self.accumulated.running.as_ref().unwrap_or(&self.running);
         let _ = before.restore(model.clone());
         let report = Report::rejected(reading, 1.0, Verdict::Skip, by, 0, culprits);

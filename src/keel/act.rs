@@ -45,6 +45,12 @@ impl<M: Module + 'static> Keel<M> {
             return self.rejected(rate, model, reading, 1.0, ruling, culprits);
         }
         let factor = self.factor(&reading);
+        if self.update.squares_in_own_type() && self.monitor.halves_overflow(&reading, factor) {
+            let mut reading = reading;
+            reading.fault = Some(Fault::Gradient);
+            let ruling = self.judge(&reading);
+            return self.rejected(rate, model, reading, factor, ruling, Vec::new());
+        }
         let pace = Pace::new(self.learning_rate(&rate), factor / scale, reading.grad_norm * scale);
         match self.attempt(pace, model, grads, reading) {
             Ok((model, reading)) => Ok(self.applied(rate, model, reading, factor)),
@@ -61,7 +67,7 @@ impl<M: Module + 'static> Keel<M> {
             // Nothing can be built on it, whatever is ruled; only a rewind brings another.
             self.spent = true;
         }
-        let mut culprits = monitor::blame(model, Some(grads), &self.monitor);
+        let mut culprits = monitor::culprits(model, Some(grads), &self.monitor);
         if fault == Fault::Loss {
             // A broken loss breaks every gradient: none of them says where it came from.
             culprits.retain(|culprit| culprit.part != Part::Gradient);
@@ -94,7 +100,7 @@ impl<M: Module + 'static> Keel<M> {
         // A device that cannot be read has not shown that the update is good.
         let mut culprits = Vec::new();
         if !self.monitor.is_sound(&after).unwrap_or(false) {
-            culprits = monitor::blame(&after, None, &self.monitor);
+            culprits = monitor::culprits(&after, None, &self.monitor);
             reading.fault = Some(Fault::Update);
         } else if looked_at && let Ok((updates, sizes)) = self.monitor.moves(&before, &after) {
             reading = reading.with_updates(updates, sizes);

@@ -7,6 +7,7 @@ mod act;
 mod builder;
 mod halted;
 mod judge;
+mod keep;
 mod progress;
 mod resume;
 mod snapshot;

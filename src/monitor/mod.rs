@@ -4,18 +4,22 @@
 //! large"; guards and clips do.
 
 mod blame;
+mod culprits;
 mod layout;
+mod probe;
 mod sums;
 
-pub(crate) use blame::blame;
+pub use blame::{Blame, Origin, blame};
+pub(crate) use culprits::culprits;
 pub(crate) use layout::Layout;
+pub use probe::{Probe, Watched};
 
 use std::collections::HashSet;
 use std::sync::Arc;
 
 use burn::module::{Module, ModuleVisitor, Param, ParamId};
 use burn::optim::GradientsParams;
-use burn::tensor::Tensor;
+use burn::tensor::{DType, Tensor};
 
 use crate::report::Layers;
 use crate::shelf::Shelf;
@@ -54,12 +58,14 @@ pub(crate) struct Monitor {
     statistics: Vec<ParamId>,
     /// The parameters of the last reading, and their paths, which readings share.
     last: (Vec<ParamId>, Arc<[String]>),
+    /// Which of them, by index, are of type `f16`.
+    halves: Vec<usize>,
 }
 
 impl Monitor {
     pub(crate) fn new<M: Module>(model: &M, statistics: Vec<ParamId>) -> Self {
         let last = (Vec::new(), Vec::new().into());
-        Self { layout: Layout::of(model), statistics, last }
+        Self { layout: Layout::of(model), statistics, last, halves: Vec::new() }
     }
 
     /// The parameters of the model.
@@ -93,9 +99,13 @@ impl Monitor {
 
         let (mut ids, mut norms, mut total) = (Vec::new(), Vec::new(), 0.0);
         let (mut parameter, mut statistic) = (false, false);
+        self.halves.clear();
         for (slot, &sum) in slots.iter().zip(&values) {
             match *slot {
-                Slot::Gradient(id) => {
+                Slot::Gradient(id, dtype) => {
+                    if dtype == DType::F16 {
+                        self.halves.push(ids.len());
+                    }
                     ids.push(id);
                     norms.push(sum.sqrt());
                     total += sum;
@@ -123,6 +133,14 @@ impl Monitor {
     /// Whether every parameter that had a gradient in the last reading is finite in `model`.
     pub(crate) fn is_sound<M: Module>(&self, model: &M) -> Result<bool, Error> {
         Self::are_finite(model, self.last.0.iter().copied())
+    }
+
+    /// Whether some gradient of type `f16`, times `factor`, may have a square that overflows there.
+    pub(crate) fn halves_overflow(&self, now: &Reading, factor: f64) -> bool {
+        // The square root of 65504, the largest number.
+        const LIMIT: f64 = 255.9;
+        let norms: Vec<f64> = now.layers.iter().map(|(_, norm)| norm).collect();
+        self.halves.iter().any(|&at| norms.get(at).is_some_and(|norm| norm * factor > LIMIT))
     }
 
     /// How far each parameter that had a gradient in the last reading has moved, and how large it was.
@@ -167,7 +185,7 @@ impl Monitor {
         if Self::are_finite(model, watched)? {
             return Ok(());
         }
-        match blame(model, None, self).first() {
+        match culprits(model, None, self).first() {
             Some(culprit) => {
                 Err(Error::model(format_args!("it is broken before the first step, in {culprit}")))
             }
@@ -190,7 +208,7 @@ impl Monitor {
 
 /// What one of the sums is.
 enum Slot {
-    Gradient(ParamId),
+    Gradient(ParamId, DType),
     Parameter,
     Statistic,
 }
@@ -211,8 +229,8 @@ impl ModuleVisitor for Gather<'_> {
         if let Some(grad) = self.grads.get::<D>(param.id)
             && self.seen.insert(param.id)
         {
+            self.slots.push(Slot::Gradient(param.id, grad.dtype()));
             self.sums.square(grad);
-            self.slots.push(Slot::Gradient(param.id));
             if self.parameters {
                 self.sums.square(param.base().without_autodiff());
                 self.slots.push(Slot::Parameter);

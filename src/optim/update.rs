@@ -55,6 +55,12 @@ pub trait Update<M: Module>: Send {
         false
     }
 
+    /// Whether it squares gradients in the parameters' own type. If so, a gradient of type `f16` is not
+    /// shown to it when a square could overflow there, which is from 256 on.
+    fn squares_in_own_type(&self) -> bool {
+        true
+    }
+
     /// Whether all of its state is finite.
     ///
     /// # Errors
