@@ -2,7 +2,6 @@
 
 mod common;
 
-use burn::module::Module;
 use burn::nn::{BatchNormConfig, LinearConfig};
 use burn::optim::SgdConfig;
 use burn::tensor::{Device, Distribution, Tensor};

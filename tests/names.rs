@@ -16,7 +16,7 @@ mod beside_burn {
 
     /// Naming each once makes the compiler look it up in all of the globs above: one that Burn has
     /// too is an error here.
-    #[allow(dead_code, clippy::type_complexity)]
+    #[allow(dead_code, clippy::type_complexity, clippy::too_many_arguments)]
     fn each_name_is_ours_alone<
         M: Module,
         A: Schedule,
