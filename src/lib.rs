@@ -74,8 +74,10 @@
 pub mod average;
 pub mod checkpoint;
 pub mod clip;
+mod decide;
 pub mod docs;
 mod error;
+mod gate;
 pub mod guard;
 mod incident;
 mod keel;
@@ -89,6 +91,7 @@ pub mod schedule;
 mod shelf;
 mod stat;
 
+pub use decide::Decide;
 pub use error::Error;
 pub use incident::{Incident, Incidents};
 pub use keel::{Builder, Halted, Keel, Stepped};

@@ -54,6 +54,10 @@ impl Clip for GlobalNorm {
         }
     }
 
+    fn norm_at_most(&self, _now: &Reading) -> Option<f64> {
+        Some(self.at_most)
+    }
+
     fn name(&self) -> &str {
         "GlobalNorm"
     }
