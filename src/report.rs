@@ -240,7 +240,7 @@ impl Report {
         }
     }
 
-    pub(crate) fn pending(mut reading: Reading) -> Self {
+    pub(crate) fn unread(mut reading: Reading) -> Self {
         (reading.loss, reading.grad_norm) = (f64::NAN, f64::NAN);
         Self { pending: true, ..Self::applied(reading, 1.0) }
     }

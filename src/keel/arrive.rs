@@ -76,7 +76,7 @@ impl<M: Module + 'static> Keel<M> {
             None => {
                 rate.hold();
                 let reading = Reading::new(self.progress.updates);
-                return Ok(Stepped { model, report: Report::pending(reading), late });
+                return Ok(Stepped { model, report: Report::unread(reading), late });
             }
         };
         let next = rate.position().map(|at| at.saturating_add(u64::from(used)));

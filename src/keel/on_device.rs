@@ -82,7 +82,7 @@ impl<M: Module + 'static> Keel<M> {
         if self.pending() < every {
             let mut reading = now;
             reading.attempt = attempt;
-            return Ok(Stepped { model, report: Report::pending(reading), late: Vec::new() });
+            return Ok(Stepped { model, report: Report::unread(reading), late: Vec::new() });
         }
         self.arrive(rate, model, true)
     }
