@@ -207,6 +207,34 @@ fn a_dropped_batch_leaves_no_trace() {
     });
 }
 
+/// How an average weighs depends on how many weights it has taken in; a dropped step is none of them.
+#[test]
+fn an_average_does_not_count_what_was_dropped() {
+    on_every_device(|device| {
+        let start = Net::new(device);
+        let (mut net, mut twin) = (start.twin(), start.twin());
+        let warm = Ema::new(0.99).unwrap().warm_up();
+        let builder = || Keel::wrap(sgd()).average(warm).decide(Decide::OnDevice { every: 1 });
+        let mut keel = build(builder(), &net);
+        let mut unseen = build(builder(), &twin);
+        for k in 0..6 {
+            let batch = Batch::number(k, device);
+            if k % 2 == 0 {
+                let (loss, grads) = spoilt(Place::Gradient, f32::NAN, &net, batch);
+                net = keel.step(0.1, net, grads, &loss).unwrap().model;
+            } else {
+                let (loss, grads) = net.backward(batch.clone());
+                net = keel.step(0.1, net, grads, &loss).unwrap().model;
+                let (loss, grads) = twin.backward(batch);
+                twin = unseen.step(0.1, twin, grads, &loss).unwrap().model;
+            }
+            let averages = (keel.averaged(&net), unseen.averaged(&twin));
+            assert_eq!(averages.0.is_some(), k > 0);
+            assert_eq!(averages.0.as_ref().map(bits), averages.1.as_ref().map(bits), "batch {k}");
+        }
+    });
+}
+
 /// What a wrapped optimizer with moments keeps: the parameters, to the bit, at the dropped step.
 #[test]
 fn momentum_is_no_way_round_the_verdict() {
