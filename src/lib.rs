@@ -60,6 +60,7 @@
 //! - [`optim`]: what is asked of an optimizer; every Burn optimizer will do.
 //! - [`average`]: averaged weights. [`precision`]: loss scaling.
 //! - [`checkpoint`]: saved state that is whole or absent.
+//! - `faults`, with the feature of that name: faults put into a run on purpose, and checks of any loop.
 //!
 //! How they fit together, and why, is in [`docs::design`].
 //!
@@ -81,6 +82,8 @@ pub mod clip;
 mod decide;
 pub mod docs;
 mod error;
+#[cfg(feature = "faults")]
+pub mod faults;
 mod gate;
 pub mod guard;
 mod incident;

@@ -8,6 +8,8 @@ mod beside_burn {
     use evenkeel::average::*;
     use evenkeel::checkpoint::*;
     use evenkeel::clip::*;
+    #[cfg(feature = "faults")]
+    use evenkeel::faults::*;
     use evenkeel::guard::*;
     use evenkeel::monitor::*;
     use evenkeel::precision::*;
@@ -48,5 +50,16 @@ mod beside_burn {
         let _ = measure::<M>;
         let _ = |model: M| refresh_statistics(model, [(); 0], |_: &M, ()| {});
         let _ = |model: M| blame(&model, |_: &M, _: &Probe| unreachable!());
+    }
+    #[cfg(feature = "faults")]
+    #[allow(dead_code)]
+    fn each_name_of_the_kit_is_ours_alone<T: Trainee>(
+        _: (Injector, Injected, Harm, Place, When, Fingerprint, Broken, Trouble),
+    ) {
+        let _ = |make: fn() -> T, faults: Injector| {
+            let _ = survives(make, 1, &faults);
+            let _ = leaves_no_trace(make, 1, &faults);
+            let _ = resumes_exactly(make, 1, 0, &faults);
+        };
     }
 }
