@@ -53,7 +53,7 @@ impl Net {
             last: LinearConfig::new(5, 1).init(device),
         };
         // Not from the device's generator, which tests in other threads draw from.
-        net.map(&mut Fill { next: 0 })
+        filled(net, 0)
     }
 
     pub fn forward(&self, x: Tensor<2>) -> Tensor<2> {
@@ -75,6 +75,11 @@ impl Net {
     pub fn twin(&self) -> Self {
         self.valid().train()
     }
+}
+
+/// The model with numbers of our own in its trainable parameters, others for another `seed`.
+pub fn filled<M: Module>(model: M, seed: u64) -> M {
+    model.map(&mut Fill { next: 100 * seed })
 }
 
 struct Fill {

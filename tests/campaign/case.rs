@@ -1,0 +1,383 @@
+//! What is drawn for one case.
+
+use std::sync::Arc;
+
+use burn::module::Module;
+use burn::nn::{BatchNorm, BatchNormConfig, Linear, LinearConfig};
+use burn::optim::momentum::MomentumConfig;
+use burn::optim::{
+    AdaGradConfig, AdafactorConfig, AdamConfig, AdamWConfig, AdanConfig, LambConfig, LionConfig,
+    ModuleOptimizer, RmsPropConfig, SgdConfig,
+};
+use burn::tensor::{Device, Tensor};
+use evenkeel::average::{Ema, Swa};
+use evenkeel::clip::GlobalNorm;
+use evenkeel::faults::{Harm, Injector, Place, When};
+use evenkeel::guard::{
+    Divergence, Guard, LayerLimit, LossSpike, NonFinite, NormSpike, Stall, UpdateWall,
+};
+use evenkeel::precision::LossScale;
+use evenkeel::schedule::{Constant, Cosine, Ramp, Schedule, Step};
+use evenkeel::{Keel, Reading, Rewind, Verdict};
+use rand::rngs::StdRng;
+use rand::seq::IndexedRandom;
+use rand::{Rng, SeedableRng};
+
+use crate::common::{Batch, filled};
+
+/// Two layers, with BatchNorm between them or without.
+#[derive(Module, Debug)]
+pub struct Tiny {
+    pub first: Linear,
+    pub norm: Option<BatchNorm>,
+    pub last: Linear,
+}
+
+impl Tiny {
+    pub fn new(normalized: bool, seed: u64, device: &Device) -> Self {
+        let tiny = Self {
+            first: LinearConfig::new(3, 4).init(device),
+            norm: normalized.then(|| BatchNormConfig::new(4).init(device)),
+            last: LinearConfig::new(4, 1).init(device),
+        };
+        filled(tiny, seed)
+    }
+
+    pub fn loss(&self, batch: Batch) -> Tensor<1> {
+        let x = self.first.forward(batch.x);
+        let x = match &self.norm {
+            Some(norm) => norm.forward(x),
+            None => x,
+        };
+        (self.last.forward(x.tanh()) - batch.y).powi_scalar(2).mean()
+    }
+}
+
+#[derive(Debug, Clone, Copy)]
+pub enum Optimizer {
+    Sgd,
+    Momentum,
+    Nesterov,
+    Adam,
+    AdamW,
+    RmsProp,
+    AdaGrad,
+    Adafactor,
+    Lion,
+    Adan,
+    Lamb,
+}
+
+#[derive(Debug, Clone, Copy)]
+pub enum Judge {
+    LossSpike {
+        k: f64,
+        warm_up: u64,
+    },
+    NormSpike {
+        k: f64,
+        warm_up: u64,
+    },
+    Divergence {
+        k: f64,
+        patience: u64,
+    },
+    Stall {
+        over: u64,
+    },
+    LayerLimit {
+        at_most: f64,
+    },
+    UpdateWall {
+        at_most: f64,
+    },
+    /// A closure that rejects losses above this.
+    Closure {
+        above: f64,
+        answer: Verdict,
+    },
+    /// A spike guard that answers otherwise, or escalates.
+    Answering {
+        answer: Verdict,
+    },
+    Escalating {
+        skips: u64,
+        rewinds: u64,
+    },
+}
+
+#[derive(Debug, Clone, Copy)]
+pub enum Curve {
+    /// No schedule at all.
+    Plain,
+    Constant,
+    WarmUp,
+    Cosine,
+    Steps,
+    /// NaN at this update.
+    Breaks(u64),
+}
+
+#[derive(Debug, Clone, Copy)]
+pub enum Mean {
+    Ema(f64),
+    WarmEma(f64),
+    Swa(u64),
+}
+
+#[derive(Debug, Clone)]
+pub struct Case {
+    pub normalized: bool,
+    pub optimizer: Optimizer,
+    pub guards: Vec<Judge>,
+    pub clips: Vec<f64>,
+    pub curve: Curve,
+    pub rate: f64,
+    pub on_non_finite: Verdict,
+    pub skips_at_most: u64,
+    pub rewind: Option<Rewind>,
+    /// As in `rewind`, which does not tell.
+    pub rewinds_at_most: u64,
+    pub average: Option<Mean>,
+    pub loss_scale: Option<LossScale>,
+    pub check_parameters: Option<u64>,
+    pub check_optimizer: Option<u64>,
+    /// Batches for one update.
+    pub micro: u64,
+    pub steps: u64,
+    /// Before which step it is saved, and continued by things built anew.
+    pub stop: Option<u64>,
+    pub faults: Injector,
+}
+
+impl Case {
+    pub fn draw(seed: u64) -> Self {
+        let mut rng = StdRng::seed_from_u64(seed);
+        let r = &mut rng;
+        use Optimizer::*;
+        let optimizers =
+            [Sgd, Momentum, Nesterov, Adam, AdamW, RmsProp, AdaGrad, Adafactor, Lion, Adan, Lamb];
+        let steps = r.random_range(6..=18);
+        let micro = if r.random_bool(0.3) { r.random_range(2..=3) } else { 1 };
+        let maybe =
+            |r: &mut StdRng, p: f64, most: u64| r.random_bool(p).then(|| r.random_range(1..=most));
+        let rejection = |r: &mut StdRng| {
+            use Verdict::*;
+            *[Skip, Skip, Skip, Rewind, Halt].choose(r).unwrap()
+        };
+        let rewinds_at_most = r.random_range(1..=4);
+        Self {
+            normalized: r.random_bool(0.6),
+            optimizer: *optimizers.choose(r).unwrap(),
+            guards: (0..r.random_range(0..=3)).map(|_| judge(r)).collect(),
+            clips: (0..r.random_range(0..=2))
+                .map(|_| 10f64.powf(r.random_range(-2.0..1.0)))
+                .collect(),
+            curve: match r.random_range(0..12) {
+                0..=2 => Curve::Plain,
+                3..=4 => Curve::Constant,
+                5..=6 => Curve::WarmUp,
+                7..=8 => Curve::Cosine,
+                9..=10 => Curve::Steps,
+                _ => Curve::Breaks(r.random_range(0..steps)),
+            },
+            // Mostly sensible; now and then absurd.
+            rate: match r.random_range(0..12) {
+                0 => 0.0,
+                1 => 10f64.powf(r.random_range(1.0..40.0)),
+                _ => 10f64.powf(r.random_range(-4.0..0.5)),
+            },
+            on_non_finite: rejection(r),
+            skips_at_most: r.random_range(0..=6),
+            rewinds_at_most,
+            rewind: r.random_bool(0.6).then(|| {
+                Rewind::every(r.random_range(1..=4))
+                    .and_then(|rewind| rewind.keep(r.random_range(1..=4)))
+                    .and_then(|rewind| rewind.damp(r.random_range(0.1..=1.0)))
+                    .and_then(|rewind| rewind.at_most(rewinds_at_most))
+                    .unwrap()
+                    .age(r.random_range(0..=6))
+                    .warm_up(r.random_range(0..=4))
+            }),
+            average: match r.random_range(0..6) {
+                0 => Some(Mean::Ema(r.random_range(0.0..0.999))),
+                1 => Some(Mean::WarmEma(r.random_range(0.0..0.999))),
+                2 => Some(Mean::Swa(r.random_range(0..6))),
+                _ => None,
+            },
+            loss_scale: match r.random_range(0..6) {
+                0 => Some(LossScale::fixed(1024.0).unwrap()),
+                // So high that only an overflow brings it down.
+                1 | 2 => Some(
+                    LossScale::dynamic()
+                        .start(2f64.powi(*[4, 16, 24].choose(r).unwrap()))
+                        .and_then(|scale| scale.growth(2.0, r.random_range(1..=5)))
+                        .and_then(|scale| scale.hysteresis(r.random_range(1..=2)))
+                        .unwrap(),
+                ),
+                _ => None,
+            },
+            check_parameters: maybe(r, 0.2, 3),
+            check_optimizer: maybe(r, 0.2, 3),
+            micro,
+            steps,
+            stop: r.random_bool(0.4).then(|| r.random_range(0..steps)),
+            faults: faults(r, seed, steps * micro),
+        }
+    }
+
+    pub fn optimizer(&self) -> ModuleOptimizer {
+        let momentum = |nesterov| {
+            let momentum = MomentumConfig::new().with_nesterov(nesterov).with_dampening(0.0);
+            SgdConfig::new().with_momentum(Some(momentum)).init()
+        };
+        match self.optimizer {
+            Optimizer::Sgd => SgdConfig::new().init(),
+            Optimizer::Momentum => momentum(false),
+            Optimizer::Nesterov => momentum(true),
+            Optimizer::Adam => AdamConfig::new().init(),
+            Optimizer::AdamW => AdamWConfig::new().init(),
+            Optimizer::RmsProp => RmsPropConfig::new().init(),
+            Optimizer::AdaGrad => AdaGradConfig::new().init(),
+            Optimizer::Adafactor => AdafactorConfig::new().init(),
+            Optimizer::Lion => LionConfig::new().init(),
+            Optimizer::Adan => AdanConfig::new().init(),
+            Optimizer::Lamb => LambConfig::new().init(),
+        }
+    }
+
+    pub fn schedule(&self) -> Option<Arc<dyn Schedule + Send + Sync>> {
+        let rate = self.rate;
+        Some(match self.curve {
+            Curve::Plain => return None,
+            Curve::Constant => Constant::new(rate).unwrap().boxed(),
+            Curve::WarmUp => {
+                let cosine = Cosine::new(rate, 0.0, 20).unwrap();
+                Ramp::new(0.0, rate, 3).unwrap().then(3, cosine).boxed()
+            }
+            Curve::Cosine => Cosine::new(rate, rate / 10.0, 10).unwrap().boxed(),
+            Curve::Steps => Step::new(rate, 0.5, 4).unwrap().boxed(),
+            Curve::Breaks(at) => {
+                (move |update: u64| if update == at { f64::NAN } else { rate }).boxed()
+            }
+        })
+    }
+
+    pub fn keel(&self, net: &Tiny) -> Keel<Tiny> {
+        let mut keel = Keel::wrap(self.optimizer())
+            .on_non_finite(self.on_non_finite)
+            .skips_at_most(self.skips_at_most);
+        for clip in &self.clips {
+            keel = keel.clip(GlobalNorm::at_most(*clip).unwrap());
+        }
+        for guard in &self.guards {
+            let spike = || LossSpike::above(4.0).unwrap().warm_up(3).unwrap();
+            keel = match *guard {
+                Judge::LossSpike { k, warm_up } => {
+                    keel.guard(LossSpike::above(k).unwrap().warm_up(warm_up).unwrap())
+                }
+                Judge::NormSpike { k, warm_up } => {
+                    keel.guard(NormSpike::above(k).unwrap().warm_up(warm_up).unwrap())
+                }
+                Judge::Divergence { k, patience } => {
+                    let guard = Divergence::above(k).unwrap().patience(patience);
+                    keel.guard(guard.warm_up(2).unwrap().smoothing(0.5).unwrap())
+                }
+                Judge::Stall { over } => {
+                    keel.guard(Stall::over(over).unwrap().smoothing(0.0).unwrap())
+                }
+                Judge::LayerLimit { at_most } => keel.guard(LayerLimit::at_most(at_most).unwrap()),
+                Judge::UpdateWall { at_most } => keel.guard(UpdateWall::at_most(at_most).unwrap()),
+                Judge::Closure { above, answer } => {
+                    keel.guard(
+                        move |now: &Reading| {
+                            if now.loss > above { answer } else { Verdict::Apply }
+                        },
+                    )
+                }
+                Judge::Answering { answer } => keel.guard(spike().answering(answer).unwrap()),
+                Judge::Escalating { skips, rewinds } => keel
+                    .guard(NonFinite.escalating(skips, rewinds))
+                    .guard(spike().escalating(skips, rewinds)),
+            };
+        }
+        keel = match self.average {
+            Some(Mean::Ema(decay)) => keel.average(Ema::new(decay).unwrap()),
+            Some(Mean::WarmEma(decay)) => keel.average(Ema::new(decay).unwrap().warm_up()),
+            Some(Mean::Swa(at)) => keel.average(Swa::from(at).every(2).unwrap()),
+            None => keel,
+        };
+        if let Some(scale) = &self.loss_scale {
+            keel = keel.loss_scale(scale.clone());
+        }
+        if let Some(n) = self.check_parameters {
+            keel = keel.check_parameters_every(n);
+        }
+        if let Some(n) = self.check_optimizer {
+            keel = keel.check_optimizer_every(n);
+        }
+        if let Some(rewind) = self.rewind {
+            keel = keel.rewind(rewind);
+        }
+        keel.build(net).unwrap()
+    }
+}
+
+fn judge(r: &mut StdRng) -> Judge {
+    use Verdict::*;
+    let warm_up = r.random_range(3..=5);
+    let answer = *[Skip, Rewind, Halt].choose(r).unwrap();
+    match r.random_range(0..9) {
+        0 => Judge::LossSpike { k: r.random_range(2.0..8.0), warm_up },
+        1 => Judge::NormSpike { k: r.random_range(2.0..8.0), warm_up },
+        2 => Judge::Divergence { k: r.random_range(1.1..3.0), patience: r.random_range(0..=2) },
+        3 => Judge::Stall { over: r.random_range(3..=12) },
+        4 => Judge::LayerLimit { at_most: 10f64.powf(r.random_range(-1.0..3.0)) },
+        5 => Judge::UpdateWall { at_most: 10f64.powf(r.random_range(-2.0..1.0)) },
+        6 => Judge::Closure { above: 10f64.powf(r.random_range(-1.0..3.0)), answer },
+        7 => Judge::Answering { answer },
+        _ => Judge::Escalating { skips: r.random_range(0..=2), rewinds: r.random_range(0..=2) },
+    }
+}
+
+fn faults(r: &mut StdRng, seed: u64, batches: u64) -> Injector {
+    let mut faults = Injector::new(seed);
+    for _ in 0..r.random_range(0..=4) {
+        let spike = Harm::Spike(10f64.powf(r.random_range(0.5..36.0)));
+        let sign = if r.random_bool(0.5) { spike } else { Harm::Spike(-1e3) };
+        let harms = [
+            Harm::Nan,
+            Harm::Infinity,
+            Harm::NegativeInfinity,
+            Harm::Overflow,
+            Harm::Zero,
+            spike,
+            sign,
+        ];
+        let harm = *harms.choose(r).unwrap();
+        let path = *["first", "last.weight", "last.bias"].choose(r).unwrap();
+        let places = [
+            Place::Batch,
+            Place::Loss,
+            Place::Gradients,
+            Place::AnyGradient,
+            Place::gradient(path),
+        ];
+        let place = places.choose(r).unwrap().clone();
+        let when = match r.random_bool(0.5) {
+            true => When::chance(r.random_range(0.02..0.4)).unwrap(),
+            false => {
+                let steps: Vec<u64> =
+                    (0..r.random_range(1..=3)).map(|_| r.random_range(0..batches)).collect();
+                When::at(steps)
+            }
+        };
+        faults = match r.random_range(0..10) {
+            0 => faults.stuck(when.over(r.random_range(2..=5)).unwrap()).unwrap(),
+            1 => faults.dead(path, when.over(r.random_range(2..=5)).unwrap()).unwrap(),
+            2 => faults.inject(harm, place, when.over(r.random_range(2..=8)).unwrap()).unwrap(),
+            _ => faults.inject(harm, place, when).unwrap(),
+        };
+    }
+    faults
+}
