@@ -181,7 +181,7 @@ fn is_excused(report: &Report) -> bool {
 /// A guard's own count of rejections is about them, and is not a trace of the batch.
 fn is_trace(name: &str, case: &Case) -> bool {
     let escalates = case.guards.iter().any(|guard| matches!(guard, Judge::Escalating { .. }));
-    !name.ends_with("attempts") && !(escalates && name.ends_with(".calm"))
+    !(name.ends_with("attempts") || escalates && name.ends_with(".calm"))
 }
 
 pub fn run(case: &Case) -> Result<Tally, String> {
