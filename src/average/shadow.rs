@@ -73,7 +73,7 @@ impl Shadow {
         Ok(Self {
             rule: self.rule.clone(),
             weights: tensors::from_bytes(state.bytes("weights")?, model)?,
-            taken: state.count("taken")?,
+            taken: state.counter("taken")?,
         })
     }
 }

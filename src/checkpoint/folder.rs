@@ -10,7 +10,8 @@ use crate::error::check::Param;
 /// A folder that keeps the last few checkpoints of one run.
 ///
 /// Each is written beside its name, synced and renamed, and the folder is synced after it; only then
-/// are older ones removed. Whatever moment a run is killed at, the newest whole checkpoint is there.
+/// are older ones removed. Whatever moment a run is killed at, the newest whole checkpoint is there, and
+/// what was half-written is removed by the next one. So no two processes may save into one folder at once.
 /// If the newest file is damaged all the same, [`load`](Self::load) takes the one before, and says
 /// which it passed over and why.
 ///
@@ -80,6 +81,9 @@ impl Folder {
         for (_, old) in &older[..older.len() - kept] {
             let _ = fs::remove_file(old);
         }
+        for unfinished in self.unfinished().unwrap_or_default() {
+            let _ = fs::remove_file(unfinished);
+        }
         Ok(path)
     }
 
@@ -110,6 +114,21 @@ impl Folder {
         }
     }
 
+    /// What processes that were killed while they wrote have left: `00000012.keel.….tmp`.
+    fn unfinished(&self) -> std::io::Result<Vec<PathBuf>> {
+        let mut found = Vec::new();
+        for entry in fs::read_dir(&self.path)? {
+            let path = entry?.path();
+            let is_scratch = path.extension().is_some_and(|extension| extension == "tmp");
+            // Twice: `tmp`, and the process that wrote it.
+            let name = path.with_extension("").with_extension("");
+            if is_scratch && number(&name).is_some() {
+                found.push(path);
+            }
+        }
+        Ok(found)
+    }
+
     /// The checkpoints by number, lowest first.
     fn numbered(&self) -> std::io::Result<Vec<(u64, PathBuf)>> {
         let mut found = Vec::new();
@@ -126,7 +145,9 @@ impl Folder {
 
 fn number(path: &Path) -> Option<u64> {
     let is_ours = path.extension().is_some_and(|extension| extension == EXTENSION);
-    path.file_stem().filter(|_| is_ours)?.to_str()?.parse().ok()
+    let name = path.file_stem().filter(|_| is_ours)?.to_str()?;
+    // As this folder writes it, and with room for the next one.
+    name.parse().ok().filter(|number| *number < u64::MAX && format!("{number:08}") == name)
 }
 
 #[cfg(test)]
@@ -187,6 +208,22 @@ mod tests {
         // Numbers go on, so that the damaged file is never the newest again.
         folder.save(checkpoint(9)).unwrap();
         assert_eq!(folder.load().unwrap().unwrap().checkpoint, checkpoint(9));
+    }
+
+    #[test]
+    fn what_was_left_half_written_is_removed_by_the_next_save() {
+        let scratch = Scratch::new("folder-scratch");
+        let folder = Folder::new(&scratch.0);
+        folder.save(checkpoint(0)).unwrap();
+        let others = ["notes.keel.99-0.tmp", "00000001.99-0.tmp"];
+        let ours = ["00000000.keel.99-0.tmp", "00000001.keel.4194304-17.tmp"];
+        for name in others.iter().chain(&ours) {
+            fs::write(scratch.0.join(name), "half").unwrap();
+        }
+        folder.save(checkpoint(1)).unwrap();
+        let left: Vec<bool> = ours.iter().map(|name| scratch.0.join(name).exists()).collect();
+        assert_eq!(left, [false, false]);
+        assert!(others.iter().all(|name| scratch.0.join(name).exists()));
     }
 
     #[test]

@@ -145,6 +145,19 @@ impl State {
         bytes, Bytes, "block of bytes", |v| -> &[u8] { v }
     }
 
+    /// The count of this name, which goes on to be counted up.
+    ///
+    /// # Errors
+    /// If there is none, or it is so large that it cannot have been counted.
+    pub(crate) fn counter(&self, name: &str) -> Result<u64, Error> {
+        match self.count(name)? {
+            absurd if absurd > u64::MAX / 2 => {
+                Err(Error::record(format_args!("`{name}` is {absurd}: nobody counted so far")))
+            }
+            count => Ok(count),
+        }
+    }
+
     /// The state that was put inside this one under `name`; empty if there was none.
     pub fn part(&self, name: &str) -> State {
         let prefix = format!("{name}.");

@@ -55,7 +55,7 @@ impl Baseline {
         match self {
             Self::Window(w) => Ok(Self::Window(w.refilled(state.list("accepted")?)?)),
             Self::Ema(ema) => {
-                Ok(Self::Ema(ema.refilled(state.count("count")?, state.list("ema")?)?))
+                Ok(Self::Ema(ema.refilled(state.counter("count")?, state.list("ema")?)?))
             }
         }
     }

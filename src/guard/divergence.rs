@@ -198,11 +198,11 @@ impl Guard for Divergence {
     fn restore(&mut self, state: &State) -> Result<(), Error> {
         state.only(&["seen", "streak", "best", "start", "count", "ema"])?;
         let restored = Self {
-            seen: state.count("seen")?,
-            streak: state.count("streak")?,
+            seen: state.counter("seen")?,
+            streak: state.counter("streak")?,
             best: state.number("best")?,
             start: state.number("start")?,
-            smoothed: self.smoothed.refilled(state.count("count")?, state.list("ema")?)?,
+            smoothed: self.smoothed.refilled(state.counter("count")?, state.list("ema")?)?,
             ..self.clone()
         };
         if restored.best.is_nan() || restored.start.is_nan() {

@@ -100,7 +100,7 @@ impl<G: Guard> Guard for Escalating<G> {
     }
 
     fn restore(&mut self, state: &State) -> Result<(), Error> {
-        let counts = [state.count("skipped")?, state.count("rewound")?, state.count("calm")?];
+        let counts = [state.counter("skipped")?, state.counter("rewound")?, state.counter("calm")?];
         self.guard.restore(&state.part("guard"))?;
         [self.skipped, self.rewound, self.calm] = counts;
         Ok(())

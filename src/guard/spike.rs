@@ -97,7 +97,7 @@ impl Spike {
 
     pub(super) fn restore(&mut self, state: &State) -> Result<(), Error> {
         state.only(&["accepted", "count", "ema", "streak"])?;
-        let streak = state.count("streak")?;
+        let streak = state.counter("streak")?;
         self.baseline = self.baseline.restored(state)?;
         self.streak = streak;
         Ok(())

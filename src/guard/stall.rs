@@ -164,8 +164,8 @@ impl Guard for Stall {
         if best.is_nan() {
             return Err(Error::record("the best loss is NaN"));
         }
-        let since = state.count("since")?;
-        self.smoothed = self.smoothed.refilled(state.count("count")?, state.list("ema")?)?;
+        let since = state.counter("since")?;
+        self.smoothed = self.smoothed.refilled(state.counter("count")?, state.list("ema")?)?;
         (self.best, self.since) = (best, since);
         Ok(())
     }

@@ -43,7 +43,7 @@ impl Accumulated {
         model: &M,
         running: &Running,
     ) -> Result<Self, Error> {
-        let count = state.count("count")?;
+        let count = state.counter("count")?;
         Ok(Self {
             sums: tensors::from_bytes(state.bytes("sums")?, model)?,
             count,

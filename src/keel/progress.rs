@@ -33,11 +33,11 @@ impl Progress {
 
     pub(super) fn restored(state: &State) -> Result<Self, Error> {
         Ok(Self {
-            attempts: state.count("attempts")?,
-            updates: state.count("updates")?,
-            rejected: state.count("rejected")?,
-            rewinds: state.count("rewinds")?,
-            frontier: state.count("frontier")?,
+            attempts: state.counter("attempts")?,
+            updates: state.counter("updates")?,
+            rejected: state.counter("rejected")?,
+            rewinds: state.counter("rewinds")?,
+            frontier: state.counter("frontier")?,
             damping: Damping::restored(&state.part("damping"))?,
         })
     }

@@ -158,8 +158,8 @@ impl<M: Module + 'static> Keel<M> {
             let part = state.part(&format!("snapshot{at}"));
             let mut snapshot = self.load_snapshot(model, running, &part)?;
             snapshot.position = part.count("position").ok();
-            snapshot.attempts = part.count("attempts")?;
-            snapshots.push((part.count("update")?, snapshot));
+            snapshot.attempts = part.counter("attempts")?;
+            snapshots.push((part.counter("update")?, snapshot));
         }
         let now = self.load_snapshot(model, running, state)?;
         let accumulated =

@@ -1,5 +1,7 @@
 //! Burn's own optimizers under a guard.
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
 use burn::module::Module;
 use burn::optim::{GradientsParams, ModuleOptimizer, OptimizerRecord};
 use burn::tensor::Bytes;
@@ -44,7 +46,10 @@ impl<M: Module + 'static> Update<M> for ModuleOptimizer {
             return Err(Error::record("the optimizer's state is incomplete"));
         }
         // Burn passes over what it cannot use without a word; the count betrays it.
-        let loaded = self.clone().load_record(record);
+        // What is damaged makes Burn panic, and is an error here. `self` is not touched.
+        let fresh = self.clone();
+        let loaded = catch_unwind(AssertUnwindSafe(|| fresh.load_record(record)))
+            .map_err(|_| Error::record("the optimizer's state is damaged"))?;
         let used = loaded.to_record().len();
         if used != saved {
             return Err(Error::record(format_args!(

@@ -193,7 +193,7 @@ impl Persist for LossScale {
         if !(value > 0.0 && value.is_finite()) {
             return Err(Error::record(format_args!("a loss scale of {value}")));
         }
-        let (calm, tolerated) = (state.count("calm")?, state.count("tolerated")?);
+        let (calm, tolerated) = (state.counter("calm")?, state.counter("tolerated")?);
         (self.value, self.calm, self.tolerated) = (value, calm, tolerated);
         Ok(())
     }
