@@ -182,9 +182,11 @@ impl Case {
                 _ => Curve::Breaks(r.random_range(0..steps)),
             },
             // Mostly sensible; now and then absurd.
-            rate: match r.random_range(0..12) {
+            rate: match r.random_range(0..16) {
                 0 => 0.0,
-                1 => 10f64.powf(r.random_range(1.0..40.0)),
+                1 => 10f64.powf(r.random_range(1.0..36.0)),
+                // Here updates overflow, from gradients and rates that are finite.
+                2 => 10f64.powf(r.random_range(36.0..41.0)),
                 _ => 10f64.powf(r.random_range(-4.0..0.5)),
             },
             on_non_finite: rejection(r),

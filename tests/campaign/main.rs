@@ -96,6 +96,7 @@ fn random_faults_in_random_runs_break_nothing() {
             "by Stall",
             "by a closure",
             "clipped",
+            "updates taken back",
         ];
         for event in must {
             assert!(total.contains_key(event), "nothing was ever `{event}`");

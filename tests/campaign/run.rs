@@ -238,6 +238,9 @@ pub fn run(case: &Case) -> Result<Tally, String> {
             };
             tally.count(&format!("by {name}"));
         }
+        if report.reading.fault == Some(Fault::Update) {
+            tally.count("updates taken back");
+        }
         if report.is_clipped() {
             tally.count("clipped");
         }
