@@ -202,6 +202,11 @@ fn killed_again_and_again(run: u64, folder: &Path) -> (Checkpoint, Kills) {
         all += 1;
         saving += u32::from(events % 2 == 1);
         half_written += names(folder).iter().filter(|name| name.ends_with(".tmp")).count();
+        // What has its name is whole.
+        for name in names(folder).iter().filter(|name| name.ends_with(".keel")) {
+            let loaded = Checkpoint::load(folder.join(name));
+            assert!(loaded.is_ok(), "{name}: {:?}", loaded.err());
+        }
     }
     // The last two checkpoints, and nothing that was left half-written.
     let names = names(folder);

@@ -193,7 +193,9 @@ pub fn run(case: &Case) -> Result<Tally, String> {
     let mut run = Run::new(case, start);
     let mut faults = case.faults.clone();
     // What the weights were before each update, on the way that was not abandoned.
-    let mut history: BTreeMap<u64, State> = BTreeMap::from([(0, run.state())]);
+    let text = |e: evenkeel::Error| e.to_string();
+    let first = (run.state(), run.keel.checkpoint(&run.net).map_err(text)?);
+    let mut history: BTreeMap<u64, (State, Checkpoint)> = BTreeMap::from([(0, first)]);
     let (mut skips, mut rejections, mut halts) = (0, 0, 0);
 
     for at in 0..case.steps {
@@ -252,6 +254,7 @@ pub fn run(case: &Case) -> Result<Tally, String> {
                 if now.updates != before.updates + 1 {
                     return failed("an applied update was not counted".into());
                 }
+                let saved = run.keel.checkpoint(&run.net).map_err(text)?;
                 if in_step {
                     let (twin_told, _) = twin.step(&window.accepted, &mut case.faults.clone());
                     let twin_report = match twin_told {
@@ -270,8 +273,6 @@ pub fn run(case: &Case) -> Result<Tally, String> {
                     if !same {
                         return failed(format!("another factor: {report}; twin: {twin_report}"));
                     }
-                    let text = |e: evenkeel::Error| format!("step {at}: {e}");
-                    let saved = run.keel.checkpoint(&run.net).map_err(text)?;
                     let clean = twin.keel.checkpoint(&twin.net).map_err(text)?;
                     let mut differ = saved.differences(&clean);
                     differ.retain(|name| is_trace(name, case));
@@ -280,7 +281,7 @@ pub fn run(case: &Case) -> Result<Tally, String> {
                     }
                     tally.count("checkpoints compared");
                 }
-                history.insert(now.updates, now);
+                history.insert(now.updates, (now, saved));
             }
             Verdict::Skip => {
                 tally.count("skipped");
@@ -301,7 +302,7 @@ pub fn run(case: &Case) -> Result<Tally, String> {
                 let Some(rewound) = report.rewound else {
                     return failed("a rewind without saying where to".into());
                 };
-                let Some(then) = history.get(&rewound.to) else {
+                let Some((then, saved)) = history.get(&rewound.to) else {
                     return failed(format!("rewound to update {}, which never was", rewound.to));
                 };
                 let same = now.net == then.net && now.average == then.average;
@@ -309,6 +310,11 @@ pub fn run(case: &Case) -> Result<Tally, String> {
                 if !(same && moved) {
                     let what = now.difference(then);
                     return failed(format!("rewound to {}, but for {what}", rewound.to));
+                }
+                let mut differ = run.keel.checkpoint(&run.net).map_err(text)?.differences(saved);
+                differ.retain(|name| name.starts_with("keel.optimizer"));
+                if !differ.is_empty() {
+                    return failed(format!("rewound to {}, but for the optimizer", rewound.to));
                 }
                 history.retain(|update, _| *update <= rewound.to);
             }
