@@ -500,6 +500,33 @@ fn accumulated_gradients_are_decided_on_the_device_too() {
     });
 }
 
+/// It is known on the host to be bad, and what is pending before it is settled first: a rewind under
+/// steps that are pending would take back updates that are then counted twice.
+#[test]
+fn a_window_of_nothing_settles_what_is_pending() {
+    on_every_device(|device| {
+        let mut net = Net::new(device);
+        let builder = Keel::wrap(sgd()).decide(Decide::OnDevice { every: 6 });
+        let rewind = Rewind::every(1).unwrap().damp(1.0).unwrap();
+        let mut keel = build(builder.skips_at_most(0).rewind(rewind), &net);
+        let start = bits(&net);
+        for k in 0..3 {
+            let (loss, grads) = net.backward(Batch::number(k, device));
+            assert!(keel.accumulate(&net, grads, &loss).unwrap().is_applied());
+            net = keel.step_accumulated(0.1, net).unwrap().model;
+        }
+        assert_eq!((keel.updates(), keel.pending()), (3, 3));
+        let (loss, grads) = spoilt(Place::Loss, f32::NAN, &net, Batch::number(3, device));
+        assert!(!keel.accumulate(&net, grads, &loss).unwrap().is_applied());
+        let stepped = keel.step_accumulated(0.1, net).unwrap();
+        let verdicts: Vec<Verdict> = stepped.late.iter().map(|report| report.verdict).collect();
+        use Verdict::Apply;
+        assert_eq!(verdicts, [Apply, Apply, Apply, Verdict::Rewind]);
+        assert_eq!((keel.updates(), keel.pending()), (0, 0));
+        assert_eq!(bits(&stepped.model), start);
+    });
+}
+
 #[test]
 fn what_the_device_cannot_decide_is_refused() {
     let device = Device::flex().autodiff();

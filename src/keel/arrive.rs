@@ -36,12 +36,13 @@ impl<M: Module + 'static> Keel<M> {
         self.conclude(rate, model, arrived, used)
     }
 
-    /// A step at a rate that is no number: everything before it is settled first.
+    /// A step that is known to be bad without a look at the device, by its rate or because nothing was
+    /// accumulated: everything before it is settled first.
     pub(super) fn refuse(
         &mut self,
         mut rate: Rate<'_>,
         model: M,
-        lr: f64,
+        mut reading: Reading,
     ) -> Result<Stepped<M>, Halted<M>> {
         let arrived = match self.judge_pending() {
             Ok(arrived) => arrived,
@@ -51,8 +52,7 @@ impl<M: Module + 'static> Keel<M> {
         if arrived.stop {
             return self.conclude(rate, model, arrived, false);
         }
-        let mut reading = Reading::new(self.progress.updates).with_lr(lr);
-        reading.attempt = self.progress.attempts;
+        (reading.attempt, reading.update) = (self.progress.attempts, self.progress.updates);
         self.progress.attempts += 1;
         let ruling = self.judge(&reading);
         let stepped = self.rejected(rate, model, reading, 1.0, ruling, Vec::new());

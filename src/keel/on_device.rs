@@ -44,7 +44,7 @@ impl<M: Module + 'static> Keel<M> {
         let lr = rate.value() * self.gain(&rate);
         if !lr.is_finite() {
             // A rate is known on the host: there is nothing to launch.
-            return self.refuse(rate, model, lr);
+            return self.refuse(rate, model, Reading::new(0).with_lr(lr));
         }
         let (attempt, update) = (self.progress.attempts, self.progress.updates);
         self.progress.attempts += 1;

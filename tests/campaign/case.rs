@@ -18,7 +18,7 @@ use evenkeel::guard::{
 };
 use evenkeel::precision::LossScale;
 use evenkeel::schedule::{Constant, Cosine, Ramp, Schedule, Step};
-use evenkeel::{Keel, Reading, Rewind, Verdict};
+use evenkeel::{Decide, Keel, Reading, Rewind, Verdict};
 use rand::rngs::StdRng;
 use rand::seq::IndexedRandom;
 use rand::{Rng, SeedableRng};
@@ -148,10 +148,25 @@ pub struct Case {
     /// Before which step it is saved, and continued by things built anew.
     pub stop: Option<u64>,
     pub faults: Injector,
+    /// Decided on the device, and read after so many steps.
+    pub late: Option<u64>,
 }
 
 impl Case {
     pub fn draw(seed: u64) -> Self {
+        let mut case = Self::draw_on_the_host(seed);
+        // A stream of its own, so that the rest of a case does not depend on it.
+        let mut rng = StdRng::seed_from_u64(!seed);
+        if rng.random_bool(0.25) {
+            case.late = Some(rng.random_range(1..=6));
+            // What cannot be had there.
+            case.check_optimizer = None;
+            case.guards.retain(|guard| !matches!(guard, Judge::UpdateWall { .. }));
+        }
+        case
+    }
+
+    fn draw_on_the_host(seed: u64) -> Self {
         let mut rng = StdRng::seed_from_u64(seed);
         let r = &mut rng;
         use Optimizer::*;
@@ -225,6 +240,7 @@ impl Case {
             steps,
             stop: r.random_bool(0.4).then(|| r.random_range(0..steps)),
             faults: faults(r, seed, steps * micro),
+            late: None,
         }
     }
 
@@ -320,6 +336,9 @@ impl Case {
         }
         if let Some(rewind) = self.rewind {
             keel = keel.rewind(rewind);
+        }
+        if let Some(every) = self.late {
+            keel = keel.decide(Decide::OnDevice { every });
         }
         keel.build(net).unwrap()
     }

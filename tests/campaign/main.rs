@@ -12,6 +12,7 @@
 mod case;
 #[path = "../common/mod.rs"]
 mod common;
+mod late;
 mod run;
 
 use std::collections::BTreeMap;
@@ -21,7 +22,7 @@ use case::Case;
 use rayon::prelude::*;
 use run::Tally;
 
-const CASES: u64 = 300;
+const CASES: u64 = 400;
 
 fn number(name: &str, default: u64) -> u64 {
     match std::env::var(name) {
@@ -35,7 +36,10 @@ fn number(name: &str, default: u64) -> u64 {
 /// One case, and what is wrong with it if anything is.
 fn run(seed: u64) -> Result<Tally, String> {
     let case = Case::draw(seed);
-    let told = catch_unwind(AssertUnwindSafe(|| run::run(&case)));
+    let told = catch_unwind(AssertUnwindSafe(|| match case.late {
+        Some(_) => late::run(&case),
+        None => run::run(&case),
+    }));
     let failed = match told {
         Ok(Ok(tally)) => return Ok(tally),
         Ok(Err(broken)) => broken,
@@ -97,6 +101,10 @@ fn random_faults_in_random_runs_break_nothing() {
             "by a closure",
             "clipped",
             "updates taken back",
+            "late: stepped",
+            "late: skipped",
+            "late: rewound",
+            "late: halted",
         ];
         for event in must {
             assert!(total.contains_key(event), "nothing was ever `{event}`");

@@ -23,22 +23,22 @@ pub struct Tally {
 }
 
 impl Tally {
-    fn count(&mut self, event: &str) {
+    pub fn count(&mut self, event: &str) {
         *self.events.entry(event.to_string()).or_default() += 1;
     }
 }
 
 /// A run: a loop with all that belongs to it.
-struct Run<'a> {
-    case: &'a Case,
-    keel: Keel<Tiny>,
-    net: Tiny,
-    rates: Option<Scheduler<Arc<dyn Schedule + Send + Sync>>>,
+pub struct Run<'a> {
+    pub case: &'a Case,
+    pub keel: Keel<Tiny>,
+    pub net: Tiny,
+    pub rates: Option<Scheduler<Arc<dyn Schedule + Send + Sync>>>,
 }
 
 /// What two runs are compared by after every update.
 #[derive(PartialEq)]
-struct State {
+pub struct State {
     net: Bits,
     average: Option<Bits>,
     updates: u64,
@@ -57,7 +57,7 @@ impl State {
         }
     }
 
-    fn poisoned(&self) -> Option<&str> {
+    pub fn poisoned(&self) -> Option<&str> {
         let all = self.net.iter().chain(self.average.iter().flatten());
         let bad = |bits: &[u64]| bits.iter().any(|b| !f64::from_bits(*b).is_finite());
         all.into_iter().find(|(_, bits)| bad(bits)).map(|(path, _)| path.as_str())
@@ -67,20 +67,20 @@ impl State {
 /// The batches of one step that were taken in, and whether one may have moved the loss scale: that is
 /// what a loss scale is for, and not a trace.
 #[derive(Default)]
-struct Window {
+pub struct Window {
     accepted: Vec<u64>,
     overflowed: bool,
     rejected: u64,
 }
 
 impl<'a> Run<'a> {
-    fn new(case: &'a Case, net: Tiny) -> Self {
+    pub fn new(case: &'a Case, net: Tiny) -> Self {
         let keel = case.keel(&net);
         let rates = case.schedule().map(|curve| curve.start());
         Self { case, keel, net, rates }
     }
 
-    fn state(&self) -> State {
+    pub fn state(&self) -> State {
         State {
             net: bits(&self.net),
             average: self.keel.averaged(&self.net).map(|average| bits(&average)),
@@ -101,7 +101,7 @@ impl<'a> Run<'a> {
     }
 
     /// One step over these batches.
-    fn step(
+    pub fn step(
         &mut self,
         batches: &[u64],
         faults: &mut Injector,
