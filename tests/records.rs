@@ -311,6 +311,38 @@ fn every_value_that_is_wrong_is_refused_or_sound() {
     println!("{refused} refused, {taken} taken");
 }
 
+/// What makes Burn's optimizers panic is an error here.
+#[test]
+fn a_record_that_burn_panics_at_is_refused() {
+    let values = opened(&Whole::used(7).saved().into_bytes().unwrap());
+    let at = values.iter().position(|(name, _)| name == "keel.optimizer.record").unwrap();
+    let Value::Block(dtype, record) = values[at].1.clone() else { panic!("no block of bytes") };
+    let damaged = [("no ids", true, None), ("rank 9", false, Some(9)), ("rank 0", false, Some(0))];
+    let records = damaged.map(|(what, nameless, rank)| {
+        let reader = Reader::from_bytes(Bytes::from_bytes_vec(record.clone())).unwrap();
+        let (scalars, texts) = (reader.scalars().clone(), reader.metadata().clone());
+        let mut tensors = reader.into_tensors().unwrap();
+        if nameless {
+            tensors.iter_mut().for_each(|tensor| tensor.param_id = None);
+        }
+        let mut writer = Writer::new(tensors);
+        for (name, value) in scalars {
+            let value = match rank {
+                Some(rank) if name.ends_with("__rank") => Scalar::UInt(rank),
+                _ => value,
+            };
+            writer = writer.with_scalar(&name, value);
+        }
+        for (name, text) in texts {
+            writer = writer.with_metadata(&name, &text);
+        }
+        let mut all = values.clone();
+        all[at].1 = Value::Block(dtype, writer.into_bytes().unwrap().to_vec());
+        (what.to_string(), closed(all))
+    });
+    assert_eq!(try_on_a_whole_one(records.into_iter()), (3, 0));
+}
+
 /// State that a `Persist` is given by hand.
 #[test]
 fn a_scheduler_and_a_loss_scale_take_all_or_nothing() {
