@@ -50,7 +50,11 @@ const BURN: &[&str] = &["burn::", "burn_pack", "Tensor"];
 
 #[test]
 fn deciding_knows_no_tensors() {
-    must_not_know("schedule", BURN, &["schedule/scheduler.rs", "schedule/rate.rs"]);
+    must_not_know(
+        "schedule",
+        BURN,
+        &["schedule/scheduler.rs", "schedule/groups.rs", "schedule/rate.rs"],
+    );
     must_not_know("guard", BURN, &[]);
     must_not_know("clip", BURN, &["clip/scale.rs"]);
     must_not_know("stat.rs", BURN, &[]);

@@ -2,8 +2,9 @@
 
 use burn::lr_scheduler::{LrScheduler, LrSchedulerRecord};
 
+use super::math::saturate;
 use super::rate::Rewindable;
-use super::{Rate, Schedule, saturate};
+use super::{Rate, Schedule, Setback, Stretch, saved};
 use crate::Error;
 use crate::checkpoint::{Persist, State};
 use crate::error::check::Param;
@@ -33,6 +34,7 @@ use crate::error::check::Param;
 ///
 /// [`state`](Persist::state) and [`restore`](Persist::restore) are strict: the saved state carries
 /// samples of the curve, and a curve that differs is refused with the first update at which it does.
+/// What [feedback](crate::schedule#feedback) in the curve has learnt is saved with it.
 /// To go on with another curve on purpose, a longer one say, take the position alone and
 /// [`seek`](Self::seek) to it.
 #[derive(Debug, Clone, PartialEq)]
@@ -64,15 +66,6 @@ impl<S> Scheduler<S> {
         self.gain
     }
 
-    /// Multiplies every rate from now on by `factor`, on top of earlier factors.
-    ///
-    /// # Errors
-    /// If `factor` is not above 0 and at most 1. The schedule is then unchanged.
-    pub fn dampen(&mut self, factor: f64) -> Result<(), Error> {
-        self.dampen_by(Param("dampen", "factor").fraction(factor)?);
-        Ok(())
-    }
-
     /// The curve.
     pub fn curve(&self) -> &S {
         &self.curve
@@ -94,59 +87,80 @@ impl<S: Schedule> Scheduler<S> {
         self.position = at.saturating_add(1);
         Rate::from_schedule(value, at, self)
     }
+
+    /// Multiplies every rate from now on by `factor`, on top of earlier factors: a
+    /// [`Damping`](super::Damping) in the curve takes it, or else the [gain](Self::gain).
+    ///
+    /// # Errors
+    /// If `factor` is not above 0 and at most 1. The schedule is then unchanged.
+    pub fn dampen(&mut self, factor: f64) -> Result<(), Error> {
+        self.dampen_by(Param("dampen", "factor").fraction(factor)?);
+        Ok(())
+    }
+
+    /// The same schedule for a run that was to end at update `from`, and now ends at `to`: what is
+    /// left of the curve is spread over the updates that are left. What was passed stays as it was.
+    ///
+    /// To resume the changed run later on, build the same curve again: it is
+    /// `curve.stretch(from, to).since(position)`, with the position of the change.
+    ///
+    /// ```
+    /// use evenkeel::schedule::{Ramp, Schedule};
+    ///
+    /// let mut schedule = Ramp::new(1.0, 0.0, 10)?.start();
+    /// schedule.seek(5);
+    /// let mut schedule = schedule.extend_to(10, 15)?;
+    /// assert_eq!(schedule.step(), 0.5);
+    /// assert_eq!([10, 15].map(|t| schedule.curve().at(t)), [0.25, 0.0]);
+    /// # Ok::<(), evenkeel::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// If the position is past one of the ends.
+    pub fn extend_to(self, from: u64, to: u64) -> Result<Scheduler<Stretch<S>>, Error> {
+        let Self { curve, position, gain } = self;
+        Ok(Scheduler { curve: curve.stretch(from, to).since(position)?, position, gain })
+    }
 }
 
-impl<S> Rewindable for Scheduler<S> {
+impl<S: Schedule> Rewindable for Scheduler<S> {
     fn move_to(&mut self, update: u64) {
         self.position = update;
     }
 
     fn dampen_by(&mut self, factor: f64) {
-        self.gain *= factor;
+        self.take(&mut Setback::new(factor));
     }
 }
 
-/// Where the curve is sampled for a saved state: dense at the start, where warm-ups differ, and then
-/// by decades.
-const SAMPLES: [u64; 14] =
-    [0, 1, 2, 5, 10, 50, 100, 500, 1_000, 5_000, 10_000, 100_000, 1_000_000, 10_000_000];
-
-/// Curves saved and loaded on different machines may differ in the last places of a cosine.
-const SAME: f64 = 1e-9;
+impl<S: Schedule> Scheduler<S> {
+    /// The curve takes it, or else the gain.
+    pub(super) fn take(&mut self, setback: &mut Setback) {
+        if !self.curve.damp(self.position, setback) {
+            // Never to nothing, however often.
+            self.gain = (self.gain * setback.factor()).max(f64::MIN_POSITIVE);
+        }
+    }
+}
 
 impl<S: Schedule> Persist for Scheduler<S> {
     fn state(&self) -> State {
-        State::new()
-            .with_count("position", self.position)
-            .with_number("gain", self.gain)
-            .with_list("curve", SAMPLES.map(|t| self.curve.at(t)).to_vec())
+        let state = State::new().with_count("position", self.position);
+        saved::with_curve(state.with_number("gain", self.gain), &self.curve)
     }
 
     /// # Errors
     /// If the state is not a scheduler's, its numbers are out of range, or its curve was another one.
     fn restore(&mut self, state: &State) -> Result<(), Error> {
-        state.only(&["position", "gain", "curve"])?;
+        let [curve, remembers] = saved::NAMES;
+        let own = state.clone().without_part(saved::FEEDBACK);
+        own.only(&["position", "gain", curve, remembers])?;
         let position = state.count("position")?;
         let gain = state.number("gain")?;
         if !(gain > 0.0 && gain <= 1.0) {
             return Err(Error::record(format_args!("a schedule's gain of {gain}")));
         }
-        let saved = state.list("curve")?;
-        if saved.len() != SAMPLES.len() {
-            return Err(Error::record("a schedule's samples are missing"));
-        }
-        for (t, &then) in SAMPLES.into_iter().zip(saved) {
-            let now = self.curve.at(t);
-            // Comparisons with NaN are false: NaN on one side only is a difference.
-            let near = (now - then).abs() <= SAME * now.abs().max(then.abs());
-            let same = near || (now.is_nan() && then.is_nan());
-            if !same {
-                return Err(Error::record(format_args!(
-                    "it is another schedule's: at update {t} that one gave {then}, this one gives \
-                     {now}. To change the curve of a run, restore only the position, by `seek`"
-                )));
-            }
-        }
+        saved::restore(&self.curve, state)?;
         (self.position, self.gain) = (position, gain);
         Ok(())
     }

@@ -5,8 +5,8 @@ use crate::schedule::Schedule;
 /// A schedule begun late: see [`Schedule::shift`].
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Shift<S> {
-    inner: S,
-    by: u64,
+    pub(in crate::schedule) inner: S,
+    pub(in crate::schedule) by: u64,
 }
 
 impl<S> Shift<S> {
@@ -19,4 +19,6 @@ impl<S: Schedule> Schedule for Shift<S> {
     fn at(&self, t: u64) -> f64 {
         self.inner.at(t.saturating_sub(self.by))
     }
+
+    passes_on!(|self, t| t.saturating_sub(self.by));
 }
