@@ -32,12 +32,13 @@ mod feedback;
 mod groups;
 mod math;
 mod rate;
+pub mod recipe;
 mod saved;
 mod scheduler;
 
 pub use compose::{
-    Clamp, Max, Mean, Min, Noise, Noisy, Past, Plus, Scale, Sequence, Shift, Stretch, Then, Times,
-    Until,
+    Advance, Clamp, Max, Mean, Min, Noise, Noisy, Past, Plus, Scale, Sequence, Shift, Stretch,
+    Then, Times, Until,
 };
 pub use curve::{
     Anneal, Constant, Cooldown, Cosine, Cyclic, Exponential, ExponentialWarmup, Geometric,
@@ -155,6 +156,17 @@ pub trait Schedule {
         Self: Sized,
     {
         Shift::new(self, by)
+    }
+
+    /// This schedule, begun at its update `by`: `y(t) = self(t + by)`.
+    ///
+    /// A warm-up from 0 makes no difference at its first update; `advance(1)` begins it one notch
+    /// higher, and it ends one update earlier.
+    fn advance(self, by: u64) -> Advance<Self>
+    where
+        Self: Sized,
+    {
+        Advance::new(self, by)
     }
 
     /// This schedule up to update `at`, and past it what `past` says: hold, cycle or error.

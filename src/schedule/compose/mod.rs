@@ -34,7 +34,7 @@ pub use noise::{Noise, Noisy};
 pub use pair::{Max, Mean, Min, Plus, Times};
 pub use scale::Scale;
 pub use sequence::Sequence;
-pub use shift::Shift;
+pub use shift::{Advance, Shift};
 pub use stretch::Stretch;
 pub use then::Then;
 pub use until::{Past, Until};

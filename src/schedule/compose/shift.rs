@@ -1,4 +1,4 @@
-//! A schedule that begins late.
+//! A schedule that begins late, or in its middle.
 
 use crate::schedule::Schedule;
 
@@ -21,4 +21,25 @@ impl<S: Schedule> Schedule for Shift<S> {
     }
 
     passes_on!(|self, t| t.saturating_sub(self.by));
+}
+
+/// A schedule begun in its middle: see [`Schedule::advance`].
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Advance<S> {
+    pub(in crate::schedule) inner: S,
+    pub(in crate::schedule) by: u64,
+}
+
+impl<S> Advance<S> {
+    pub(in crate::schedule) fn new(inner: S, by: u64) -> Self {
+        Self { inner, by }
+    }
+}
+
+impl<S: Schedule> Schedule for Advance<S> {
+    fn at(&self, t: u64) -> f64 {
+        self.inner.at(t.saturating_add(self.by))
+    }
+
+    passes_on!(|self, t| t.saturating_add(self.by));
 }

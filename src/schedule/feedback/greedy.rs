@@ -217,7 +217,7 @@ impl Greedy {
                 memory.floored += 1;
             }
             if memory.floored >= self.reset_after {
-                *memory = Memory::fresh();
+                *memory = Memory { waiting: self.cooldown, ..Memory::fresh() };
             }
         }
     }
