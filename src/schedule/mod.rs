@@ -35,6 +35,9 @@ mod rate;
 pub mod recipe;
 mod saved;
 mod scheduler;
+mod show;
+mod time;
+pub mod tuning;
 
 pub use compose::{
     Advance, Clamp, Max, Mean, Min, Noise, Noisy, Past, Plus, Scale, Sequence, Shift, Stretch,
@@ -50,7 +53,12 @@ pub use feedback::{Damping, Greedy, Plateau, Setback};
 pub use groups::GroupScheduler;
 pub use rate::Rate;
 pub use scheduler::Scheduler;
+#[cfg(feature = "plot")]
+pub use show::Plot;
+pub use show::Preview;
+pub use time::{Run, Time};
 
+use std::ops::Range;
 use std::sync::Arc;
 
 use crate::Error;
@@ -208,6 +216,14 @@ pub trait Schedule {
         Self: Sized,
     {
         Noisy::new(self, noise)
+    }
+
+    /// A stretch of this schedule, to be read ahead of time or printed as a line of blocks.
+    fn preview(&self, updates: Range<u64>) -> Preview<'_, Self>
+    where
+        Self: Sized,
+    {
+        Preview::new(self, updates)
     }
 
     /// A counter over this schedule, at update 0.
