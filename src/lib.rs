@@ -71,21 +71,26 @@
 #![cfg_attr(not(test), warn(clippy::unwrap_used, clippy::expect_used))]
 #![deny(unsafe_code)]
 
+pub mod average;
 pub mod checkpoint;
 pub mod clip;
 pub mod docs;
 mod error;
 pub mod guard;
+mod incident;
 mod keel;
 pub mod monitor;
 pub mod optim;
+pub mod precision;
 mod recover;
 mod report;
 mod running;
 pub mod schedule;
+mod shelf;
 mod stat;
 
 pub use error::Error;
+pub use incident::{Incident, Incidents};
 pub use keel::{Builder, Halted, Keel, Stepped};
 pub use recover::Rewind;
-pub use report::{Culprit, Fault, Layers, Part, Reading, Report, Verdict};
+pub use report::{Culprit, Fault, Layers, Part, Reading, Report, Rewound, Verdict};

@@ -18,7 +18,16 @@ use crate::error::check::Param;
 /// Guards and clips keep what they have learnt: their memory of accepted steps is information.
 /// The data is not rewound either; training goes on with the next batch.
 ///
-/// Defaults: keep 2, damp 0.5, at most 3 attempts.
+/// Going back to just before a loss showed a spike is often not far enough: what caused it lies some
+/// updates earlier. [`age`](Self::age) asks for a snapshot of that age. The batches between the
+/// snapshot and the failure have been used up, and are not seen again; reports say how many. A loader
+/// that computes its batches from a position should compute them from
+/// [`Keel::attempts`](crate::Keel::attempts), which never goes back.
+///
+/// Defaults: keep 2, damp 0.5, at most 3 attempts, any age, no new warm-up.
+///
+/// Source: PaLM (arXiv 2204.02311, section 5.1) went back about 100 steps before each spike and skipped
+/// the 200 to 500 batches around it, by hand.
 ///
 /// # Cost
 /// Taking a snapshot copies handles, not buffers. Each one kept holds one more set of parameters and
@@ -29,6 +38,8 @@ pub struct Rewind {
     pub(crate) keep: u64,
     pub(crate) damp: f64,
     pub(crate) at_most: u64,
+    pub(crate) age: u64,
+    pub(crate) warm_up: u64,
 }
 
 impl Rewind {
@@ -38,7 +49,7 @@ impl Rewind {
     /// If `every` is 0.
     pub fn every(every: u64) -> Result<Self, Error> {
         let every = Param("Rewind", "every").at_least(1, every)?;
-        Ok(Self { every, keep: 2, damp: 0.5, at_most: 3 })
+        Ok(Self { every, keep: 2, damp: 0.5, at_most: 3, age: 0, warm_up: 0 })
     }
 
     /// How many snapshots are kept.
@@ -57,6 +68,19 @@ impl Rewind {
     pub fn damp(mut self, factor: f64) -> Result<Self, Error> {
         self.damp = Param("Rewind", "damp").fraction(factor)?;
         Ok(self)
+    }
+
+    /// How many updates back a rewind goes at least, where there is such a snapshot; otherwise it goes
+    /// to the oldest. Keep enough of them: at least `1 + age/every`.
+    pub fn age(mut self, updates: u64) -> Self {
+        self.age = updates;
+        self
+    }
+
+    /// Over how many updates the rate climbs to its damped level after a rewind.
+    pub fn warm_up(mut self, over: u64) -> Self {
+        self.warm_up = over;
+        self
     }
 
     /// How many rewinds may follow each other before training halts. The count begins anew when a
@@ -93,10 +117,15 @@ impl<T> Ring<T> {
         self.tried = false;
     }
 
-    /// The state to go back to: the newest, or the one before it if that was tried already. The
-    /// oldest is never given up.
-    pub(crate) fn back(&mut self) -> Option<(u64, &mut T)> {
+    /// The state to go back to from update `now`: the newest that is at least `age` updates old, or
+    /// one before it if the newest was tried already. The oldest is never given up. What is newer than
+    /// the answer belongs to an abandoned future, and is dropped.
+    pub(crate) fn back(&mut self, now: u64, age: u64) -> Option<(u64, &mut T)> {
         if self.tried && self.states.len() > 1 {
+            self.states.pop_back();
+        }
+        let young = |(update, _): &(u64, T)| now.saturating_sub(*update) < age;
+        while self.states.len() > 1 && self.states.back().is_some_and(young) {
             self.states.pop_back();
         }
         self.tried = true;
@@ -131,7 +160,7 @@ mod tests {
         for update in [0, 10, 20, 30] {
             ring.push(update, update * 2);
         }
-        let back = |ring: &mut Ring<u64>| ring.back().map(|(update, state)| (update, *state));
+        let back = |ring: &mut Ring<u64>| ring.back(35, 0).map(|(update, state)| (update, *state));
         assert_eq!(back(&mut ring), Some((30, 60)));
         assert_eq!(back(&mut ring), Some((20, 40)));
         assert_eq!(back(&mut ring), Some((10, 20)));
@@ -141,8 +170,22 @@ mod tests {
     }
 
     #[test]
+    fn it_goes_back_as_far_as_asked_or_to_the_oldest() {
+        let ring = || {
+            let mut ring = Ring::new(4);
+            [0, 10, 20, 30].into_iter().for_each(|update| ring.push(update, ()));
+            ring
+        };
+        let back = |age| ring().back(35, age).map(|(update, ())| update);
+        let ages = [(0, 30), (5, 30), (6, 20), (15, 20), (16, 10), (35, 0), (99, 0)];
+        for (age, update) in ages {
+            assert_eq!(back(age), Some(update), "age {age}");
+        }
+    }
+
+    #[test]
     fn an_empty_ring_has_nothing_to_go_back_to() {
-        assert!(Ring::<u8>::new(1).back().is_none());
+        assert!(Ring::<u8>::new(1).back(0, 0).is_none());
     }
 
     #[test]

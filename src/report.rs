@@ -32,6 +32,11 @@ pub struct Reading {
     pub grad_norm: f64,
     /// Norm of each parameter's gradient.
     pub layers: Layers,
+    /// How far the update would move each parameter, `‖Δpᵢ‖`. Empty unless a guard
+    /// [looks at updates](crate::guard::Guard::looks_at_updates).
+    pub updates: Layers,
+    /// Norm of each parameter before the update, `‖pᵢ‖`. Empty when `updates` is.
+    pub sizes: Layers,
     /// The first non-finite thing that was seen, if any.
     pub fault: Option<Fault>,
 }
@@ -47,6 +52,8 @@ impl Reading {
             loss: 0.0,
             grad_norm: 0.0,
             layers: Layers::default(),
+            updates: Layers::default(),
+            sizes: Layers::default(),
             fault: None,
         }
     }
@@ -75,6 +82,12 @@ impl Reading {
         if !lr.is_finite() {
             self.fault = self.fault.or(Some(Fault::Rate));
         }
+        self
+    }
+
+    /// The same reading with these norms of updates, and of the parameters that they are of.
+    pub fn with_updates(mut self, updates: Layers, sizes: Layers) -> Self {
+        (self.updates, self.sizes) = (updates, sizes);
         self
     }
 
@@ -109,6 +122,12 @@ impl Layers {
         self.iter().find(|(p, _)| *p == path).map(|(_, norm)| norm)
     }
 
+    /// The same norms times a number.
+    pub(crate) fn scaled(mut self, factor: f64) -> Self {
+        self.norms.iter_mut().for_each(|norm| *norm *= factor);
+        self
+    }
+
     /// How many parameters received a gradient.
     pub fn len(&self) -> usize {
         self.norms.len()
@@ -122,6 +141,7 @@ impl Layers {
 
 /// Where a non-finite value was met.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 #[non_exhaustive]
 pub enum Fault {
     /// The learning rate was NaN or infinite.
@@ -136,6 +156,8 @@ pub enum Fault {
     Statistic,
     /// Everything was finite, but the update made a parameter non-finite.
     Update,
+    /// The optimizer's state was non-finite.
+    Optimizer,
 }
 
 impl fmt::Display for Fault {
@@ -147,12 +169,14 @@ impl fmt::Display for Fault {
             Self::Gradient => "non-finite gradient",
             Self::Statistic => "non-finite running statistic",
             Self::Update => "non-finite update",
+            Self::Optimizer => "non-finite optimizer state",
         })
     }
 }
 
 /// What becomes of a step. Ordered by severity, so that guards combine by `max`.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub enum Verdict {
     /// The update is applied.
     #[default]
@@ -190,8 +214,8 @@ pub struct Report {
     pub factor: f64,
     /// Steps rejected in a row, this one included; 0 after an applied step.
     pub rejected: u64,
-    /// After a rewind: the index of the next update, which is the snapshot's.
-    pub rewound_to: Option<u64>,
+    /// After a rewind: how far.
+    pub rewound: Option<Rewound>,
     /// After a fault: the tensors that held non-finite values, the likeliest origin first. Empty if
     /// the fault is the loss and no parameter or statistic is broken: then it is the batch, or the
     /// forward pass.
@@ -199,6 +223,29 @@ pub struct Report {
 }
 
 impl Report {
+    pub(crate) fn applied(reading: Reading, factor: f64) -> Self {
+        Self {
+            reading,
+            verdict: Verdict::Apply,
+            by: None,
+            factor,
+            rejected: 0,
+            rewound: None,
+            culprits: Vec::new(),
+        }
+    }
+
+    pub(crate) fn rejected(
+        reading: Reading,
+        factor: f64,
+        verdict: Verdict,
+        by: String,
+        rejected: u64,
+        culprits: Vec<Culprit>,
+    ) -> Self {
+        Self { reading, verdict, by: Some(by), factor, rejected, rewound: None, culprits }
+    }
+
     /// Whether the update was applied.
     pub fn is_applied(&self) -> bool {
         self.verdict == Verdict::Apply
@@ -229,15 +276,42 @@ impl fmt::Display for Report {
             }
             f.write_str(")")?;
         }
-        match self.rewound_to {
-            Some(update) => write!(f, ", back to update {update}"),
+        match &self.rewound {
+            Some(rewound) => write!(f, ", {rewound}"),
             None => Ok(()),
         }
     }
 }
 
+/// How far a rewind went.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+#[non_exhaustive]
+pub struct Rewound {
+    /// The index of the next update, which is the snapshot's.
+    pub to: u64,
+    /// Updates that were taken back.
+    pub updates: u64,
+    /// Batches since the snapshot, this one included: training goes on without them.
+    pub batches: u64,
+}
+
+impl Rewound {
+    pub(crate) fn new(to: u64, updates: u64, batches: u64) -> Self {
+        Self { to, updates, batches }
+    }
+}
+
+impl fmt::Display for Rewound {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { to, updates, batches } = self;
+        write!(f, "back to update {to}: {updates} updates taken back, {batches} batches left out")
+    }
+}
+
 /// A tensor that held non-finite values.
 #[derive(Debug, Clone, PartialEq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 #[non_exhaustive]
 pub struct Culprit {
     /// The parameter's path in the model: field names joined by dots.
@@ -254,6 +328,7 @@ pub struct Culprit {
 
 /// Which tensor of a parameter.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 #[non_exhaustive]
 pub enum Part {
     /// The parameter's value.
@@ -310,7 +385,7 @@ mod tests {
             by: None,
             factor: 0.25,
             rejected: 0,
-            rewound_to: None,
+            rewound: None,
             culprits: vec![],
         };
         assert_eq!(
@@ -323,11 +398,12 @@ mod tests {
         report.factor = 1.0;
         report.by = Some(Fault::Loss.to_string());
         report.culprits = vec![Culprit::new("l1.weight".into(), Part::Gradient, [3, 1, 64])];
-        report.rewound_to = Some(8);
+        report.rewound = Some(Rewound::new(8, 4, 6));
         assert_eq!(
             report.to_string(),
             "update 12 rewound: loss NaN, gradient norm 0.000e0, rate 0.000e0 (non-finite loss, \
-             first in the gradient of `l1.weight`: 3 NaN and 1 infinite of 64), back to update 8"
+             first in the gradient of `l1.weight`: 3 NaN and 1 infinite of 64), back to update 8: \
+             4 updates taken back, 6 batches left out"
         );
     }
 

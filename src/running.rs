@@ -5,31 +5,30 @@
 
 use burn::module::{Module, ModuleMapper, ModuleVisitor, Param, ParamId};
 use burn::tensor::Tensor;
-use burn::tensor::kind::BridgeTensor;
+
+use crate::Error;
+use crate::checkpoint::tensors;
+use crate::shelf::Shelf;
 
 /// The running statistics of one model, as they were after the last applied update.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Running {
-    /// Without their rank in the type, so that those of any rank can be kept together.
-    values: Vec<(ParamId, BridgeTensor)>,
+    values: Shelf,
 }
 
 impl Running {
     /// Finds the running statistics of `model` and keeps their present values.
     pub(crate) fn of<M: Module>(model: &M) -> Self {
-        // Settles first, so that the search below does not meet a value in motion.
+        // Settled first, so that the search does not meet a value in motion.
         let _ = model.valid();
-        let mut before = Collect { only: None, found: Vec::new() };
-        model.visit(&mut before);
-        let ids = shared(model, &before.found);
-        let mut running = Self { values: before.found };
-        running.values.retain(|(id, _)| ids.contains(id));
-        running
+        let candidates = collected(model, |param_asks| !param_asks, |_| true);
+        let shared = shared(model, &candidates);
+        Self { values: collected(model, |_| true, |id| shared.contains(&id)) }
     }
 
     /// Which parameters they are.
     pub(crate) fn ids(&self) -> impl Iterator<Item = ParamId> {
-        self.values.iter().map(|(id, _)| *id)
+        self.values.ids()
     }
 
     /// Lets the last forward pass reach the values that [`Module::visit`] shows.
@@ -46,11 +45,16 @@ impl Running {
     /// Keeps the present values of `model`, which must be settled.
     pub(crate) fn commit<M: Module>(&mut self, model: &M) {
         if !self.values.is_empty() {
-            let only = self.ids().collect();
-            let mut collect = Collect { only: Some(only), found: Vec::new() };
-            model.visit(&mut collect);
-            self.values = collect.found;
+            self.values = collected(model, |_| true, |id| self.values.contains(id));
         }
+    }
+
+    pub(crate) fn to_bytes<M: Module>(&self, model: &M) -> Result<Vec<u8>, Error> {
+        tensors::to_bytes(&self.values, model)
+    }
+
+    pub(crate) fn from_bytes<M: Module>(bytes: &[u8], model: &M) -> Result<Self, Error> {
+        Ok(Self { values: tensors::from_bytes(bytes, model)? })
     }
 
     /// Gives `model` the kept values back, and all clones that share them.
@@ -60,8 +64,7 @@ impl Running {
         }
         // Without this, an update that is still held back would overwrite what is put back here.
         self.settle(&model);
-        let value = |id| self.values.iter().find(|(own, _)| *own == id).map(|(_, v)| v.clone());
-        model.map(&mut Replace(value))
+        model.map(&mut Replace { values: &self.values, only: None })
     }
 }
 
@@ -71,23 +74,38 @@ impl Running {
 /// Burn shows a visitor no difference. So a clone's values are replaced by ones of a shape that they
 /// cannot have; where the original's shape has changed too, the value is shared. Then all is put
 /// back. No element is read.
-fn shared<M: Module>(model: &M, candidates: &[(ParamId, BridgeTensor)]) -> Vec<ParamId> {
+fn shared<M: Module>(model: &M, candidates: &Shelf) -> Vec<ParamId> {
     if candidates.is_empty() {
         return Vec::new();
     }
     let _ = model.clone().map(&mut Grow);
-    let mut after = Collect { only: None, found: Vec::new() };
-    model.visit(&mut after);
-    let shared: Vec<ParamId> = candidates
-        .iter()
-        .zip(&after.found)
-        .filter(|((_, before), (_, after))| before.shape() != after.shape())
-        .map(|((id, _), _)| *id)
-        .collect();
-
-    let value = |id| candidates.iter().find(|(own, _)| *own == id).map(|(_, value)| value.clone());
-    let _ = model.clone().map(&mut Replace(|id| value(id).filter(|_| shared.contains(&id))));
+    let after = collected(model, |param_asks| !param_asks, |_| true);
+    let moved = |id: &ParamId| candidates.shape(*id) != after.shape(*id);
+    let shared: Vec<ParamId> = candidates.ids().filter(moved).collect();
+    let _ = model.clone().map(&mut Replace { values: candidates, only: Some(&shared) });
     shared
+}
+
+/// The float tensors of `model` for which both are true: of whether it asks for a gradient, and of
+/// its id.
+fn collected<M: Module>(
+    model: &M,
+    asks: impl Fn(bool) -> bool,
+    id: impl Fn(ParamId) -> bool,
+) -> Shelf {
+    struct Collect<A, I>(A, I, Shelf);
+
+    impl<A: Fn(bool) -> bool, I: Fn(ParamId) -> bool> ModuleVisitor for Collect<A, I> {
+        fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
+            if self.0(param.is_require_grad()) && self.1(param.id) {
+                self.2.put(param.id, param.base());
+            }
+        }
+    }
+
+    let mut collect = Collect(asks, id, Shelf::default());
+    model.visit(&mut collect);
+    collect.2
 }
 
 /// Gives every float tensor without a gradient one element more along each axis.
@@ -104,34 +122,20 @@ impl ModuleMapper for Grow {
     }
 }
 
-/// Collects float tensors that ask for no gradient.
-struct Collect {
-    only: Option<Vec<ParamId>>,
-    found: Vec<(ParamId, BridgeTensor)>,
+/// Replaces the values that are on a shelf.
+struct Replace<'a> {
+    values: &'a Shelf,
+    only: Option<&'a [ParamId]>,
 }
 
-impl ModuleVisitor for Collect {
-    fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
-        let wanted = match &self.only {
-            Some(only) => only.contains(&param.id),
-            None => !param.is_require_grad(),
-        };
-        if wanted {
-            self.found.push((param.id, param.base().into_bridge()));
-        }
-    }
-}
-
-/// Replaces the values for which a function has another.
-struct Replace<F>(F);
-
-impl<F: FnMut(ParamId) -> Option<BridgeTensor>> ModuleMapper for Replace<F> {
+impl ModuleMapper for Replace<'_> {
     fn map_float<const D: usize>(&mut self, param: Param<Tensor<D>>) -> Param<Tensor<D>> {
-        match (self.0)(param.id) {
+        let wanted = self.only.is_none_or(|only| only.contains(&param.id));
+        match self.values.get(param.id).filter(|_| wanted) {
             None => param,
             Some(value) => {
                 let (id, _, mapper) = param.consume();
-                Param::from_mapped_value(id, Tensor::from_bridge(value), mapper)
+                Param::from_mapped_value(id, value, mapper)
             }
         }
     }

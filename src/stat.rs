@@ -87,6 +87,77 @@ fn median<T: Float>(values: &mut [T]) -> Option<T> {
     }
 }
 
+/// Exponentially weighted mean and variance, without a bias at the start.
+///
+/// The value seen `i` values ago has weight `λⁱ`. With `w = Σλⁱ`,
+///
+/// ```text
+/// w ← λ·w + 1     δ = x − m     m ← m + δ/w     S ← λ·S + δ·(x − m)     σ² = S/w
+/// ```
+///
+/// Source: West 1979, *Updating mean and variance estimates: an improved method*, with weights that
+/// decay.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(crate) struct Ema<T> {
+    decay: T,
+    count: u64,
+    weight: T,
+    mean: T,
+    squares: T,
+}
+
+impl<T: Float> Ema<T> {
+    pub(crate) fn new(decay: T) -> Self {
+        Self { decay, count: 0, weight: T::zero(), mean: T::zero(), squares: T::zero() }
+    }
+
+    /// Takes a value in. A non-finite one is not taken: it would stay for ever.
+    pub(crate) fn push(&mut self, value: T) {
+        if value.is_finite() {
+            *self = self.with(value);
+        }
+    }
+
+    /// What it would be with this value.
+    pub(crate) fn with(&self, value: T) -> Self {
+        let weight = self.decay * self.weight + T::one();
+        let delta = value - self.mean;
+        let mean = self.mean + delta / weight;
+        let squares = self.decay * self.squares + delta * (value - mean);
+        Self { decay: self.decay, count: self.count + 1, weight, mean, squares }
+    }
+
+    pub(crate) fn count(&self) -> u64 {
+        self.count
+    }
+
+    /// `None` before the first value.
+    pub(crate) fn mean(&self) -> Option<T> {
+        (self.count > 0).then_some(self.mean)
+    }
+
+    /// Mean and standard deviation; `None` before the first value.
+    pub(crate) fn mean_and_deviation(&self) -> Option<(T, T)> {
+        let variance = (self.squares / self.weight).max(T::zero());
+        self.mean().map(|mean| (mean, variance.sqrt()))
+    }
+
+    /// Its memory: how many values, their weight, mean and squares.
+    pub(crate) fn parts(&self) -> (u64, [T; 3]) {
+        (self.count, [self.weight, self.mean, self.squares])
+    }
+
+    /// One of the same decay with this memory, or the reason why it cannot be its.
+    pub(crate) fn refilled(&self, count: u64, parts: &[T]) -> Result<Self, Error> {
+        match *parts {
+            [weight, mean, squares] if parts.iter().all(|x| x.is_finite()) => {
+                Ok(Self { decay: self.decay, count, weight, mean, squares })
+            }
+            _ => Err(Error::record("a running mean is damaged")),
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -103,11 +174,10 @@ mod tests {
         assert_eq!(window(&[7.0]).median_and_mad(), Some((7.0, 0.0)));
         assert_eq!(window(&[1.0, 3.0]).median_and_mad(), Some((2.0, 1.0)));
         // The classic example: deviations from 2 are 1 1 0 0 2 4 7.
-        assert_eq!(window(&[1.0, 1.0, 2.0, 2.0, 4.0, 6.0, 9.0]).median_and_mad(), Some((2.0, 1.0)));
-        assert_eq!(
-            window(&[1e300, 1.7e308]).median_and_mad().map(|(m, _)| m.is_finite()),
-            Some(true)
-        );
+        let classic = window(&[1.0, 1.0, 2.0, 2.0, 4.0, 6.0, 9.0]);
+        assert_eq!(classic.median_and_mad(), Some((2.0, 1.0)));
+        let large = window(&[1e300, 1.7e308]).median_and_mad();
+        assert_eq!(large.map(|(m, _)| m.is_finite()), Some(true));
     }
 
     #[test]
@@ -119,9 +189,46 @@ mod tests {
 
     #[test]
     fn non_finite_values_are_not_taken() {
-        let mut w = window(&[1.0]);
-        let bad = [f64::NAN, f64::INFINITY, f64::NEG_INFINITY];
-        bad.into_iter().for_each(|x| w.push(x));
-        assert_eq!(w.len(), 1);
+        let (mut w, mut e) = (window(&[1.0]), Ema::new(0.5));
+        e.push(1.0);
+        for bad in [f64::NAN, f64::INFINITY, f64::NEG_INFINITY] {
+            w.push(bad);
+            e.push(bad);
+        }
+        assert_eq!((w.len(), e.count()), (1, 1));
+    }
+
+    /// Against the definition: weighted sums over everything that was seen, in two passes.
+    #[test]
+    fn the_running_mean_and_variance_are_the_weighted_ones() {
+        for decay in [0.0, 0.5, 0.9, 0.99, 1.0] {
+            for scale in [1e-150, 1.0, 1e120] {
+                let values: Vec<f64> =
+                    (0..60).map(|i| scale * (f64::from(i * 37 % 23) - 7.0)).collect();
+                let mut ema = Ema::new(decay);
+                for (n, &x) in values.iter().enumerate() {
+                    ema.push(x);
+                    let weights = (0..=n).map(|i| f64::powi(decay, (n - i) as i32));
+                    let total: f64 = weights.clone().sum();
+                    let weighted = |f: &dyn Fn(f64) -> f64| -> f64 {
+                        weights.clone().zip(&values).map(|(w, &x)| w * f(x)).sum::<f64>() / total
+                    };
+                    let mean = weighted(&|x| x);
+                    let deviation = weighted(&|x| (x - mean).powi(2)).sqrt();
+                    let (m, s) = ema.mean_and_deviation().unwrap();
+                    assert!((m - mean).abs() <= 1e-12 * scale * 20.0, "{decay} {n}: {m} {mean}");
+                    // The square root makes a rounding of 1e-16 one of 1e-8.
+                    assert!((s - deviation).abs() <= 1e-7 * scale * 20.0, "{s} {deviation}");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn constant_values_have_no_deviation() {
+        let mut ema = Ema::new(0.9);
+        (0..100).for_each(|_| ema.push(0.1));
+        let (mean, deviation) = ema.mean_and_deviation().unwrap();
+        assert!((mean - 0.1).abs() < 1e-15 && deviation < 1e-15);
     }
 }

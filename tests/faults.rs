@@ -154,10 +154,11 @@ fn skip_without_trace(device: &Device, optimizer: &ModuleOptimizer, place: Place
         assert_eq!(bits(&net), bits(&twin), "{case}: update {k} shows a trace");
         assert_eq!(rates, twin_rates);
     }
-    assert_eq!(
-        keel_.checkpoint(&net).unwrap().differences(&twin_keel.checkpoint(&twin).unwrap()),
-        ["keel.attempts"],
-        "{case}: a trace in the keel"
+    let saved = keel_.checkpoint(&net).unwrap();
+    let differences = saved.differences(&twin_keel.checkpoint(&twin).unwrap());
+    assert!(
+        differences.iter().all(|name| name.ends_with("attempts")),
+        "{case}: a trace in the keel: {differences:?}"
     );
 }
 
@@ -190,7 +191,7 @@ fn rewind_to_the_snapshot(device: &Device, optimizer: &ModuleOptimizer, place: P
     let (bad, grads, loss) = faulty(place, kind, net, Batch::number(99, device));
     let stepped = keel_.step(rates.step(), bad, grads, &loss).unwrap();
     assert_eq!(stepped.report.verdict, Verdict::Rewind, "{case}");
-    assert_eq!(stepped.report.rewound_to, Some(4), "{case}");
+    assert_eq!(stepped.report.rewound.map(|r| r.to), Some(4), "{case}");
     net = stepped.model;
 
     // The twin takes four updates and never sees the rest, but its rate is damped as well.
@@ -446,7 +447,7 @@ fn rewinds_are_bounded_and_then_halt() {
         for (update, gain) in [(4, 0.5), (2, 0.25), (0, 0.125)] {
             let (given, grads, loss) = faulty(Place::Loss, f32::NAN, net, Batch::number(0, device));
             let stepped = keel.step(rates.step(), given, grads, &loss).unwrap();
-            assert_eq!(stepped.report.rewound_to, Some(update));
+            assert_eq!(stepped.report.rewound.map(|r| r.to), Some(update));
             assert_eq!((rates.position(), rates.gain()), (update, gain));
             net = stepped.model;
             assert_eq!(bits(&net), states[update as usize], "snapshot {update}");

@@ -5,16 +5,18 @@ mod beside_burn {
     use burn::nn::*;
     use burn::optim::*;
     use burn::prelude::*;
+    use evenkeel::average::*;
     use evenkeel::checkpoint::*;
     use evenkeel::clip::*;
     use evenkeel::guard::*;
     use evenkeel::monitor::*;
+    use evenkeel::precision::*;
     use evenkeel::schedule::*;
     use evenkeel::*;
 
     /// Naming each once makes the compiler look it up in all of the globs above: one that Burn has
     /// too is an error here.
-    #[allow(dead_code, clippy::type_complexity)]
+    #[allow(dead_code, clippy::type_complexity, clippy::too_many_arguments)]
     fn each_name_is_ours_alone<
         M: Module,
         A: Schedule,
@@ -23,7 +25,7 @@ mod beside_burn {
         C: Clip,
         P: Persist,
     >(
-        _: (Keel<M>, Stepped<M>, Halted<M>, Builder<M>, Rewind),
+        _: (Keel<M>, Stepped<M>, Halted<M>, Builder<M>, Rewind, Rewound, Incident, Incidents),
         _: (Reading, Layers, Fault, Verdict, Report, Culprit, Part),
         _: (
             Then<A, B>,
@@ -36,10 +38,15 @@ mod beside_burn {
             Shift<A>,
         ),
         _: (Constant, Ramp, Cosine, Step, Scheduler<A>, Rate<'_>),
-        _: (NonFinite, LossSpike, Answering<G>, GlobalNorm, State, Checkpoint),
+        _: (NonFinite, LossSpike, NormSpike, Divergence, Stall, LayerLimit, UpdateWall),
+        _: (Answering<G>, Escalating<G>, GlobalNorm, Ema, Swa, LossScale),
+        _: (State, Checkpoint, Folder, Found),
+        _: (Probe, Watched, Blame, Origin),
         _: (G, C, P),
     ) {
         let _ = scale::<M>;
         let _ = measure::<M>;
+        let _ = |model: M| refresh_statistics(model, [(); 0], |_: &M, ()| {});
+        let _ = |model: M| blame(&model, |_: &M, _: &Probe| unreachable!());
     }
 }

@@ -8,11 +8,11 @@ use burn::module::{Module, ParamGroup};
 use burn::nn::LinearConfig;
 use burn::optim::momentum::MomentumConfig;
 use burn::optim::{AdamConfig, AdamWConfig, GradientsParams, ModuleOptimizer, SgdConfig};
-use burn::tensor::{Device, Tensor};
+use burn::tensor::{Device, Tensor, TensorData};
 use common::{Batch, Net, bits, id_of, on_every_device};
 use evenkeel::clip::GlobalNorm;
 use evenkeel::schedule::{Cosine, Ramp, Schedule};
-use evenkeel::{Keel, Reading, Verdict, monitor};
+use evenkeel::{Fault, Keel, Reading, Verdict, monitor};
 
 fn optimizers() -> Vec<ModuleOptimizer> {
     let grouped: ModuleOptimizer = AdamWConfig::new().init();
@@ -118,6 +118,30 @@ fn the_global_norm_is_over_all_parameters_and_reported_before_clipping() {
         let start = Net::new(device);
         assert!((moved(&start, &twin) - before.grad_norm).abs() < 1e-5);
         assert!((moved(&start, &kept) - 0.01).abs() < 1e-5);
+    });
+}
+
+/// A sum of squares beyond `f32` is an overflow on every device, also where it is summed in `f64`.
+#[test]
+fn squares_that_overflow_together_read_as_infinity() {
+    on_every_device(|device| {
+        let model = LinearConfig::new(2048, 1).with_bias(false).init(device);
+        let loss = Tensor::<1>::from_floats([1.0], device);
+        let mut values = vec![0f32; 2048];
+        // Far apart, so that no short run of them overflows.
+        (values[0], values[1500]) = (1.5e19, 1.5e19);
+        let norm = |values: Vec<f32>| {
+            let data = TensorData::new(values, [2048, 1]);
+            let mut grads = GradientsParams::new();
+            let grad = Tensor::<2>::from_data(data, &device.clone().inner());
+            grads.register(model.weight.id, grad);
+            monitor::measure(&model, &grads, &loss).unwrap()
+        };
+        assert_eq!(norm(values.clone()).fault, Some(Fault::Gradient));
+        values[1500] = 0.0;
+        let finite = norm(values);
+        assert_eq!(finite.fault, None);
+        assert!((finite.grad_norm / 1.5e19 - 1.0).abs() < 1e-6);
     });
 }
 

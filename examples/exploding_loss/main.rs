@@ -60,20 +60,19 @@ enum Backend {
 
 impl Backend {
     fn device(self) -> Result<Device, String> {
-        let missing = |feature| {
-            Err(format!("this build has no {feature}: run it with `--features {feature}`"))
-        };
         match self {
             Self::Flex => Ok(Device::flex()),
             #[cfg(feature = "ndarray")]
             #[allow(deprecated)]
             Self::Ndarray => Ok(Device::ndarray()),
-            #[cfg(not(feature = "ndarray"))]
-            Self::Ndarray => missing("ndarray"),
             #[cfg(feature = "wgpu")]
             Self::Wgpu => Ok(Device::wgpu(burn::tensor::DeviceKind::DefaultDevice)),
-            #[cfg(not(feature = "wgpu"))]
-            Self::Wgpu => missing("wgpu"),
+            #[allow(unreachable_patterns)]
+            missing => {
+                let name = missing.to_possible_value().map(|v| v.get_name().to_string());
+                let name = name.unwrap_or_default();
+                Err(format!("this build has no {name}: run it with `--features {name}`"))
+            }
         }
     }
 }

@@ -1,7 +1,23 @@
-//! The same state, the same bytes.
+//! Burn's records: the same state as the same bytes, and a look at the numbers in them.
 
-use burn::tensor::Bytes;
-use burn_pack::{Error, Reader, Writer};
+use burn::tensor::{Bytes, TensorData};
+use burn_pack::{Error, Reader, Scalar, Writer};
+
+/// Whether every number in a record of Burn's is finite.
+pub(crate) fn all_finite(record: Bytes) -> Result<bool, Error> {
+    let reader = Reader::from_bytes(record)?;
+    let scalars = reader.scalars().values().all(|scalar| match scalar {
+        Scalar::Float(x) => x.is_finite(),
+        _ => true,
+    });
+    let mut tensors = reader.into_tensors()?.into_iter();
+    Ok(scalars
+        && tensors.try_fold(true, |finite, tensor| {
+            let (_, dtype, shape, _, bytes) = tensor.into_parts()?;
+            let data = TensorData::from_bytes(bytes, shape, dtype);
+            Ok::<_, Error>(finite && (!dtype.is_float() || data.iter::<f64>().all(f64::is_finite)))
+        })?)
+}
 
 /// A record of Burn's with its tensors by name, and without the ids of those that are `nameless`.
 ///

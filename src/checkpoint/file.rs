@@ -82,7 +82,7 @@ impl Checkpoint {
     /// state.
     ///
     /// After a rejected step, a checkpoint differs from that of a run which never saw the batch in
-    /// `keel.attempts` alone.
+    /// its counts of `attempts` alone.
     pub fn differences(&self, other: &Self) -> Vec<String> {
         self.state.differences(&other.state)
     }

@@ -6,8 +6,11 @@
 
 mod canonical;
 mod file;
+mod folder;
 mod state;
+pub(crate) mod tensors;
 
-pub(crate) use canonical::canonical;
+pub(crate) use canonical::{all_finite, canonical};
 pub use file::Checkpoint;
+pub use folder::{Folder, Found};
 pub use state::{Persist, State};

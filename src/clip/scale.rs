@@ -4,14 +4,14 @@ use std::collections::HashSet;
 
 use burn::module::{Module, ModuleVisitor, Param, ParamId};
 use burn::optim::GradientsParams;
-use burn::tensor::Tensor;
+use burn::tensor::{DType, Tensor};
 
 /// Every gradient of `model`'s parameters, multiplied by `factor`.
 ///
 /// For those who write their own loop; [`Keel`](crate::Keel) does it by itself. Gradients of
 /// parameters that are not in `model` stay as they are.
 ///
-/// A factor of 1 returns the gradients untouched. A factor on a non-finite gradient does not make
+/// Half precision is multiplied in `f32`. A factor of 1 returns the gradients untouched. A factor on a non-finite gradient does not make
 /// it finite: `0·∞ = NaN`.
 ///
 /// # Cost
@@ -37,7 +37,14 @@ impl ModuleVisitor for Scale<'_> {
         }
         // Removed rather than read, so that the buffer is held once and can be reused.
         if let Some(grad) = self.grads.remove::<D>(param.id) {
-            self.grads.register(param.id, grad.mul_scalar(self.factor));
+            let scaled = match grad.dtype() {
+                // A loss scale's inverse may be too small a number for half precision to hold.
+                dtype @ (DType::F16 | DType::BF16) => {
+                    grad.cast(DType::F32).mul_scalar(self.factor).cast(dtype)
+                }
+                _ => grad.mul_scalar(self.factor),
+            };
+            self.grads.register(param.id, scaled);
         }
     }
 }

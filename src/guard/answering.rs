@@ -40,6 +40,10 @@ impl<G: Guard> Guard for Answering<G> {
         self.guard.record(now, ruling);
     }
 
+    fn looks_at_updates(&self) -> bool {
+        self.guard.looks_at_updates()
+    }
+
     fn name(&self) -> &str {
         self.guard.name()
     }

@@ -1,9 +1,9 @@
 //! A loss far above what it has been.
 
 use super::Guard;
+use super::spike::Spike;
 use crate::checkpoint::State;
 use crate::error::check::Param;
-use crate::stat::Window;
 use crate::{Error, Reading, Verdict};
 
 /// Rejects a step whose loss is far above the recent ones.
@@ -11,22 +11,26 @@ use crate::{Error, Reading, Verdict};
 /// With `m` the median and `d` the median absolute deviation of the last `window` accepted losses,
 ///
 /// ```text
-/// spike  ⇔  loss > m + k · max(1.4826·d, relative·|m|, absolute)
+/// spike  ⇔  loss > m + k · max(σ, relative·|m|, absolute)       σ = 1.4826·d
 /// ```
 ///
 /// 1.4826 makes `d` estimate the standard deviation of a normal distribution, so `k` counts sigmas.
-/// The floors keep a very even stretch of losses from making every wobble a spike.
+/// With [`ema`](Self::ema), `m` and `σ` are an exponentially weighted mean and standard deviation
+/// instead, which follow faster and are less robust. The floors keep a very even stretch of losses
+/// from making every wobble a spike.
 ///
-/// Verdict: [`Skip`](Verdict::Skip) on a spike. One-sided: a sudden *drop* of the loss is welcome.
-/// Until `warm_up` losses were accepted it lets everything through; a non-finite loss is for
-/// [`NonFinite`](super::NonFinite), and is not a spike here.
+/// Verdict: [`Skip`](Verdict::Skip) on a spike, once `patience` spikes in a row have been let through.
+/// One-sided: a sudden *drop* of the loss is welcome. Until `warm_up` losses were accepted it lets
+/// everything through; a non-finite loss is for [`NonFinite`](super::NonFinite), and is not a spike
+/// here.
 ///
-/// Only accepted losses enter the window. A spike therefore cannot raise the threshold for the
-/// next one, nor can a NaN switch the guard off: both happen to spike detectors that average over
-/// whatever they see. If the loss has moved to a higher level for good, the guard keeps rejecting,
-/// and [`Keel`](crate::Keel)'s bound on rejections in a row ends that in a rewind or a halt.
+/// Only accepted losses enter the baseline, and no spike does. A spike therefore cannot raise the
+/// threshold for the next one, nor can a NaN switch the guard off: both happen to spike detectors
+/// that average over whatever they see. If the loss has moved to a higher level for good, the guard
+/// keeps rejecting, and [`Keel`](crate::Keel)'s bound on rejections in a row ends that in a rewind or
+/// a halt.
 ///
-/// Defaults: `k` 6, window 128, warm-up 20, relative floor 0.05, absolute floor 0.
+/// Defaults: `k` 6, window 128, warm-up 20, relative floor 0.05, absolute floor 0, patience 0.
 ///
 /// Source: the skipping rule of OLMo-core (6 σ of the last 128, two-sided, outliers and NaN
 /// included), with a robust centre and spread (Hampel's identifier, 1974), one-sided, and over
@@ -47,42 +51,42 @@ use crate::{Error, Reading, Verdict};
 /// # Ok::<(), evenkeel::Error>(())
 /// ```
 #[derive(Debug, Clone, PartialEq)]
-pub struct LossSpike {
-    sigmas: f64,
-    warm_up: u64,
-    relative: f64,
-    absolute: f64,
-    accepted: Window<f64>,
-}
+pub struct LossSpike(Spike);
 
 const NAME: &str = "LossSpike";
 
-/// `1/Φ⁻¹(3/4)`: what turns the median absolute deviation of a normal variable into its σ.
-const MAD_TO_SIGMA: f64 = 1.482_602_218_505_602;
-
 impl Default for LossSpike {
     fn default() -> Self {
-        Self { sigmas: 6.0, warm_up: 20, relative: 0.05, absolute: 0.0, accepted: Window::new(128) }
+        let mut spike = Spike::new(NAME);
+        spike.relative = 0.05;
+        Self(spike)
     }
 }
 
 impl LossSpike {
-    /// A spike begins `k` robust sigmas above the median.
+    /// A spike begins `k` sigmas above the centre.
     ///
     /// # Errors
     /// If `k` is not positive and finite.
     pub fn above(k: f64) -> Result<Self, Error> {
-        Ok(Self { sigmas: Param(NAME, "above").positive(k)?, ..Self::default() })
+        Self::default().0.above(k).map(Self)
     }
 
-    /// How many accepted losses are remembered. Forgets those seen so far.
+    /// How many accepted losses are remembered, for median and spread. Forgets those seen so far.
     ///
     /// # Errors
     /// If `window` is below 3: fewer have no spread.
-    pub fn window(mut self, window: usize) -> Result<Self, Error> {
-        let window = Param(NAME, "window").at_least(3, window as u64)?;
-        self.accepted = Window::new(window as usize);
-        Ok(self)
+    pub fn window(self, window: usize) -> Result<Self, Error> {
+        self.0.window(window).map(Self)
+    }
+
+    /// An exponentially weighted mean and deviation as the baseline: the loss accepted `i` updates
+    /// ago has weight `decayⁱ`. Forgets those seen so far.
+    ///
+    /// # Errors
+    /// If `decay` is not above 0 and below 1.
+    pub fn ema(self, decay: f64) -> Result<Self, Error> {
+        self.0.ema(decay).map(Self)
     }
 
     /// How many losses must have been accepted before any is judged; more than the window holds
@@ -90,17 +94,16 @@ impl LossSpike {
     ///
     /// # Errors
     /// If `warm_up` is below 3: fewer have no spread.
-    pub fn warm_up(mut self, warm_up: u64) -> Result<Self, Error> {
-        self.warm_up = Param(NAME, "warm_up").at_least(3, warm_up)?;
-        Ok(self)
+    pub fn warm_up(self, warm_up: u64) -> Result<Self, Error> {
+        self.0.warm_up(warm_up).map(Self)
     }
 
-    /// A sigma is at least this fraction of the median.
+    /// A sigma is at least this fraction of the centre.
     ///
     /// # Errors
     /// If `fraction` is negative or not finite.
     pub fn relative_floor(mut self, fraction: f64) -> Result<Self, Error> {
-        self.relative = Param(NAME, "relative_floor").non_negative(fraction)?;
+        self.0.relative = Param(NAME, "relative_floor").non_negative(fraction)?;
         Ok(self)
     }
 
@@ -109,31 +112,29 @@ impl LossSpike {
     /// # Errors
     /// If `floor` is negative or not finite.
     pub fn absolute_floor(mut self, floor: f64) -> Result<Self, Error> {
-        self.absolute = Param(NAME, "absolute_floor").non_negative(floor)?;
+        self.0.absolute = Param(NAME, "absolute_floor").non_negative(floor)?;
         Ok(self)
+    }
+
+    /// How many spikes in a row are let through before one is rejected.
+    pub fn patience(mut self, spikes: u64) -> Self {
+        self.0.patience = spikes;
+        self
     }
 
     /// The loss above which a step is a spike now; `None` during warm-up.
     pub fn threshold(&self) -> Option<f64> {
-        let full = self.accepted.len() as u64 >= self.warm_up.min(self.accepted.capacity() as u64);
-        let (median, mad) = full.then(|| self.accepted.median_and_mad())??;
-        let sigma = (MAD_TO_SIGMA * mad).max(self.relative * median.abs()).max(self.absolute);
-        Some(median + self.sigmas * sigma)
+        self.0.threshold()
     }
 }
 
 impl Guard for LossSpike {
     fn judge(&self, now: &Reading) -> Verdict {
-        match self.threshold() {
-            Some(threshold) if now.loss > threshold && now.loss.is_finite() => Verdict::Skip,
-            _ => Verdict::Apply,
-        }
+        self.0.judge(now.loss)
     }
 
     fn record(&mut self, now: &Reading, ruling: Verdict) {
-        if ruling == Verdict::Apply {
-            self.accepted.push(now.loss);
-        }
+        self.0.record(now.loss, ruling);
     }
 
     fn name(&self) -> &str {
@@ -141,13 +142,11 @@ impl Guard for LossSpike {
     }
 
     fn state(&self) -> State {
-        State::new().with_list("accepted", self.accepted.values().collect())
+        self.0.state()
     }
 
     fn restore(&mut self, state: &State) -> Result<(), Error> {
-        state.only(&["accepted"])?;
-        self.accepted = self.accepted.refilled(state.list("accepted")?)?;
-        Ok(())
+        self.0.restore(state)
     }
 }
 
@@ -250,10 +249,48 @@ mod tests {
         fresh.restore(&guard.state()).unwrap();
         assert_eq!(fresh, guard);
 
-        let too_many = State::new().with_list("accepted", vec![1.0; 200]);
+        let streak = State::new().with_count("streak", 0);
+        let too_many = streak.clone().with_list("accepted", vec![1.0; 200]);
         assert!(fresh.restore(&too_many).unwrap_err().is_record());
-        let poisoned = State::new().with_list("accepted", vec![f64::NAN]);
+        let poisoned = streak.with_list("accepted", vec![f64::NAN]);
         assert!(fresh.restore(&poisoned).unwrap_err().is_record());
         assert_eq!(fresh, guard);
+    }
+
+    #[test]
+    fn patience_lets_the_first_spikes_through_but_not_into_the_baseline() {
+        let mut guard = seen(&[1.0, 1.1, 0.9]).patience(2);
+        let threshold = guard.threshold();
+        for _ in 0..2 {
+            assert_eq!(judge(&guard, 50.0), Verdict::Apply);
+            guard.record(&Reading::new(9).with_loss(50.0), Verdict::Apply);
+        }
+        assert_eq!(judge(&guard, 50.0), Verdict::Skip);
+        guard.record(&Reading::new(9).with_loss(50.0), Verdict::Skip);
+        assert_eq!(judge(&guard, 50.0), Verdict::Skip, "a rejection is not forgotten");
+        assert_eq!(guard.threshold(), threshold);
+
+        guard.record(&Reading::new(9).with_loss(1.0), Verdict::Apply);
+        assert_eq!(judge(&guard, 50.0), Verdict::Apply, "patience begins anew after a calm step");
+    }
+
+    #[test]
+    fn a_weighted_baseline_follows_a_falling_loss() {
+        let mut guard = LossSpike::above(4.0).unwrap().ema(0.5).unwrap().warm_up(3).unwrap();
+        for t in 0..40 {
+            let loss = 100.0 * f64::powi(0.8, t);
+            assert_eq!(judge(&guard, loss), Verdict::Apply);
+            guard.record(&Reading::new(t as u64).with_loss(loss), Verdict::Apply);
+        }
+        // 0.017 now; what was usual at the start is a spike.
+        assert_eq!(judge(&guard, 1.0), Verdict::Skip);
+        let mut fresh = LossSpike::above(4.0).unwrap().ema(0.5).unwrap().warm_up(3).unwrap();
+        fresh.restore(&guard.state()).unwrap();
+        assert_eq!(fresh, guard);
+        assert!(LossSpike::default().restore(&guard.state()).unwrap_err().is_record());
+        assert_eq!(
+            LossSpike::default().ema(1.0).unwrap_err().to_string(),
+            "`ema` of LossSpike must be above 0 and below 1, got 1"
+        );
     }
 }

@@ -17,12 +17,26 @@
 //! ```
 
 mod answering;
+mod baseline;
+mod divergence;
+mod escalating;
+mod layer_limit;
 mod loss_spike;
 mod non_finite;
+mod norm_spike;
+mod spike;
+mod stall;
+mod update_wall;
 
 pub use answering::Answering;
+pub use divergence::Divergence;
+pub use escalating::Escalating;
+pub use layer_limit::LayerLimit;
 pub use loss_spike::LossSpike;
 pub use non_finite::NonFinite;
+pub use norm_spike::NormSpike;
+pub use stall::Stall;
+pub use update_wall::UpdateWall;
 
 use crate::checkpoint::State;
 use crate::{Error, Reading, Verdict};
@@ -36,6 +50,13 @@ pub trait Guard: Send {
     /// is [`Verdict::Apply`].
     fn record(&mut self, now: &Reading, ruling: Verdict) {
         let _ = (now, ruling);
+    }
+
+    /// Whether it reads [`updates`](Reading::updates) and [`sizes`](Reading::sizes). Those are
+    /// measured only if some guard does; it is then asked twice, before the update without them and
+    /// after it with them.
+    fn looks_at_updates(&self) -> bool {
+        false
     }
 
     /// The name that reports carry.
@@ -65,6 +86,15 @@ pub trait Guard: Send {
         Self: Sized,
     {
         Answering::new(self, verdict)
+    }
+
+    /// The same guard, more severe when it is not heard: after more than `skips` skips in a row it
+    /// answers with a rewind, and after more than `rewinds` of those with a halt.
+    fn escalating(self, skips: u64, rewinds: u64) -> Escalating<Self>
+    where
+        Self: Sized,
+    {
+        Escalating::new(self, skips, rewinds)
     }
 }
 

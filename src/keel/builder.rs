@@ -4,12 +4,16 @@ use std::fmt;
 
 use burn::module::Module;
 
-use super::{Keel, Progress, Snapshot};
+use super::accumulate::Accumulated;
+use super::{Keel, Limits, Progress};
+use crate::average::{Average, Shadow};
 use crate::clip::Clip;
 use crate::error::check::Param;
 use crate::guard::{Guard, NonFinite, rejection};
+use crate::incident::Incidents;
 use crate::monitor::Monitor;
 use crate::optim::Update;
+use crate::precision::LossScale;
 use crate::recover::{Rewind, Ring};
 use crate::running::Running;
 use crate::{Error, Verdict};
@@ -21,9 +25,9 @@ pub struct Builder<M: Module> {
     non_finite: Verdict,
     guards: Vec<Box<dyn Guard>>,
     clips: Vec<Box<dyn Clip>>,
-    skips_at_most: u64,
-    check_parameters: Option<u64>,
-    rewind: Option<Rewind>,
+    average: Option<Shadow>,
+    loss_scale: Option<LossScale>,
+    limits: Limits,
 }
 
 impl<M: Module> fmt::Debug for Builder<M> {
@@ -39,9 +43,14 @@ impl<M: Module + 'static> Builder<M> {
             non_finite: Verdict::Skip,
             guards: Vec::new(),
             clips: Vec::new(),
-            skips_at_most: 10,
-            check_parameters: None,
-            rewind: None,
+            average: None,
+            loss_scale: None,
+            limits: Limits {
+                skips_at_most: 10,
+                check_parameters: None,
+                check_optimizer: None,
+                rewind: None,
+            },
         }
     }
 
@@ -68,21 +77,47 @@ impl<M: Module + 'static> Builder<M> {
     /// How many steps may be skipped in a row: 10, unless said otherwise here. The next one rewinds,
     /// if rewinding is on, and halts otherwise.
     pub fn skips_at_most(mut self, in_a_row: u64) -> Self {
-        self.skips_at_most = in_a_row;
+        self.limits.skips_at_most = in_a_row;
         self
     }
 
     /// Checks the parameters *before* every `n`-th step too. Off by default: parameters are checked
     /// after every update, so this only finds what was put into them from outside.
     pub fn check_parameters_every(mut self, n: u64) -> Self {
-        self.check_parameters = Some(n);
+        self.limits.check_parameters = Some(n);
+        self
+    }
+
+    /// Checks the optimizer's state before every `n`-th step. Off by default: gradients that could
+    /// spoil it are not shown to it. A non-finite state cannot be skipped; it rewinds, or halts.
+    ///
+    /// # Cost
+    /// Burn's optimizers show their state only by copying all of it to the host.
+    pub fn check_optimizer_every(mut self, n: u64) -> Self {
+        self.limits.check_optimizer = Some(n);
+        self
+    }
+
+    /// Keeps an average of the weights, updated when an update is applied.
+    ///
+    /// # Cost
+    /// One more set of parameters in memory, in `f32` at least, and one pass over both at each update
+    /// that goes into it.
+    pub fn average(mut self, rule: impl Average + 'static) -> Self {
+        self.average = Some(Shadow::new(rule));
+        self
+    }
+
+    /// Expects gradients of the loss times [`Keel::loss_scale`], and divides them by it.
+    pub fn loss_scale(mut self, scale: LossScale) -> Self {
+        self.loss_scale = Some(scale);
         self
     }
 
     /// Keeps snapshots, and goes back to one when a guard asks for it, or when skips in a row have
     /// used up their bound.
     pub fn rewind(mut self, rewind: Rewind) -> Self {
-        self.rewind = Some(rewind);
+        self.limits.rewind = Some(rewind);
         self
     }
 
@@ -96,8 +131,12 @@ impl<M: Module + 'static> Builder<M> {
     /// # Cost
     /// One pass over the parameters, one readback.
     pub fn build(self, model: &M) -> Result<Keel<M>, Error> {
-        if let Some(every) = self.check_parameters {
-            Param("Keel", "check_parameters_every").at_least(1, every)?;
+        let checks = [
+            ("check_parameters_every", self.limits.check_parameters),
+            ("check_optimizer_every", self.limits.check_optimizer),
+        ];
+        for (name, every) in checks {
+            Param("Keel", name).at_least(1, every.unwrap_or(1))?;
         }
         let first = NonFinite.answering(rejection("Keel", "on_non_finite", self.non_finite)?)?;
         let running = Running::of(model);
@@ -110,24 +149,19 @@ impl<M: Module + 'static> Builder<M> {
             update: self.update,
             guards,
             clips: self.clips,
-            skips_at_most: self.skips_at_most,
-            check_parameters: self.check_parameters,
-            rewind: self.rewind,
-            ring: Ring::new(self.rewind.map_or(0, |rewind| rewind.keep)),
+            average: self.average,
+            loss_scale: self.loss_scale,
+            limits: self.limits,
+            ring: Ring::new(self.limits.rewind.map_or(0, |rewind| rewind.keep)),
             monitor,
             running,
-            progress: Progress {
-                attempts: 0,
-                updates: 0,
-                rejected: 0,
-                rewinds: 0,
-                frontier: 0,
-                gain: 1.0,
-            },
+            accumulated: Accumulated::default(),
+            progress: Progress::default(),
+            incidents: Incidents::default(),
             spent: false,
         };
-        if keel.rewind.is_some() {
-            let start: Snapshot<M> = keel.snapshot(model, None);
+        if keel.limits.rewind.is_some() {
+            let start = keel.snapshot(model, None);
             keel.ring.push(0, start);
         }
         Ok(keel)

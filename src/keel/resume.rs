@@ -4,11 +4,21 @@ use burn::module::Module;
 use burn::store::ModuleRecord;
 use burn::tensor::Bytes;
 
+use super::accumulate::Accumulated;
 use super::{Keel, Progress, SPENT, Snapshot};
 use crate::Error;
-use crate::checkpoint::{Checkpoint, State, canonical};
+use crate::checkpoint::{Checkpoint, Persist, State, canonical};
 use crate::monitor::Monitor;
 use crate::running::Running;
+
+/// What a checkpoint holds beside counters and the memory of policies.
+struct Loaded<M: Module> {
+    now: Snapshot<M>,
+    snapshots: Vec<(u64, Snapshot<M>)>,
+    /// As after the last update; `now` has those of the last forward pass.
+    running: Running,
+    accumulated: Accumulated,
+}
 
 /// Names inside a checkpoint.
 const KEEL: &str = "keel";
@@ -43,28 +53,19 @@ impl<M: Module + 'static> Keel<M> {
             return Err(Error::record(SPENT));
         }
         self.running.settle(model);
-        let now = Snapshot {
-            model: model.clone(),
-            running: {
-                let mut running = self.running.clone();
-                running.commit(model);
-                running
-            },
-            update: self.update.boxed(),
-            position: None,
-        };
-        let Progress { attempts, updates, rejected, rewinds, frontier, gain } = self.progress;
+        let mut now = self.snapshot(model, None);
+        now.running.commit(model);
         let mut state = now
             .state(&self.monitor)?
-            .with_count("attempts", attempts)
-            .with_count("updates", updates)
-            .with_count("rejected", rejected)
-            .with_count("rewinds", rewinds)
-            .with_count("frontier", frontier)
-            .with_number("gain", gain)
+            .with_part("progress", self.progress.state())
+            .with_part("accumulated", self.accumulated.state(model)?)
+            .with_bytes("running", self.running.to_bytes(model)?)
             .with_count("tried", self.ring.is_tried().into())
             .with_count("snapshots", self.ring.iter().len() as u64)
             .with_bytes("policies", self.policies().into_bytes());
+        if let Some(scale) = &self.loss_scale {
+            state = state.with_part("loss_scale", scale.state());
+        }
         for (at, guard) in self.guards.iter().enumerate() {
             state = state.with_part(&format!("guard{at}"), guard.state());
         }
@@ -72,7 +73,10 @@ impl<M: Module + 'static> Keel<M> {
             state = state.with_part(&format!("clip{at}"), clip.state());
         }
         for (at, (update, snapshot)) in self.ring.iter().enumerate() {
-            let mut part = snapshot.state(&self.monitor)?.with_count("update", update);
+            let mut part = snapshot
+                .state(&self.monitor)?
+                .with_count("update", update)
+                .with_count("attempts", snapshot.attempts);
             if let Some(position) = snapshot.position {
                 part = part.with_count("position", position);
             }
@@ -103,22 +107,19 @@ impl<M: Module + 'static> Keel<M> {
                 "it was saved with {theirs}, and this keel has {policies}"
             )));
         }
-        let progress = Progress {
-            attempts: state.count("attempts")?,
-            updates: state.count("updates")?,
-            rejected: state.count("rejected")?,
-            rewinds: state.count("rewinds")?,
-            frontier: state.count("frontier")?,
-            gain: state.number("gain")?,
-        };
+        let progress = Progress::restored(&state.part("progress"))?;
         let tried = state.count("tried")? != 0;
+        let mut loss_scale = self.loss_scale.clone();
+        if let Some(scale) = &mut loss_scale {
+            scale.restore(&state.part("loss_scale"))?;
+        }
 
         // Loading writes into the running statistics that `model` shares with its clones. If it
         // fails midway, they are put back. Finding them also settles what the last forward pass
         // left in them, which would otherwise come up later, over the loaded values.
         let before = Running::of(model);
         let loaded = self.load_states(model, &before, &state);
-        let (now, snapshots) = match loaded {
+        let Loaded { now, snapshots, running, accumulated } = match loaded {
             Ok(loaded) => loaded,
             Err(error) => {
                 let _ = before.restore(model.clone());
@@ -132,30 +133,31 @@ impl<M: Module + 'static> Keel<M> {
 
         let model = now.running.restore(now.model);
         self.monitor = Monitor::new(&model, now.running.ids().collect());
-        self.running = now.running;
+        self.running = running;
+        self.accumulated = accumulated;
         self.update = now.update;
+        self.average = now.average;
+        self.loss_scale = loss_scale;
         self.ring = self.ring.refilled(snapshots, tried);
         self.progress = progress;
         self.spent = false;
         Ok(model)
     }
 
-    /// The state that training was in, and the snapshots.
-    #[allow(clippy::type_complexity)]
-    fn load_states(
-        &self,
-        model: &M,
-        running: &Running,
-        state: &State,
-    ) -> Result<(Snapshot<M>, Vec<(u64, Snapshot<M>)>), Error> {
+    fn load_states(&self, model: &M, running: &Running, state: &State) -> Result<Loaded<M>, Error> {
         let mut snapshots = Vec::new();
         for at in 0..state.count("snapshots")? {
             let part = state.part(&format!("snapshot{at}"));
             let mut snapshot = self.load_snapshot(model, running, &part)?;
             snapshot.position = part.count("position").ok();
+            snapshot.attempts = part.count("attempts")?;
             snapshots.push((part.count("update")?, snapshot));
         }
-        Ok((self.load_snapshot(model, running, state)?, snapshots))
+        let now = self.load_snapshot(model, running, state)?;
+        let accumulated =
+            Accumulated::restored(&state.part("accumulated"), &now.model, &now.running)?;
+        let running = Running::from_bytes(state.bytes("running")?, &now.model)?;
+        Ok(Loaded { now, snapshots, running, accumulated })
     }
 
     fn load_snapshot(
@@ -173,7 +175,11 @@ impl<M: Module + 'static> Keel<M> {
         update.restore(&state.part("optimizer"))?;
         let mut running = running.clone();
         running.commit(&model);
-        Ok(Snapshot { model, running, update, position: None })
+        let average = match &self.average {
+            Some(average) => Some(average.restored(&state.part("average"), &model)?),
+            None => None,
+        };
+        Ok(Snapshot { model, running, update, average, position: None, attempts: 0 })
     }
 
     /// Names of the guards and clips, in order: what a saved memory is for.
@@ -184,7 +190,9 @@ impl<M: Module + 'static> Keel<M> {
         };
         let guards = list(self.guards.iter().map(|guard| guard.name()).collect());
         let clips = list(self.clips.iter().map(|clip| clip.name()).collect());
-        format!("guards {guards} and clips {clips}")
+        let average = if self.average.is_some() { ", with an average" } else { "" };
+        let scale = if self.loss_scale.is_some() { ", with loss scaling" } else { "" };
+        format!("guards {guards} and clips {clips}{average}{scale}")
     }
 
     /// All policies take their memory back, or none does.
@@ -228,6 +236,11 @@ impl<M: Module + 'static> Snapshot<M> {
         let running: Vec<&str> = self.running.ids().map(|id| layout.path(id)).collect();
         let bytes =
             canonical(bytes, |path| running.contains(&path)).map_err(|e| failed(e.to_string()))?;
-        Ok(State::new().with_bytes(MODEL, bytes).with_part("optimizer", self.update.state()?))
+        let mut state =
+            State::new().with_bytes(MODEL, bytes).with_part("optimizer", self.update.state()?);
+        if let Some(average) = &self.average {
+            state = state.with_part("average", average.state(&self.model)?);
+        }
+        Ok(state)
     }
 }

@@ -1,94 +1,231 @@
-//! Who was it: the tensors that hold non-finite values. Asked only after a fault.
+//! Where non-finite values come from: a bad batch, run again under observation.
 
-use std::collections::HashSet;
+use std::fmt;
 
-use burn::module::{Module, ModuleVisitor, Param, ParamId};
+use burn::module::{Module, ModuleVisitor, Param};
 use burn::optim::GradientsParams;
-use burn::tensor::{DType, Tensor};
+use burn::tensor::Tensor;
 
-use super::Monitor;
-use crate::report::{Culprit, Part};
+use super::probe::look;
+use super::{Monitor, Probe, Watched, culprits};
+use crate::Culprit;
+use crate::running::Running;
 
-/// The tensors of `model`, and of `grads` if there are any, that hold a non-finite value or whose
-/// squares overflow: the likeliest origin first.
+/// What a replay of a batch has shown: see [`blame`].
 ///
-/// A parameter that is itself non-finite comes first: it makes everything else so. Then the
-/// gradients, from the end of the model to its start, because that is the way a backward pass
-/// carries a NaN. Statistics come last.
+/// Printed, it is a report for a person:
 ///
-/// # Cost
-/// Up to three readbacks for every parameter and gradient. Healthy steps never pay for it.
-pub(crate) fn blame<M: Module>(
-    model: &M,
-    grads: Option<&GradientsParams>,
-    monitor: &Monitor,
-) -> Vec<Culprit> {
-    let mut search = Search {
-        grads,
-        monitor,
-        seen: HashSet::new(),
-        parameters: Vec::new(),
-        gradients: Vec::new(),
-        statistics: Vec::new(),
-    };
-    model.visit(&mut search);
-    let Search { mut parameters, gradients, statistics, .. } = search;
-    parameters.extend(gradients.into_iter().rev());
-    parameters.extend(statistics);
-    parameters
+/// ```text
+/// forward pass
+///     input        finite, largest 9.0e2, 118 doublings below overflow
+///     first        finite, largest 4.1e3, 116 doublings below overflow
+///   > exp          3 of 64 infinite: produced here, from finite inputs
+///     second       8 of 8 NaN: passed on
+///     loss         NaN
+/// parameters       all finite, largest 1.2e1 in `first.weight`
+/// gradients        non-finite in 4 of 4; from the end of the model: `second.bias`, …
+/// verdict          `exp` turns finite values into non-finite ones
+/// ```
+#[derive(Debug, Clone, PartialEq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+#[non_exhaustive]
+pub struct Blame {
+    /// The activations that the model showed, in the order of the forward pass.
+    pub activations: Vec<Watched>,
+    /// Whether the loss was finite.
+    pub loss_is_finite: bool,
+    /// The parameters that hold non-finite values or squares that overflow, and the gradients that do,
+    /// the likeliest origin first.
+    pub culprits: Vec<Culprit>,
+    /// The parameter with the largest finite value.
+    pub largest_parameter: Option<Watched>,
+    /// How many parameters have a gradient.
+    pub gradients: usize,
 }
 
-struct Search<'a> {
-    grads: Option<&'a GradientsParams>,
-    monitor: &'a Monitor,
-    seen: HashSet<ParamId>,
-    parameters: Vec<Culprit>,
-    gradients: Vec<Culprit>,
-    statistics: Vec<Culprit>,
+/// What kind of place the non-finite values came from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Origin {
+    /// Everything was finite.
+    None,
+    /// A parameter was non-finite before the batch came; its path.
+    Parameter(String),
+    /// The first activation that was shown is non-finite, so the batch is; its name.
+    Batch(String),
+    /// An activation is non-finite, and the one shown before it is finite; its name.
+    Activation(String),
+    /// All activations that were shown are finite, and the loss is not: it happens after the last.
+    Loss,
+    /// The forward pass is finite, and a gradient is not: the backward pass of this parameter's module
+    /// is the first to go wrong, seen from the end of the model; its path.
+    Gradient(String),
 }
 
-impl ModuleVisitor for Search<'_> {
-    fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
-        if !self.seen.insert(param.id) {
-            return;
+impl Blame {
+    /// Where the non-finite values came from, as far as the activations that the model shows tell.
+    pub fn origin(&self) -> Origin {
+        use crate::Part;
+        let broken = self.culprits.iter().find(|c| c.part == Part::Parameter);
+        if let Some(parameter) = broken {
+            return Origin::Parameter(parameter.path.clone());
         }
-        let path = self.monitor.layout.path(param.id);
-        let culprit = |part, tensor| Some(Culprit::new(path.to_string(), part, count(tensor)?));
-        let value = param.base().without_autodiff();
-
-        if self.monitor.statistics.contains(&param.id) {
-            self.statistics.extend(culprit(Part::Statistic, value));
-            return;
+        if let Some(first) = self.activations.iter().position(|seen| !seen.is_finite()) {
+            let name = self.activations[first].name.clone();
+            return if first == 0 { Origin::Batch(name) } else { Origin::Activation(name) };
         }
-        // An attention mask may hold infinities on purpose; NaN is never meant, wherever it is.
-        let meant = |found: &Culprit| found.nan == 0 && !param.is_require_grad();
-        self.parameters.extend(culprit(Part::Parameter, value).filter(|found| !meant(found)));
-        if let Some(grad) = self.grads.and_then(|grads| grads.get::<D>(param.id)) {
-            self.gradients.extend(culprit(Part::Gradient, grad));
+        if !self.loss_is_finite {
+            return Origin::Loss;
+        }
+        match self.culprits.iter().find(|c| c.part == Part::Gradient) {
+            Some(gradient) => Origin::Gradient(gradient.path.clone()),
+            None => Origin::None,
         }
     }
 }
 
-/// NaN elements, infinite elements, and elements in all; `None` if all is well, or if the device
-/// cannot be read: a device that failed has nothing to say about culprits.
-fn count<const D: usize>(tensor: Tensor<D>) -> Option<[usize; 3]> {
-    let elements = tensor.shape().num_elements();
-    let how_many = |flags: Tensor<D, burn::tensor::Bool>| -> Option<usize> {
-        let data = flags.int().sum().try_into_data().ok()?;
-        data.convert::<i64>().iter::<i64>().next().and_then(|n| usize::try_from(n).ok())
-    };
-    let nan = how_many(tensor.clone().is_nan())?;
-    let infinite = how_many(tensor.clone().is_inf())?;
-    let overflows = || {
-        let wide = match tensor.dtype() {
-            DType::F16 | DType::BF16 => tensor.clone().cast(DType::F32),
-            _ => tensor.clone(),
-        };
-        let data = (wide.clone() * wide).sum().try_into_data().ok()?;
-        data.convert::<f64>().iter::<f64>().next().map(|sum| !sum.is_finite())
-    };
-    match (nan, infinite) {
-        (0, 0) => overflows()?.then_some([0, 0, elements]),
-        _ => Some([nan, infinite, elements]),
+/// Runs a batch forwards and backwards once more, and reports where non-finite values come from: from
+/// which activation, which parameter, or which gradient; whether a layer produces them or passes them
+/// on; and how near the others are to overflow.
+///
+/// Meant for after a rejection, with the batch that was rejected. `forward` is the model's forward pass
+/// and loss; what it shows to the [`Probe`] is looked at, and without it only parameters and gradients
+/// are. Nothing is changed: the running statistics that the replay moves are put back.
+///
+/// ```
+/// use burn::nn::LinearConfig;
+/// use burn::tensor::{Device, Tensor};
+/// use evenkeel::monitor::{Origin, blame};
+///
+/// let device = Device::default().autodiff();
+/// let model = LinearConfig::new(2, 1).init(&device);
+/// let batch = Tensor::<2>::from_floats([[1.0, 200.0]], &device);
+/// let report = blame(&model, |model, probe| {
+///     let x = probe.watch("input", batch);
+///     let x = probe.watch("exp", x.exp());
+///     probe.watch("output", model.forward(x)).mean()
+/// });
+/// assert_eq!(report.origin(), Origin::Activation("exp".to_string()));
+/// println!("{report}");
+/// ```
+///
+/// # Cost
+/// One forward and backward pass, and three readbacks for each activation, parameter and gradient.
+pub fn blame<M: Module>(model: &M, forward: impl FnOnce(&M, &Probe) -> Tensor<1>) -> Blame {
+    let before = Running::of(model);
+    let monitor = Monitor::new(model, before.ids().collect());
+    let probe = Probe::on();
+    let loss = forward(model, &probe);
+    let grads = GradientsParams::from_grads(loss.backward(), model);
+    let loss = look("loss", loss.without_autodiff());
+    before.settle(model);
+    let mut largest = Largest(None);
+    model.visit(&mut largest);
+    let mut largest = largest.0;
+    if let Some((id, found)) = &mut largest {
+        found.name = monitor.layout().path(*id).to_string();
+    }
+    let culprits = culprits(model, Some(&grads), &monitor);
+    let _ = before.restore(model.clone());
+    Blame {
+        activations: probe.into_seen(),
+        loss_is_finite: loss.is_some_and(|loss| loss.is_finite()),
+        culprits,
+        largest_parameter: largest.map(|(_, found)| found),
+        gradients: grads.len(),
+    }
+}
+
+struct Largest(Option<(burn::module::ParamId, Watched)>);
+
+impl ModuleVisitor for Largest {
+    fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
+        if !param.is_require_grad() {
+            return;
+        }
+        let Some(seen) = look("", param.base().without_autodiff()) else { return };
+        if self.0.as_ref().is_none_or(|(_, most)| seen.largest > most.largest) {
+            self.0 = Some((param.id, seen));
+        }
+    }
+}
+
+impl fmt::Display for Blame {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        use crate::Part;
+        writeln!(f, "forward pass")?;
+        let mut broken = false;
+        for (at, seen) in self.activations.iter().enumerate() {
+            let mark = if !seen.is_finite() && !broken { '>' } else { ' ' };
+            write!(f, "  {mark} {:<24} {seen}", seen.name)?;
+            match (seen.is_finite(), broken, at) {
+                (true, ..) => {}
+                (false, true, _) => write!(f, ": passed on")?,
+                (false, false, 0) => write!(f, ": it came so")?,
+                (false, false, _) => write!(f, ": produced here, from finite inputs")?,
+            }
+            broken |= !seen.is_finite();
+            writeln!(f)?;
+        }
+        writeln!(
+            f,
+            "    {:<24} {}",
+            "loss",
+            if self.loss_is_finite { "finite" } else { "NaN or infinite" }
+        )?;
+
+        let parts = |part| self.culprits.iter().filter(move |c| c.part == part);
+        write!(f, "{:<28} ", "parameters")?;
+        match (parts(Part::Parameter).next(), &self.largest_parameter) {
+            (Some(culprit), _) => writeln!(f, "broken: {culprit}")?,
+            (None, Some(most)) => {
+                writeln!(f, "all finite, largest {:.1e} in `{}`", most.largest, most.name)?;
+            }
+            (None, None) => writeln!(f, "none")?,
+        }
+        write!(f, "{:<28} ", "gradients")?;
+        let bad: Vec<&str> = parts(Part::Gradient).map(|c| c.path.as_str()).collect();
+        match bad.as_slice() {
+            [] => writeln!(f, "all {} finite", self.gradients)?,
+            [first, others @ ..] => {
+                write!(f, "non-finite in {} of {}", bad.len(), self.gradients)?;
+                write!(f, "; from the end of the model: `{first}`")?;
+                writeln!(f, "{}", if others.is_empty() { "" } else { ", …" })?;
+            }
+        }
+        write!(f, "{:<28} {}", "origin", self.origin())
+    }
+}
+
+impl fmt::Display for Watched {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let all = self.elements;
+        match (self.nan, self.infinite) {
+            (0, 0) => write!(
+                f,
+                "finite, largest {:.1e}, {:.0} doublings below overflow",
+                self.largest, self.headroom
+            ),
+            (nan, 0) => write!(f, "{nan} of {all} NaN"),
+            (0, infinite) => write!(f, "{infinite} of {all} infinite"),
+            (nan, infinite) => write!(f, "{nan} NaN and {infinite} infinite of {all}"),
+        }
+    }
+}
+
+impl fmt::Display for Origin {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::None => f.write_str("nothing is wrong with this batch and these weights"),
+            Self::Parameter(path) => {
+                write!(f, "parameter `{path}` was non-finite before the batch came")
+            }
+            Self::Batch(name) => write!(f, "the batch: `{name}`, the first that is seen of it"),
+            Self::Activation(name) => {
+                write!(f, "`{name}` turns finite values into non-finite ones")
+            }
+            Self::Loss => f.write_str("the loss itself, after the last activation that is shown"),
+            Self::Gradient(path) => write!(f, "the backward pass, at `{path}`"),
+        }
     }
 }

@@ -4,20 +4,25 @@
 //! large"; guards and clips do.
 
 mod blame;
+mod culprits;
 mod layout;
+mod probe;
 mod sums;
 
-pub(crate) use blame::blame;
+pub use blame::{Blame, Origin, blame};
+pub(crate) use culprits::culprits;
 pub(crate) use layout::Layout;
+pub use probe::{Probe, Watched};
 
 use std::collections::HashSet;
 use std::sync::Arc;
 
 use burn::module::{Module, ModuleVisitor, Param, ParamId};
 use burn::optim::GradientsParams;
-use burn::tensor::Tensor;
+use burn::tensor::{DType, Tensor};
 
 use crate::report::Layers;
+use crate::shelf::Shelf;
 use crate::{Error, Fault, Reading};
 use sums::Sums;
 
@@ -42,7 +47,7 @@ pub fn measure<M: Module>(
     grads: &GradientsParams,
     loss: &Tensor<1>,
 ) -> Result<Reading, Error> {
-    Monitor::new(model, Vec::new()).measure(model, grads, loss, false)
+    Monitor::new(model, Vec::new()).measure(model, grads, Some(loss), false)
 }
 
 /// Measures one model, again and again.
@@ -53,12 +58,14 @@ pub(crate) struct Monitor {
     statistics: Vec<ParamId>,
     /// The parameters of the last reading, and their paths, which readings share.
     last: (Vec<ParamId>, Arc<[String]>),
+    /// Which of them, by index, are of type `f16`.
+    halves: Vec<usize>,
 }
 
 impl Monitor {
     pub(crate) fn new<M: Module>(model: &M, statistics: Vec<ParamId>) -> Self {
         let last = (Vec::new(), Vec::new().into());
-        Self { layout: Layout::of(model), statistics, last }
+        Self { layout: Layout::of(model), statistics, last, halves: Vec::new() }
     }
 
     /// The parameters of the model.
@@ -66,12 +73,13 @@ impl Monitor {
         &self.layout
     }
 
-    /// One reading; with `parameters`, the parameters themselves are checked too.
+    /// One reading; with `parameters`, the parameters themselves are checked too. Without a loss it
+    /// is left to the caller.
     pub(crate) fn measure<M: Module>(
         &mut self,
         model: &M,
         grads: &GradientsParams,
-        loss: &Tensor<1>,
+        loss: Option<&Tensor<1>>,
         parameters: bool,
     ) -> Result<Reading, Error> {
         let mut gather = Gather {
@@ -82,17 +90,22 @@ impl Monitor {
             slots: Vec::new(),
             seen: HashSet::new(),
         };
-        gather.sums.value(loss.clone().without_autodiff());
         model.visit(&mut gather);
+        if let Some(loss) = loss {
+            gather.sums.value(loss.clone().without_autodiff());
+        }
         let Gather { sums, slots, .. } = gather;
         let values = sums.read()?;
-        let loss = values.first().copied().unwrap_or(f64::NAN);
 
         let (mut ids, mut norms, mut total) = (Vec::new(), Vec::new(), 0.0);
         let (mut parameter, mut statistic) = (false, false);
-        for (slot, &sum) in slots.iter().zip(values.iter().skip(1)) {
+        self.halves.clear();
+        for (slot, &sum) in slots.iter().zip(&values) {
             match *slot {
-                Slot::Gradient(id) => {
+                Slot::Gradient(id, dtype) => {
+                    if dtype == DType::F16 {
+                        self.halves.push(ids.len());
+                    }
                     ids.push(id);
                     norms.push(sum.sqrt());
                     total += sum;
@@ -107,7 +120,10 @@ impl Monitor {
         if parameter {
             reading.fault = Some(Fault::Parameter);
         }
-        reading = reading.with_loss(loss).with_grad_norm(total.sqrt()).with_layers(layers);
+        if loss.is_some() {
+            reading = reading.with_loss(values.last().copied().unwrap_or(f64::NAN));
+        }
+        reading = reading.with_grad_norm(total.sqrt()).with_layers(layers);
         if statistic {
             reading.fault = reading.fault.or(Some(Fault::Statistic));
         }
@@ -117,6 +133,35 @@ impl Monitor {
     /// Whether every parameter that had a gradient in the last reading is finite in `model`.
     pub(crate) fn is_sound<M: Module>(&self, model: &M) -> Result<bool, Error> {
         Self::are_finite(model, self.last.0.iter().copied())
+    }
+
+    /// Whether some gradient of type `f16`, times `factor`, may have a square that overflows there.
+    pub(crate) fn halves_overflow(&self, now: &Reading, factor: f64) -> bool {
+        // The square root of 65504, the largest number.
+        const LIMIT: f64 = 255.9;
+        let norms: Vec<f64> = now.layers.iter().map(|(_, norm)| norm).collect();
+        self.halves.iter().any(|&at| norms.get(at).is_some_and(|norm| norm * factor > LIMIT))
+    }
+
+    /// How far each parameter that had a gradient in the last reading has moved, and how large it was.
+    pub(crate) fn moves<M: Module>(
+        &self,
+        before: &M,
+        after: &M,
+    ) -> Result<(Layers, Layers), Error> {
+        let ids = || self.last.0.iter().copied().collect();
+        let mut old = Moves { ids: ids(), old: Shelf::default(), sums: Sums::default() };
+        before.visit(&mut old);
+        let mut new = Moves { ids: ids(), ..old };
+        after.visit(&mut new);
+        let values = new.sums.read()?;
+        // The old ones were visited first, and in the same order.
+        let (sizes, moves) = values.split_at(self.last.0.len().min(values.len()));
+        let layers = |sums: &[f64]| {
+            let norms = sums.iter().map(|sum| sum.sqrt()).collect();
+            Layers::new(self.last.1.clone(), norms).unwrap_or_default()
+        };
+        Ok((layers(moves), layers(sizes)))
     }
 
     /// Whether these parameters are finite, and their squares too.
@@ -140,7 +185,7 @@ impl Monitor {
         if Self::are_finite(model, watched)? {
             return Ok(());
         }
-        match blame(model, None, self).first() {
+        match culprits(model, None, self).first() {
             Some(culprit) => {
                 Err(Error::model(format_args!("it is broken before the first step, in {culprit}")))
             }
@@ -163,7 +208,7 @@ impl Monitor {
 
 /// What one of the sums is.
 enum Slot {
-    Gradient(ParamId),
+    Gradient(ParamId, DType),
     Parameter,
     Statistic,
 }
@@ -184,8 +229,8 @@ impl ModuleVisitor for Gather<'_> {
         if let Some(grad) = self.grads.get::<D>(param.id)
             && self.seen.insert(param.id)
         {
+            self.slots.push(Slot::Gradient(param.id, grad.dtype()));
             self.sums.square(grad);
-            self.slots.push(Slot::Gradient(param.id));
             if self.parameters {
                 self.sums.square(param.base().without_autodiff());
                 self.slots.push(Slot::Parameter);
@@ -208,6 +253,29 @@ impl ModuleVisitor for Values {
     fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
         if self.ids.remove(&param.id) {
             self.sums.square(param.base().without_autodiff());
+        }
+    }
+}
+
+/// The sizes of old parameters at the first visit, and at the second how far the new ones are off.
+struct Moves {
+    ids: HashSet<ParamId>,
+    old: Shelf,
+    sums: Sums,
+}
+
+impl ModuleVisitor for Moves {
+    fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
+        if !self.ids.remove(&param.id) {
+            return;
+        }
+        let value = param.base().without_autodiff();
+        match self.old.take::<D>(param.id) {
+            None => {
+                self.old.put(param.id, value.clone());
+                self.sums.square(value);
+            }
+            Some(old) => self.sums.square(value - old),
         }
     }
 }

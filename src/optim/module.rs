@@ -5,7 +5,7 @@ use burn::optim::{GradientsParams, ModuleOptimizer, OptimizerRecord};
 use burn::tensor::Bytes;
 
 use super::{Pace, Update};
-use crate::checkpoint::{State, canonical};
+use crate::checkpoint::{State, all_finite, canonical};
 use crate::{Error, clip};
 
 /// Any Burn optimizer, parameter groups and their own clipping included. The factor is put on the
@@ -14,6 +14,12 @@ impl<M: Module + 'static> Update<M> for ModuleOptimizer {
     fn update(&mut self, pace: Pace, model: M, grads: GradientsParams) -> M {
         let grads = clip::scale(grads, &model, pace.factor);
         self.step(pace.lr, model, grads)
+    }
+
+    fn is_finite(&self) -> Result<bool, Error> {
+        let failed = |cause: String| Error::io("reading the optimizer's state", cause);
+        let record = self.to_record().into_bytes().map_err(|e| failed(e.to_string()))?;
+        all_finite(record).map_err(|e| failed(e.to_string()))
     }
 
     fn boxed(&self) -> Box<dyn Update<M>> {

@@ -15,9 +15,9 @@ use crate::checkpoint::State;
 pub struct Pace {
     /// The rate of each parameter.
     pub lr: ModuleLearningRate,
-    /// What the clips leave of the gradients, in `[0, 1]`.
+    /// What the gradients are to be multiplied by: what the clips leave of them, over the loss scale.
     pub factor: f64,
-    /// The norm of the whole gradient before clipping; finite.
+    /// The norm of the gradients as they are handed over; finite.
     pub grad_norm: f64,
 }
 
@@ -54,6 +54,18 @@ pub trait Update<M: Module>: Send {
         let _ = pace;
         false
     }
+
+    /// Whether it squares gradients in the parameters' own type. If so, a gradient of type `f16` is not
+    /// shown to it when a square could overflow there, which is from 256 on.
+    fn squares_in_own_type(&self) -> bool {
+        true
+    }
+
+    /// Whether all of its state is finite.
+    ///
+    /// # Errors
+    /// If the state cannot be read from the device.
+    fn is_finite(&self) -> Result<bool, Error>;
 
     /// A copy with a fate of its own.
     fn boxed(&self) -> Box<dyn Update<M>>;

@@ -89,7 +89,7 @@ impl GroupScheduler {
     /// # Errors
     /// If `factor` is not above 0 and at most 1. The schedules are then unchanged.
     pub fn dampen(&mut self, factor: f64) -> Result<(), Error> {
-        self.dampen_by(Param("dampen", "factor").fraction(factor)?);
+        self.take(&mut Setback::new(Param("dampen", "factor").fraction(factor)?));
         Ok(())
     }
 
@@ -119,6 +119,11 @@ impl GroupScheduler {
         self.groups.into_iter().fold(base, |all, (group, curve)| all.with_group(group, curve))
     }
 
+    /// One setback for all of them, so that a `Damping` that they share takes it once.
+    fn take(&mut self, setback: &mut Setback) {
+        self.all().for_each(|schedule| schedule.take(setback));
+    }
+
     fn all(&mut self) -> impl Iterator<Item = &mut Scheduler<Boxed>> {
         std::iter::once(&mut self.base).chain(self.groups.iter_mut().map(|(_, curve)| curve))
     }
@@ -129,10 +134,8 @@ impl Rewindable for GroupScheduler {
         self.seek(update);
     }
 
-    fn dampen_by(&mut self, factor: f64) {
-        // One for all of them, so that a `Damping` that they share takes it once.
-        let mut setback = Setback::new(factor);
-        self.all().for_each(|schedule| schedule.take(&mut setback));
+    fn dampen_by(&mut self, factor: f64, warm_up: u64) {
+        self.take(&mut Setback::new(factor).with_warm_up(warm_up));
     }
 }
 

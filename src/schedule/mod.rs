@@ -49,6 +49,7 @@ pub use curve::{
     PiecewiseCosine, PiecewiseLinear, Polynomial, Ramp, RangeSweep, Rex, Step, TanhDecay,
     WarmRestarts, Wsd,
 };
+pub(crate) use feedback::Damped;
 pub use feedback::{Damping, Greedy, Plateau, Setback};
 pub use groups::GroupScheduler;
 pub use rate::Rate;

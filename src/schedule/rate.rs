@@ -43,7 +43,7 @@ struct Origin<'s> {
 /// What a rate may do to the schedule it came from.
 pub(crate) trait Rewindable {
     fn move_to(&mut self, update: u64);
-    fn dampen_by(&mut self, factor: f64);
+    fn dampen_by(&mut self, factor: f64, warm_up: u64);
 }
 
 impl<'s> Rate<'s> {
@@ -79,13 +79,14 @@ impl<'s> Rate<'s> {
         }
     }
 
-    /// Training went back: so does the schedule, damped. `false` if there is none to move.
-    pub(crate) fn rewind(self, to: Option<u64>, damp: f64) -> bool {
+    /// Training went back: so does the schedule, damped, and climbing to its level over `warm_up`
+    /// updates. `false` if there is none to move.
+    pub(crate) fn rewind(self, to: Option<u64>, damp: f64, warm_up: u64) -> bool {
         let Some(Origin { schedule, at }) = self.origin else {
             return false;
         };
         schedule.move_to(to.unwrap_or(at));
-        schedule.dampen_by(damp);
+        schedule.dampen_by(damp, warm_up);
         true
     }
 }

@@ -4,15 +4,19 @@ use burn::lr_scheduler::{LrScheduler, LrSchedulerRecord};
 
 use super::math::saturate;
 use super::rate::Rewindable;
-use super::{Rate, Schedule, Setback, Stretch, saved};
+use super::{Damped, Rate, Schedule, Setback, Stretch, saved};
 use crate::Error;
 use crate::checkpoint::{Persist, State};
 use crate::error::check::Param;
 
+/// The name that it takes in a saved state.
+const DAMPING: &str = "damping";
+
 /// A schedule with a position: what a training loop holds.
 ///
 /// The `k`-th [`step`](Self::step), counted from 0, returns `gain · curve(k)` and moves on by one.
-/// `gain` is 1 until something [dampens](Self::dampen) the schedule.
+/// `gain` is 1 until something [dampens](Self::dampen) the schedule; after a rewind it may climb to its
+/// level slowly.
 ///
 /// It implements Burn's [`LrScheduler`], so every schedule also goes into `Learner::new` and into
 /// `ModuleLrScheduler::with_group`.
@@ -41,13 +45,13 @@ use crate::error::check::Param;
 pub struct Scheduler<S> {
     curve: S,
     position: u64,
-    gain: f64,
+    damping: Damped,
 }
 
 impl<S> Scheduler<S> {
     /// A counter over `curve`, at update 0.
     pub fn new(curve: S) -> Self {
-        Self { curve, position: 0, gain: 1.0 }
+        Self { curve, position: 0, damping: Damped::default() }
     }
 
     /// The index of the update whose rate [`step`](Self::step) returns next.
@@ -61,9 +65,9 @@ impl<S> Scheduler<S> {
         self.position = update;
     }
 
-    /// What the curve is multiplied by.
+    /// What dampening has left of the curve: 1 until something dampens it.
     pub fn gain(&self) -> f64 {
-        self.gain
+        self.damping.gain()
     }
 
     /// The curve.
@@ -75,7 +79,7 @@ impl<S> Scheduler<S> {
 impl<S: Schedule> Scheduler<S> {
     /// The rate of the next update, without moving.
     pub fn peek(&self) -> f64 {
-        saturate(self.gain * self.curve.at(self.position))
+        saturate(self.damping.at(self.position) * self.curve.at(self.position))
     }
 
     /// The rate of the next update, and one step forward.
@@ -94,7 +98,7 @@ impl<S: Schedule> Scheduler<S> {
     /// # Errors
     /// If `factor` is not above 0 and at most 1. The schedule is then unchanged.
     pub fn dampen(&mut self, factor: f64) -> Result<(), Error> {
-        self.dampen_by(Param("dampen", "factor").fraction(factor)?);
+        self.take(&mut Setback::new(Param("dampen", "factor").fraction(factor)?));
         Ok(())
     }
 
@@ -118,8 +122,8 @@ impl<S: Schedule> Scheduler<S> {
     /// # Errors
     /// If the position is past one of the ends.
     pub fn extend_to(self, from: u64, to: u64) -> Result<Scheduler<Stretch<S>>, Error> {
-        let Self { curve, position, gain } = self;
-        Ok(Scheduler { curve: curve.stretch(from, to).since(position)?, position, gain })
+        let Self { curve, position, damping } = self;
+        Ok(Scheduler { curve: curve.stretch(from, to).since(position)?, position, damping })
     }
 }
 
@@ -128,8 +132,8 @@ impl<S: Schedule> Rewindable for Scheduler<S> {
         self.position = update;
     }
 
-    fn dampen_by(&mut self, factor: f64) {
-        self.take(&mut Setback::new(factor));
+    fn dampen_by(&mut self, factor: f64, warm_up: u64) {
+        self.take(&mut Setback::new(factor).with_warm_up(warm_up));
     }
 }
 
@@ -137,8 +141,7 @@ impl<S: Schedule> Scheduler<S> {
     /// The curve takes it, or else the gain.
     pub(super) fn take(&mut self, setback: &mut Setback) {
         if !self.curve.damp(self.position, setback) {
-            // Never to nothing, however often.
-            self.gain = (self.gain * setback.factor()).max(f64::MIN_POSITIVE);
+            setback.apply(&mut self.damping, self.position);
         }
     }
 }
@@ -146,22 +149,19 @@ impl<S: Schedule> Scheduler<S> {
 impl<S: Schedule> Persist for Scheduler<S> {
     fn state(&self) -> State {
         let state = State::new().with_count("position", self.position);
-        saved::with_curve(state.with_number("gain", self.gain), &self.curve)
+        saved::with_curve(state.with_part(DAMPING, self.damping.state()), &self.curve)
     }
 
     /// # Errors
     /// If the state is not a scheduler's, its numbers are out of range, or its curve was another one.
     fn restore(&mut self, state: &State) -> Result<(), Error> {
         let [curve, remembers] = saved::NAMES;
-        let own = state.clone().without_part(saved::FEEDBACK);
-        own.only(&["position", "gain", curve, remembers])?;
+        let own = state.clone().without_part(saved::FEEDBACK).without_part(DAMPING);
+        own.only(&["position", curve, remembers])?;
         let position = state.count("position")?;
-        let gain = state.number("gain")?;
-        if !(gain > 0.0 && gain <= 1.0) {
-            return Err(Error::record(format_args!("a schedule's gain of {gain}")));
-        }
+        let damping = self.damping.restored(&state.part(DAMPING))?;
         saved::restore(&self.curve, state)?;
-        (self.position, self.gain) = (position, gain);
+        (self.position, self.damping) = (position, damping);
         Ok(())
     }
 }

@@ -59,3 +59,33 @@ fn bounded(sum: f64) -> f64 {
         false => sum,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use burn::tensor::{Device, Tensor};
+
+    use super::*;
+
+    /// Views over other buffers: every element counts once, and nothing else does.
+    #[test]
+    fn a_view_is_summed_as_what_it_shows() {
+        let device = Device::flex();
+        let whole =
+            Tensor::<1>::from_floats([1.0, 2.0, 3.0, 4.0, 5.0, 6.0], &device).reshape([2, 3]);
+        let views = [
+            (whole.clone(), 91.0),
+            (whole.clone().transpose(), 91.0),
+            (whole.clone().narrow(1, 1, 2), 4.0 + 9.0 + 25.0 + 36.0),
+            (whole.clone().narrow(0, 1, 1), 16.0 + 25.0 + 36.0),
+            (whole.clone().narrow(1, 0, 1).expand([2, 3]), 3.0 * (1.0 + 16.0)),
+            (whole.clone().narrow(0, 0, 1).expand([2, 3]), 2.0 * (1.0 + 4.0 + 9.0)),
+            (whole.clone().flip([0, 1]), 91.0),
+            (whole.narrow(0, 0, 1).narrow(1, 0, 1), 1.0),
+            (Tensor::zeros([0, 3], &device), 0.0),
+        ];
+        let mut sums = Sums::default();
+        views.iter().for_each(|(view, _)| sums.square(view.clone()));
+        let expected: Vec<f64> = views.iter().map(|(_, sum)| *sum).collect();
+        assert_eq!(sums.read().unwrap(), expected);
+    }
+}

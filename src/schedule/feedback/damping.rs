@@ -1,13 +1,12 @@
 //! What rewinds have left of the rate.
 
 use super::Setback;
-use super::metric::same_settings;
+use super::damped::Damped;
 use super::shared::Shared;
 use crate::Error;
 use crate::checkpoint::State;
 use crate::error::check::Param;
 use crate::schedule::Schedule;
-use crate::schedule::math::{lerp, progress};
 
 /// The guard's damping, as a factor.
 ///
@@ -22,7 +21,8 @@ use crate::schedule::math::{lerp, progress};
 /// ```
 ///
 /// with `g` what is left, and `b` the update of the last damping. A further damping multiplies what
-/// the factor has come back to by then.
+/// the factor has come back to by then. Where a rewind asks for a new warm-up of `W` updates
+/// ([`Rewind::warm_up`](crate::Rewind::warm_up)), this is multiplied by `min(1, (t − b + 1)/(W + 1))`.
 ///
 /// Its clones share their memory, and may be in several places of a schedule and in several parameter
 /// groups. In a sequence, the phase in force takes the damping, if it has one of these.
@@ -37,33 +37,17 @@ use crate::schedule::math::{lerp, progress};
 /// assert_eq!([100, 105, 110, 200].map(|t| schedule.curve().at(t)), [0.5, 0.75, 1.0, 1.0]);
 /// # Ok::<(), evenkeel::Error>(())
 /// ```
-#[derive(Debug, Clone, PartialEq)]
-pub struct Damping {
-    /// 0 for never.
-    pub(in crate::schedule) recover: u64,
-    memory: Shared<Memory>,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq)]
-struct Memory {
-    left: f64,
-    at: u64,
-}
-
-impl Default for Damping {
-    /// A damping that stays.
-    fn default() -> Self {
-        Self { recover: 0, memory: Shared::new(Memory { left: 1.0, at: 0 }) }
-    }
-}
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Damping(Shared<Damped>);
 
 impl Damping {
-    /// A damping that is undone in a straight line, over so many updates: a second warm-up.
+    /// A damping that is undone in a straight line, over so many updates.
     ///
     /// # Errors
     /// If `over` is 0.
     pub fn recovering(over: u64) -> Result<Self, Error> {
-        Ok(Self { recover: Param("Damping", "over").at_least(1, over)?, ..Self::default() })
+        let recover = Param("Damping", "over").at_least(1, over)?;
+        Ok(Self(Shared::new(Damped::recovering(recover))))
     }
 
     /// Multiplies the factor by `factor`, from update `at` on. What a rewind does, by hand.
@@ -75,48 +59,27 @@ impl Damping {
         self.damp(at, &mut Setback::new(factor));
         Ok(())
     }
-
-    fn factor(&self, memory: Memory, t: u64) -> f64 {
-        let Memory { left, at } = memory;
-        match t.saturating_sub(at) {
-            _ if self.recover == 0 => left,
-            since if since >= self.recover => 1.0,
-            since => lerp(left, 1.0, progress(since, self.recover)),
-        }
-    }
 }
 
 impl Schedule for Damping {
     fn at(&self, t: u64) -> f64 {
-        self.factor(self.memory.with(|memory| *memory), t)
+        self.0.with(|damped| damped.at(t))
     }
 
     fn state(&self) -> State {
-        let Memory { left, at } = self.memory.with(|memory| *memory);
-        State::new()
-            .with_list("settings", vec![self.recover as f64])
-            .with_number("left", left)
-            .with_count("at", at)
+        self.0.with(|damped| damped.state())
     }
 
     fn restore(&self, state: &State) -> Result<(), Error> {
-        state.only(&["settings", "left", "at"])?;
-        same_settings("damping", state.list("settings")?, &[self.recover as f64])?;
-        let memory = Memory { left: state.number("left")?, at: state.count("at")? };
-        if !(memory.left > 0.0 && memory.left <= 1.0) {
-            return Err(Error::record(format_args!("a damping of {}", memory.left)));
-        }
-        self.memory.with(|own| *own = memory);
-        Ok(())
+        self.0.with(|damped| {
+            *damped = damped.restored(state)?;
+            Ok(())
+        })
     }
 
     fn damp(&self, t: u64, setback: &mut Setback) -> bool {
-        if setback.is_new_to(self.memory.address()) {
-            self.memory.with(|memory| {
-                // Never to nothing, however often.
-                let left = (self.factor(*memory, t) * setback.factor()).max(f64::MIN_POSITIVE);
-                *memory = Memory { left, at: t };
-            });
+        if setback.is_new_to(self.0.address()) {
+            self.0.with(|damped| setback.apply(damped, t));
         }
         true
     }

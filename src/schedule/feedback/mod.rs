@@ -4,6 +4,7 @@
 //! answer depends on what they were told. They are told through a handle: a clone of the schedule,
 //! with which it shares its memory.
 
+mod damped;
 mod damping;
 mod greedy;
 mod metric;
@@ -11,6 +12,7 @@ mod plateau;
 mod setback;
 mod shared;
 
+pub(crate) use damped::Damped;
 pub use damping::Damping;
 pub use greedy::Greedy;
 pub use plateau::Plateau;

@@ -1,0 +1,93 @@
+//! The exponential moving average.
+
+use super::Average;
+use crate::Error;
+
+/// Exponential moving average of the weights.
+///
+/// ```text
+/// a ← d·a + (1 − d)·p           d = decay
+///                               d = min(decay, (1 + n)/(10 + n))   with warm-up, n = updates taken
+/// ```
+///
+/// The average reaches back about `1/(1 − decay)` updates. Without warm-up it begins at the weights of
+/// the first update and stays near them for as long; with warm-up it follows fast at first.
+///
+/// Source: Polyak & Juditsky 1992 for averaging; the warm-up is TensorFlow's
+/// `ExponentialMovingAverage(num_updates)`. torch's `get_ema_multi_avg_fn` has none.
+///
+/// ```
+/// use evenkeel::average::{Average, Ema};
+///
+/// assert_eq!(Ema::new(0.75)?.weight(7, 7), Some(0.25));
+/// let warm = Ema::new(0.999)?.warm_up();
+/// assert_eq!(warm.weight(2, 2), Some(0.75));
+/// assert!((warm.weight(100_000, 100_000).unwrap() - 0.001).abs() < 1e-12);
+/// # Ok::<(), evenkeel::Error>(())
+/// ```
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Ema {
+    decay: f64,
+    warm_up: bool,
+}
+
+impl Ema {
+    /// An average that keeps `decay` of itself at every update.
+    ///
+    /// # Errors
+    /// If `decay` is not at least 0 and below 1.
+    pub fn new(decay: f64) -> Result<Self, Error> {
+        match (0.0..1.0).contains(&decay) {
+            true => Ok(Self { decay, warm_up: false }),
+            false => Err(Error::parameter("Ema", "decay", "at least 0 and below 1", decay)),
+        }
+    }
+
+    /// An average in which the weights of `updates` updates ago count half.
+    ///
+    /// `decay = ½^(1/updates)`
+    ///
+    /// # Errors
+    /// If `updates` is 0.
+    pub fn half_life(updates: u64) -> Result<Self, Error> {
+        let updates = crate::error::check::Param("Ema", "half_life").at_least(1, updates)?;
+        Self::new(0.5f64.powf(1.0 / updates as f64))
+    }
+
+    /// The decay begins small and grows to its value.
+    pub fn warm_up(mut self) -> Self {
+        self.warm_up = true;
+        self
+    }
+}
+
+impl Average for Ema {
+    fn weight(&self, _update: u64, taken: u64) -> Option<f64> {
+        let n = taken as f64;
+        let decay = match self.warm_up {
+            true => self.decay.min((1.0 + n) / (10.0 + n)),
+            false => self.decay,
+        };
+        Some(1.0 - decay)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn wrong_arguments_are_named() {
+        for bad in [1.0, -0.1, f64::NAN] {
+            let said = Ema::new(bad).unwrap_err().to_string();
+            assert_eq!(said, format!("`decay` of Ema must be at least 0 and below 1, got {bad}"));
+        }
+        assert!(Ema::half_life(0).unwrap_err().is_parameter());
+    }
+
+    #[test]
+    fn after_a_half_life_half_is_left() {
+        let Some(w) = Ema::half_life(10).unwrap().weight(0, 0) else { panic!() };
+        assert!(((1.0 - w).powi(10) - 0.5).abs() < 1e-12);
+    }
+}

@@ -1,0 +1,101 @@
+//! The averaged weights themselves.
+
+use std::fmt;
+use std::sync::Arc;
+
+use burn::module::{Module, ModuleMapper, ModuleVisitor, Param};
+use burn::tensor::{DType, Tensor};
+
+use super::Average;
+use crate::Error;
+use crate::checkpoint::{State, tensors};
+use crate::shelf::Shelf;
+
+/// An average of the trainable parameters of one model. A copy copies handles.
+#[derive(Clone)]
+pub(crate) struct Shadow {
+    rule: Arc<dyn Average>,
+    weights: Shelf,
+    taken: u64,
+}
+
+impl fmt::Debug for Shadow {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Shadow").field("taken", &self.taken).finish_non_exhaustive()
+    }
+}
+
+impl Shadow {
+    pub(crate) fn new(rule: impl Average + 'static) -> Self {
+        Self { rule: Arc::new(rule), weights: Shelf::default(), taken: 0 }
+    }
+
+    /// Takes in the weights after update `update`.
+    pub(crate) fn take<M: Module>(&mut self, update: u64, model: &M) {
+        let Some(weight) = self.rule.weight(update, self.taken) else { return };
+        // A rule of the user's own may say anything; what it says must not make weights non-finite.
+        let weight = if weight.is_finite() { weight.clamp(0.0, 1.0) } else { 0.0 };
+        let weight = if self.taken == 0 { 1.0 } else { weight };
+        model.visit(&mut Mix { weights: &mut self.weights, weight });
+        self.taken += 1;
+    }
+
+    /// The model for evaluation, with the average in place of its weights; `None` before anything was
+    /// taken in.
+    pub(crate) fn model<M: Module>(&self, model: &M) -> Option<M> {
+        (self.taken > 0).then(|| model.valid().map(&mut Put { weights: &self.weights }))
+    }
+
+    pub(crate) fn state<M: Module>(&self, model: &M) -> Result<State, Error> {
+        Ok(State::new()
+            .with_count("taken", self.taken)
+            .with_bytes("weights", tensors::to_bytes(&self.weights, model)?))
+    }
+
+    pub(crate) fn restored<M: Module>(&self, state: &State, model: &M) -> Result<Self, Error> {
+        Ok(Self {
+            rule: self.rule.clone(),
+            weights: tensors::from_bytes(state.bytes("weights")?, model)?,
+            taken: state.count("taken")?,
+        })
+    }
+}
+
+/// `a ← a + w·(p − a)`, in `f32` at least: half precision would lose small steps.
+struct Mix<'a> {
+    weights: &'a mut Shelf,
+    weight: f64,
+}
+
+impl ModuleVisitor for Mix<'_> {
+    fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
+        if !param.is_require_grad() {
+            return;
+        }
+        let value = param.base().without_autodiff();
+        let value = match value.dtype() {
+            DType::F16 | DType::BF16 => value.cast(DType::F32),
+            _ => value,
+        };
+        let mixed = match self.weights.take::<D>(param.id) {
+            Some(average) if self.weight < 1.0 => {
+                (value - average.clone()).mul_scalar(self.weight).add(average)
+            }
+            _ => value,
+        };
+        self.weights.put(param.id, mixed);
+    }
+}
+
+struct Put<'a> {
+    weights: &'a Shelf,
+}
+
+impl ModuleMapper for Put<'_> {
+    fn map_float<const D: usize>(&mut self, param: Param<Tensor<D>>) -> Param<Tensor<D>> {
+        match self.weights.get::<D>(param.id) {
+            None => param,
+            Some(average) => param.map(|weight| average.cast(weight.dtype())),
+        }
+    }
+}

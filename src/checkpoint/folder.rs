@@ -1,0 +1,204 @@
+//! A few checkpoints in a folder, the newest good one first.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use super::Checkpoint;
+use crate::Error;
+use crate::error::check::Param;
+
+/// A folder that keeps the last few checkpoints of one run.
+///
+/// Each is written beside its name, synced and renamed, and the folder is synced after it; only then
+/// are older ones removed. Whatever moment a run is killed at, the newest whole checkpoint is there.
+/// If the newest file is damaged all the same, [`load`](Self::load) takes the one before, and says
+/// which it passed over and why.
+///
+/// Files are named `00000012.keel`, and numbered on from the highest number in the folder. Other files
+/// are left alone.
+///
+/// ```
+/// # fn main() -> Result<(), evenkeel::Error> {
+/// use evenkeel::checkpoint::Folder;
+///
+/// let folder = Folder::new(std::env::temp_dir().join("evenkeel-doc-none")).keep(5)?;
+/// assert!(folder.load()?.is_none(), "a fresh start");
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Folder {
+    path: PathBuf,
+    keep: usize,
+}
+
+/// The newest checkpoint of a [`Folder`] that is whole.
+#[derive(Debug)]
+#[non_exhaustive]
+pub struct Found {
+    /// What it holds.
+    pub checkpoint: Checkpoint,
+    /// Where it was.
+    pub path: PathBuf,
+    /// Newer files that could not be used, and why.
+    pub passed_over: Vec<(PathBuf, Error)>,
+}
+
+const EXTENSION: &str = "keel";
+
+impl Folder {
+    /// A folder of checkpoints, made when the first one is saved. The last 3 are kept.
+    pub fn new(path: impl Into<PathBuf>) -> Self {
+        Self { path: path.into(), keep: 3 }
+    }
+
+    /// How many checkpoints are kept.
+    ///
+    /// # Errors
+    /// If it is 0.
+    pub fn keep(mut self, checkpoints: usize) -> Result<Self, Error> {
+        Param("Folder", "keep").at_least(1, checkpoints as u64)?;
+        self.keep = checkpoints;
+        Ok(self)
+    }
+
+    /// Writes a checkpoint, and removes what is older than the last few. Returns its path.
+    ///
+    /// # Errors
+    /// If the folder or the file cannot be written. What was there before is then still there. A
+    /// checkpoint that was written while older ones could not be removed is not an error.
+    pub fn save(&self, checkpoint: Checkpoint) -> Result<PathBuf, Error> {
+        let failed = |cause| Error::io(format_args!("saving into {}", self.path.display()), cause);
+        fs::create_dir_all(&self.path).map_err(failed)?;
+        let older = self.numbered().map_err(failed)?;
+        let number = older.last().map_or(0, |(number, _)| number + 1);
+        let path = self.path.join(format!("{number:08}.{EXTENSION}"));
+        checkpoint.save(&path)?;
+        // The new name must be on the disk before an old one may go.
+        fs::File::open(&self.path).and_then(|folder| folder.sync_all()).map_err(failed)?;
+        let kept = older.len().min(self.keep - 1);
+        for (_, old) in &older[..older.len() - kept] {
+            let _ = fs::remove_file(old);
+        }
+        Ok(path)
+    }
+
+    /// The newest checkpoint that is whole; `None` if there is no checkpoint at all.
+    ///
+    /// # Errors
+    /// If the folder cannot be read, or if there are checkpoints and none is whole.
+    pub fn load(&self) -> Result<Option<Found>, Error> {
+        let failed = |cause| Error::io(format_args!("loading from {}", self.path.display()), cause);
+        if !self.path.exists() {
+            return Ok(None);
+        }
+        let mut passed_over = Vec::new();
+        for (_, path) in self.numbered().map_err(failed)?.into_iter().rev() {
+            match Checkpoint::load(&path) {
+                Ok(checkpoint) => return Ok(Some(Found { checkpoint, path, passed_over })),
+                Err(error) => passed_over.push((path, error)),
+            }
+        }
+        match passed_over.first() {
+            None => Ok(None),
+            Some((path, error)) => Err(Error::record(format_args!(
+                "none of the {} checkpoints in {} is whole; the newest, {}: {error}",
+                passed_over.len(),
+                self.path.display(),
+                path.display(),
+            ))),
+        }
+    }
+
+    /// The checkpoints by number, lowest first.
+    fn numbered(&self) -> std::io::Result<Vec<(u64, PathBuf)>> {
+        let mut found = Vec::new();
+        for entry in fs::read_dir(&self.path)? {
+            let path = entry?.path();
+            if let Some(number) = number(&path) {
+                found.push((number, path));
+            }
+        }
+        found.sort();
+        Ok(found)
+    }
+}
+
+fn number(path: &Path) -> Option<u64> {
+    let is_ours = path.extension().is_some_and(|extension| extension == EXTENSION);
+    path.file_stem().filter(|_| is_ours)?.to_str()?.parse().ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::checkpoint::State;
+
+    struct Scratch(PathBuf);
+
+    impl Scratch {
+        fn new(name: &str) -> Self {
+            let path = std::env::temp_dir().join(format!("evenkeel-{name}-{}", std::process::id()));
+            let _ = fs::remove_dir_all(&path);
+            Self(path)
+        }
+    }
+
+    impl Drop for Scratch {
+        fn drop(&mut self) {
+            let _ = fs::remove_dir_all(&self.0);
+        }
+    }
+
+    fn checkpoint(n: u64) -> Checkpoint {
+        Checkpoint::new(State::new().with_count("n", n))
+    }
+
+    #[test]
+    fn the_last_few_are_kept_and_the_newest_is_found() {
+        let scratch = Scratch::new("folder-keep");
+        let folder = Folder::new(scratch.0.join("deep/er")).keep(2).unwrap();
+        assert!(folder.load().unwrap().is_none());
+        for n in 0..5 {
+            let path = folder.save(checkpoint(n)).unwrap();
+            assert!(path.ends_with(format!("{n:08}.keel")));
+        }
+        fs::write(folder.path.join("notes.txt"), "not ours").unwrap();
+        assert_eq!(fs::read_dir(&folder.path).unwrap().count(), 3);
+        let found = folder.load().unwrap().unwrap();
+        assert_eq!(found.checkpoint, checkpoint(4));
+        assert!(found.passed_over.is_empty());
+    }
+
+    #[test]
+    fn a_damaged_newest_falls_back_to_the_one_before_and_says_so() {
+        let scratch = Scratch::new("folder-damage");
+        let folder = Folder::new(&scratch.0);
+        (0..3).for_each(|n| drop(folder.save(checkpoint(n)).unwrap()));
+        let newest = scratch.0.join("00000002.keel");
+        let bytes = fs::read(&newest).unwrap();
+        fs::write(&newest, &bytes[..bytes.len() - 1]).unwrap();
+        let found = folder.load().unwrap().unwrap();
+        assert_eq!(found.checkpoint, checkpoint(1));
+        let [(path, error)] = found.passed_over.as_slice() else { panic!() };
+        assert_eq!(*path, newest);
+        assert!(error.to_string().contains("its checksum does not match"), "{error}");
+
+        // Numbers go on, so that the damaged file is never the newest again.
+        folder.save(checkpoint(9)).unwrap();
+        assert_eq!(folder.load().unwrap().unwrap().checkpoint, checkpoint(9));
+    }
+
+    #[test]
+    fn a_folder_without_a_whole_one_is_an_error_not_a_fresh_start() {
+        let scratch = Scratch::new("folder-none");
+        let folder = Folder::new(&scratch.0);
+        let path = folder.save(checkpoint(0)).unwrap();
+        fs::write(&path, b"EVENKEEL").unwrap();
+        let error = folder.load().unwrap_err();
+        assert!(error.is_record());
+        assert!(error.to_string().contains("none of the 1 checkpoints"), "{error}");
+        let said = Folder::new("x").keep(0).unwrap_err().to_string();
+        assert_eq!(said, "`keep` of Folder must be at least 1, got 0");
+    }
+}

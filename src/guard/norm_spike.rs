@@ -1,0 +1,190 @@
+//! A gradient far above what it has been.
+
+use super::Guard;
+use super::spike::Spike;
+use crate::checkpoint::State;
+use crate::error::check::Param;
+use crate::{Error, Reading, Verdict};
+
+/// Rejects a step whose gradient norm is far above the recent ones.
+///
+/// The z-score of the norm's logarithm, over accepted steps: with `m` and `σ` the median and robust
+/// deviation of `ln‖g‖` over the last `window` accepted steps,
+///
+/// ```text
+/// spike  ⇔  ln‖g‖ > m + k · max(σ, floor)       σ = 1.4826·median(|ln‖g‖ᵢ − m|)
+/// ```
+///
+/// Norms spread over orders of magnitude and only upwards; their logarithms are nearly symmetric, so
+/// that `k` means the same at a norm of 0.01 and of 100.
+///
+/// Verdict: [`Skip`](Verdict::Skip) on a spike, one-sided, after `warm_up` accepted norms, and once
+/// `patience` spikes in a row have been let through. A norm of 0 is never a spike, and does not enter
+/// the baseline. Only accepted norms do, from before any clipping; a clip and this guard see the same
+/// numbers.
+///
+/// Defaults: `k` 6, window 128, warm-up 20, floor 0.1 (a sigma is at least a factor of 1.1), patience 0.
+///
+/// Source: the rule of OLMo-core and of ZClip (arXiv 2504.02507, equation 4), on logarithms, with a
+/// robust centre and spread. Both take every norm into their statistics, a NaN included.
+///
+/// ```
+/// use evenkeel::{Reading, Verdict};
+/// use evenkeel::guard::{Guard, NormSpike};
+///
+/// let mut guard = NormSpike::default().warm_up(4)?;
+/// for (update, norm) in [1.0, 1.1, 0.9, 1.0].into_iter().enumerate() {
+///     guard.record(&Reading::new(update as u64).with_grad_norm(norm), Verdict::Apply);
+/// }
+/// let judge = |norm| guard.judge(&Reading::new(4).with_grad_norm(norm));
+/// // The floor decides: six factors of e^0.1.
+/// assert_eq!(judge(1.82), Verdict::Apply);
+/// assert_eq!(judge(1.83), Verdict::Skip);
+/// # Ok::<(), evenkeel::Error>(())
+/// ```
+#[derive(Debug, Clone, PartialEq)]
+pub struct NormSpike(Spike);
+
+const NAME: &str = "NormSpike";
+
+impl Default for NormSpike {
+    fn default() -> Self {
+        let mut spike = Spike::new(NAME);
+        spike.absolute = 0.1;
+        Self(spike)
+    }
+}
+
+impl NormSpike {
+    /// A spike begins `k` sigmas above the centre of the logarithms.
+    ///
+    /// # Errors
+    /// If `k` is not positive and finite.
+    pub fn above(k: f64) -> Result<Self, Error> {
+        Self::default().0.above(k).map(Self)
+    }
+
+    /// How many accepted norms are remembered. Forgets those seen so far.
+    ///
+    /// # Errors
+    /// If `window` is below 3.
+    pub fn window(self, window: usize) -> Result<Self, Error> {
+        self.0.window(window).map(Self)
+    }
+
+    /// An exponentially weighted mean and deviation of the logarithms as the baseline. Forgets those
+    /// seen so far.
+    ///
+    /// # Errors
+    /// If `decay` is not above 0 and below 1.
+    pub fn ema(self, decay: f64) -> Result<Self, Error> {
+        self.0.ema(decay).map(Self)
+    }
+
+    /// How many norms must have been accepted before any is judged.
+    ///
+    /// # Errors
+    /// If `warm_up` is below 3.
+    pub fn warm_up(self, warm_up: u64) -> Result<Self, Error> {
+        self.0.warm_up(warm_up).map(Self)
+    }
+
+    /// A sigma of the logarithm is at least this.
+    ///
+    /// # Errors
+    /// If `floor` is negative or not finite.
+    pub fn floor(mut self, floor: f64) -> Result<Self, Error> {
+        self.0.absolute = Param(NAME, "floor").non_negative(floor)?;
+        Ok(self)
+    }
+
+    /// How many spikes in a row are let through before one is rejected.
+    pub fn patience(mut self, spikes: u64) -> Self {
+        self.0.patience = spikes;
+        self
+    }
+
+    /// The norm above which a step is a spike now; `None` during warm-up.
+    pub fn threshold(&self) -> Option<f64> {
+        self.0.threshold().map(f64::exp)
+    }
+}
+
+impl Guard for NormSpike {
+    fn judge(&self, now: &Reading) -> Verdict {
+        // The logarithm of 0 is −∞, which is no spike and is not taken in.
+        self.0.judge(now.grad_norm.ln())
+    }
+
+    fn record(&mut self, now: &Reading, ruling: Verdict) {
+        self.0.record(now.grad_norm.ln(), ruling);
+    }
+
+    fn name(&self) -> &str {
+        NAME
+    }
+
+    fn state(&self) -> State {
+        self.0.state()
+    }
+
+    fn restore(&mut self, state: &State) -> Result<(), Error> {
+        self.0.restore(state)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn step(guard: &mut NormSpike, norm: f64) -> Verdict {
+        let now = Reading::new(0).with_grad_norm(norm);
+        let verdict = guard.judge(&now);
+        guard.record(&now, verdict);
+        verdict
+    }
+
+    /// The flaw of z-scores that take everything in: a spike raises σ, and the next one passes.
+    #[test]
+    fn every_spike_of_a_series_is_caught() {
+        let mut guard = NormSpike::default();
+        let mut caught = 0;
+        for t in 0..200 {
+            let calm = 1.0 + 0.2 * f64::sin(t as f64);
+            let spiked = t >= 30 && t % 7 == 0;
+            let verdict = step(&mut guard, if spiked { 30.0 * calm } else { calm });
+            assert_eq!(verdict == Verdict::Skip, spiked, "update {t}");
+            caught += u64::from(spiked);
+        }
+        assert_eq!(caught, 24);
+    }
+
+    #[test]
+    fn it_scales_with_the_norm_and_ignores_zero_and_the_non_finite() {
+        let (mut small, mut large) = (NormSpike::default(), NormSpike::default());
+        for t in 0..40 {
+            let calm = f64::exp(0.3 * f64::cos(t as f64));
+            assert_eq!(step(&mut small, 1e-6 * calm), Verdict::Apply);
+            assert_eq!(step(&mut large, 1e6 * calm), Verdict::Apply);
+        }
+        let ratio = large.threshold().unwrap() / small.threshold().unwrap();
+        assert!((ratio / 1e12 - 1.0).abs() < 1e-9);
+        let twin = small.clone();
+        assert_eq!(step(&mut small, 0.0), Verdict::Apply);
+        assert_eq!(small, twin);
+        for bad in [f64::NAN, f64::INFINITY] {
+            assert_eq!(small.judge(&Reading::new(0).with_grad_norm(bad)), Verdict::Apply);
+        }
+    }
+
+    #[test]
+    fn its_state_resumes_it() {
+        let mut guard = NormSpike::default();
+        (0..30).for_each(|t| {
+            step(&mut guard, 1.0 + t as f64);
+        });
+        let mut fresh = NormSpike::default();
+        fresh.restore(&guard.state()).unwrap();
+        assert_eq!(fresh, guard);
+    }
+}

@@ -1,0 +1,151 @@
+//! What went wrong in a run, and what was done about it.
+
+use std::collections::VecDeque;
+use std::fmt;
+
+use crate::Verdict;
+use crate::report::{Culprit, Report, Rewound};
+
+/// One step that was not applied.
+///
+/// With the `serde` feature it can be written down, as a line of JSON for example.
+#[derive(Debug, Clone, PartialEq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+#[non_exhaustive]
+pub struct Incident {
+    /// How many steps had been asked for before: which batch it was.
+    pub attempt: u64,
+    /// The update that was not made.
+    pub update: u64,
+    /// What was done instead.
+    pub verdict: Verdict,
+    /// Who asked for it: the name of a guard, or a fault.
+    pub by: String,
+    /// The loss.
+    #[cfg_attr(feature = "serde", serde(with = "crate::incident::any_number"))]
+    pub loss: f64,
+    /// The norm of the whole gradient.
+    #[cfg_attr(feature = "serde", serde(with = "crate::incident::any_number"))]
+    pub grad_norm: f64,
+    /// The learning rate.
+    #[cfg_attr(feature = "serde", serde(with = "crate::incident::any_number"))]
+    pub lr: f64,
+    /// What was restored.
+    pub rewound: Option<Rewound>,
+    /// The tensors that held non-finite values.
+    pub culprits: Vec<Culprit>,
+}
+
+impl From<&Report> for Incident {
+    fn from(report: &Report) -> Self {
+        let now = &report.reading;
+        Self {
+            attempt: now.attempt,
+            update: now.update,
+            verdict: report.verdict,
+            by: report.by.clone().unwrap_or_default(),
+            loss: now.loss,
+            grad_norm: now.grad_norm,
+            lr: now.lr,
+            rewound: report.rewound,
+            culprits: report.culprits.clone(),
+        }
+    }
+}
+
+impl fmt::Display for Incident {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(
+            f,
+            "batch {}: update {} {} ({}), loss {:.4e}, gradient norm {:.3e}, rate {:.3e}",
+            self.attempt, self.update, self.verdict, self.by, self.loss, self.grad_norm, self.lr
+        )?;
+        if let Some(rewound) = &self.rewound {
+            write!(f, ", {rewound}")?;
+        }
+        match self.culprits.first() {
+            Some(first) => write!(f, ", first in {first}"),
+            None => Ok(()),
+        }
+    }
+}
+
+/// The incidents of a run, oldest first.
+///
+/// The latest 1000 are kept; all are counted. A run that is resumed begins with none.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Incidents {
+    latest: VecDeque<Incident>,
+    counts: [u64; 3],
+}
+
+const KEPT: usize = 1000;
+
+impl Incidents {
+    pub(crate) fn push(&mut self, report: &Report) {
+        match report.verdict {
+            Verdict::Apply => return,
+            Verdict::Skip => self.counts[0] += 1,
+            Verdict::Rewind => self.counts[1] += 1,
+            Verdict::Halt => self.counts[2] += 1,
+        }
+        if self.latest.len() == KEPT {
+            self.latest.pop_front();
+        }
+        self.latest.push_back(report.into());
+    }
+
+    /// The latest ones, oldest first.
+    pub fn iter(&self) -> impl ExactSizeIterator<Item = &Incident> {
+        self.latest.iter()
+    }
+
+    /// How many steps ended so; 0 for [`Verdict::Apply`], which is none of these.
+    pub fn count(&self, verdict: Verdict) -> u64 {
+        match verdict {
+            Verdict::Apply => 0,
+            Verdict::Skip => self.counts[0],
+            Verdict::Rewind => self.counts[1],
+            Verdict::Halt => self.counts[2],
+        }
+    }
+}
+
+impl fmt::Display for Incidents {
+    /// A line for each, and how many there were.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for incident in &self.latest {
+            writeln!(f, "{incident}")?;
+        }
+        let [skips, rewinds, halts] = self.counts;
+        write!(f, "{skips} skips, {rewinds} rewinds, {halts} halts")
+    }
+}
+
+/// Numbers that JSON has no word for are written as text.
+#[cfg(feature = "serde")]
+mod any_number {
+    use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+    #[derive(Serialize, Deserialize)]
+    #[serde(untagged)]
+    enum Written {
+        Number(f64),
+        Text(String),
+    }
+
+    pub(super) fn serialize<S: Serializer>(x: &f64, to: S) -> Result<S::Ok, S::Error> {
+        match x.is_finite() {
+            true => Written::Number(*x),
+            false => Written::Text(x.to_string()),
+        }
+        .serialize(to)
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<f64, D::Error> {
+        match Written::deserialize(from)? {
+            Written::Number(x) => Ok(x),
+            Written::Text(text) => text.parse().map_err(serde::de::Error::custom),
+        }
+    }
+}

@@ -1,0 +1,205 @@
+//! Several small batches for one update.
+
+use std::collections::HashSet;
+
+use burn::module::{Module, ModuleVisitor, Param, ParamId};
+use burn::optim::GradientsParams;
+use burn::tensor::{DType, Tensor};
+
+use super::judge::Ruling;
+use super::{Halted, Keel, Stepped};
+use crate::checkpoint::{State, tensors};
+use crate::running::Running;
+use crate::schedule::Rate;
+use crate::shelf::Shelf;
+use crate::{Error, Report, Verdict, monitor};
+
+/// Gradients that wait for an update.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Accumulated {
+    /// Their sum, unscaled, in `f32` at least.
+    sums: Shelf,
+    /// How many batches are in it, and the sum of their losses.
+    count: u64,
+    loss: f64,
+    /// The running statistics after the last batch that was taken in.
+    running: Option<Running>,
+}
+
+impl Accumulated {
+    pub(super) fn clear(&mut self) {
+        *self = Self::default();
+    }
+
+    pub(super) fn state<M: Module>(&self, model: &M) -> Result<State, Error> {
+        Ok(State::new()
+            .with_count("count", self.count)
+            .with_number("loss", self.loss)
+            .with_bytes("sums", tensors::to_bytes(&self.sums, model)?))
+    }
+
+    pub(super) fn restored<M: Module>(
+        state: &State,
+        model: &M,
+        running: &Running,
+    ) -> Result<Self, Error> {
+        let count = state.count("count")?;
+        Ok(Self {
+            sums: tensors::from_bytes(state.bytes("sums")?, model)?,
+            count,
+            loss: state.number("loss")?,
+            running: (count > 0).then(|| running.clone()),
+        })
+    }
+}
+
+impl<M: Module + 'static> Keel<M> {
+    /// Takes the gradients of one small batch in, if they are found finite, for the update that
+    /// [`step_accumulated`](Self::step_accumulated) makes.
+    ///
+    /// Each batch is checked before it is added, so that one NaN cannot spoil the others. What is
+    /// rejected here is dropped, and the running statistics are put back to where they were before
+    /// it; it does not count among the rejections in a row. `grads` and `loss` are as in
+    /// [`step`](Self::step). Do not mix the two between updates.
+    ///
+    /// ```
+    /// # use burn::nn::{Linear, LinearConfig};
+    /// # use burn::optim::{GradientsParams, SgdConfig};
+    /// # use burn::tensor::{Device, Distribution, Tensor};
+    /// # use evenkeel::Keel;
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let device = Device::default().autodiff();
+    /// # let mut model = LinearConfig::new(4, 1).init(&device);
+    /// # let batches = |_| (0..4).map(|_| Tensor::<2>::random([8, 4], Distribution::Default, &device));
+    /// let mut keel = Keel::wrap(SgdConfig::new().init()).build(&model)?;
+    /// for update in 0..3 {
+    ///     for x in batches(update) {
+    ///         let loss = model.forward(x.clone()).sub(x.sum_dim(1)).powi_scalar(2).mean();
+    ///         let grads = GradientsParams::from_grads(loss.backward(), &model);
+    ///         let _report = keel.accumulate(&model, grads, &loss)?;
+    ///     }
+    ///     model = keel.step_accumulated(0.1, model)?.model;
+    /// }
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    /// If the device cannot be read; nothing is then taken in.
+    ///
+    /// # Cost
+    /// One pass over the gradients and one readback to measure, and one pass to add; one more set of
+    /// gradients in memory, in `f32` at least.
+    pub fn accumulate(
+        &mut self,
+        model: &M,
+        grads: GradientsParams,
+        loss: &Tensor<1>,
+    ) -> Result<Report, Error> {
+        self.running.settle(model);
+        let scale = self.loss_scale();
+        let reading = self.measure(&0.0.into(), model, &grads, Some(loss), scale)?;
+        self.progress.attempts += 1;
+
+        let excused = self.excuse(&reading);
+        if excused.is_none() && reading.fault.is_none() {
+            let Accumulated { sums, count, loss, running } = &mut self.accumulated;
+            *count += 1;
+            *loss += reading.loss;
+            let mut now = self.running.clone();
+            now.commit(model);
+            *running = Some(now);
+            let seen = HashSet::new();
+            model.visit(&mut Add { grads, sums, factor: 1.0 / scale, seen });
+            return Ok(Report::applied(reading, 1.0));
+        }
+        let by = match (excused, reading.fault) {
+            (Some(Ruling { by, .. }), _) => by,
+            (None, fault) => fault.map(|fault| fault.to_string()).unwrap_or_default(),
+        };
+        let culprits = monitor::culprits(model, Some(&grads), &self.monitor);
+        let before = self.accumulated.running.as_ref().unwrap_or(&self.running);
+        let _ = before.restore(model.clone());
+        let report = Report::rejected(reading, 1.0, Verdict::Skip, by, 0, culprits);
+        self.incidents.push(&report);
+        Ok(report)
+    }
+
+    /// One training step along the mean of the gradients that [`accumulate`](Self::accumulate) took in.
+    ///
+    /// The mean is over the batches that were accepted. It is measured, judged and clipped as any
+    /// gradient; its loss is the mean of theirs. If none was accepted, the step is rejected, and counts
+    /// among the rejections in a row. Whatever becomes of the step, the next one begins with nothing
+    /// accumulated.
+    ///
+    /// # Errors
+    /// As [`step`](Self::step).
+    ///
+    /// # Cost
+    /// As [`step`](Self::step), and one pass over the gradients for the mean.
+    pub fn step_accumulated<'s>(
+        &mut self,
+        rate: impl Into<Rate<'s>>,
+        model: M,
+    ) -> Result<Stepped<M>, Halted<M>> {
+        let rate = rate.into();
+        self.running.settle(&model);
+        let Accumulated { sums, count, loss, .. } = std::mem::take(&mut self.accumulated);
+        // The batches were counted as they came in.
+        self.progress.attempts = self.progress.attempts.saturating_sub(1);
+        let mut mean = Mean { sums, count: count as f64, grads: GradientsParams::new() };
+        model.visit(&mut mean);
+        match self.measure(&rate, &model, &mean.grads, None, 1.0) {
+            Ok(reading) => {
+                // Of no batch at all the mean is NaN, and the step is rejected.
+                let reading = reading.with_loss(loss / count as f64);
+                self.decide(rate, model, mean.grads, reading, 1.0)
+            }
+            Err(error) => Err(self.broken(rate, model, &error.to_string())),
+        }
+    }
+}
+
+/// `sum ← sum + factor · gradient`, in `f32` at least.
+struct Add<'a> {
+    grads: GradientsParams,
+    sums: &'a mut Shelf,
+    factor: f64,
+    /// A parameter used in two places is visited twice, and has one gradient.
+    seen: HashSet<ParamId>,
+}
+
+impl ModuleVisitor for Add<'_> {
+    fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
+        let Some(grad) = self.grads.remove::<D>(param.id).filter(|_| self.seen.insert(param.id))
+        else {
+            return;
+        };
+        let grad = match grad.dtype() {
+            DType::F16 | DType::BF16 => grad.cast(DType::F32),
+            _ => grad,
+        };
+        let grad = if self.factor == 1.0 { grad } else { grad.mul_scalar(self.factor) };
+        let sum = match self.sums.take::<D>(param.id) {
+            Some(sum) => sum + grad,
+            None => grad,
+        };
+        self.sums.put(param.id, sum);
+    }
+}
+
+/// Turns sums into means, in the parameters' own type.
+struct Mean {
+    sums: Shelf,
+    count: f64,
+    grads: GradientsParams,
+}
+
+impl ModuleVisitor for Mean {
+    fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
+        if let Some(sum) = self.sums.take::<D>(param.id) {
+            let mean = sum.div_scalar(self.count).cast(param.base().dtype());
+            self.grads.register(param.id, mean);
+        }
+    }
+}

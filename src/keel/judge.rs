@@ -1,0 +1,127 @@
+//! Deciding: verdicts, factors and rates, from plain numbers.
+
+use burn::lr_scheduler::module_lr_scheduler::{ModuleLearningRate, ModuleLrScheduler};
+use burn::module::{Module, ParamGroup};
+
+use super::Keel;
+use crate::schedule::Rate;
+use crate::{Fault, Reading, Verdict};
+
+/// A verdict, and who asked for it.
+pub(super) struct Ruling {
+    pub(super) verdict: Verdict,
+    pub(super) by: String,
+    /// Whether it counts among the rejections in a row.
+    pub(super) counts: bool,
+}
+
+impl<M: Module + 'static> Keel<M> {
+    /// The most severe verdict, and the first guard that gave it. `NonFinite` is the first of all.
+    pub(super) fn judge(&self, now: &Reading) -> Ruling {
+        self.judge_by(now, 0)
+    }
+
+    /// The same without `NonFinite`, whose verdict is known.
+    pub(super) fn judge_by_others(&self, now: &Reading) -> Ruling {
+        self.judge_by(now, 1)
+    }
+
+    fn judge_by(&self, now: &Reading, from: usize) -> Ruling {
+        let mut ruling = Ruling { verdict: Verdict::Apply, by: String::new(), counts: true };
+        for (at, guard) in self.guards.iter().enumerate().skip(from) {
+            let verdict = guard.judge(now);
+            if verdict > ruling.verdict {
+                ruling.verdict = verdict;
+                ruling.by = match (at, now.fault) {
+                    (0, Some(fault)) => fault.to_string(),
+                    _ => guard.name().to_string(),
+                };
+            }
+        }
+        ruling
+    }
+
+    /// An overflow that a lower loss scale answers is a skip that is nobody's fault.
+    pub(super) fn excuse(&mut self, now: &Reading) -> Option<Ruling> {
+        let overflow = now.fault == Some(Fault::Gradient) && now.loss.is_finite();
+        let scale = self.loss_scale.as_mut().filter(|_| overflow)?;
+        let before = scale.value();
+        if !scale.overflowed() {
+            return None;
+        }
+        let by = format!("overflow at loss scale {before}");
+        let others = self.judge_by_others(now);
+        Some(match others.verdict > Verdict::Skip {
+            true => others,
+            false => Ruling { verdict: Verdict::Skip, by, counts: false },
+        })
+    }
+
+    /// A rejection that has used up its bound becomes a more severe one.
+    pub(super) fn escalate(&mut self, ruling: Ruling) -> Ruling {
+        if !ruling.counts {
+            return ruling;
+        }
+        self.progress.rejected += 1;
+        let Ruling { mut verdict, mut by, counts } = ruling;
+        let worn_out =
+            verdict == Verdict::Skip && self.progress.rejected > self.limits.skips_at_most;
+        if worn_out {
+            verdict = Verdict::Rewind;
+            by += &format!(", {} steps in a row", self.progress.rejected);
+        }
+        if verdict == Verdict::Rewind {
+            match self.limits.rewind {
+                None => {
+                    verdict = Verdict::Halt;
+                    if !worn_out {
+                        by += ", and there is no snapshot to rewind to";
+                    }
+                }
+                Some(rewind) if self.progress.rewinds >= rewind.at_most => {
+                    verdict = Verdict::Halt;
+                    by += &format!(", after {} rewinds", self.progress.rewinds);
+                }
+                Some(_) => {}
+            }
+        }
+        Ruling { verdict, by, counts }
+    }
+
+    /// The smallest factor of all clips.
+    pub(super) fn factor(&self, now: &Reading) -> f64 {
+        self.clips
+            .iter()
+            .map(|clip| match clip.factor(now) {
+                nan if nan.is_nan() => 0.0,
+                factor => factor.clamp(0.0, 1.0),
+            })
+            .fold(1.0, f64::min)
+    }
+
+    /// What a rate is multiplied by: a schedule has its own damping, a plain rate has the keel's.
+    pub(super) fn gain(&self, rate: &Rate<'_>) -> f64 {
+        match rate.position() {
+            Some(_) => 1.0,
+            None => self.progress.damping.at(self.progress.updates),
+        }
+    }
+
+    /// The rate of each parameter.
+    pub(super) fn learning_rate(&self, rate: &Rate<'_>) -> ModuleLearningRate {
+        let gain = self.gain(rate);
+        match rate.groups() {
+            None => (rate.value() * gain).into(),
+            Some(groups) if gain == 1.0 => groups.clone(),
+            Some(groups) => {
+                // Burn's rates by group can be asked, not scaled: one group for each parameter.
+                let base = ModuleLrScheduler::new(groups.base() * gain);
+                let mut scaled = self.monitor.layout().entries().iter().fold(base, |all, entry| {
+                    let lr = groups.lr_from_param(entry.id, Some(&entry.path)) * gain;
+                    all.with_group(ParamGroup::from_ids(vec![entry.id]), lr)
+                });
+                scaled.step()
+            }
+        }
+    }
+}

@@ -1,0 +1,68 @@
+//! Checkpoints in a folder, with whatever lives beside the keel.
+
+use std::path::PathBuf;
+
+use burn::module::Module;
+
+use super::Keel;
+use crate::Error;
+use crate::checkpoint::{Folder, Persist, State};
+
+impl<M: Module + 'static> Keel<M> {
+    /// Writes a [checkpoint](Self::checkpoint) into `folder`, with the state of whatever lives beside
+    /// the keel: schedules, the position of a loader, anything that is [`Persist`].
+    ///
+    /// ```no_run
+    /// # use evenkeel::{Keel, checkpoint::Folder, schedule::{Constant, Scheduler}};
+    /// # use burn::nn::Linear;
+    /// # fn f(mut keel: Keel<Linear>, mut model: Linear, mut schedule: Scheduler<Constant>) -> Result<(), evenkeel::Error> {
+    /// let folder = Folder::new("checkpoints");
+    /// // At the start, whether this is a new run or the continuation of one:
+    /// if let Some(saved) = keel.load(&folder, &model, &mut [("schedule", &mut schedule)])? {
+    ///     model = saved;
+    /// }
+    /// // Now and then:
+    /// keel.save(&folder, &model, &[("schedule", &schedule)])?;
+    /// # Ok(()) }
+    /// ```
+    ///
+    /// # Errors
+    /// If the device cannot be read, a name is taken, or the file cannot be written; earlier
+    /// checkpoints are then still there.
+    pub fn save(
+        &self,
+        folder: &Folder,
+        model: &M,
+        beside: &[(&str, &dyn Persist)],
+    ) -> Result<PathBuf, Error> {
+        let own = self.checkpoint(model)?;
+        let with = beside.iter().try_fold(own, |all, (name, thing)| all.with(name, *thing))?;
+        folder.save(with)
+    }
+
+    /// Goes on from the newest whole checkpoint in `folder`; `None` if there is none at all.
+    ///
+    /// # Errors
+    /// If the checkpoint does not fit, or there are checkpoints and none is whole. Keel, model and all
+    /// that is beside are then unchanged.
+    pub fn load(
+        &mut self,
+        folder: &Folder,
+        model: &M,
+        beside: &mut [(&str, &mut dyn Persist)],
+    ) -> Result<Option<M>, Error> {
+        let Some(found) = folder.load()? else { return Ok(None) };
+        let before: Vec<State> = beside.iter().map(|(_, thing)| thing.state()).collect();
+        let restored = beside
+            .iter_mut()
+            .try_for_each(|(name, thing)| found.checkpoint.restore(name, *thing))
+            .and_then(|()| self.resume(model, &found.checkpoint));
+        if restored.is_err() {
+            for ((_, thing), state) in beside.iter_mut().zip(before) {
+                // What it has just given, it takes back.
+                let _ = thing.restore(&state);
+            }
+        }
+        restored.map(Some)
+    }
+}

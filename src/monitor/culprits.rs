@@ -1,0 +1,94 @@
+//! Who was it: the tensors that hold non-finite values. Asked only after a fault.
+
+use std::collections::HashSet;
+
+use burn::module::{Module, ModuleVisitor, Param, ParamId};
+use burn::optim::GradientsParams;
+use burn::tensor::{DType, Tensor};
+
+use super::Monitor;
+use crate::report::{Culprit, Part};
+
+/// The tensors of `model`, and of `grads` if there are any, that hold a non-finite value or whose
+/// squares overflow: the likeliest origin first.
+///
+/// A parameter that is itself non-finite comes first: it makes everything else so. Then the
+/// gradients, from the end of the model to its start, because that is the way a backward pass
+/// carries a NaN. Statistics come last.
+///
+/// # Cost
+/// Up to three readbacks for every parameter and gradient. Healthy steps never pay for it.
+pub(crate) fn culprits<M: Module>(
+    model: &M,
+    grads: Option<&GradientsParams>,
+    monitor: &Monitor,
+) -> Vec<Culprit> {
+    let mut search = Search {
+        grads,
+        monitor,
+        seen: HashSet::new(),
+        parameters: Vec::new(),
+        gradients: Vec::new(),
+        statistics: Vec::new(),
+    };
+    model.visit(&mut search);
+    let Search { mut parameters, gradients, statistics, .. } = search;
+    parameters.extend(gradients.into_iter().rev());
+    parameters.extend(statistics);
+    parameters
+}
+
+struct Search<'a> {
+    grads: Option<&'a GradientsParams>,
+    monitor: &'a Monitor,
+    seen: HashSet<ParamId>,
+    parameters: Vec<Culprit>,
+    gradients: Vec<Culprit>,
+    statistics: Vec<Culprit>,
+}
+
+impl ModuleVisitor for Search<'_> {
+    fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
+        if !self.seen.insert(param.id) {
+            return;
+        }
+        let path = self.monitor.layout.path(param.id);
+        let culprit = |part, tensor| Some(Culprit::new(path.to_string(), part, count(tensor)?));
+        let value = param.base().without_autodiff();
+
+        if self.monitor.statistics.contains(&param.id) {
+            self.statistics.extend(culprit(Part::Statistic, value));
+            return;
+        }
+        // An attention mask may hold infinities on purpose; NaN is never meant, wherever it is.
+        let meant = |found: &Culprit| found.nan == 0 && !param.is_require_grad();
+        self.parameters.extend(culprit(Part::Parameter, value).filter(|found| !meant(found)));
+        if let Some(grad) = self.grads.and_then(|grads| grads.get::<D>(param.id)) {
+            self.gradients.extend(culprit(Part::Gradient, grad));
+        }
+    }
+}
+
+/// NaN elements, infinite elements, and elements in all; `None` if all is well, or if the device
+/// cannot be read: a device that failed has nothing to say about culprits.
+fn count<const D: usize>(tensor: Tensor<D>) -> Option<[usize; 3]> {
+    let elements = tensor.shape().num_elements();
+    let how_many = |flags: Tensor<D, burn::tensor::Bool>| -> Option<usize> {
+        let data = flags.int().sum().try_into_data().ok()?;
+        data.convert::<i64>().iter::<i64>().next().and_then(|n| usize::try_from(n).ok())
+    };
+    let nan = how_many(tensor.clone().is_nan())?;
+    let infinite = how_many(tensor.clone().is_inf())?;
+    let overflows = || {
+        let wide = match tensor.dtype() {
+            DType::F16 | DType::BF16 => tensor.clone().cast(DType::F32),
+            _ => tensor.clone(),
+        };
+        let data = (wide.clone() * wide).sum().try_into_data().ok()?;
+        data.convert::<f64>().iter::<f64>().next().map(|sum| !sum.is_finite())
+    };
+    match (nan, infinite) {
+        (0, 0) => overflows()?.then_some([0, 0, elements]),
+        _ => Some([nan, infinite, elements]),
+    }
+}

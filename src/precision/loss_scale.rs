@@ -1,0 +1,274 @@
+//! A factor on the loss that is as large as the gradients allow.
+
+use crate::Error;
+use crate::checkpoint::{Persist, State};
+use crate::error::check::Param;
+
+/// Dynamic loss scaling.
+///
+/// A gradient below 6·10⁻⁸ is 0 in half precision, and one above 65504 is infinite. The loss is
+/// multiplied by a scale before the backward pass, which moves all gradients up, and the gradients are
+/// divided by it afterwards, in `f32`:
+///
+/// ```text
+/// loss · scale  →  backward  →  unscale  →  check  →  clip  →  update
+/// ```
+///
+/// The order of the last four is [`Keel`](crate::Keel)'s, and cannot be got wrong. The first is the
+/// loop's: `(loss.clone() * keel.loss_scale()).backward()`, with the unscaled loss given to
+/// [`Keel::step`](crate::Keel::step).
+///
+/// ```text
+/// overflow   a gradient is non-finite while the loss is finite: the step is skipped; after `hysteresis`
+///            overflows in a row, scale ← max(scale · backoff, floor)
+/// growth     after `every` applied updates since the last change, scale ← min(scale · growth, ceiling)
+/// ```
+///
+/// An overflow that can be answered by a lower scale is not counted among the rejections in a row. One
+/// at the floor is: it is a fault of the model and not of the scale, and ends, by the keel's bound, in
+/// a rewind or in a halt that names the guilty tensors. Scales elsewhere fall for ever without a word,
+/// or stop at the floor without one.
+///
+/// Defaults: scale 65536, growth 2 every 2000 updates, backoff 0.5, hysteresis 1, floor 1, ceiling 2²⁴.
+///
+/// Source: Micikevicius et al. 2018 (arXiv 1710.03740), section 3.2; the numbers are those of torch's
+/// `GradScaler`, floor and hysteresis those of Megatron's `DynamicGradScaler`. There a tolerated
+/// overflow is forgotten when the scale grows; here, after an applied update.
+///
+/// ```
+/// use evenkeel::precision::LossScale;
+///
+/// let mut scale = LossScale::dynamic().start(1024.0)?.floor(256.0)?;
+/// assert!(scale.overflowed() && scale.overflowed());
+/// assert_eq!(scale.value(), 256.0);
+/// assert!(!scale.overflowed(), "at the floor, no lower scale will help");
+/// # Ok::<(), evenkeel::Error>(())
+/// ```
+#[derive(Debug, Clone, PartialEq)]
+pub struct LossScale {
+    value: f64,
+    growth: f64,
+    every: u64,
+    backoff: f64,
+    hysteresis: u64,
+    floor: f64,
+    ceiling: f64,
+    /// Applied updates since the last change.
+    calm: u64,
+    /// Overflows in a row that did not yet lower it.
+    tolerated: u64,
+}
+
+const NAME: &str = "LossScale";
+
+impl LossScale {
+    /// A scale that follows the gradients.
+    pub fn dynamic() -> Self {
+        Self {
+            value: 65536.0,
+            growth: 2.0,
+            every: 2000,
+            backoff: 0.5,
+            hysteresis: 1,
+            floor: 1.0,
+            ceiling: 16_777_216.0,
+            calm: 0,
+            tolerated: 0,
+        }
+    }
+
+    /// A scale that stays as it is; every overflow is a fault.
+    ///
+    /// # Errors
+    /// If `value` is not positive and finite.
+    pub fn fixed(value: f64) -> Result<Self, Error> {
+        let value = Param(NAME, "fixed").positive(value)?;
+        Ok(Self { value, floor: value, ceiling: value, ..Self::dynamic() })
+    }
+
+    /// The scale to begin with.
+    ///
+    /// # Errors
+    /// If it is not positive and finite.
+    pub fn start(mut self, value: f64) -> Result<Self, Error> {
+        self.value = Param(NAME, "start").positive(value)?;
+        Ok(self)
+    }
+
+    /// How it grows: by `factor` after every `every` applied updates.
+    ///
+    /// # Errors
+    /// If `factor` is below 1 or not finite, or `every` is 0.
+    pub fn growth(mut self, factor: f64, every: u64) -> Result<Self, Error> {
+        if !(factor >= 1.0 && factor.is_finite()) {
+            return Err(Error::parameter(NAME, "growth", "at least 1 and finite", factor));
+        }
+        self.every = Param(NAME, "every").at_least(1, every)?;
+        self.growth = factor;
+        Ok(self)
+    }
+
+    /// What an overflow multiplies it by.
+    ///
+    /// # Errors
+    /// If it is not above 0 and below 1.
+    pub fn backoff(mut self, factor: f64) -> Result<Self, Error> {
+        if !(factor > 0.0 && factor < 1.0) {
+            return Err(Error::parameter(NAME, "backoff", "above 0 and below 1", factor));
+        }
+        self.backoff = factor;
+        Ok(self)
+    }
+
+    /// How many overflows in a row lower it.
+    ///
+    /// # Errors
+    /// If it is 0.
+    pub fn hysteresis(mut self, overflows: u64) -> Result<Self, Error> {
+        self.hysteresis = Param(NAME, "hysteresis").at_least(1, overflows)?;
+        Ok(self)
+    }
+
+    /// The lowest that it may become.
+    ///
+    /// # Errors
+    /// If it is not positive and finite.
+    pub fn floor(mut self, value: f64) -> Result<Self, Error> {
+        self.floor = Param(NAME, "floor").positive(value)?;
+        Ok(self)
+    }
+
+    /// The highest that it may become.
+    ///
+    /// # Errors
+    /// If it is not positive and finite.
+    pub fn ceiling(mut self, value: f64) -> Result<Self, Error> {
+        self.ceiling = Param(NAME, "ceiling").positive(value)?;
+        Ok(self)
+    }
+
+    /// What the loss is to be multiplied by.
+    pub fn value(&self) -> f64 {
+        self.value
+    }
+
+    /// A gradient overflowed. `true` if this is answered, by a lower scale now or once the hysteresis
+    /// is used up; `false` if the scale is as low as it may be.
+    pub fn overflowed(&mut self) -> bool {
+        if self.value <= self.floor {
+            return false;
+        }
+        self.calm = 0;
+        self.tolerated += 1;
+        if self.tolerated >= self.hysteresis {
+            self.tolerated = 0;
+            self.value = (self.value * self.backoff).max(self.floor);
+        }
+        true
+    }
+
+    /// An update was applied.
+    pub fn applied(&mut self) {
+        self.tolerated = 0;
+        self.calm += 1;
+        if self.calm >= self.every {
+            self.calm = 0;
+            // A start above the ceiling is kept, and grows no further.
+            self.value = (self.value * self.growth).min(self.ceiling.max(self.value));
+        }
+    }
+}
+
+impl Persist for LossScale {
+    fn state(&self) -> State {
+        State::new()
+            .with_number("value", self.value)
+            .with_count("calm", self.calm)
+            .with_count("tolerated", self.tolerated)
+    }
+
+    fn restore(&mut self, state: &State) -> Result<(), Error> {
+        state.only(&["value", "calm", "tolerated"])?;
+        let value = state.number("value")?;
+        if !(value > 0.0 && value.is_finite()) {
+            return Err(Error::record(format_args!("a loss scale of {value}")));
+        }
+        let (calm, tolerated) = (state.count("calm")?, state.count("tolerated")?);
+        (self.value, self.calm, self.tolerated) = (value, calm, tolerated);
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn applied(scale: &mut LossScale, times: u64) -> f64 {
+        (0..times).for_each(|_| scale.applied());
+        scale.value()
+    }
+
+    /// The sequence that torch's `GradScaler` gives for the same events.
+    #[test]
+    fn it_grows_and_backs_off() {
+        let mut scale = LossScale::dynamic().start(8.0).unwrap().growth(2.0, 3).unwrap();
+        assert_eq!(applied(&mut scale, 2), 8.0);
+        assert_eq!(applied(&mut scale, 1), 16.0);
+        assert_eq!(applied(&mut scale, 2), 16.0);
+        assert!(scale.overflowed());
+        assert_eq!(scale.value(), 8.0);
+        assert_eq!(applied(&mut scale, 2), 8.0, "growth is counted from the overflow");
+        assert_eq!(applied(&mut scale, 1), 16.0);
+    }
+
+    #[test]
+    fn hysteresis_counts_overflows_in_a_row() {
+        let mut scale = LossScale::dynamic().start(8.0).unwrap().hysteresis(2).unwrap();
+        for _ in 0..5 {
+            assert!(scale.overflowed());
+            assert_eq!(applied(&mut scale, 1), 8.0);
+        }
+        assert!(scale.overflowed() && scale.overflowed());
+        assert_eq!(scale.value(), 4.0);
+    }
+
+    #[test]
+    fn it_stays_between_floor_and_ceiling() {
+        let scale = LossScale::dynamic().start(6.0).unwrap().growth(2.0, 1).unwrap();
+        let mut scale = scale.floor(4.0).unwrap().ceiling(10.0).unwrap();
+        assert!(scale.overflowed());
+        assert_eq!(scale.value(), 4.0);
+        assert!(!scale.overflowed());
+        assert_eq!(scale.value(), 4.0);
+        assert_eq!(applied(&mut scale, 9), 10.0);
+        let mut fixed = LossScale::fixed(128.0).unwrap();
+        assert!(!fixed.overflowed());
+        assert_eq!(applied(&mut fixed, 5000), 128.0);
+    }
+
+    #[test]
+    fn wrong_arguments_are_named() {
+        let said = |e: Result<LossScale, Error>| e.unwrap_err().to_string();
+        let scale = LossScale::dynamic;
+        assert!(said(scale().start(0.0)).starts_with("`start` of LossScale must be a positive"));
+        assert!(
+            said(scale().growth(0.5, 1)).starts_with("`growth` of LossScale must be at least 1")
+        );
+        assert_eq!(said(scale().growth(2.0, 0)), "`every` of LossScale must be at least 1, got 0");
+        assert!(said(scale().backoff(1.0)).starts_with("`backoff` of LossScale must be above 0"));
+        assert!(said(scale().hysteresis(0)).starts_with("`hysteresis` of LossScale"));
+        assert!(said(scale().floor(f64::NAN)).starts_with("`floor` of LossScale"));
+        assert!(said(scale().ceiling(-1.0)).starts_with("`ceiling` of LossScale"));
+        assert!(said(LossScale::fixed(f64::INFINITY)).starts_with("`fixed` of LossScale"));
+    }
+
+    #[test]
+    fn its_state_resumes_it() {
+        let mut scale = LossScale::dynamic().hysteresis(3).unwrap();
+        applied(&mut scale, 7);
+        scale.overflowed();
+        let mut fresh = LossScale::dynamic().hysteresis(3).unwrap();
+        fresh.restore(&scale.state()).unwrap();
+        assert_eq!(fresh, scale);
+    }
+}

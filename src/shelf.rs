@@ -1,0 +1,48 @@
+//! Tensors kept beside a model, one for each of some of its parameters.
+
+use std::collections::HashMap;
+
+use burn::module::ParamId;
+use burn::tensor::Tensor;
+use burn::tensor::kind::BridgeTensor;
+
+/// Tensors by parameter. A copy copies handles.
+///
+/// Without their rank in the type, so that those of any rank can be kept together. Whoever asks knows
+/// the rank, from the parameter.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Shelf {
+    values: HashMap<ParamId, BridgeTensor>,
+}
+
+impl Shelf {
+    pub(crate) fn is_empty(&self) -> bool {
+        self.values.is_empty()
+    }
+
+    pub(crate) fn contains(&self, id: ParamId) -> bool {
+        self.values.contains_key(&id)
+    }
+
+    pub(crate) fn ids(&self) -> impl Iterator<Item = ParamId> {
+        self.values.keys().copied()
+    }
+
+    pub(crate) fn put<const D: usize>(&mut self, id: ParamId, tensor: Tensor<D>) {
+        self.values.insert(id, tensor.into_bridge());
+    }
+
+    /// A copy of what is kept for a parameter of this rank.
+    pub(crate) fn get<const D: usize>(&self, id: ParamId) -> Option<Tensor<D>> {
+        self.values.get(&id).map(|value| Tensor::from_bridge(value.clone()))
+    }
+
+    /// What is kept for a parameter, so that its buffer is held once and can be reused.
+    pub(crate) fn take<const D: usize>(&mut self, id: ParamId) -> Option<Tensor<D>> {
+        self.values.remove(&id).map(Tensor::from_bridge)
+    }
+
+    pub(crate) fn shape(&self, id: ParamId) -> Option<Vec<usize>> {
+        self.values.get(&id).map(|value| value.shape().to_vec())
+    }
+}
