@@ -27,6 +27,8 @@
 //! - Whatever the constructor accepted is finite for every `u64`.
 
 mod compose;
+#[cfg(feature = "serde")]
+mod config;
 mod curve;
 mod feedback;
 mod groups;
@@ -43,6 +45,8 @@ pub use compose::{
     Advance, Clamp, Max, Mean, Min, Noise, Noisy, Past, Plus, Scale, Sequence, Shift, Stretch,
     Then, Times, Until,
 };
+#[cfg(feature = "serde")]
+pub use config::ScheduleConfig;
 pub use curve::{
     Anneal, Constant, Cooldown, Cosine, Cyclic, Exponential, ExponentialWarmup, Geometric,
     InverseSqrt, InverseTime, Logarithmic, MultiStep, Noam, OneCycle, PiecewiseConstant,

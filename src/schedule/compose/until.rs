@@ -6,6 +6,8 @@ use crate::schedule::Schedule;
 
 /// What a schedule does past its end: see [`Schedule::until`].
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+#[cfg_attr(feature = "serde", serde(rename_all = "snake_case"))]
 pub enum Past {
     /// It stays at the value that it has at its end.
     #[default]

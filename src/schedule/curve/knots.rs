@@ -8,6 +8,8 @@ pub(in crate::schedule) type Knot = (u64, f64);
 
 /// Knots in the order of their updates.
 #[derive(Debug, Clone, PartialEq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+#[cfg_attr(feature = "serde", serde(transparent))]
 pub(in crate::schedule) struct Knots(Vec<Knot>);
 
 impl Knots {
@@ -29,6 +31,11 @@ impl Knots {
 
     pub(in crate::schedule) fn pairs(&self) -> &[Knot] {
         &self.0
+    }
+
+    #[cfg(feature = "serde")]
+    pub(in crate::schedule) fn into_pairs(self) -> Vec<Knot> {
+        self.0
     }
 
     /// The last knot at or before `t`, and the first after it.

@@ -48,3 +48,6 @@ pub use sweep::RangeSweep;
 pub use tanh::TanhDecay;
 pub use warm_restarts::WarmRestarts;
 pub use wsd::Wsd;
+
+#[cfg(feature = "serde")]
+pub(super) use {cyclic::Amplitude, knots::Knots, sweep::SweepKind};

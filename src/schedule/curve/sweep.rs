@@ -33,12 +33,12 @@ use crate::schedule::Schedule;
 /// ```
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct RangeSweep {
-    pub(in crate::schedule) kind: Kind,
+    pub(in crate::schedule) kind: SweepKind,
     pub(in crate::schedule) every: u64,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub(in crate::schedule) enum Kind {
+pub(in crate::schedule) enum SweepKind {
     Exponential(Geometric),
     Linear(Ramp),
 }
@@ -51,7 +51,7 @@ impl RangeSweep {
     pub fn exponential(from: f64, to: f64, over: u64) -> Result<Self, Error> {
         let from = Param("RangeSweep", "from").positive(from)?;
         let to = Param("RangeSweep", "to").positive(to)?;
-        Ok(Self { kind: Kind::Exponential(Geometric::new(from, to, over)?), every: 1 })
+        Ok(Self { kind: SweepKind::Exponential(Geometric::new(from, to, over)?), every: 1 })
     }
 
     /// Equal differences in equal times.
@@ -61,7 +61,7 @@ impl RangeSweep {
     pub fn linear(from: f64, to: f64, over: u64) -> Result<Self, Error> {
         let from = Param("RangeSweep", "from").finite(from)?;
         let to = Param("RangeSweep", "to").finite(to)?;
-        Ok(Self { kind: Kind::Linear(Ramp::new(from, to, over)?), every: 1 })
+        Ok(Self { kind: SweepKind::Linear(Ramp::new(from, to, over)?), every: 1 })
     }
 
     /// Stays at each rate for `every` updates, so that its effect can show.
@@ -76,8 +76,8 @@ impl RangeSweep {
     /// How long it is, in updates.
     pub fn over(&self) -> u64 {
         match self.kind {
-            Kind::Exponential(curve) => curve.over,
-            Kind::Linear(curve) => curve.over,
+            SweepKind::Exponential(curve) => curve.over,
+            SweepKind::Linear(curve) => curve.over,
         }
     }
 }
@@ -89,8 +89,8 @@ impl Schedule for RangeSweep {
             false => t,
         };
         match self.kind {
-            Kind::Exponential(curve) => curve.at(t),
-            Kind::Linear(curve) => curve.at(t),
+            SweepKind::Exponential(curve) => curve.at(t),
+            SweepKind::Linear(curve) => curve.at(t),
         }
     }
 }

@@ -53,7 +53,7 @@ pub struct Wsd {
     pub(in crate::schedule) warm_up: u64,
     pub(in crate::schedule) decay: Option<u64>,
     /// Time scale and power of the stable phase.
-    pub(in crate::schedule) law: Option<(u64, f64)>,
+    pub(in crate::schedule) power_law: Option<(u64, f64)>,
     pub(in crate::schedule) warm_up_shape: Anneal,
     pub(in crate::schedule) shape: Anneal,
 }
@@ -73,7 +73,7 @@ impl Wsd {
             to: 0.0,
             warm_up: 0,
             decay: None,
-            law: None,
+            power_law: None,
             warm_up_shape: Anneal::Linear,
             shape: Anneal::OneMinusSqrt,
         })
@@ -133,7 +133,7 @@ impl Wsd {
     /// If `timescale` is 0, or `power` is not positive and finite.
     pub fn power_law(mut self, timescale: u64, power: f64) -> Result<Self, Error> {
         let timescale = Param(NAME, "timescale").at_least(1, timescale)?;
-        self.law = Some((timescale, Param(NAME, "power").positive(power)?));
+        self.power_law = Some((timescale, Param(NAME, "power").positive(power)?));
         Ok(self)
     }
 
@@ -161,7 +161,7 @@ impl Wsd {
     }
 
     fn stable(&self, s: u64) -> f64 {
-        match self.law {
+        match self.power_law {
             None => self.peak,
             Some((timescale, power)) => {
                 let x = 1.0 + s as f64 / timescale as f64;

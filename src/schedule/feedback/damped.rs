@@ -36,6 +36,11 @@ impl Damped {
         Self { gain: 1.0, at: 0, from: 0, over: 0, recover }
     }
 
+    #[cfg(feature = "serde")]
+    pub(super) fn recover(&self) -> u64 {
+        self.recover
+    }
+
     /// What was left by the last setback.
     pub(crate) fn gain(&self) -> f64 {
         self.gain

@@ -59,6 +59,12 @@ impl Damping {
         self.damp(at, &mut Setback::new(factor));
         Ok(())
     }
+
+    /// 0 for never.
+    #[cfg(feature = "serde")]
+    pub(in crate::schedule) fn recover(&self) -> u64 {
+        self.0.with(|damped| damped.recover())
+    }
 }
 
 impl Schedule for Damping {

@@ -17,3 +17,6 @@ pub use damping::Damping;
 pub use greedy::Greedy;
 pub use plateau::Plateau;
 pub use setback::Setback;
+
+#[cfg(feature = "serde")]
+pub(super) use metric::Threshold;
