@@ -47,7 +47,7 @@ fn curves() -> Result<Vec<(&'static str, Boxed)>, Box<dyn Error>> {
         ("PiecewiseConstant", PiecewiseConstant::new(0.5, [(25, 1.0), (70, 0.2)])?.boxed()),
         ("PiecewiseLinear", PiecewiseLinear::new(knots)?.boxed()),
         ("PiecewiseCosine", PiecewiseCosine::new(knots)?.boxed()),
-        ("RangeSweep", RangeSweep::exponential(1e-3, 1.0, 100)?.staircase(10)?.boxed()),
+        ("RangeSweep", RangeSweep::exponential(1e-3, 1.0, 90)?.staircase(10)?.boxed()),
         ("Cyclic", Cyclic::new(0.1, 1.0, 10)?.down(15)?.boxed()),
         ("Cyclic, triangular2", Cyclic::new(0.1, 1.0, 12)?.triangular2().boxed()),
         ("Cyclic, exp_range", Cyclic::new(0.1, 1.0, 12)?.exp_range(0.98)?.boxed()),
@@ -87,6 +87,12 @@ fn curves() -> Result<Vec<(&'static str, Boxed)>, Box<dyn Error>> {
         ("stretch, since 30", Cosine::new(1.0, 0.0, 50)?.stretch(50, 100).since(30)?.boxed()),
         ("noise", cosine.noise(Noise::uniform(0.15)?.during(20..80)).boxed()),
         ("closure", (|t: u64| 0.5 + 0.5 * (t as f64 / 8.0).sin()).boxed()),
+        ("recipe: warmup_constant", recipe::warmup_constant(1.0, 20)?.boxed()),
+        ("recipe: warmup_linear", recipe::warmup_linear(1.0, 20, OVER)?.boxed()),
+        ("recipe: warmup_cosine", recipe::warmup_cosine(1.0, 20, OVER)?.boxed()),
+        ("recipe: inverse_sqrt", recipe::warmup_inverse_sqrt(1.0, 20)?.boxed()),
+        ("recipe: flat_cosine", recipe::flat_cosine(1.0, OVER)?.boxed()),
+        ("recipe: trapezoid", recipe::trapezoid(1.0, 20, OVER)?.boxed()),
         ("× Plateau", plateau()?),
         ("× Greedy", greedy()?),
         ("× Damping", damping()?),
@@ -129,21 +135,25 @@ fn damping() -> Result<Boxed, Box<dyn Error>> {
     Ok(before.boxed())
 }
 
+/// One panel; those with values from 0 to 1 have one scale, so that they can be compared.
+fn panel(name: &str, curve: &Boxed) -> Result<Plot, evenkeel::Error> {
+    let plot = Plot::over(0..OVER).title(name).size(210, 130).curve(name, curve);
+    let values = || curve.preview(0..OVER).values();
+    let high = values().fold(f64::MIN, f64::max);
+    let spread = high - values().fold(f64::MAX, f64::min);
+    match high <= 1.0 && (spread == 0.0 || spread > 0.3) {
+        true => plot.between(0.0..1.1),
+        false => Ok(plot),
+    }
+}
+
 fn main() -> Result<(), Box<dyn Error>> {
     let beside = concat!(env!("CARGO_MANIFEST_DIR"), "/examples/schedule_gallery.svg");
     let path = std::env::args().nth(1).unwrap_or_else(|| beside.into());
     let mut plots = Vec::new();
     for (name, curve) in curves()? {
         println!("{name:<28} {:50}", curve.preview(0..OVER));
-        plots.push(Plot::over(0..OVER + 1).title(name).size(210, 130).curve(name, &curve));
-    }
-    // The recipes, together with how they end.
-    let rate = |schedule: Result<Boxed, evenkeel::Error>| schedule;
-    for (name, recipe) in [
-        ("recipe::one_cycle", rate(recipe::one_cycle(1.0, OVER).map(Schedule::boxed))),
-        ("recipe::flat_cosine", rate(recipe::flat_cosine(1.0, OVER).map(Schedule::boxed))),
-    ] {
-        plots.push(Plot::over(0..OVER + 1).title(name).size(210, 130).curve(name, &recipe?));
+        plots.push(panel(name, &curve)?);
     }
     std::fs::write(&path, Plot::grid(6, &plots)?)?;
     println!("{} panels in {path}", plots.len());

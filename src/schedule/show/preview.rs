@@ -34,8 +34,9 @@ impl<'a, S: Schedule + ?Sized> Preview<'a, S> {
     }
 
     /// The value at every update of the range.
-    pub fn values(&self) -> impl Iterator<Item = f64> {
-        self.range.clone().map(|t| self.schedule.at(t))
+    pub fn values(&self) -> impl Iterator<Item = f64> + use<'a, S> {
+        let schedule = self.schedule;
+        self.range.clone().map(|t| schedule.at(t))
     }
 
     /// Up to `count` updates, evenly spread from the first to the last, with their values.

@@ -34,6 +34,7 @@ pub struct Plot {
     title: String,
     size: (u32, u32),
     log: bool,
+    between: Option<Range<f64>>,
     curves: Vec<(String, Vec<(u64, f64)>)>,
 }
 
@@ -50,6 +51,7 @@ impl Plot {
             title: String::new(),
             size: (720, 360),
             log: false,
+            between: None,
             curves: Vec::new(),
         }
     }
@@ -70,6 +72,19 @@ impl Plot {
     pub fn log_scale(mut self) -> Self {
         self.log = true;
         self
+    }
+
+    /// The values from the bottom to the top, which follow from the curves otherwise.
+    ///
+    /// # Errors
+    /// If they are not finite, or the top is not above the bottom.
+    pub fn between(mut self, values: Range<f64>) -> Result<Self, Error> {
+        let Range { start, end } = values;
+        let start = Param("Plot", "between").finite(start)?;
+        let must = format_args!("finite, and above {start}");
+        let end = Param("Plot", "between").must(end.is_finite() && end > start, must, end)?;
+        self.between = Some(start..end);
+        Ok(self)
     }
 
     /// Adds a schedule. Where there are several, a legend has their names.
@@ -133,8 +148,12 @@ impl Plot {
         y.is_finite() && (!self.log || y > 0.0)
     }
 
-    /// From the least value to the greatest, with some room.
+    /// What was asked for, or from the least value to the greatest, with some room.
     fn values(&self) -> Range<f64> {
+        match &self.between {
+            Some(values) if !self.log || values.start > 0.0 => return values.clone(),
+            _ => {}
+        }
         let low = self.drawn().fold(f64::INFINITY, f64::min);
         let high = self.drawn().fold(f64::NEG_INFINITY, f64::max);
         // Far from where adding to them or dividing by them leaves the numbers.
@@ -222,4 +241,66 @@ fn shade(at: usize) -> RGBAColor {
         RGBColor(0x00, 0x00, 0x00),
     ];
     COLORS[at % COLORS.len()].to_rgba()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::schedule::{Constant, Ramp};
+
+    fn lines(svg: &str) -> usize {
+        let blue = svg.lines().filter(|line| line.contains("#0072B2"));
+        blue.filter(|line| line.starts_with("<polyline")).count()
+    }
+
+    #[test]
+    fn a_gap_ends_a_line() {
+        let whole = Ramp::new(0.0, 1.0, 50).unwrap();
+        let torn = move |t: u64| if t == 20 { f64::NAN } else { whole.at(t) };
+        assert_eq!(lines(&Plot::over(0..50).curve("a", &whole).to_svg().unwrap()), 1);
+        assert_eq!(lines(&Plot::over(0..50).curve("a", &torn).to_svg().unwrap()), 2);
+        // On a logarithmic scale there is no 0.
+        let svg = Plot::over(0..50).log_scale().curve("a", &whole).to_svg().unwrap();
+        assert_eq!(lines(&svg), 1);
+    }
+
+    #[test]
+    fn titles_and_names_are_in_the_picture() {
+        let plot = || Plot::over(0..9).title("rates").curve("ramp", &|t| t as f64);
+        let svg = plot().curve("level", &Constant::new(1.0).unwrap()).to_svg().unwrap();
+        for text in ["rates", "ramp", "level"] {
+            assert!(svg.lines().any(|line| line == text), "{text}");
+        }
+        let one = plot().to_svg().unwrap();
+        assert!(!one.lines().any(|line| line == "ramp"), "one curve needs no legend");
+        let grid = Plot::grid(2, &[plot(), plot(), plot()]).unwrap();
+        assert_eq!(grid.lines().filter(|line| *line == "rates").count(), 3);
+        assert!(grid.contains("width=\"1440\" height=\"720\""));
+    }
+
+    #[test]
+    fn any_values_can_be_drawn() {
+        let all: [&dyn Schedule; 5] =
+            [&|_| 0.0, &|_| f64::NAN, &|_| f64::MAX, &|t| -1e308 * t as f64, &|_| 1e-320];
+        for schedule in all {
+            for range in [0..0, 0..1, 5..9, 0..u64::MAX] {
+                let plot = Plot::over(range).curve("a", &|t: u64| schedule.at(t));
+                assert!(plot.to_svg().unwrap().ends_with("</svg>\n"));
+                assert!(plot.log_scale().to_svg().unwrap().ends_with("</svg>\n"));
+            }
+        }
+    }
+
+    #[test]
+    fn wrong_settings_are_named() {
+        let said = |e: Result<String, Error>| e.unwrap_err().to_string();
+        let plot = Plot::over(0..9);
+        assert!(said(plot.clone().size(0, 9).to_svg()).starts_with("`size` of Plot"));
+        assert!(said(Plot::grid(0, &[plot.clone()])).starts_with("`columns` of Plot"));
+        assert!(said(Plot::grid(1, &[])).starts_with("`plots` of Plot must be at least one"));
+        for bad in [1.0..1.0, f64::NAN..1.0, 0.0..f64::INFINITY] {
+            assert!(plot.clone().between(bad).is_err());
+        }
+        assert_eq!(plot.between(-1.0..2.0).unwrap().values(), -1.0..2.0);
+    }
 }
