@@ -4,9 +4,11 @@ use super::Schedule;
 use crate::Error;
 use crate::checkpoint::State;
 
-/// Where a curve is sampled: dense at the start, where warm-ups differ, and then by decades.
-const SAMPLES: [u64; 14] =
-    [0, 1, 2, 5, 10, 50, 100, 500, 1_000, 5_000, 10_000, 100_000, 1_000_000, 10_000_000];
+/// Where a curve is sampled: every update at first, then eight in each doubling, and far away.
+fn samples() -> impl Iterator<Item = u64> {
+    let octaves = (5..34).flat_map(|octave| (8..16u64).map(move |eighth| eighth << (octave - 3)));
+    (0..32).chain(octaves).chain([1 << 48, u64::MAX])
+}
 
 /// Curves saved and loaded on different machines may differ in the last places of a cosine.
 const SAME: f64 = 1e-9;
@@ -19,7 +21,7 @@ pub(super) const FEEDBACK: &str = "feedback";
 pub(super) fn with_curve(state: State, curve: &dyn Schedule) -> State {
     let feedback = curve.state();
     state
-        .with_list("curve", SAMPLES.map(|t| curve.at(t)).to_vec())
+        .with_list("curve", samples().map(|t| curve.at(t)).collect())
         // Burn's records cannot be listed: this betrays feedback that would be passed over.
         .with_count("remembers", feedback.len() as u64)
         .with_part(FEEDBACK, feedback)
@@ -47,10 +49,10 @@ pub(super) fn restore(curve: &dyn Schedule, state: &State) -> Result<(), Error> 
 
 /// Refuses the samples of another curve.
 fn same(curve: &dyn Schedule, saved: &[f64]) -> Result<(), Error> {
-    if saved.len() != SAMPLES.len() {
+    if saved.len() != samples().count() {
         return Err(Error::record("a schedule's samples are missing"));
     }
-    for (t, &then) in SAMPLES.into_iter().zip(saved) {
+    for (t, &then) in samples().zip(saved) {
         let now = curve.at(t);
         // Comparisons with NaN are false: NaN on one side only is a difference.
         let near = (now - then).abs() <= SAME * now.abs().max(then.abs());

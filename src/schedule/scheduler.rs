@@ -38,6 +38,8 @@ const DAMPING: &str = "damping";
 ///
 /// [`state`](Persist::state) and [`restore`](Persist::restore) are strict: the saved state carries
 /// samples of the curve, and a curve that differs is refused with the first update at which it does.
+/// The samples are every update up to 32, and eight in each doubling from there on; a curve that
+/// differs between two of them only passes for the same.
 /// What [feedback](crate::schedule#feedback) in the curve has learnt is saved with it.
 /// To go on with another curve on purpose, a longer one say, take the position alone and
 /// [`seek`](Self::seek) to it.

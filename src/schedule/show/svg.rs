@@ -296,7 +296,7 @@ mod tests {
         let said = |e: Result<String, Error>| e.unwrap_err().to_string();
         let plot = Plot::over(0..9);
         assert!(said(plot.clone().size(0, 9).to_svg()).starts_with("`size` of Plot"));
-        assert!(said(Plot::grid(0, &[plot.clone()])).starts_with("`columns` of Plot"));
+        assert!(said(Plot::grid(0, std::slice::from_ref(&plot))).starts_with("`columns` of Plot"));
         assert!(said(Plot::grid(1, &[])).starts_with("`plots` of Plot must be at least one"));
         for bad in [1.0..1.0, f64::NAN..1.0, 0.0..f64::INFINITY] {
             assert!(plot.clone().between(bad).is_err());
