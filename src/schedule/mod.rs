@@ -24,7 +24,33 @@
 //! - `at(0)` is the value of the first applied update.
 //! - The unit is *updates that were applied*: neither epochs, nor batches, nor rejected steps.
 //! - A schedule with an end holds its last value past it.
-//! - Whatever the constructor accepted is finite for every `u64`.
+//! - Whatever the constructor accepted is finite for every `u64`, unless it was asked to have
+//!   [no value past its end](Past::Error).
+//!
+//! # What there is
+//!
+//! | | |
+//! |---|---|
+//! | level, and up | [`Constant`], [`Ramp`], [`Logarithmic`], [`ExponentialWarmup`], [`Geometric`] |
+//! | down | [`Cosine`], [`Polynomial`], [`Exponential`], [`InverseTime`], [`InverseSqrt`], [`Rex`], [`TanhDecay`], [`Cooldown`] |
+//! | in steps | [`Step`], [`MultiStep`], [`PiecewiseConstant`], [`PiecewiseLinear`], [`PiecewiseCosine`] |
+//! | whole runs | [`OneCycle`], [`Wsd`], [`Noam`], [`Cyclic`], [`WarmRestarts`], [`RangeSweep`] |
+//! | made of others | [`then`](Schedule::then), [`Sequence`], [`times`](Schedule::times), [`plus`](Schedule::plus), [`mean`](Schedule::mean), [`min`](Schedule::min), [`max`](Schedule::max), [`clamp`](Schedule::clamp), [`scale`](Schedule::scale), [`shift`](Schedule::shift), [`advance`](Schedule::advance), [`until`](Schedule::until), [`repeat`](Schedule::repeat), [`stretch`](Schedule::stretch), [`noise`](Schedule::noise) |
+//! | by their usual names | [`recipe`], and those of transformers in [`recipe::Transformers`] |
+//! | by parameter group | [`GroupScheduler`] |
+//! | for another unit, or another optimizer | [`Run`], [`tuning`] |
+//! | to look at | [`Preview`], and with the feature `plot` `Plot` |
+//! | in a file | with the feature `serde`, `ScheduleConfig` |
+//!
+//! What they are called elsewhere, and where they differ from it on purpose, is in
+//! [`docs::schedules`](crate::docs::schedules).
+//!
+//! # Feedback
+//!
+//! [`Plateau`], [`Greedy`] and [`Damping`] are factors that depend on what they were told. They are
+//! schedules like any other, to be [multiplied](Schedule::times) with one at any place. A clone shares
+//! the memory: it is the handle to tell them by. What they have learnt is saved and restored with the
+//! [`Scheduler`] around them.
 
 mod compose;
 #[cfg(feature = "serde")]

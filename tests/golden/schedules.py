@@ -44,7 +44,7 @@ def case(name, call, updates, values, metrics=None):
     assert len(values) == len(updates) and all(map(math.isfinite, values)), name
     found = {"name": name, "call": call, "at": list(updates), "value": values}
     if metrics is not None:
-        found["metrics"] = metrics
+        found["metrics"] = [None if math.isnan(m) else m for m in metrics]
     cases.append(found)
 
 
@@ -298,6 +298,37 @@ def rex(total, high, low, updates):
 
 rex(14, 0.1, 0.002, edges(14))
 
+# Where ours are meant to differ, for tests/golden_differences.rs: the calls as ours would be made.
+agreeing, cases = cases, []
+
+
+def by_epoch(name, call, updates):
+    own = optimizer()
+    scheduler = eval(call, {"T": T, "o": own})
+    values = []
+    for t in updates:
+        scheduler.step(t)
+        values.append(own.param_groups[0]["lr"])
+    case(f"torch/{name}", call, updates, values)
+
+
+of_torch("linear_of_none", "T.LinearLR(o, 0.25, 1.0, 0)", edges(0))
+of_torch("cosine", "T.CosineAnnealingLR(o, 10, 0.01)", edges(10))
+of_torch("one_cycle", "T.OneCycleLR(o, 1.0, total_steps=20, pct_start=0.33)", range(20))
+by_epoch("restarts_by_epoch", "T.CosineAnnealingWarmRestarts(o, 1, 3, 0.001)", edges(121))
+of_optax("linear_of_none", "optax.linear_schedule(0.0, 0.1, 0)", edges(0))
+of_optax("polynomial_of_none", "optax.polynomial_schedule(1.0, 0.01, 3, 0)", edges(0))
+of_optax_plateau("plateau", "optax.contrib.reduce_on_plateau(0.5, 4, 1e-4)", metrics)
+of_timm("multi_step", "timm.MultiStepLRScheduler(o, [4, 9], 0.5)", edges(9))
+of_timm("restarts_tripled", "timm.CosineLRScheduler(o, 1, 0.01, cycle_mul=3.0, cycle_limit=9)", edges(121))
+of_transformers("cosine", "cosine", 5, 20, edges(20))
+of_keras("piecewise", "keras.PiecewiseConstantDecay([4, 9], [1.0, 0.5, 0.1])", edges(12))
+# Both are told a loss below 0 that gets worse, and then NaN.
+worse = [-1.0 + 0.00001 * i for i in range(8)] + [math.nan] * 4
+of_plateau("torch/plateau_below_0", plateau.format("min", 0.5, 2, 1e-4, "rel", 0, 0), worse[:8])
+of_plateau("torch/plateau_nan", plateau.format("min", 0.5, 1, 1e-4, "rel", 0, 0), [1.0, 0.9, *worse[8:]])
+differences, cases = cases, agreeing
+
 packages = ["torch", "optax", "jax", "timm", "transformers", "keras", "pytorch_optimizer"]
 header = {
     "command": "python tests/golden/schedules.py",
@@ -306,6 +337,7 @@ header = {
     **{name: version(name) for name in packages},
 }
 out = pathlib.Path(__file__).with_suffix(".json")
-lines = ",\n".join(json.dumps(c) for c in cases)
-out.write_text('{"header": ' + json.dumps(header) + ',\n"cases": [\n' + lines + "\n]}\n")
-print(f"{len(cases)} cases, {out.stat().st_size} bytes in {out}")
+rows = lambda all: "[\n" + ",\n".join(json.dumps(c) for c in all) + "\n]"
+body = f'"cases": {rows(cases)},\n"differences": {rows(differences)}'
+out.write_text('{"header": ' + json.dumps(header) + ",\n" + body + "}\n")
+print(f"{len(cases)} cases, {len(differences)} differences, {out.stat().st_size} bytes in {out}")
