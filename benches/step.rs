@@ -13,7 +13,7 @@ use std::time::Duration;
 use burn::module::{Module, Param};
 use burn::optim::{AdamWConfig, GradientsParams, ModuleOptimizer};
 use burn::tensor::{Device, Distribution, Tensor};
-use common::{argument, heading, paired, report, timed};
+use common::{argument, device, heading, paired, report, timed};
 use evenkeel::Keel;
 use evenkeel::clip::GlobalNorm;
 
@@ -39,20 +39,6 @@ impl Matrices {
             grads.register(param.id, grad.clone().add_scalar(0.0));
         }
         grads
-    }
-}
-
-fn device() -> Device {
-    match argument("--device").as_deref() {
-        None | Some("flex") => Device::flex(),
-        #[cfg(feature = "ndarray")]
-        #[allow(deprecated)]
-        Some("ndarray") => Device::ndarray(),
-        #[cfg(feature = "wgpu")]
-        Some("wgpu") => Device::wgpu(burn::tensor::DeviceKind::DefaultDevice),
-        #[cfg(feature = "cuda")]
-        Some("cuda") => Device::cuda(0),
-        Some(other) => panic!("`{other}` is not a device of this build"),
     }
 }
 

@@ -45,8 +45,11 @@
 //! | it explodes now and then, after good progress | [`LossSpike`](guard::LossSpike), answering with a [`Rewind`] |
 //! | NaN from single bad batches | nothing more: [`Keel`] skips them |
 //! | it gets stuck towards the end | [`Cosine`](schedule::Cosine) or [`Step`](schedule::Step) down, or [`Plateau`](schedule::Plateau) |
-//! | which layer is it? | [`Halted::culprits`], and [`Reading::layers`] for every gradient's norm |
-//! | a run has to survive being stopped | [`Keel::checkpoint`] and [`Keel::resume`] |
+//! | which layer is it? | [`Halted::culprits`], [`monitor::blame`], [`Reading::layers`] |
+//! | a run has to survive being stopped | [`Keel::save`] and [`Keel::load`] |
+//! | batches too large for the device | [`Keel::accumulate`] |
+//! | gradients that vanish in half precision | [`precision::LossScale`] |
+//! | a GPU that waits for the host | [`Decide::OnDevice`] |
 //!
 //! # The pieces
 //!
@@ -56,6 +59,7 @@
 //!   closure is one.
 //! - [`monitor`]: tensors in, numbers out, one readback a step.
 //! - [`optim`]: what is asked of an optimizer; every Burn optimizer will do.
+//! - [`average`]: averaged weights. [`precision`]: loss scaling.
 //! - [`checkpoint`]: saved state that is whole or absent.
 //!
 //! How they fit together, and why, is in [`docs::design`].
@@ -75,8 +79,10 @@
 pub mod average;
 pub mod checkpoint;
 pub mod clip;
+mod decide;
 pub mod docs;
 mod error;
+mod gate;
 pub mod guard;
 mod incident;
 mod keel;
@@ -90,6 +96,7 @@ pub mod schedule;
 mod shelf;
 mod stat;
 
+pub use decide::Decide;
 pub use error::Error;
 pub use incident::{Incident, Incidents};
 pub use keel::{Builder, Halted, Keel, Stepped};

@@ -208,6 +208,10 @@ pub struct Report {
     pub reading: Reading,
     /// What was done.
     pub verdict: Verdict,
+    /// Whether that is not known yet, because the device has decided and has not been read: only with
+    /// [`Decide::OnDevice`](crate::Decide::OnDevice). Loss and norm are then NaN and the verdict counts
+    /// as [`Verdict::Apply`]; the true report comes in a later [`Stepped::late`](crate::Stepped::late).
+    pub pending: bool,
     /// Who asked for it, when it is not [`Verdict::Apply`]: the name of a guard, or a [`Fault`].
     pub by: Option<String>,
     /// The factor that the clips put on the gradient: 1 when none was active.
@@ -227,12 +231,18 @@ impl Report {
         Self {
             reading,
             verdict: Verdict::Apply,
+            pending: false,
             by: None,
             factor,
             rejected: 0,
             rewound: None,
             culprits: Vec::new(),
         }
+    }
+
+    pub(crate) fn unread(mut reading: Reading) -> Self {
+        (reading.loss, reading.grad_norm) = (f64::NAN, f64::NAN);
+        Self { pending: true, ..Self::applied(reading, 1.0) }
     }
 
     pub(crate) fn rejected(
@@ -243,12 +253,21 @@ impl Report {
         rejected: u64,
         culprits: Vec<Culprit>,
     ) -> Self {
-        Self { reading, verdict, by: Some(by), factor, rejected, rewound: None, culprits }
+        Self {
+            reading,
+            verdict,
+            pending: false,
+            by: Some(by),
+            factor,
+            rejected,
+            rewound: None,
+            culprits,
+        }
     }
 
-    /// Whether the update was applied.
+    /// Whether the update was applied, as far as that is known.
     pub fn is_applied(&self) -> bool {
-        self.verdict == Verdict::Apply
+        self.verdict == Verdict::Apply && !self.pending
     }
 
     /// Whether a clip made the gradient smaller.
@@ -261,6 +280,9 @@ impl fmt::Display for Report {
     /// One line, fit for a log.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let now = &self.reading;
+        if self.pending {
+            return write!(f, "update {} pending: rate {:.3e}", now.update, now.lr);
+        }
         write!(
             f,
             "update {} {}: loss {:.4e}, gradient norm {:.3e}, rate {:.3e}",
@@ -382,6 +404,7 @@ mod tests {
         let mut report = Report {
             reading: Reading::new(12).with_loss(0.5).with_grad_norm(4.0).with_lr(1e-3),
             verdict: Verdict::Apply,
+            pending: false,
             by: None,
             factor: 0.25,
             rejected: 0,

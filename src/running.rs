@@ -8,6 +8,7 @@ use burn::tensor::Tensor;
 
 use crate::Error;
 use crate::checkpoint::tensors;
+use crate::gate::Flag;
 use crate::shelf::Shelf;
 
 /// The running statistics of one model, as they were after the last applied update.
@@ -47,6 +48,15 @@ impl Running {
         if !self.values.is_empty() {
             self.values = collected(model, |_| true, |id| self.values.contains(id));
         }
+    }
+
+    /// Keeps the present values of `model`, or puts the kept ones back, as the flag says.
+    pub(crate) fn commit_if<M: Module>(&mut self, flag: &Flag, model: M) -> M {
+        if self.values.is_empty() {
+            return model;
+        }
+        model.visit(&mut Merge { values: &mut self.values, flag });
+        model.map(&mut Replace { values: &self.values, only: None })
     }
 
     pub(crate) fn to_bytes<M: Module>(&self, model: &M) -> Result<Vec<u8>, Error> {
@@ -106,6 +116,23 @@ fn collected<M: Module>(
     let mut collect = Collect(asks, id, Shelf::default());
     model.visit(&mut collect);
     collect.2
+}
+
+/// `kept ← present` where the flag says so.
+struct Merge<'a> {
+    values: &'a mut Shelf,
+    flag: &'a Flag,
+}
+
+impl ModuleVisitor for Merge<'_> {
+    fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
+        if let Some(kept) = self.values.take::<D>(param.id) {
+            let present = param.base().without_autodiff();
+            // They may be of an autodiff device's type, as they come from the model.
+            let kept = kept.without_autodiff();
+            self.values.put(param.id, self.flag.choose(present, kept));
+        }
+    }
 }
 
 /// Gives every float tensor without a gradient one element more along each axis.

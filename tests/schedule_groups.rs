@@ -12,7 +12,7 @@ use evenkeel::clip::GlobalNorm;
 use evenkeel::schedule::{
     Constant, Cosine, Damping, GroupScheduler, Past, Plateau, Ramp, Schedule, Sequence,
 };
-use evenkeel::{Keel, Rewind, Verdict};
+use evenkeel::{Decide, Keel, Rewind, Verdict};
 
 fn head() -> ParamGroup {
     ParamGroup::from_predicate("last")
@@ -279,4 +279,61 @@ fn a_clip_follows_a_schedule() {
         assert!((clipped - bound.at(k)).abs() < 1e-12, "{clipped} at update {k}");
         net = stepped.model;
     }
+}
+
+/// The same bound where the clip is on the device, and groups that go on with its late numbers.
+#[test]
+fn a_clip_follows_a_schedule_on_the_device_too() {
+    let device = Device::flex().autodiff();
+    let run = |decide: Decide| {
+        let mut net = Net::new(&device);
+        let mut keel = Keel::wrap(SgdConfig::new().init())
+            .clip(GlobalNorm::following(Ramp::new(0.04, 0.01, 4).unwrap()))
+            .decide(decide)
+            .build(&net)
+            .unwrap();
+        let mut schedule = head_only();
+        for k in 0..6 {
+            let (loss, grads) = net.backward(Batch::number(k, &device));
+            net = keel.step(schedule.step(), net, grads, &loss).unwrap().model;
+        }
+        net = keel.flush(schedule.step(), net).unwrap().model;
+        assert_eq!((schedule.position(), keel.updates()), (6, 6));
+        values(&net).concat()
+    };
+    let (now, late) = (run(Decide::Now), run(Decide::OnDevice { every: 3 }));
+    assert!(now.iter().zip(&late).all(|(a, b)| (a - b).abs() < 1e-6));
+    assert!(now != values(&Net::new(&device)).concat());
+}
+
+/// All of a state or nothing: neither a part that fits, nor feedback on another curve, is kept.
+#[test]
+fn what_was_learnt_is_taken_back_whole_or_not_at_all() {
+    let build = |rate: f64, factor: f64| {
+        let first = Plateau::minimizing().factor(0.5).unwrap().patience(0);
+        let second = Plateau::minimizing().factor(factor).unwrap().patience(0);
+        let curve = Constant::new(rate).unwrap().times(first.clone().times(second.clone()));
+        (curve.start(), first, second)
+    };
+    let (saved, first, second) = build(0.1, 0.25);
+    for metric in [1.0, 1.0] {
+        first.record(metric).unwrap();
+        second.record(metric).unwrap();
+    }
+    let state = saved.state();
+    for (rate, factor, why) in [
+        (0.1, 0.3, "it is of a plateau with other settings"),
+        (0.2, 0.25, "it is another schedule's: at update 0"),
+    ] {
+        let (mut other, first, second) = build(rate, factor);
+        let error = other.restore(&state).unwrap_err().to_string();
+        assert!(error.contains(why), "{error}");
+        assert_eq!((first.at(0), second.at(0), other.peek()), (1.0, 1.0, rate));
+        // Not even the best metric.
+        first.record(9.0).unwrap();
+        assert_eq!(first.at(0), 1.0);
+    }
+    let (mut same, ..) = build(0.1, 0.25);
+    same.restore(&state).unwrap();
+    assert_eq!(same.peek(), saved.peek());
 }

@@ -4,6 +4,8 @@
 
 use std::time::{Duration, Instant};
 
+use burn::tensor::Device;
+
 /// What a paired timing found.
 pub struct Paired {
     pub ours: f64,
@@ -85,4 +87,19 @@ pub fn heading(ours: &str, theirs: &str) {
 /// The value after `--name` on the command line.
 pub fn argument(name: &str) -> Option<String> {
     std::env::args().skip_while(|arg| arg != name).nth(1)
+}
+
+/// The device that `--device` asks for; Flex unless said otherwise.
+pub fn device() -> Device {
+    match argument("--device").as_deref() {
+        None | Some("flex") => Device::flex(),
+        #[cfg(feature = "ndarray")]
+        #[allow(deprecated)]
+        Some("ndarray") => Device::ndarray(),
+        #[cfg(feature = "wgpu")]
+        Some("wgpu") => Device::wgpu(burn::tensor::DeviceKind::DefaultDevice),
+        #[cfg(feature = "cuda")]
+        Some("cuda") => Device::cuda(0),
+        Some(other) => panic!("`{other}` is not a device of this build"),
+    }
 }

@@ -9,6 +9,7 @@ use burn::tensor::{DType, Tensor};
 use super::Average;
 use crate::Error;
 use crate::checkpoint::{State, tensors};
+use crate::gate::Flag;
 use crate::shelf::Shelf;
 
 /// An average of the trainable parameters of one model. A copy copies handles.
@@ -32,12 +33,28 @@ impl Shadow {
 
     /// Takes in the weights after update `update`.
     pub(crate) fn take<M: Module>(&mut self, update: u64, model: &M) {
-        let Some(weight) = self.rule.weight(update, self.taken) else { return };
+        self.mix(update, model, None);
+    }
+
+    /// The same where the flag says so. Whether it counts is whether the rule wanted these weights, and
+    /// has to be [taken back](Self::untake) if the flag turns out to have said no.
+    pub(crate) fn take_if<M: Module>(&mut self, flag: &Flag, update: u64, model: &M) -> bool {
+        self.mix(update, model, Some(flag))
+    }
+
+    /// Weights that were not taken in after all.
+    pub(crate) fn untake(&mut self) {
+        self.taken = self.taken.saturating_sub(1);
+    }
+
+    fn mix<M: Module>(&mut self, update: u64, model: &M, flag: Option<&Flag>) -> bool {
+        let Some(weight) = self.rule.weight(update, self.taken) else { return false };
         // A rule of the user's own may say anything; what it says must not make weights non-finite.
         let weight = if weight.is_finite() { weight.clamp(0.0, 1.0) } else { 0.0 };
         let weight = if self.taken == 0 { 1.0 } else { weight };
-        model.visit(&mut Mix { weights: &mut self.weights, weight });
+        model.visit(&mut Mix { weights: &mut self.weights, weight, flag });
         self.taken += 1;
+        true
     }
 
     /// The model for evaluation, with the average in place of its weights; `None` before anything was
@@ -65,6 +82,7 @@ impl Shadow {
 struct Mix<'a> {
     weights: &'a mut Shelf,
     weight: f64,
+    flag: Option<&'a Flag>,
 }
 
 impl ModuleVisitor for Mix<'_> {
@@ -77,11 +95,19 @@ impl ModuleVisitor for Mix<'_> {
             DType::F16 | DType::BF16 => value.cast(DType::F32),
             _ => value,
         };
-        let mixed = match self.weights.take::<D>(param.id) {
+        let old = self.weights.take::<D>(param.id);
+        // Held only if it may be wanted back: otherwise its buffer is free to be reused.
+        let kept = self.flag.and_then(|flag| Some((flag, old.clone()?)));
+        let mixed = match old {
             Some(average) if self.weight < 1.0 => {
                 (value - average.clone()).mul_scalar(self.weight).add(average)
             }
             _ => value,
+        };
+        // Without an old average the present weights stand for it: a dropped step has not moved them.
+        let mixed = match kept {
+            Some((flag, old)) => flag.choose(mixed, old),
+            None => mixed,
         };
         self.weights.put(param.id, mixed);
     }

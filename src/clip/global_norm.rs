@@ -83,6 +83,10 @@ impl<S: Schedule + Send> Clip for GlobalNorm<S> {
         }
     }
 
+    fn norm_at_most(&self, now: &Reading) -> Option<f64> {
+        Some(self.at_most.at(now.update))
+    }
+
     fn name(&self) -> &str {
         "GlobalNorm"
     }

@@ -19,6 +19,14 @@ pub trait Clip: Send {
     /// nearer end, and NaN as 0, so that no clip can make a gradient larger or turn it round.
     fn factor(&self, now: &Reading) -> f64;
 
+    /// The bound `c`, if the factor is `min(1, c/‖g‖)` with the norm of the whole gradient: what
+    /// [`Decide::OnDevice`](crate::Decide::OnDevice) can clip by. `now` has no more than the step's
+    /// position and rate. `None`, unless the clip is such a bound; always or never.
+    fn norm_at_most(&self, now: &Reading) -> Option<f64> {
+        let _ = now;
+        None
+    }
+
     /// Told what became of the step, exactly once. A threshold learns here, and only when `ruling`
     /// is [`Apply`](crate::Verdict::Apply).
     fn record(&mut self, now: &Reading, ruling: crate::Verdict) {

@@ -12,7 +12,7 @@ use crate::checkpoint::{State, tensors};
 use crate::running::Running;
 use crate::schedule::Rate;
 use crate::shelf::Shelf;
-use crate::{Error, Report, Verdict, monitor};
+use crate::{Decide, Error, Report, Verdict, monitor};
 
 /// Gradients that wait for an update.
 #[derive(Debug, Clone, Default)]
@@ -149,6 +149,11 @@ impl<M: Module + 'static> Keel<M> {
         self.progress.attempts = self.progress.attempts.saturating_sub(1);
         let mut mean = Mean { sums, count: count as f64, grads: GradientsParams::new() };
         model.visit(&mut mean);
+        if self.limits.decide != Decide::Now && count > 0 {
+            let device = model.devices().into_iter().next().unwrap_or_default();
+            let loss = Tensor::from_floats([loss / count as f64], &device);
+            return self.step_on_device(rate, model, mean.grads, loss, 1.0);
+        }
         match self.measure(&rate, &model, &mean.grads, None, 1.0) {
             Ok(reading) => {
                 // Of no batch at all the mean is NaN, and the step is rejected.

@@ -8,7 +8,7 @@ use super::{Halted, Keel, SPENT, Stepped};
 use crate::optim::Pace;
 use crate::report::Rewound;
 use crate::schedule::Rate;
-use crate::{Culprit, Fault, Part, Reading, Report, Verdict, monitor};
+use crate::{Culprit, Fault, Part, Reading, Report, Rewind, Verdict, monitor};
 
 /// An update that was taken back.
 struct Failed<M> {
@@ -132,19 +132,24 @@ impl<M: Module + 'static> Keel<M> {
         self.progress.rejected = 0;
         self.progress.updates += 1;
 
+        let position = rate.position().map(|at| at.saturating_add(1));
+        self.keep_snapshot(self.progress.updates - 1, &model, position);
+        Stepped { model, report: Report::applied(reading, factor), late: Vec::new() }
+    }
+
+    /// Takes a snapshot, if one has fallen due since update `from`.
+    pub(super) fn keep_snapshot(&mut self, from: u64, model: &M, position: Option<u64>) {
         let updates = self.progress.updates;
-        if self.limits.rewind.is_some_and(|rewind| updates.is_multiple_of(rewind.every)) {
-            let position = rate.position().map(|at| at.saturating_add(1));
-            self.ring.push(updates, self.snapshot(&model, position));
+        let due = |rewind: Rewind| updates / rewind.every > from / rewind.every;
+        if self.limits.rewind.is_some_and(due) {
+            self.ring.push(updates, self.snapshot(model, position));
             if updates > self.progress.frontier {
                 self.progress.rewinds = 0;
             }
         }
-        let report = Report::applied(reading, factor);
-        Stepped { model, report }
     }
 
-    fn rejected(
+    pub(super) fn rejected(
         &mut self,
         rate: Rate<'_>,
         model: M,
@@ -169,8 +174,10 @@ impl<M: Module + 'static> Keel<M> {
         };
         self.incidents.push(&report);
         match (stepped, verdict) {
-            (Some(model), _) => Ok(Stepped { model, report }),
-            (None, Verdict::Skip) => Ok(Stepped { model: self.running.restore(model), report }),
+            (Some(model), _) => Ok(Stepped { model, report, late: Vec::new() }),
+            (None, Verdict::Skip) => {
+                Ok(Stepped { model: self.running.restore(model), report, late: Vec::new() })
+            }
             (None, _) => {
                 self.progress.rejected = 0;
                 Err(Halted::new(self.running.restore(model), report))
@@ -179,7 +186,7 @@ impl<M: Module + 'static> Keel<M> {
     }
 
     /// Everything back to a snapshot; `None` if there is none, which a keel that rewinds always has.
-    fn rewind(&mut self, rate: Rate<'_>, report: &mut Report) -> Option<M> {
+    pub(super) fn rewind(&mut self, rate: Rate<'_>, report: &mut Report) -> Option<M> {
         let rewind = self.limits.rewind?;
         let progress = &mut self.progress;
         let (to, snapshot) = self.ring.back(progress.updates, rewind.age)?;
@@ -212,7 +219,7 @@ impl<M: Module + 'static> Keel<M> {
     }
 
     /// Every policy hears the final verdict, once.
-    fn record(&mut self, reading: &Reading, verdict: Verdict) {
+    pub(super) fn record(&mut self, reading: &Reading, verdict: Verdict) {
         self.guards.iter_mut().for_each(|guard| guard.record(reading, verdict));
         self.clips.iter_mut().for_each(|clip| clip.record(reading, verdict));
     }

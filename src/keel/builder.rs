@@ -16,7 +16,7 @@ use crate::optim::Update;
 use crate::precision::LossScale;
 use crate::recover::{Rewind, Ring};
 use crate::running::Running;
-use crate::{Error, Verdict};
+use crate::{Decide, Error, Reading, Verdict};
 
 /// A [`Keel`] in the making: see [`Keel::wrap`].
 #[must_use = "`build` makes the keel"]
@@ -46,6 +46,7 @@ impl<M: Module + 'static> Builder<M> {
             average: None,
             loss_scale: None,
             limits: Limits {
+                decide: Decide::Now,
                 skips_at_most: 10,
                 check_parameters: None,
                 check_optimizer: None,
@@ -121,6 +122,32 @@ impl<M: Module + 'static> Builder<M> {
         self
     }
 
+    /// Where steps are decided: on the host, unless said otherwise here.
+    pub fn decide(mut self, decide: Decide) -> Self {
+        self.limits.decide = decide;
+        self
+    }
+
+    /// Whether the device can decide all that is asked for.
+    fn check_decide(&self) -> Result<(), Error> {
+        let Decide::OnDevice { every } = self.limits.decide else { return Ok(()) };
+        let wrong = |name, must: &str, got: &str| {
+            Err(Error::parameter("Keel", name, format_args!("{must} with Decide::OnDevice"), got))
+        };
+        Param("Decide::OnDevice", "every").at_least(1, every)?;
+        if let Some(guard) = self.guards.iter().find(|guard| guard.looks_at_updates()) {
+            return wrong("guard", "one that does not look at updates", guard.name());
+        }
+        let unbounded = |clip: &&dyn Clip| clip.norm_at_most(&Reading::new(0)).is_none();
+        if let Some(clip) = self.clips.iter().map(AsRef::as_ref).find(unbounded) {
+            return wrong("clip", "a bound on the global norm", clip.name());
+        }
+        match self.limits.check_optimizer {
+            Some(n) => wrong("check_optimizer_every", "left out", &n.to_string()),
+            None => Ok(()),
+        }
+    }
+
     /// A keel for `model`, which must be the one that is trained: its running statistics are noted as
     /// they are now, and it is the first snapshot.
     ///
@@ -138,6 +165,7 @@ impl<M: Module + 'static> Builder<M> {
         for (name, every) in checks {
             Param("Keel", name).at_least(1, every.unwrap_or(1))?;
         }
+        self.check_decide()?;
         let first = NonFinite.answering(rejection("Keel", "on_non_finite", self.non_finite)?)?;
         let running = Running::of(model);
         let monitor = Monitor::new(model, running.ids().collect());
@@ -158,6 +186,7 @@ impl<M: Module + 'static> Builder<M> {
             accumulated: Accumulated::default(),
             progress: Progress::default(),
             incidents: Incidents::default(),
+            pending: Vec::new(),
             spent: false,
         };
         if keel.limits.rewind.is_some() {

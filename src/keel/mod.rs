@@ -4,10 +4,12 @@
 
 mod accumulate;
 mod act;
+mod arrive;
 mod builder;
 mod halted;
 mod judge;
 mod keep;
+mod on_device;
 mod progress;
 mod resume;
 mod snapshot;
@@ -31,9 +33,10 @@ use crate::precision::LossScale;
 use crate::recover::{Rewind, Ring};
 use crate::running::Running;
 use crate::schedule::Rate;
-use crate::{Error, Fault, Reading, Report};
+use crate::{Decide, Error, Fault, Reading, Report};
 
 use accumulate::Accumulated;
+use on_device::Pending;
 use progress::Progress;
 use snapshot::Snapshot;
 
@@ -107,6 +110,8 @@ pub struct Keel<M: Module> {
     accumulated: Accumulated,
     progress: Progress,
     incidents: Incidents,
+    /// The steps that the device has decided and that have not been read.
+    pending: Vec<Pending>,
     /// Whether the optimizer took part in an update that was taken back.
     spent: bool,
 }
@@ -114,6 +119,7 @@ pub struct Keel<M: Module> {
 /// The settings that are numbers.
 #[derive(Debug, Clone, Copy)]
 struct Limits {
+    decide: Decide,
     skips_at_most: u64,
     check_parameters: Option<u64>,
     check_optimizer: Option<u64>,
@@ -127,8 +133,12 @@ struct Limits {
 pub struct Stepped<M> {
     /// The model: updated, untouched after a skip, or an earlier one after a rewind.
     pub model: M,
-    /// What was measured and done.
+    /// What was measured and done; [pending](Report::pending), if the device has decided and was not
+    /// read in this step.
     pub report: Report,
+    /// What was read in this step of this and of earlier ones, in order. Always empty with
+    /// [`Decide::Now`].
+    pub late: Vec<Report>,
 }
 
 /// Why a keel whose optimizer is spent does not go on.
@@ -156,6 +166,17 @@ impl<M: Module + 'static> Keel<M> {
     /// What the loss is to be multiplied by before the backward pass; 1 without loss scaling.
     pub fn loss_scale(&self) -> f64 {
         self.loss_scale.as_ref().map_or(1.0, LossScale::value)
+    }
+
+    /// How many steps wait to be read; none, with [`Decide::Now`].
+    pub fn pending(&self) -> u64 {
+        self.pending.len() as u64
+    }
+
+    /// How often this keel has read numbers from the device, in steps. What is read to save a state, or
+    /// to find who was guilty of a fault, is left out.
+    pub fn readbacks(&self) -> u64 {
+        self.monitor.readbacks()
     }
 
     /// The steps that were not applied, and why.
@@ -203,6 +224,9 @@ impl<M: Module + 'static> Keel<M> {
         let rate = rate.into();
         self.running.settle(&model);
         let scale = self.loss_scale();
+        if self.limits.decide != Decide::Now {
+            return self.step_on_device(rate, model, grads, loss.clone(), scale);
+        }
         match self.measure(&rate, &model, &grads, Some(loss), scale) {
             Ok(reading) => self.decide(rate, model, grads, reading, scale),
             Err(error) => Err(self.broken(rate, model, &error.to_string())),

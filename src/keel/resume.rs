@@ -44,13 +44,20 @@ impl<M: Module + 'static> Keel<M> {
     /// ```
     ///
     /// # Errors
-    /// If the device cannot be read, or the optimizer's state is lost.
+    /// If the device cannot be read, if the optimizer's state is lost, or if steps are
+    /// [pending](Self::pending): [`flush`](Self::flush) first.
     ///
     /// # Cost
     /// Copies the model and the optimizer's state to the host, and once more for every snapshot.
     pub fn checkpoint(&self, model: &M) -> Result<Checkpoint, Error> {
         if self.spent {
             return Err(Error::record(SPENT));
+        }
+        if self.pending() > 0 {
+            return Err(Error::record(format_args!(
+                "{} steps have not been read from the device; `flush` reads them",
+                self.pending()
+            )));
         }
         self.running.settle(model);
         let mut now = self.snapshot(model, None);
@@ -140,6 +147,7 @@ impl<M: Module + 'static> Keel<M> {
         self.loss_scale = loss_scale;
         self.ring = self.ring.refilled(snapshots, tried);
         self.progress = progress;
+        self.pending.clear();
         self.spent = false;
         Ok(model)
     }

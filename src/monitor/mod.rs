@@ -7,13 +7,16 @@ mod blame;
 mod culprits;
 mod layout;
 mod probe;
+mod row;
 mod sums;
 
 pub use blame::{Blame, Origin, blame};
 pub(crate) use culprits::culprits;
 pub(crate) use layout::Layout;
 pub use probe::{Probe, Watched};
+pub(crate) use row::{Row, Slot};
 
+use std::cell::Cell;
 use std::collections::HashSet;
 use std::sync::Arc;
 
@@ -60,17 +63,42 @@ pub(crate) struct Monitor {
     last: (Vec<ParamId>, Arc<[String]>),
     /// Which of them, by index, are of type `f16`.
     halves: Vec<usize>,
+    /// How often the device was read.
+    readbacks: Cell<u64>,
 }
+
+/// The norm from which on a square may overflow in `f16`: the square root of 65504, the largest number.
+pub(crate) const HALF_SQUARES: f64 = 255.9;
 
 impl Monitor {
     pub(crate) fn new<M: Module>(model: &M, statistics: Vec<ParamId>) -> Self {
         let last = (Vec::new(), Vec::new().into());
-        Self { layout: Layout::of(model), statistics, last, halves: Vec::new() }
+        Self {
+            layout: Layout::of(model),
+            statistics,
+            last,
+            halves: Vec::new(),
+            readbacks: Cell::new(0),
+        }
     }
 
     /// The parameters of the model.
     pub(crate) fn layout(&self) -> &Layout {
         &self.layout
+    }
+
+    /// The buffers that a forward pass writes.
+    pub(crate) fn statistics(&self) -> &[ParamId] {
+        &self.statistics
+    }
+
+    /// How often the device was read, searches after a fault left out.
+    pub(crate) fn readbacks(&self) -> u64 {
+        self.readbacks.get()
+    }
+
+    fn count_readback(&self) {
+        self.readbacks.set(self.readbacks.get() + 1);
     }
 
     /// One reading; with `parameters`, the parameters themselves are checked too. Without a loss it
@@ -95,6 +123,7 @@ impl Monitor {
             gather.sums.value(loss.clone().without_autodiff());
         }
         let Gather { sums, slots, .. } = gather;
+        self.count_readback();
         let values = sums.read()?;
 
         let (mut ids, mut norms, mut total) = (Vec::new(), Vec::new(), 0.0);
@@ -132,15 +161,14 @@ impl Monitor {
 
     /// Whether every parameter that had a gradient in the last reading is finite in `model`.
     pub(crate) fn is_sound<M: Module>(&self, model: &M) -> Result<bool, Error> {
+        self.count_readback();
         Self::are_finite(model, self.last.0.iter().copied())
     }
 
     /// Whether some gradient of type `f16`, times `factor`, may have a square that overflows there.
     pub(crate) fn halves_overflow(&self, now: &Reading, factor: f64) -> bool {
-        // The square root of 65504, the largest number.
-        const LIMIT: f64 = 255.9;
         let norms: Vec<f64> = now.layers.iter().map(|(_, norm)| norm).collect();
-        self.halves.iter().any(|&at| norms.get(at).is_some_and(|norm| norm * factor > LIMIT))
+        self.halves.iter().any(|&at| norms.get(at).is_some_and(|norm| norm * factor > HALF_SQUARES))
     }
 
     /// How far each parameter that had a gradient in the last reading has moved, and how large it was.
@@ -154,6 +182,7 @@ impl Monitor {
         before.visit(&mut old);
         let mut new = Moves { ids: ids(), ..old };
         after.visit(&mut new);
+        self.count_readback();
         let values = new.sums.read()?;
         // The old ones were visited first, and in the same order.
         let (sizes, moves) = values.split_at(self.last.0.len().min(values.len()));
@@ -204,13 +233,6 @@ impl Monitor {
         }
         self.last.1.clone()
     }
-}
-
-/// What one of the sums is.
-enum Slot {
-    Gradient(ParamId, DType),
-    Parameter,
-    Statistic,
 }
 
 /// Puts everything that a reading needs into one set of sums.

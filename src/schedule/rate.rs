@@ -79,6 +79,20 @@ impl<'s> Rate<'s> {
         }
     }
 
+    /// Earlier updates, `by` of them, turn out not to have been made: the schedule lags by as many.
+    pub(crate) fn lag(&mut self, by: u64) {
+        if let Some(Origin { at, .. }) = &mut self.origin {
+            *at = at.saturating_sub(by);
+        }
+    }
+
+    /// The update was made: the schedule goes on to the next.
+    pub(crate) fn go_on(self) {
+        if let Some(Origin { schedule, at }) = self.origin {
+            schedule.move_to(at.saturating_add(1));
+        }
+    }
+
     /// Training went back: so does the schedule, damped, and climbing to its level over `warm_up`
     /// updates. `false` if there is none to move.
     pub(crate) fn rewind(self, to: Option<u64>, damp: f64, warm_up: u64) -> bool {

@@ -1,0 +1,190 @@
+//! Concluding on the host, late, from what the device has decided.
+
+use burn::module::Module;
+
+use super::judge::Ruling;
+use super::on_device::Pending;
+use super::{Halted, Keel, Stepped};
+use crate::schedule::Rate;
+use crate::{Fault, Reading, Report, Verdict};
+
+/// What the pending steps have come to.
+struct Arrived {
+    /// A report for each, up to one that ends in a rewind or in a halt.
+    late: Vec<Report>,
+    /// How many of them the device has dropped.
+    dropped: u64,
+    /// Whether the last report's verdict is still to be carried out.
+    stop: bool,
+    /// How many updates there were before them.
+    from: u64,
+}
+
+impl<M: Module + 'static> Keel<M> {
+    /// Reads what is pending and acts on it. `rate` is used up if the last pending step was its own.
+    pub(super) fn arrive(
+        &mut self,
+        mut rate: Rate<'_>,
+        model: M,
+        used: bool,
+    ) -> Result<Stepped<M>, Halted<M>> {
+        let arrived = match self.judge_pending() {
+            Ok(arrived) => arrived,
+            Err(error) => return Err(self.broken(rate, model, &error.to_string())),
+        };
+        rate.lag(arrived.dropped);
+        self.conclude(rate, model, arrived, used)
+    }
+
+    /// A step at a rate that is no number: everything before it is settled first.
+    pub(super) fn refuse(
+        &mut self,
+        mut rate: Rate<'_>,
+        model: M,
+        lr: f64,
+    ) -> Result<Stepped<M>, Halted<M>> {
+        let arrived = match self.judge_pending() {
+            Ok(arrived) => arrived,
+            Err(error) => return Err(self.broken(rate, model, &error.to_string())),
+        };
+        rate.lag(arrived.dropped);
+        if arrived.stop {
+            return self.conclude(rate, model, arrived, false);
+        }
+        let mut reading = Reading::new(self.progress.updates).with_lr(lr);
+        reading.attempt = self.progress.attempts;
+        self.progress.attempts += 1;
+        let ruling = self.judge(&reading);
+        let stepped = self.rejected(rate, model, reading, 1.0, ruling, Vec::new());
+        stepped.map(|stepped| {
+            let mut late = arrived.late;
+            late.push(stepped.report.clone());
+            Stepped { late, ..stepped }
+        })
+    }
+
+    fn conclude(
+        &mut self,
+        rate: Rate<'_>,
+        model: M,
+        arrived: Arrived,
+        used: bool,
+    ) -> Result<Stepped<M>, Halted<M>> {
+        let Arrived { mut late, stop, from, .. } = arrived;
+        let mut report = match late.pop() {
+            Some(report) => report,
+            None => {
+                rate.hold();
+                let reading = Reading::new(self.progress.updates);
+                return Ok(Stepped { model, report: Report::unread(reading), late });
+            }
+        };
+        let next = rate.position().map(|at| at.saturating_add(u64::from(used)));
+        if stop && report.verdict == Verdict::Rewind {
+            if let Some(model) = self.rewind(rate, &mut report) {
+                self.incidents.push(&report);
+                late.push(report.clone());
+                return Ok(Stepped { model, report, late });
+            }
+            self.progress.rejected = 0;
+            self.incidents.push(&report);
+            return Err(Halted::new(model, report));
+        }
+        if used {
+            rate.go_on()
+        } else {
+            rate.hold()
+        }
+        if stop {
+            self.progress.rejected = 0;
+            self.incidents.push(&report);
+            return Err(Halted::new(model, report));
+        }
+        self.keep_snapshot(from, &model, next);
+        late.push(report.clone());
+        Ok(Stepped { model, report, late })
+    }
+
+    /// Judges what is pending, in order. Where a verdict stops the run, what follows is not looked at.
+    fn judge_pending(&mut self) -> Result<Arrived, crate::Error> {
+        let pending = std::mem::take(&mut self.pending);
+        let from = self.progress.updates - pending.len() as u64;
+        let (rows, facts): (Vec<_>, Vec<_>) = pending
+            .into_iter()
+            .map(|Pending { row, attempt, lr, scale, averaged }| {
+                (row, (attempt, lr, scale, averaged))
+            })
+            .unzip();
+        let mut arrived = Arrived { late: Vec::new(), dropped: 0, stop: false, from };
+        if rows.is_empty() {
+            return Ok(arrived);
+        }
+        let numbers = self.monitor.late(rows)?;
+        self.progress.updates = from;
+        for (step, (attempt, lr, scale, averaged)) in numbers.into_iter().zip(facts) {
+            let applied = step.applied;
+            if applied {
+                self.progress.updates += 1;
+            } else {
+                arrived.dropped += 1;
+                if let Some(average) = self.average.as_mut().filter(|_| averaged) {
+                    average.untake();
+                }
+            }
+            if arrived.stop {
+                continue;
+            }
+            let mut reading = step.reading.with_lr(lr);
+            reading.attempt = attempt;
+            reading.update = self.progress.updates - u64::from(applied);
+            reading.grad_norm /= scale;
+            reading.layers = std::mem::take(&mut reading.layers).scaled(1.0 / scale);
+            let report = self.judge_late(reading, step.factor, applied, scale);
+            arrived.stop = report.verdict > Verdict::Skip;
+            if report.verdict == Verdict::Skip {
+                self.incidents.push(&report);
+            }
+            arrived.late.push(report);
+        }
+        Ok(arrived)
+    }
+
+    fn judge_late(&mut self, reading: Reading, factor: f64, applied: bool, scale: f64) -> Report {
+        // A number measured at another scale says nothing of the present one.
+        let current = scale == self.loss_scale();
+        let mut ruling = match (applied, current) {
+            (false, true) => match self.excuse(&reading) {
+                Some(excused) => excused,
+                None => self.judge(&reading),
+            },
+            (false, false)
+                if reading.fault == Some(Fault::Gradient) && reading.loss.is_finite() =>
+            {
+                let by = format!("overflow at loss scale {scale}");
+                Ruling { verdict: Verdict::Skip, by, counts: false }
+            }
+            _ => self.judge(&reading),
+        };
+        if applied && ruling.verdict > Verdict::Apply {
+            // It is in the weights already.
+            ruling.verdict = ruling.verdict.max(Verdict::Rewind);
+        }
+        if reading.fault == Some(Fault::Update) {
+            // The optimizer has seen this gradient.
+            ruling.verdict = ruling.verdict.max(Verdict::Rewind);
+            self.spent = true;
+        }
+        if ruling.verdict <= Verdict::Apply {
+            self.record(&reading, Verdict::Apply);
+            self.progress.rejected = 0;
+            if let Some(scale) = self.loss_scale.as_mut().filter(|_| current) {
+                scale.applied();
+            }
+            return Report::applied(reading, factor);
+        }
+        let Ruling { verdict, by, .. } = self.escalate(ruling);
+        self.record(&reading, verdict);
+        let rejected = self.progress.rejected;
+        Report::rejected(reading, factor, verdict, by, rejected, Vec::new())
+    }
+}

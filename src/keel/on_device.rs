@@ -1,0 +1,119 @@
+//! A step that is decided on the device: [`Decide::OnDevice`](crate::Decide::OnDevice).
+
+use burn::module::Module;
+use burn::optim::GradientsParams;
+use burn::tensor::Tensor;
+
+use super::{Halted, Keel, SPENT, Stepped};
+use crate::clip::Clip;
+use crate::gate::{Asked, Gate};
+use crate::monitor::Row;
+use crate::optim::Pace;
+use crate::schedule::Rate;
+use crate::{Decide, Reading, Report};
+
+/// A step whose numbers have not been read.
+#[derive(Debug)]
+pub(super) struct Pending {
+    pub(super) row: Row,
+    pub(super) attempt: u64,
+    pub(super) lr: f64,
+    /// What the gradients are divided by.
+    pub(super) scale: f64,
+    /// Whether the average has counted it.
+    pub(super) averaged: bool,
+}
+
+impl<M: Module + 'static> Keel<M> {
+    /// One step, where the device decides. The gradients are `scale` times too large. Reads what is
+    /// pending if it is time.
+    pub(super) fn step_on_device(
+        &mut self,
+        rate: Rate<'_>,
+        model: M,
+        grads: GradientsParams,
+        loss: Tensor<1>,
+        scale: f64,
+    ) -> Result<Stepped<M>, Halted<M>> {
+        if self.spent {
+            return Err(self.broken(rate, model, SPENT));
+        }
+        if let (Some(at), Some(start)) = (rate.position(), self.ring.oldest_mut()) {
+            start.position.get_or_insert(at);
+        }
+        let lr = rate.value() * self.gain(&rate);
+        if !lr.is_finite() {
+            // A rate is known on the host: there is nothing to launch.
+            return self.refuse(rate, model, lr);
+        }
+        let (attempt, update) = (self.progress.attempts, self.progress.updates);
+        self.progress.attempts += 1;
+
+        let now = Reading::new(update).with_lr(lr);
+        let due = |every: Option<u64>| every.is_some_and(|n| attempt.is_multiple_of(n));
+        let gate = Gate::open(
+            &model,
+            &self.monitor,
+            Asked {
+                grads: &grads,
+                loss,
+                parameters: due(self.limits.check_parameters),
+                norm_at_most: self.norm_at_most(&now),
+                scale,
+                squares: self.update.squares_in_own_type(),
+            },
+        );
+        let grads = gate.gradients(&model, grads);
+        // The factor is on the gradients, and nobody here knows their norm.
+        let pace = Pace::new(self.learning_rate(&rate), 1.0, f64::INFINITY);
+        let after = self.update.update(pace, model.clone(), grads);
+        let (model, flag, row) = gate.close(&model, after, &mut self.monitor);
+        let model = self.running.commit_if(&flag, model);
+        let averaged =
+            self.average.as_mut().is_some_and(|average| average.take_if(&flag, update, &model));
+
+        // Counted as made, until it is known.
+        self.progress.updates += 1;
+        self.pending.push(Pending { row, attempt, lr, scale, averaged });
+        let every = match self.limits.decide {
+            Decide::OnDevice { every } => every,
+            Decide::Now => 1,
+        };
+        if self.pending() < every {
+            let mut reading = now;
+            reading.attempt = attempt;
+            return Ok(Stepped { model, report: Report::unread(reading), late: Vec::new() });
+        }
+        self.arrive(rate, model, true)
+    }
+
+    /// Reads the numbers of all steps that are pending, and does what they lead to, as the last step
+    /// of a full set would. With nothing pending, and with [`Decide::Now`](crate::Decide::Now), it only
+    /// hands the model back.
+    ///
+    /// `rate` is of the step that comes next, as for [`step`](Self::step); the schedule will give that
+    /// rate again.
+    ///
+    /// # Errors
+    /// As [`step`](Self::step).
+    ///
+    /// # Cost
+    /// One readback, if there is anything to read.
+    pub fn flush<'s>(
+        &mut self,
+        rate: impl Into<Rate<'s>>,
+        model: M,
+    ) -> Result<Stepped<M>, Halted<M>> {
+        self.arrive(rate.into(), model, false)
+    }
+
+    /// The smallest bound of all clips; none of them is known not to be one.
+    fn norm_at_most(&self, now: &Reading) -> Option<f64> {
+        let bound = |clip: &dyn Clip| match clip.norm_at_most(now) {
+            // What is no bound lets nothing through, as with the factor of a clip.
+            Some(bound) if bound >= 0.0 => bound,
+            _ => 0.0,
+        };
+        self.clips.iter().map(AsRef::as_ref).map(bound).reduce(f64::min)
+    }
+}
