@@ -82,6 +82,8 @@ impl Error {
 
 /// The checks that constructors share. Each passes its value through, or names the parameter.
 pub(crate) mod check {
+    use std::fmt::Display;
+
     use super::Error;
 
     /// The parameter under test: the type that owns it, and its name there.
@@ -89,7 +91,12 @@ pub(crate) mod check {
     pub(crate) struct Param(pub(crate) &'static str, pub(crate) &'static str);
 
     impl Param {
-        fn must<T: std::fmt::Display>(self, ok: bool, must: &str, got: T) -> Result<T, Error> {
+        pub(crate) fn must<T: Display>(
+            self,
+            ok: bool,
+            must: impl Display,
+            got: T,
+        ) -> Result<T, Error> {
             match ok {
                 true => Ok(got),
                 false => Err(Error::parameter(self.0, self.1, must, got)),
@@ -111,6 +118,11 @@ pub(crate) mod check {
         /// In `(0, 1]`: a factor that can only lower what it multiplies, and never to nothing.
         pub(crate) fn fraction(self, x: f64) -> Result<f64, Error> {
             self.must(x > 0.0 && x <= 1.0, "above 0 and at most 1", x)
+        }
+
+        /// In `[0, 1)`: a momentum, or another share of the past.
+        pub(crate) fn below_one(self, x: f64) -> Result<f64, Error> {
+            self.must((0.0..1.0).contains(&x), "at least 0 and below 1", x)
         }
 
         pub(crate) fn at_least(self, least: u64, x: u64) -> Result<u64, Error> {

@@ -44,7 +44,7 @@
 //! | the loss explodes above some rate | [`Ramp`](schedule::Ramp) up to the rate, and [`GlobalNorm`](clip::GlobalNorm) |
 //! | it explodes now and then, after good progress | [`LossSpike`](guard::LossSpike), answering with a [`Rewind`] |
 //! | NaN from single bad batches | nothing more: [`Keel`] skips them |
-//! | it gets stuck towards the end | [`Cosine`](schedule::Cosine) or [`Step`](schedule::Step) down |
+//! | it gets stuck towards the end | [`Cosine`](schedule::Cosine) or [`Step`](schedule::Step) down, or [`Plateau`](schedule::Plateau) |
 //! | which layer is it? | [`Halted::culprits`], [`monitor::blame`], [`Reading::layers`] |
 //! | a run has to survive being stopped | [`Keel::save`] and [`Keel::load`] |
 //! | batches too large for the device | [`Keel::accumulate`] |
@@ -53,7 +53,8 @@
 //!
 //! # The pieces
 //!
-//! - [`schedule`]: values as pure functions of the update, and combinators.
+//! - [`schedule`]: values as pure functions of the update, and combinators; what other libraries call
+//!   them is in [`docs::schedules`].
 //! - [`guard`]: judges of a step. [`clip`]: choosers of a factor. Both see plain numbers only, and any
 //!   closure is one.
 //! - [`monitor`]: tensors in, numbers out, one readback a step.

@@ -39,13 +39,22 @@ mod beside_burn {
             Scale<A>,
             Shift<A>,
         ),
-        _: (Constant, Ramp, Cosine, Step, Scheduler<A>, Rate<'_>),
+        _: (Mean<A, B>, Sequence<A>, Advance<A>, Until<A>, Past, Stretch<A>, Noise, Noisy<A>),
+        _: (Constant, Ramp, Cosine, Step, Scheduler<A>, Rate<'_>, Boxed),
+        _: (Logarithmic, ExponentialWarmup, Geometric, Polynomial, Rex, TanhDecay, Cooldown),
+        _: (Exponential, InverseTime, InverseSqrt, Noam, MultiStep, Cyclic, WarmRestarts, Wsd),
+        _: (PiecewiseConstant, PiecewiseLinear, PiecewiseCosine, RangeSweep, OneCycle, Anneal),
+        _: (Plateau, Greedy, Damping, Setback, GroupScheduler, Run, Time, Preview<'_, A>),
         _: (NonFinite, LossSpike, NormSpike, Divergence, Stall, LayerLimit, UpdateWall),
         _: (Answering<G>, Escalating<G>, GlobalNorm, Ema, Swa, LossScale),
         _: (State, Checkpoint, Folder, Found),
         _: (Probe, Watched, Blame, Origin),
         _: (G, C, P),
     ) {
+        #[cfg(feature = "plot")]
+        let _: fn(_) -> Plot = Plot::over;
+        #[cfg(feature = "serde")]
+        let _: fn(ScheduleConfig) -> Boxed = Schedule::boxed;
         let _ = scale::<M>;
         let _ = measure::<M>;
         let _ = |model: M| refresh_statistics(model, [(); 0], |_: &M, ()| {});

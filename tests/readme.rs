@@ -23,6 +23,27 @@ fn the_loop_is_the_quickstarts() {
     }
 }
 
+/// The schedule of the README, line by line: this is where it compiles and runs.
+#[test]
+fn the_schedule_is_the_one_below() -> Result<(), Box<dyn std::error::Error>> {
+    use evenkeel::schedule::{Cosine, Plateau, Ramp, Schedule};
+
+    let plateau = Plateau::minimizing().factor(0.5)?.patience(3);
+    let decay = Cosine::new(1e-3, 0.0, 9_500)?.times(plateau.clone());
+    let mut schedule = Ramp::new(0.0, 1e-3, 500)?.then(500, decay).start();
+    println!("{}", schedule.curve().preview(0..10_000));
+    let rate = schedule.step(); // goes into `keel.step` or into Burn's own `optimizer.step`
+    assert_eq!(rate, 0.0);
+
+    let readme = read("README.md");
+    let code = readme.split("```rust\n").nth(2).unwrap().split("```").next().unwrap();
+    let here = include_str!("readme.rs");
+    for line in lines(code) {
+        assert!(here.lines().any(|other| other.trim() == line), "not here: {line}");
+    }
+    Ok(())
+}
+
 /// Every command and every file that it names is there.
 #[test]
 fn its_commands_and_files_exist() {
@@ -40,8 +61,10 @@ fn its_commands_and_files_exist() {
         let name: String = bench.chars().take_while(|c| c.is_alphanumeric() || *c == '_').collect();
         assert!(!read(&format!("benches/{name}.rs")).is_empty());
     }
-    let picture = readme.split("](examples/").nth(1).unwrap().split(')').next().unwrap();
-    assert!(read(&format!("examples/{picture}")).contains("</svg>"));
+    for picture in readme.split("](examples/").skip(1) {
+        let picture = picture.split(')').next().unwrap();
+        assert!(read(&format!("examples/{picture}")).contains("</svg>"), "{picture}");
+    }
 }
 
 /// Nothing is wider than a terminal of 100 columns.

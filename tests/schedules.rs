@@ -1,51 +1,14 @@
 //! The battery that every schedule passes.
 
+#[path = "common/catalogue.rs"]
+mod catalogue;
+
 use burn::lr_scheduler::LrScheduler;
 use burn::lr_scheduler::module_lr_scheduler::ModuleLrScheduler;
 use burn::module::ParamGroup;
-use evenkeel::schedule::{Constant, Cosine, Ramp, Schedule, Scheduler, Step};
-
-type Any = std::sync::Arc<dyn Schedule + Send + Sync>;
-
-/// One of each, named; a new schedule is added here.
-fn all() -> Vec<(&'static str, Any)> {
-    let ramp = || Ramp::new(0.0, 0.3, 7).unwrap();
-    let cosine = || Cosine::new(0.3, 0.01, 11).unwrap();
-    vec![
-        ("constant", Constant::new(0.1).unwrap().boxed()),
-        ("ramp", ramp().boxed()),
-        ("ramp down from 30", Ramp::new(30.0, 0.0, 3).unwrap().boxed()),
-        ("ramp of no length", Ramp::new(5.0, 1.0, 0).unwrap().boxed()),
-        ("ramp between extremes", Ramp::new(f64::MIN, f64::MAX, 5).unwrap().boxed()),
-        ("cosine", cosine().boxed()),
-        ("cosine of no length", Cosine::new(1.0, 0.5, 0).unwrap().boxed()),
-        ("cosine for ever", Cosine::new(1.0, 0.0, u64::MAX).unwrap().boxed()),
-        ("cosine between extremes", Cosine::new(f64::MAX, f64::MIN, 9).unwrap().boxed()),
-        ("step", Step::new(1.0, 0.1, 5).unwrap().boxed()),
-        ("growing step", Step::new(1.0, 1e10, 1).unwrap().boxed()),
-        ("growing step from 0", Step::new(0.0, 1e10, 1).unwrap().boxed()),
-        ("step to nothing", Step::new(1.0, 0.0, 3).unwrap().boxed()),
-        ("then", ramp().then(7, cosine()).boxed()),
-        ("then at once", ramp().then(0, cosine()).boxed()),
-        (
-            "then, three deep",
-            ramp().then(7, cosine().then(11, Constant::new(1.0).unwrap())).boxed(),
-        ),
-        ("times", ramp().times(cosine()).boxed()),
-        ("times beyond range", Step::new(2.0, 9.0, 1).unwrap().times(|_| 1e300).boxed()),
-        ("plus", ramp().plus(cosine()).boxed()),
-        ("min", ramp().min(cosine()).boxed()),
-        ("max", ramp().max(cosine()).boxed()),
-        ("clamp", cosine().clamp(0.1, 0.2).unwrap().boxed()),
-        ("scale", cosine().scale(-2.0).unwrap().boxed()),
-        ("shift", cosine().shift(4).boxed()),
-        ("closure", (|t: u64| 1.0 / (1.0 + t as f64)).boxed()),
-        (
-            "nested",
-            ramp().then(3, cosine().times(ramp()).shift(2)).clamp(0.0, 1.0).unwrap().boxed(),
-        ),
-    ]
-}
+use catalogue::all;
+use evenkeel::checkpoint::Persist;
+use evenkeel::schedule::{Constant, Cosine, Past, Ramp, Schedule, Scheduler, Step};
 
 fn probes() -> impl Iterator<Item = u64> {
     (0..40).chain((0..64).map(|bit| 1u64 << bit)).chain([u64::MAX - 1, u64::MAX])
@@ -80,7 +43,8 @@ fn stepping_reads_the_curve_and_seeking_is_stepping() {
 
 #[test]
 fn dampening_multiplies_and_accumulates() {
-    for (name, curve) in all() {
+    // Where there is a `Damping`, that takes it.
+    for (name, curve) in all().into_iter().filter(|(name, _)| *name != "damping") {
         let mut schedule = curve.clone().start();
         schedule.dampen(0.5).unwrap();
         schedule.dampen(0.5).unwrap();
@@ -108,6 +72,99 @@ fn burns_records_resume_each() {
         for _ in 0..10 {
             assert_eq!(fresh.step().value(), schedule.step().value(), "{name}");
         }
+    }
+}
+
+/// No record of one is taken by another; and a refused one changes nothing.
+#[test]
+fn no_record_fits_another_schedule() {
+    let probe = |curve: &dyn Schedule| probes().map(|t| curve.at(t).to_bits()).collect::<Vec<_>>();
+    for (name, curve) in all() {
+        let mut saved = curve.clone().start();
+        saved.seek(5);
+        for (other, own) in all() {
+            let mut fresh = own.clone().start();
+            let before = probe(&own);
+            match fresh.restore(&saved.state()) {
+                Ok(()) => {
+                    // One that is the same, by another name.
+                    for t in probes() {
+                        let (a, b) = (own.at(t), curve.at(t));
+                        assert!((a - b).abs() <= 1e-9 * a.abs().max(b.abs()), "{name}, {other}");
+                    }
+                }
+                Err(error) => {
+                    assert!(error.is_record());
+                    assert_ne!(name, other, "{error}");
+                    assert_eq!(fresh.position(), 0);
+                    assert_eq!(probe(&own), before, "{other} after a record of {name}");
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn damaged_records_are_refused() {
+    let curve = Cosine::new(1.0, 0.0, 10).unwrap();
+    let mut schedule = curve.start();
+    schedule.seek(3);
+    let good = schedule.state();
+    assert!(schedule.restore(&good).is_ok());
+    for bad in [
+        evenkeel::checkpoint::State::new(),
+        good.clone().with_count("more", 1),
+        good.clone().with_list("curve", vec![1.0]),
+        good.clone().with_count("remembers", 3),
+        good.clone().with_part("feedback", good.clone()),
+    ] {
+        assert!(schedule.restore(&bad).unwrap_err().is_record(), "{bad:?}");
+        assert_eq!(schedule.position(), 3);
+    }
+}
+
+/// A run on the way is made longer, and shorter; and the longer one is resumed.
+#[test]
+fn a_run_gets_another_length_on_resume() {
+    let curve = Cosine::new(1.0, 0.0, 100).unwrap();
+    let mut first = curve.start();
+    first.seek(40);
+    let saved = first.state();
+    for to in [400, 60, 40] {
+        let mut resumed = curve.start();
+        resumed.restore(&saved).unwrap();
+        let mut changed = resumed.extend_to(100, to).unwrap();
+        assert_eq!(changed.position(), 40);
+        assert_eq!(changed.curve().at(39), curve.at(39), "what was passed stays");
+        assert_eq!(changed.curve().at(to), 0.0);
+        changed.seek(50);
+        let mut again = curve.stretch(100, to).since(40).unwrap().start();
+        again.restore(&changed.state()).unwrap();
+        assert_eq!(again.step().value(), changed.step().value());
+        assert!(curve.start().restore(&changed.state()).unwrap_err().is_record());
+    }
+    let error = first.extend_to(100, 39).unwrap_err().to_string();
+    assert!(error.starts_with("`since` of Stretch must be at most 39"), "{error}");
+}
+
+/// Going on past an end where that is an error gives no number, and nothing hides it.
+#[test]
+fn past_an_end_that_is_an_error_there_is_no_number() {
+    let ended = Ramp::new(0.0, 1.0, 4).unwrap().until(5, Past::Error).unwrap();
+    assert_eq!(ended.at(4), 1.0);
+    let level = Constant::new(0.5).unwrap();
+    let around = [
+        ended.boxed(),
+        ended.times(level).boxed(),
+        Schedule::min(ended, level).boxed(),
+        Schedule::max(level, ended).boxed(),
+        Schedule::clamp(ended, 0.0, 1.0).unwrap().boxed(),
+        ended.scale(2.0).unwrap().plus(level).boxed(),
+        level.mean(ended).boxed(),
+        level.then(1, ended).boxed(),
+    ];
+    for curve in around {
+        assert!(curve.at(4).is_finite() && curve.at(6).is_nan());
     }
 }
 

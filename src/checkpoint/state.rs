@@ -120,6 +120,10 @@ impl State {
         self
     }
 
+    pub(crate) fn len(&self) -> usize {
+        self.values.len()
+    }
+
     pub(super) fn remove(&mut self, name: &str) {
         self.values.remove(name);
     }
@@ -165,6 +169,13 @@ impl State {
             key.strip_prefix(&prefix).map(|rest| (rest.to_string(), value.clone()))
         });
         State { values: values.collect() }
+    }
+
+    /// This state without the one that was put inside it under `name`.
+    pub(crate) fn without_part(mut self, name: &str) -> State {
+        let prefix = format!("{name}.");
+        self.values.retain(|key, _| !key.starts_with(&prefix));
+        self
     }
 
     /// Refuses a state that has other names than these.

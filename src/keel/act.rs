@@ -198,7 +198,7 @@ impl<M: Module + 'static> Keel<M> {
         (progress.updates, progress.rejected) = (to, 0);
         progress.rewinds += 1;
         if !rate.rewind(snapshot.position, rewind.damp, rewind.warm_up) {
-            progress.damping.dampen(rewind.damp);
+            progress.damping.dampen(to, rewind.damp);
             progress.damping.warm_up(to, rewind.warm_up);
         }
         self.update = snapshot.update.boxed();

@@ -2,7 +2,7 @@
 
 use crate::Error;
 use crate::checkpoint::State;
-use crate::schedule::Damping;
+use crate::schedule::Damped;
 
 #[derive(Debug, Clone, Default, PartialEq)]
 pub(super) struct Progress {
@@ -17,7 +17,7 @@ pub(super) struct Progress {
     /// The furthest update that a rewind was ruled at.
     pub(super) frontier: u64,
     /// What is left of plain rates, which have no schedule to dampen.
-    pub(super) damping: Damping,
+    pub(super) damping: Damped,
 }
 
 impl Progress {
@@ -38,7 +38,7 @@ impl Progress {
             rejected: state.counter("rejected")?,
             rewinds: state.counter("rewinds")?,
             frontier: state.counter("frontier")?,
-            damping: Damping::restored(&state.part("damping"))?,
+            damping: Damped::default().restored(&state.part("damping"))?,
         })
     }
 }

@@ -24,23 +24,79 @@
 //! - `at(0)` is the value of the first applied update.
 //! - The unit is *updates that were applied*: neither epochs, nor batches, nor rejected steps.
 //! - A schedule with an end holds its last value past it.
-//! - Whatever the constructor accepted is finite for every `u64`.
+//! - Whatever the constructor accepted is finite for every `u64`, unless it was asked to have
+//!   [no value past its end](Past::Error).
+//!
+//! # What there is
+//!
+//! | | |
+//! |---|---|
+//! | level, and up | [`Constant`], [`Ramp`], [`Logarithmic`], [`ExponentialWarmup`], [`Geometric`] |
+//! | down | [`Cosine`], [`Polynomial`], [`Exponential`], [`InverseTime`], [`InverseSqrt`], [`Rex`], [`TanhDecay`], [`Cooldown`] |
+//! | in steps | [`Step`], [`MultiStep`], [`PiecewiseConstant`], [`PiecewiseLinear`], [`PiecewiseCosine`] |
+//! | whole runs | [`OneCycle`], [`Wsd`], [`Noam`], [`Cyclic`], [`WarmRestarts`], [`RangeSweep`] |
+//! | made of others | [`then`](Schedule::then), [`Sequence`], [`times`](Schedule::times), [`plus`](Schedule::plus), [`mean`](Schedule::mean), [`min`](Schedule::min), [`max`](Schedule::max), [`clamp`](Schedule::clamp), [`scale`](Schedule::scale), [`shift`](Schedule::shift), [`advance`](Schedule::advance), [`until`](Schedule::until), [`repeat`](Schedule::repeat), [`stretch`](Schedule::stretch), [`noise`](Schedule::noise) |
+//! | by their usual names | [`recipe`], and those of transformers in [`recipe::Transformers`] |
+//! | by parameter group | [`GroupScheduler`] |
+//! | for another unit, or another optimizer | [`Run`], [`tuning`] |
+//! | to look at | [`Preview`], and with the feature `plot` `Plot` |
+//! | in a file | with the feature `serde`, `ScheduleConfig` |
+//!
+//! What they are called elsewhere, and where they differ from it on purpose, is in
+//! [`docs::schedules`](crate::docs::schedules).
+//!
+//! # Feedback
+//!
+//! [`Plateau`], [`Greedy`] and [`Damping`] are factors that depend on what they were told. They are
+//! schedules like any other, to be [multiplied](Schedule::times) with one at any place. A clone shares
+//! the memory: it is the handle to tell them by. What they have learnt is saved and restored with the
+//! [`Scheduler`] around them.
 
 mod compose;
+#[cfg(feature = "serde")]
+mod config;
 mod curve;
-mod damping;
+mod feedback;
+mod groups;
+mod math;
 mod rate;
+pub mod recipe;
+mod saved;
 mod scheduler;
+mod show;
+mod time;
+pub mod tuning;
 
-pub use compose::{Clamp, Max, Min, Plus, Scale, Shift, Then, Times};
-pub use curve::{Constant, Cosine, Ramp, Step};
-pub(crate) use damping::Damping;
+pub use compose::{
+    Advance, Clamp, Max, Mean, Min, Noise, Noisy, Past, Plus, Scale, Sequence, Shift, Stretch,
+    Then, Times, Until,
+};
+#[cfg(feature = "serde")]
+pub use config::ScheduleConfig;
+pub use curve::{
+    Anneal, Constant, Cooldown, Cosine, Cyclic, Exponential, ExponentialWarmup, Geometric,
+    InverseSqrt, InverseTime, Logarithmic, MultiStep, Noam, OneCycle, PiecewiseConstant,
+    PiecewiseCosine, PiecewiseLinear, Polynomial, Ramp, RangeSweep, Rex, Step, TanhDecay,
+    WarmRestarts, Wsd,
+};
+pub(crate) use feedback::Damped;
+pub use feedback::{Damping, Greedy, Plateau, Setback};
+pub use groups::GroupScheduler;
 pub use rate::Rate;
 pub use scheduler::Scheduler;
+#[cfg(feature = "plot")]
+pub use show::Plot;
+pub use show::Preview;
+pub use time::{Run, Time};
 
+use std::ops::Range;
 use std::sync::Arc;
 
 use crate::Error;
+use crate::checkpoint::State;
+
+/// Any schedule behind a pointer: what [`Schedule::boxed`] gives. Cloning copies the pointer.
+pub type Boxed = Arc<dyn Schedule + Send + Sync>;
 
 /// A value as a pure function of the update's index.
 ///
@@ -84,6 +140,15 @@ pub trait Schedule {
         Self: Sized,
     {
         Plus::new(self, other)
+    }
+
+    /// The mean of two schedules, at every update. That of three is
+    /// `a.plus(b).plus(c).scale(1.0 / 3.0)`.
+    fn mean<S: Schedule>(self, other: S) -> Mean<Self, S>
+    where
+        Self: Sized,
+    {
+        Mean::new(self, other)
     }
 
     /// The smaller of two schedules, at every update.
@@ -132,6 +197,66 @@ pub trait Schedule {
         Shift::new(self, by)
     }
 
+    /// This schedule, begun at its update `by`: `y(t) = self(t + by)`.
+    ///
+    /// A warm-up from 0 makes no difference at its first update; `advance(1)` begins it one notch
+    /// higher, and it ends one update earlier.
+    fn advance(self, by: u64) -> Advance<Self>
+    where
+        Self: Sized,
+    {
+        Advance::new(self, by)
+    }
+
+    /// This schedule up to update `at`, and past it what `past` says: hold, cycle or error.
+    ///
+    /// Without this a curve goes on by itself: one with an end holds it.
+    ///
+    /// # Errors
+    /// If it is to cycle, and `at` is 0.
+    fn until(self, at: u64, past: Past) -> Result<Until<Self>, Error>
+    where
+        Self: Sized,
+    {
+        Until::new(self, at, past)
+    }
+
+    /// The first `every` updates of this schedule, over and over: `y(t) = self(t mod every)`.
+    ///
+    /// # Errors
+    /// If `every` is 0.
+    fn repeat(self, every: u64) -> Result<Until<Self>, Error>
+    where
+        Self: Sized,
+    {
+        Until::new(self, every, Past::Cycle)
+    }
+
+    /// The first `from` updates of this schedule, spread over `to`: a longer or a shorter run on the
+    /// same curve. See [`Stretch`], and [`Scheduler::extend_to`] for a run that is under way.
+    fn stretch(self, from: u64, to: u64) -> Stretch<Self>
+    where
+        Self: Sized,
+    {
+        Stretch::new(self, from, to)
+    }
+
+    /// This schedule with reproducible random noise on it.
+    fn noise(self, noise: Noise) -> Noisy<Self>
+    where
+        Self: Sized,
+    {
+        Noisy::new(self, noise)
+    }
+
+    /// A stretch of this schedule, to be read ahead of time or printed as a line of blocks.
+    fn preview(&self, updates: Range<u64>) -> Preview<'_, Self>
+    where
+        Self: Sized,
+    {
+        Preview::new(self, updates)
+    }
+
     /// A counter over this schedule, at update 0.
     fn start(self) -> Scheduler<Self>
     where
@@ -141,11 +266,32 @@ pub trait Schedule {
     }
 
     /// This schedule behind a pointer, so that different ones have one type.
-    fn boxed(self) -> Arc<dyn Schedule + Send + Sync>
+    fn boxed(self) -> Boxed
     where
         Self: Sized + Send + Sync + 'static,
     {
         Arc::new(self)
+    }
+
+    /// What later values depend on beside the update: nothing, unless there is
+    /// [feedback](self#feedback) in the schedule.
+    fn state(&self) -> State {
+        State::new()
+    }
+
+    /// Takes that state back, all of it or none.
+    ///
+    /// # Errors
+    /// If the state is not one of this schedule's; it is then unchanged.
+    fn restore(&self, state: &State) -> Result<(), Error> {
+        state.only(&[])
+    }
+
+    /// Training was set back, to update `update`, and its rate is to be damped. `true` if a
+    /// [`Damping`] in the schedule has taken it; `false` leaves it to the [`Scheduler`]'s own gain.
+    fn damp(&self, update: u64, setback: &mut Setback) -> bool {
+        let _ = (update, setback);
+        false
     }
 }
 
@@ -159,19 +305,16 @@ impl<S: Schedule + ?Sized> Schedule for Arc<S> {
     fn at(&self, update: u64) -> f64 {
         (**self).at(update)
     }
-}
 
-/// `a + (b − a)·w`: exactly `a` where `a = b`, and finite wherever `a` and `b` are.
-fn lerp(a: f64, b: f64, w: f64) -> f64 {
-    let span = b - a;
-    match span.is_finite() {
-        true => a + span * w,
-        false => a * (1.0 - w) + b * w,
+    fn state(&self) -> State {
+        (**self).state()
     }
-}
 
-/// Keeps a product or a power representable: infinity, of either sign, becomes the largest finite
-/// number. Growth without an end would otherwise reach infinity at some update.
-fn saturate(x: f64) -> f64 {
-    x.clamp(f64::MIN, f64::MAX)
+    fn restore(&self, state: &State) -> Result<(), Error> {
+        (**self).restore(state)
+    }
+
+    fn damp(&self, update: u64, setback: &mut Setback) -> bool {
+        (**self).damp(update, setback)
+    }
 }

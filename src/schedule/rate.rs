@@ -51,6 +51,12 @@ impl<'s> Rate<'s> {
         Self { value, groups: None, origin: Some(Origin { schedule, at }) }
     }
 
+    /// The same rate with others for some parameter groups.
+    pub(super) fn with_groups(mut self, groups: ModuleLearningRate) -> Self {
+        self.groups = Some(groups);
+        self
+    }
+
     /// The rate: the base rate, where parameter groups have their own.
     pub fn value(&self) -> f64 {
         self.value

@@ -2,12 +2,15 @@
 
 use burn::lr_scheduler::{LrScheduler, LrSchedulerRecord};
 
-use super::damping::Damping;
+use super::math::saturate;
 use super::rate::Rewindable;
-use super::{Rate, Schedule, saturate};
+use super::{Damped, Rate, Schedule, Setback, Stretch, saved};
 use crate::Error;
 use crate::checkpoint::{Persist, State};
 use crate::error::check::Param;
+
+/// The name that it takes in a saved state.
+const DAMPING: &str = "damping";
 
 /// A schedule with a position: what a training loop holds.
 ///
@@ -35,19 +38,22 @@ use crate::error::check::Param;
 ///
 /// [`state`](Persist::state) and [`restore`](Persist::restore) are strict: the saved state carries
 /// samples of the curve, and a curve that differs is refused with the first update at which it does.
+/// The samples are every update up to 32, and eight in each doubling from there on; a curve that
+/// differs between two of them only passes for the same.
+/// What [feedback](crate::schedule#feedback) in the curve has learnt is saved with it.
 /// To go on with another curve on purpose, a longer one say, take the position alone and
 /// [`seek`](Self::seek) to it.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Scheduler<S> {
     curve: S,
     position: u64,
-    damping: Damping,
+    damping: Damped,
 }
 
 impl<S> Scheduler<S> {
     /// A counter over `curve`, at update 0.
     pub fn new(curve: S) -> Self {
-        Self { curve, position: 0, damping: Damping::default() }
+        Self { curve, position: 0, damping: Damped::default() }
     }
 
     /// The index of the update whose rate [`step`](Self::step) returns next.
@@ -64,15 +70,6 @@ impl<S> Scheduler<S> {
     /// What dampening has left of the curve: 1 until something dampens it.
     pub fn gain(&self) -> f64 {
         self.damping.gain()
-    }
-
-    /// Multiplies every rate from now on by `factor`, on top of earlier factors.
-    ///
-    /// # Errors
-    /// If `factor` is not above 0 and at most 1. The schedule is then unchanged.
-    pub fn dampen(&mut self, factor: f64) -> Result<(), Error> {
-        self.damping.dampen(Param("dampen", "factor").fraction(factor)?);
-        Ok(())
     }
 
     /// The curve.
@@ -96,56 +93,76 @@ impl<S: Schedule> Scheduler<S> {
         self.position = at.saturating_add(1);
         Rate::from_schedule(value, at, self)
     }
+
+    /// Multiplies every rate from now on by `factor`, on top of earlier factors: a
+    /// [`Damping`](super::Damping) in the curve takes it, or else the [gain](Self::gain).
+    ///
+    /// # Errors
+    /// If `factor` is not above 0 and at most 1. The schedule is then unchanged.
+    pub fn dampen(&mut self, factor: f64) -> Result<(), Error> {
+        self.take(&mut Setback::new(Param("dampen", "factor").fraction(factor)?));
+        Ok(())
+    }
+
+    /// The same schedule for a run that was to end at update `from`, and now ends at `to`: what is
+    /// left of the curve is spread over the updates that are left. What was passed stays as it was.
+    ///
+    /// To resume the changed run later on, build the same curve again: it is
+    /// `curve.stretch(from, to).since(position)`, with the position of the change.
+    ///
+    /// ```
+    /// use evenkeel::schedule::{Ramp, Schedule};
+    ///
+    /// let mut schedule = Ramp::new(1.0, 0.0, 10)?.start();
+    /// schedule.seek(5);
+    /// let mut schedule = schedule.extend_to(10, 15)?;
+    /// assert_eq!(schedule.step(), 0.5);
+    /// assert_eq!([10, 15].map(|t| schedule.curve().at(t)), [0.25, 0.0]);
+    /// # Ok::<(), evenkeel::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// If the position is past one of the ends.
+    pub fn extend_to(self, from: u64, to: u64) -> Result<Scheduler<Stretch<S>>, Error> {
+        let Self { curve, position, damping } = self;
+        Ok(Scheduler { curve: curve.stretch(from, to).since(position)?, position, damping })
+    }
 }
 
-impl<S> Rewindable for Scheduler<S> {
+impl<S: Schedule> Rewindable for Scheduler<S> {
     fn move_to(&mut self, update: u64) {
         self.position = update;
     }
 
     fn dampen_by(&mut self, factor: f64, warm_up: u64) {
-        self.damping.dampen(factor);
-        self.damping.warm_up(self.position, warm_up);
+        self.take(&mut Setback::new(factor).with_warm_up(warm_up));
     }
 }
 
-/// Where the curve is sampled for a saved state: dense at the start, where warm-ups differ, and then
-/// by decades.
-const SAMPLES: [u64; 14] =
-    [0, 1, 2, 5, 10, 50, 100, 500, 1_000, 5_000, 10_000, 100_000, 1_000_000, 10_000_000];
-
-/// Curves saved and loaded on different machines may differ in the last places of a cosine.
-const SAME: f64 = 1e-9;
+impl<S: Schedule> Scheduler<S> {
+    /// The curve takes it, or else the gain.
+    pub(super) fn take(&mut self, setback: &mut Setback) {
+        if !self.curve.damp(self.position, setback) {
+            setback.apply(&mut self.damping, self.position);
+        }
+    }
+}
 
 impl<S: Schedule> Persist for Scheduler<S> {
     fn state(&self) -> State {
-        State::new()
-            .with_count("position", self.position)
-            .with_part("damping", self.damping.state())
-            .with_list("curve", SAMPLES.map(|t| self.curve.at(t)).to_vec())
+        let state = State::new().with_count("position", self.position);
+        saved::with_curve(state.with_part(DAMPING, self.damping.state()), &self.curve)
     }
 
     /// # Errors
     /// If the state is not a scheduler's, its numbers are out of range, or its curve was another one.
     fn restore(&mut self, state: &State) -> Result<(), Error> {
+        let [curve, remembers] = saved::NAMES;
+        let own = state.clone().without_part(saved::FEEDBACK).without_part(DAMPING);
+        own.only(&["position", curve, remembers])?;
         let position = state.count("position")?;
-        let damping = Damping::restored(&state.part("damping"))?;
-        let saved = state.list("curve")?;
-        if saved.len() != SAMPLES.len() {
-            return Err(Error::record("a schedule's samples are missing"));
-        }
-        for (t, &then) in SAMPLES.into_iter().zip(saved) {
-            let now = self.curve.at(t);
-            // Comparisons with NaN are false: NaN on one side only is a difference.
-            let near = (now - then).abs() <= SAME * now.abs().max(then.abs());
-            let same = near || (now.is_nan() && then.is_nan());
-            if !same {
-                return Err(Error::record(format_args!(
-                    "it is another schedule's: at update {t} that one gave {then}, this one gives \
-                     {now}. To change the curve of a run, restore only the position, by `seek`"
-                )));
-            }
-        }
+        let damping = self.damping.restored(&state.part(DAMPING))?;
+        saved::restore(&self.curve, state)?;
         (self.position, self.damping) = (position, damping);
         Ok(())
     }

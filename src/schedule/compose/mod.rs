@@ -1,13 +1,40 @@
 //! Schedules made of schedules.
 
+/// What a schedule around one other passes on to it: its state, and damping, at the update that the
+/// inner one is asked at.
+macro_rules! passes_on {
+    (|$this:ident, $t:ident| $inner:expr) => {
+        fn state(&self) -> $crate::checkpoint::State {
+            self.inner.state()
+        }
+
+        fn restore(&self, state: &$crate::checkpoint::State) -> Result<(), $crate::Error> {
+            self.inner.restore(state)
+        }
+
+        fn damp(&$this, $t: u64, setback: &mut $crate::schedule::Setback) -> bool {
+            $this.inner.damp($inner, setback)
+        }
+    };
+}
+
 mod bound;
+mod noise;
 mod pair;
+mod parts;
 mod scale;
+mod sequence;
 mod shift;
+mod stretch;
 mod then;
+mod until;
 
 pub use bound::Clamp;
-pub use pair::{Max, Min, Plus, Times};
+pub use noise::{Noise, Noisy};
+pub use pair::{Max, Mean, Min, Plus, Times};
 pub use scale::Scale;
-pub use shift::Shift;
+pub use sequence::Sequence;
+pub use shift::{Advance, Shift};
+pub use stretch::Stretch;
 pub use then::Then;
+pub use until::{Past, Until};

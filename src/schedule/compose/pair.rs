@@ -1,13 +1,17 @@
 //! Two schedules, point by point.
 
-use crate::schedule::{Schedule, saturate};
+use super::parts;
+use crate::Error;
+use crate::checkpoint::State;
+use crate::schedule::math::{lerp, saturate};
+use crate::schedule::{Schedule, Setback};
 
 /// Defines a schedule that combines two others with a function of their two values.
 macro_rules! pair {
     ($(#[$doc:meta])* $name:ident, $of:expr) => {
         $(#[$doc])*
         #[derive(Debug, Clone, Copy, PartialEq)]
-        pub struct $name<A, B>(A, B);
+        pub struct $name<A, B>(pub(in crate::schedule) A, pub(in crate::schedule) B);
 
         impl<A, B> $name<A, B> {
             pub(in crate::schedule) fn new(a: A, b: B) -> Self {
@@ -15,10 +19,29 @@ macro_rules! pair {
             }
         }
 
+        impl<A: Schedule, B: Schedule> $name<A, B> {
+            fn parts(&self) -> [(String, &dyn Schedule); 2] {
+                [("first".into(), &self.0), ("second".into(), &self.1)]
+            }
+        }
+
         impl<A: Schedule, B: Schedule> Schedule for $name<A, B> {
             fn at(&self, t: u64) -> f64 {
                 let of: fn(f64, f64) -> f64 = $of;
                 of(self.0.at(t), self.1.at(t))
+            }
+
+            fn state(&self) -> State {
+                parts::state(self.parts())
+            }
+
+            fn restore(&self, state: &State) -> Result<(), Error> {
+                parts::restore(self.parts(), state)
+            }
+
+            fn damp(&self, t: u64, setback: &mut Setback) -> bool {
+                // Both are asked, whatever the first one says.
+                self.0.damp(t, setback) | self.1.damp(t, setback)
             }
         }
     };
@@ -31,6 +54,10 @@ pair!(
 pair!(
     /// The sum of two schedules: see [`Schedule::plus`].
     Plus, |a, b| saturate(a + b)
+);
+pair!(
+    /// The mean of two schedules: see [`Schedule::mean`].
+    Mean, |a, b| lerp(a, b, 0.5)
 );
 pair!(
     /// The smaller of two schedules: see [`Schedule::min`]. A NaN from either is passed on, where

@@ -2,13 +2,14 @@
 
 use crate::Error;
 use crate::error::check::Param;
-use crate::schedule::{Schedule, saturate};
+use crate::schedule::Schedule;
+use crate::schedule::math::saturate;
 
 /// A schedule multiplied by a number: see [`Schedule::scale`].
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Scale<S> {
-    inner: S,
-    factor: f64,
+    pub(in crate::schedule) inner: S,
+    pub(in crate::schedule) factor: f64,
 }
 
 impl<S> Scale<S> {
@@ -21,4 +22,6 @@ impl<S: Schedule> Schedule for Scale<S> {
     fn at(&self, t: u64) -> f64 {
         saturate(self.inner.at(t) * self.factor)
     }
+
+    passes_on!(|self, t| t);
 }

@@ -1,12 +1,12 @@
-//! A schedule that begins late.
+//! A schedule that begins late, or in its middle.
 
 use crate::schedule::Schedule;
 
 /// A schedule begun late: see [`Schedule::shift`].
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Shift<S> {
-    inner: S,
-    by: u64,
+    pub(in crate::schedule) inner: S,
+    pub(in crate::schedule) by: u64,
 }
 
 impl<S> Shift<S> {
@@ -19,4 +19,27 @@ impl<S: Schedule> Schedule for Shift<S> {
     fn at(&self, t: u64) -> f64 {
         self.inner.at(t.saturating_sub(self.by))
     }
+
+    passes_on!(|self, t| t.saturating_sub(self.by));
+}
+
+/// A schedule begun in its middle: see [`Schedule::advance`].
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Advance<S> {
+    pub(in crate::schedule) inner: S,
+    pub(in crate::schedule) by: u64,
+}
+
+impl<S> Advance<S> {
+    pub(in crate::schedule) fn new(inner: S, by: u64) -> Self {
+        Self { inner, by }
+    }
+}
+
+impl<S: Schedule> Schedule for Advance<S> {
+    fn at(&self, t: u64) -> f64 {
+        self.inner.at(t.saturating_add(self.by))
+    }
+
+    passes_on!(|self, t| t.saturating_add(self.by));
 }

@@ -16,7 +16,7 @@ use crate::schedule::Schedule;
 /// # Ok::<(), evenkeel::Error>(())
 /// ```
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Constant(f64);
+pub struct Constant(pub(in crate::schedule) f64);
 
 impl Constant {
     /// # Errors

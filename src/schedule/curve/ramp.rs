@@ -2,7 +2,8 @@
 
 use crate::Error;
 use crate::error::check::Param;
-use crate::schedule::{Schedule, lerp};
+use crate::schedule::Schedule;
+use crate::schedule::math::{lerp, progress};
 
 /// A straight line from one value to another, which is then held: linear warm-up, or linear decay.
 ///
@@ -29,9 +30,9 @@ use crate::schedule::{Schedule, lerp};
 /// ```
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Ramp {
-    from: f64,
-    to: f64,
-    over: u64,
+    pub(in crate::schedule) from: f64,
+    pub(in crate::schedule) to: f64,
+    pub(in crate::schedule) over: u64,
 }
 
 impl Ramp {
@@ -54,6 +55,6 @@ impl Schedule for Ramp {
         if t >= over {
             return to;
         }
-        lerp(from, to, t as f64 / over as f64)
+        lerp(from, to, progress(t, over))
     }
 }

@@ -2,7 +2,8 @@
 
 use crate::Error;
 use crate::error::check::Param;
-use crate::schedule::{Schedule, saturate};
+use crate::schedule::Schedule;
+use crate::schedule::math::saturate;
 
 /// A staircase: the value is multiplied by `factor` every `every` updates.
 ///
@@ -25,9 +26,9 @@ use crate::schedule::{Schedule, saturate};
 /// ```
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Step {
-    from: f64,
-    factor: f64,
-    every: u64,
+    pub(in crate::schedule) from: f64,
+    pub(in crate::schedule) factor: f64,
+    pub(in crate::schedule) every: u64,
 }
 
 impl Step {

@@ -1,0 +1,63 @@
+//! Equal ratios in equal times.
+
+use crate::Error;
+use crate::error::check::Param;
+use crate::schedule::Schedule;
+use crate::schedule::math::{lerp, progress};
+
+/// An exponential from one value to another, which is then held: a straight line on a logarithmic
+/// scale. An exponential warm-up, an exponential decay with a known end, or a sweep of rates.
+///
+/// ```text
+/// y(t) = from · (to/from)^(t/over)   for t < over
+///      = to                          for t ≥ over
+/// ```
+///
+/// `over` is a length in updates.
+///
+/// Edges: `at(0) = from` and `at(over) = to`, exactly. With `over = 0` the value is `to` from the
+/// start. Neither value may be 0.
+///
+/// Agrees with fastai `SchedExp`, and with [`Exponential`](super::Exponential) of factor `to/from`
+/// up to its end.
+///
+/// ```
+/// use evenkeel::schedule::{Geometric, Schedule};
+///
+/// let warm_up = Geometric::new(1e-6, 1e-2, 4)?;
+/// assert_eq!((warm_up.at(0), warm_up.at(4), warm_up.at(5)), (1e-6, 1e-2, 1e-2));
+/// assert!((warm_up.at(2) - 1e-4).abs() < 1e-18);
+/// # Ok::<(), evenkeel::Error>(())
+/// ```
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Geometric {
+    pub(in crate::schedule) from: f64,
+    pub(in crate::schedule) to: f64,
+    pub(in crate::schedule) over: u64,
+}
+
+impl Geometric {
+    /// An exponential from `from` to `to`, `over` updates long.
+    ///
+    /// # Errors
+    /// If `from` or `to` is not positive and finite.
+    pub fn new(from: f64, to: f64, over: u64) -> Result<Self, Error> {
+        Ok(Self {
+            from: Param("Geometric", "from").positive(from)?,
+            to: Param("Geometric", "to").positive(to)?,
+            over,
+        })
+    }
+}
+
+impl Schedule for Geometric {
+    fn at(&self, t: u64) -> f64 {
+        let Self { from, to, over } = *self;
+        match t {
+            _ if t >= over => to,
+            0 => from,
+            // Not by a power of the ratio, which need not be a finite number.
+            _ => lerp(from.ln(), to.ln(), progress(t, over)).exp(),
+        }
+    }
+}

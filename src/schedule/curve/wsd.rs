@@ -1,0 +1,194 @@
+//! Warm-up, a long stable phase, decay.
+
+use super::Anneal;
+use crate::Error;
+use crate::error::check::Param;
+use crate::schedule::Schedule;
+use crate::schedule::math::{lerp, progress};
+
+/// Warm-up, stable, decay: the rate stays high until the end is decided on, and then falls fast.
+///
+/// With `W` the warm-up, `D` the decay, `s = t − W`,
+///
+/// ```text
+/// y(t) = from + (peak − from)·w'(1 − t/W)              for t < W
+///      = stable(s)                                     for W ≤ t < over − D
+///      = to + (stable(s) − to)·w((t − over + D)/D)     for over − D ≤ t < over
+///      = to                                            for t ≥ over
+///
+/// stable(s) = peak                                     unless a power law is set:
+///           = max(peak·(1 + s/timescale)^−power, to)
+/// ```
+///
+/// `over`, `W`, `D` and `timescale` are in updates. `w` and `w'` are the shapes of decay and warm-up.
+///
+/// Defaults: no warm-up, `from = 0`, `to = 0`, a stable phase that is constant, and a decay over a
+/// fifth of the run by `1 − √p`; the warm-up is linear.
+///
+/// Edges: `at(W) = peak` and `at(over) = to`, exactly. Any phase may have no length. `over` includes
+/// all three.
+///
+/// Source: Hu et al. 2024 (arXiv 2404.06395) for the name, Zhai et al. 2022 (arXiv 2106.04560) for
+/// the inverse square root with a linear decay, Hägele et al. 2024 (arXiv 2405.18392) for `1 − √p`,
+/// Shen et al. 2024 (arXiv 2408.13359) for the power law. Agrees with timm's `wsd`, Megatron's and
+/// transformers' `get_wsd_schedule`.
+///
+/// ```
+/// use evenkeel::schedule::{Anneal, Schedule, Wsd};
+///
+/// let rate = Wsd::new(1.0, 100)?.warm_up(10)?;
+/// assert_eq!([0, 5, 10, 80, 85, 100].map(|t| rate.at(t)), [0.0, 0.5, 1.0, 1.0, 0.5, 0.0]);
+///
+/// // The trapezoid.
+/// let rate = rate.decay(40)?.shape(Anneal::Linear)?;
+/// assert_eq!([10, 60, 80, 100].map(|t| rate.at(t)), [1.0, 1.0, 0.5, 0.0]);
+/// # Ok::<(), evenkeel::Error>(())
+/// ```
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Wsd {
+    pub(in crate::schedule) peak: f64,
+    pub(in crate::schedule) over: u64,
+    pub(in crate::schedule) from: f64,
+    pub(in crate::schedule) to: f64,
+    pub(in crate::schedule) warm_up: u64,
+    pub(in crate::schedule) decay: Option<u64>,
+    /// Time scale and power of the stable phase.
+    pub(in crate::schedule) power_law: Option<(u64, f64)>,
+    pub(in crate::schedule) warm_up_shape: Anneal,
+    pub(in crate::schedule) shape: Anneal,
+}
+
+const NAME: &str = "Wsd";
+
+impl Wsd {
+    /// A rate of `peak`, over a run of `over` updates, warm-up and decay included.
+    ///
+    /// # Errors
+    /// If `peak` is not finite.
+    pub fn new(peak: f64, over: u64) -> Result<Self, Error> {
+        Ok(Self {
+            peak: Param(NAME, "peak").finite(peak)?,
+            over,
+            from: 0.0,
+            to: 0.0,
+            warm_up: 0,
+            decay: None,
+            power_law: None,
+            warm_up_shape: Anneal::Linear,
+            shape: Anneal::OneMinusSqrt,
+        })
+    }
+
+    /// The length of the warm-up, in updates.
+    ///
+    /// # Errors
+    /// If warm-up and decay are longer than the run.
+    pub fn warm_up(mut self, over: u64) -> Result<Self, Error> {
+        let room = self.over - self.decay.unwrap_or(0);
+        let must = format_args!("at most {room}, which the decay leaves of the run");
+        self.warm_up = Param(NAME, "warm_up").must(over <= room, must, over)?;
+        Ok(self)
+    }
+
+    /// The length of the decay, in updates.
+    ///
+    /// # Errors
+    /// If warm-up and decay are longer than the run.
+    pub fn decay(mut self, over: u64) -> Result<Self, Error> {
+        let room = self.over - self.warm_up;
+        let must = format_args!("at most {room}, which the warm-up leaves of the run");
+        self.decay = Some(Param(NAME, "decay").must(over <= room, must, over)?);
+        Ok(self)
+    }
+
+    /// The value at the start of the warm-up.
+    ///
+    /// # Errors
+    /// If it is not finite.
+    pub fn from(mut self, start: f64) -> Result<Self, Error> {
+        self.from = Param(NAME, "from").finite(start)?;
+        Ok(self)
+    }
+
+    /// The value at the end of the decay.
+    ///
+    /// # Errors
+    /// If it is not finite.
+    pub fn to(mut self, end: f64) -> Result<Self, Error> {
+        self.to = Param(NAME, "to").finite(end)?;
+        Ok(self)
+    }
+
+    /// A stable phase that falls as an inverse square root, and goes on doing so under the decay.
+    ///
+    /// # Errors
+    /// If `timescale` is 0.
+    pub fn inverse_sqrt(self, timescale: u64) -> Result<Self, Error> {
+        self.power_law(timescale, 0.5)
+    }
+
+    /// A stable phase that falls by a power law, and goes on doing so under the decay.
+    ///
+    /// # Errors
+    /// If `timescale` is 0, or `power` is not positive and finite.
+    pub fn power_law(mut self, timescale: u64, power: f64) -> Result<Self, Error> {
+        let timescale = Param(NAME, "timescale").at_least(1, timescale)?;
+        self.power_law = Some((timescale, Param(NAME, "power").positive(power)?));
+        Ok(self)
+    }
+
+    /// The shape of the decay.
+    ///
+    /// # Errors
+    /// If the shape's number is out of range.
+    pub fn shape(mut self, shape: Anneal) -> Result<Self, Error> {
+        self.shape = shape.checked(NAME)?;
+        Ok(self)
+    }
+
+    /// The shape of the warm-up, which is the decay of that name played backwards.
+    ///
+    /// # Errors
+    /// If the shape's number is out of range.
+    pub fn warm_up_shape(mut self, shape: Anneal) -> Result<Self, Error> {
+        self.warm_up_shape = shape.checked(NAME)?;
+        Ok(self)
+    }
+
+    /// `D`: what was asked for, or a fifth of the run, if the warm-up leaves as much.
+    fn decay_length(&self) -> u64 {
+        self.decay.unwrap_or((self.over / 5).min(self.over - self.warm_up))
+    }
+
+    fn stable(&self, s: u64) -> f64 {
+        match self.power_law {
+            None => self.peak,
+            Some((timescale, power)) => {
+                let x = 1.0 + s as f64 / timescale as f64;
+                let left = match power {
+                    0.5 => x.sqrt().recip(),
+                    power => x.powf(-power),
+                };
+                (self.peak * left).max(self.to.min(self.peak))
+            }
+        }
+    }
+}
+
+impl Schedule for Wsd {
+    fn at(&self, t: u64) -> f64 {
+        let Self { peak, over, from, to, warm_up, .. } = *self;
+        if t >= over {
+            return to;
+        }
+        if t < warm_up {
+            return lerp(from, peak, self.warm_up_shape.rise(progress(t, warm_up)));
+        }
+        let stable = self.stable(t - warm_up);
+        let decay = self.decay_length();
+        match t.checked_sub(over - decay) {
+            None | Some(0) => stable,
+            Some(since) => lerp(to, stable, self.shape.weight(progress(since, decay))),
+        }
+    }
+}

@@ -1,0 +1,139 @@
+//! What rewinds have left of a rate: the arithmetic, wherever it is kept.
+
+use super::metric::same_settings;
+use crate::Error;
+use crate::checkpoint::State;
+use crate::schedule::math::{lerp, progress};
+
+/// A factor on a rate: setbacks lower it, and it may climb back to the level that they left, and that
+/// level up to 1.
+///
+/// ```text
+/// factor(t) = level(t) · climb(t)
+/// level(t)  = gain + (1 − gain)·min((t − at)/recover, 1)     gain, where there is no recovery
+/// climb(t)  = min(1, (t − from + 1)/(over + 1))              1 for t < from
+/// ```
+///
+/// `at` is the update of the last setback, and `from` that of the last one that asked for a climb.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(crate) struct Damped {
+    gain: f64,
+    at: u64,
+    from: u64,
+    over: u64,
+    /// 0 for never.
+    recover: u64,
+}
+
+impl Default for Damped {
+    fn default() -> Self {
+        Self::recovering(0)
+    }
+}
+
+impl Damped {
+    pub(super) fn recovering(recover: u64) -> Self {
+        Self { gain: 1.0, at: 0, from: 0, over: 0, recover }
+    }
+
+    #[cfg(feature = "serde")]
+    pub(super) fn recover(&self) -> u64 {
+        self.recover
+    }
+
+    /// What was left by the last setback.
+    pub(crate) fn gain(&self) -> f64 {
+        self.gain
+    }
+
+    pub(crate) fn at(&self, update: u64) -> f64 {
+        let level = self.level(update);
+        match update.checked_sub(self.from) {
+            Some(since) if since < self.over => {
+                level * ((since + 1) as f64 / (self.over as f64 + 1.0))
+            }
+            _ => level,
+        }
+    }
+
+    fn level(&self, update: u64) -> f64 {
+        match update.saturating_sub(self.at) {
+            _ if self.recover == 0 => self.gain,
+            since if since >= self.recover => 1.0,
+            since => lerp(self.gain, 1.0, progress(since, self.recover)),
+        }
+    }
+
+    /// Multiplies what the level has come back to by `factor`, in `(0, 1]`, from `update` on.
+    pub(crate) fn dampen(&mut self, update: u64, factor: f64) {
+        // Never to nothing, however often.
+        self.gain = (self.level(update) * factor).max(f64::MIN_POSITIVE);
+        // Without a recovery, where it would have begun is nothing to remember.
+        self.at = if self.recover == 0 { 0 } else { update };
+    }
+
+    /// From `update` on it climbs to its level over `over` updates.
+    pub(crate) fn warm_up(&mut self, update: u64, over: u64) {
+        self.from = if over == 0 { 0 } else { update };
+        self.over = over;
+    }
+
+    pub(crate) fn state(&self) -> State {
+        State::new()
+            .with_number("gain", self.gain)
+            .with_count("at", self.at)
+            .with_count("from", self.from)
+            .with_count("over", self.over)
+            .with_count("recover", self.recover)
+    }
+
+    /// Takes back a state of one with the same recovery.
+    pub(crate) fn restored(&self, state: &State) -> Result<Self, Error> {
+        state.only(&["gain", "at", "from", "over", "recover"])?;
+        let gain = state.number("gain")?;
+        let saved = [state.count("recover")? as f64];
+        same_settings("damping", &saved, &[self.recover as f64])?;
+        if !(gain > 0.0 && gain <= 1.0) {
+            return Err(Error::record(format_args!("a rate's gain of {gain}")));
+        }
+        let [at, from, over] = ["at", "from", "over"].map(|name| state.count(name));
+        Ok(Self { gain, at: at?, from: from?, over: over?, recover: self.recover })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn it_climbs_to_its_level_and_stays() {
+        let mut damped = Damped::default();
+        damped.dampen(10, 0.5);
+        damped.warm_up(10, 3);
+        let at: Vec<f64> = (8..16).map(|t| damped.at(t)).collect();
+        assert_eq!(at, [0.5, 0.5, 0.125, 0.25, 0.375, 0.5, 0.5, 0.5]);
+        assert_eq!(Damped::default().restored(&damped.state()).unwrap(), damped);
+    }
+
+    #[test]
+    fn it_climbs_while_its_level_recovers() {
+        let mut damped = Damped::recovering(4);
+        damped.dampen(10, 0.5);
+        damped.warm_up(10, 1);
+        let at: Vec<f64> = (9..16).map(|t| damped.at(t)).collect();
+        assert_eq!(at, [0.5, 0.25, 0.625, 0.75, 0.875, 1.0, 1.0]);
+        // A second setback takes from what has come back.
+        damped.dampen(12, 0.5);
+        assert_eq!(damped.gain(), 0.375);
+        let error = Damped::default().restored(&damped.state()).unwrap_err().to_string();
+        assert!(error.ends_with("it is of a damping with other settings"), "{error}");
+    }
+
+    #[test]
+    fn it_never_falls_to_nothing() {
+        let mut damped = Damped::default();
+        (0..5000).for_each(|t| damped.dampen(t, 0.5));
+        assert_eq!(damped.gain(), f64::MIN_POSITIVE);
+        assert!(Damped::default().restored(&damped.state()).is_ok());
+    }
+}

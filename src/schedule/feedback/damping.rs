@@ -1,0 +1,92 @@
+//! What rewinds have left of the rate.
+
+use super::Setback;
+use super::damped::Damped;
+use super::shared::Shared;
+use crate::Error;
+use crate::checkpoint::State;
+use crate::error::check::Param;
+use crate::schedule::Schedule;
+
+/// The guard's damping, as a factor.
+///
+/// It starts at 1. When [`Keel`](crate::Keel) rewinds training, it dampens the schedule. Without a
+/// `Damping` in it, the [`Scheduler`](crate::schedule::Scheduler) multiplies the whole curve by a
+/// gain, for good. With one, the damping is taken here, so that it has a place of its own: under a
+/// floor, on one phase of a sequence, or with a way back up.
+///
+/// ```text
+/// y(t) = g                                        for t ≤ b, or where there is no recovery
+///      = g + (1 − g)·min((t − b)/recover, 1)      for t > b
+/// ```
+///
+/// with `g` what is left, and `b` the update of the last damping. A further damping multiplies what
+/// the factor has come back to by then. Where a rewind asks for a new warm-up of `W` updates
+/// ([`Rewind::warm_up`](crate::Rewind::warm_up)), this is multiplied by `min(1, (t − b + 1)/(W + 1))`.
+///
+/// Its clones share their memory, and may be in several places of a schedule and in several parameter
+/// groups. In a sequence, the phase in force takes the damping, if it has one of these.
+///
+/// ```
+/// use evenkeel::schedule::{Constant, Damping, Schedule};
+///
+/// let damping = Damping::recovering(10)?;
+/// let mut schedule = Constant::new(1.0)?.times(damping.clone()).start();
+/// schedule.seek(100);
+/// schedule.dampen(0.5)?;
+/// assert_eq!([100, 105, 110, 200].map(|t| schedule.curve().at(t)), [0.5, 0.75, 1.0, 1.0]);
+/// # Ok::<(), evenkeel::Error>(())
+/// ```
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Damping(Shared<Damped>);
+
+impl Damping {
+    /// A damping that is undone in a straight line, over so many updates.
+    ///
+    /// # Errors
+    /// If `over` is 0.
+    pub fn recovering(over: u64) -> Result<Self, Error> {
+        let recover = Param("Damping", "over").at_least(1, over)?;
+        Ok(Self(Shared::new(Damped::recovering(recover))))
+    }
+
+    /// Multiplies the factor by `factor`, from update `at` on. What a rewind does, by hand.
+    ///
+    /// # Errors
+    /// If `factor` is not above 0 and at most 1. Nothing is changed then.
+    pub fn dampen(&self, at: u64, factor: f64) -> Result<(), Error> {
+        let factor = Param("Damping", "factor").fraction(factor)?;
+        self.damp(at, &mut Setback::new(factor));
+        Ok(())
+    }
+
+    /// 0 for never.
+    #[cfg(feature = "serde")]
+    pub(in crate::schedule) fn recover(&self) -> u64 {
+        self.0.with(|damped| damped.recover())
+    }
+}
+
+impl Schedule for Damping {
+    fn at(&self, t: u64) -> f64 {
+        self.0.with(|damped| damped.at(t))
+    }
+
+    fn state(&self) -> State {
+        self.0.with(|damped| damped.state())
+    }
+
+    fn restore(&self, state: &State) -> Result<(), Error> {
+        self.0.with(|damped| {
+            *damped = damped.restored(state)?;
+            Ok(())
+        })
+    }
+
+    fn damp(&self, t: u64, setback: &mut Setback) -> bool {
+        if setback.is_new_to(self.0.address()) {
+            self.0.with(|damped| setback.apply(damped, t));
+        }
+        true
+    }
+}

@@ -1,0 +1,175 @@
+//! Several schedules that go in step.
+
+use std::fmt;
+
+use burn::lr_scheduler::module_lr_scheduler::{ModuleLearningRate, ModuleLrScheduler};
+use burn::module::ParamGroup;
+
+use super::rate::Rewindable;
+use super::{Boxed, Rate, Schedule, Scheduler, Setback};
+use crate::Error;
+use crate::checkpoint::{Persist, State};
+use crate::error::check::Param;
+
+/// A schedule for all parameters, and others for groups of them, under one counter.
+///
+/// [`step`](Self::step) returns a [`Rate`] with the way back: [`Keel::step`](crate::Keel::step) holds
+/// all of the schedules when it skips a step, and moves and dampens all of them when it rewinds.
+/// Burn's own `ModuleLrScheduler` takes our schedules as well, but has no way back.
+///
+/// Where a parameter is in several groups, the last one counts, as in Burn. Where the rate of any
+/// group is not finite, the value of the whole [`Rate`] is NaN, so that [`Keel`](crate::Keel) makes
+/// no update at it.
+///
+/// ```
+/// use burn::module::{ParamGroup, ParamId};
+/// use burn::lr_scheduler::module_lr_scheduler::ModuleLearningRate;
+/// use evenkeel::schedule::{Constant, Cosine, GroupScheduler, Schedule};
+///
+/// let mut schedule = GroupScheduler::new(Cosine::new(1e-3, 0.0, 100)?)
+///     .with_group(ParamGroup::from_predicate("backbone"), Cosine::new(1e-4, 0.0, 100)?)
+///     .with_group(ParamGroup::from_predicate("norm"), Constant::new(1e-5)?);
+///
+/// let rates: ModuleLearningRate = schedule.step().into();
+/// let rate = |path| rates.lr_from_param(ParamId::new(), Some(path));
+/// assert_eq!(rate("head.weight"), 1e-3);
+/// assert_eq!(rate("backbone.weight"), 1e-4);
+/// assert_eq!(rate("backbone.norm.gamma"), 1e-5);
+/// # Ok::<(), evenkeel::Error>(())
+/// ```
+///
+/// # Cost
+/// [`step`](Self::step) copies the groups, as Burn's own scheduler does.
+#[derive(Clone)]
+pub struct GroupScheduler {
+    base: Scheduler<Boxed>,
+    groups: Vec<(ParamGroup, Scheduler<Boxed>)>,
+}
+
+impl fmt::Debug for GroupScheduler {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let groups: Vec<&ParamGroup> = self.groups.iter().map(|(group, _)| group).collect();
+        f.debug_struct("GroupScheduler")
+            .field("groups", &groups)
+            .field("position", &self.position())
+            .finish_non_exhaustive()
+    }
+}
+
+impl GroupScheduler {
+    /// A counter at update 0, over `base` for all parameters.
+    pub fn new(base: impl Schedule + Send + Sync + 'static) -> Self {
+        Self { base: base.boxed().start(), groups: Vec::new() }
+    }
+
+    /// Another schedule for the parameters of `group`, at the same update.
+    pub fn with_group(
+        mut self,
+        group: ParamGroup,
+        curve: impl Schedule + Send + Sync + 'static,
+    ) -> Self {
+        let mut curve = curve.boxed().start();
+        curve.seek(self.position());
+        self.groups.push((group, curve));
+        self
+    }
+
+    /// The index of the update whose rates [`step`](Self::step) returns next.
+    pub fn position(&self) -> u64 {
+        self.base.position()
+    }
+
+    /// Moves all schedules to `update`.
+    pub fn seek(&mut self, update: u64) {
+        self.all().for_each(|schedule| schedule.seek(update));
+    }
+
+    /// Dampens all schedules: see [`Scheduler::dampen`].
+    ///
+    /// # Errors
+    /// If `factor` is not above 0 and at most 1. The schedules are then unchanged.
+    pub fn dampen(&mut self, factor: f64) -> Result<(), Error> {
+        self.take(&mut Setback::new(Param("dampen", "factor").fraction(factor)?));
+        Ok(())
+    }
+
+    /// The rates of the next update, without moving.
+    pub fn peek(&self) -> ModuleLearningRate {
+        // Burn builds rates by group in no other way.
+        let base = ModuleLrScheduler::new(self.base.peek());
+        let add = |all: ModuleLrScheduler, (group, curve): &(ParamGroup, Scheduler<Boxed>)| {
+            all.with_group(group.clone(), curve.peek())
+        };
+        self.groups.iter().fold(base, add).step()
+    }
+
+    /// The rates of the next update, and one step forward. At `u64::MAX` the position stays.
+    pub fn step(&mut self) -> Rate<'_> {
+        let (rates, at) = (self.peek(), self.position());
+        let finite = self.all().all(|schedule| schedule.peek().is_finite());
+        self.seek(at.saturating_add(1));
+        // Burn's rates cannot be listed. One that is not a number must not hide behind the base.
+        let value = if finite { rates.base() } else { f64::NAN };
+        Rate::from_schedule(value, at, self).with_groups(rates)
+    }
+
+    /// The same schedules as one of Burn's, for `Learner::new`.
+    pub fn into_burn(self) -> ModuleLrScheduler {
+        let base = ModuleLrScheduler::new(self.base);
+        self.groups.into_iter().fold(base, |all, (group, curve)| all.with_group(group, curve))
+    }
+
+    /// One setback for all of them, so that a `Damping` that they share takes it once.
+    fn take(&mut self, setback: &mut Setback) {
+        self.all().for_each(|schedule| schedule.take(setback));
+    }
+
+    fn all(&mut self) -> impl Iterator<Item = &mut Scheduler<Boxed>> {
+        std::iter::once(&mut self.base).chain(self.groups.iter_mut().map(|(_, curve)| curve))
+    }
+}
+
+impl Rewindable for GroupScheduler {
+    fn move_to(&mut self, update: u64) {
+        self.seek(update);
+    }
+
+    fn dampen_by(&mut self, factor: f64, warm_up: u64) {
+        self.take(&mut Setback::new(factor).with_warm_up(warm_up));
+    }
+}
+
+impl Persist for GroupScheduler {
+    fn state(&self) -> State {
+        let base = State::new().with_part("base", self.base.state());
+        self.groups.iter().enumerate().fold(base, |state, (at, (_, curve))| {
+            state.with_part(&format!("group{at}"), curve.state())
+        })
+    }
+
+    /// # Errors
+    /// If the state is not of as many groups, its numbers are out of range, or a curve was another
+    /// one.
+    fn restore(&mut self, state: &State) -> Result<(), Error> {
+        let before = self.state();
+        let restored = self.try_restore(state);
+        if restored.is_err() {
+            // What the schedules have just given, they take back.
+            let _ = self.try_restore(&before);
+        }
+        restored
+    }
+}
+
+impl GroupScheduler {
+    fn try_restore(&mut self, state: &State) -> Result<(), Error> {
+        self.base.restore(&state.part("base"))?;
+        let mut rest = state.clone().without_part("base");
+        for (at, (_, curve)) in self.groups.iter_mut().enumerate() {
+            let name = format!("group{at}");
+            curve.restore(&state.part(&name))?;
+            rest = rest.without_part(&name);
+        }
+        rest.only(&[])
+    }
+}

@@ -1,0 +1,9 @@
+//! Schedules to look at.
+
+mod preview;
+#[cfg(feature = "plot")]
+mod svg;
+
+pub use preview::Preview;
+#[cfg(feature = "plot")]
+pub use svg::Plot;

@@ -1,0 +1,258 @@
+//! What becomes of a good rate when something else is changed.
+//!
+//! Each of these keeps one quantity constant, and says which. They are where to begin looking, not
+//! what to end with: a rate that was found for one setting is a guess for another.
+
+use crate::Error;
+use crate::error::check::Param;
+
+/// The momentum of SGD: how much of the last step goes into the next.
+///
+/// ```text
+/// v ← μ·v + (1 − d)·g        p ← p − rate·v           plain
+///                            p ← p − rate·(g + μ·v)   Nesterov's
+/// ```
+///
+/// with `μ` the momentum and `d` the dampening. Of a gradient that stays the same, the step
+/// becomes
+///
+/// ```text
+/// gain = (1 − d)/(1 − μ)     or   1 + μ·(1 − d)/(1 − μ)   with Nesterov's
+/// ```
+///
+/// times as long as without momentum, after some `1/(1 − μ)` updates.
+///
+/// In Burn the dampening is 0.1 unless set, and 0 in PyTorch: with `μ = 0.9` that is a gain of 9 there
+/// and of 10 here.
+///
+/// ```
+/// use evenkeel::schedule::tuning::Momentum;
+///
+/// let gain = |momentum: Momentum| momentum.gain();
+/// assert!((gain(Momentum::new(0.9)?) - 10.0).abs() < 1e-12);
+/// assert!((gain(Momentum::new(0.9)?.dampening(0.1)?) - 9.0).abs() < 1e-12);
+/// assert_eq!(gain(Momentum::none()), 1.0);
+/// # Ok::<(), evenkeel::Error>(())
+/// ```
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Momentum {
+    mu: f64,
+    dampening: f64,
+    nesterov: bool,
+}
+
+impl Momentum {
+    /// A momentum of `μ`, without dampening.
+    ///
+    /// # Errors
+    /// If `μ` is not at least 0 and below 1.
+    pub fn new(mu: f64) -> Result<Self, Error> {
+        let mu = Param("Momentum", "mu").below_one(mu)?;
+        Ok(Self { mu, dampening: 0.0, nesterov: false })
+    }
+
+    /// Plain SGD.
+    pub fn none() -> Self {
+        Self { mu: 0.0, dampening: 0.0, nesterov: false }
+    }
+
+    /// A dampening of `d`.
+    ///
+    /// # Errors
+    /// If `d` is not at least 0 and below 1.
+    pub fn dampening(mut self, d: f64) -> Result<Self, Error> {
+        self.dampening = Param("Momentum", "dampening").below_one(d)?;
+        Ok(self)
+    }
+
+    /// Nesterov's form.
+    pub fn nesterov(mut self) -> Self {
+        self.nesterov = true;
+        self
+    }
+
+    /// How many times longer steps become.
+    pub fn gain(&self) -> f64 {
+        let heavy = (1.0 - self.dampening) / (1.0 - self.mu);
+        match self.nesterov {
+            true => 1.0 + self.mu * heavy,
+            false => heavy,
+        }
+    }
+}
+
+/// The rate with momentum `to`, after `rate` with momentum `from`: `rate · gain(from)/gain(to)`.
+///
+/// Kept is the effective rate, `rate · gain`: the length of the step that a lasting gradient leads to.
+///
+/// Limits: it says nothing of stability. On a quadratic, momentum `μ` alone is stable up to a rate of
+/// `2(1 + μ)/λ` in place of `2/λ`, so that adding momentum with the effective rate kept makes
+/// training more stable, and removing it less. The noise of the gradients is averaged over a longer
+/// time, and a schedule's changes are felt later.
+///
+/// ```
+/// use evenkeel::schedule::tuning::{Momentum, rate_for_momentum};
+///
+/// // A rate of 0.1 was good without momentum.
+/// let rate = rate_for_momentum(0.1, Momentum::none(), Momentum::new(0.9)?)?;
+/// assert!((rate - 0.01).abs() < 1e-15);
+/// # Ok::<(), evenkeel::Error>(())
+/// ```
+///
+/// # Errors
+/// If `rate` is negative or not finite.
+pub fn rate_for_momentum(rate: f64, from: Momentum, to: Momentum) -> Result<f64, Error> {
+    Ok(Param("rate_for_momentum", "rate").non_negative(rate)? * from.gain() / to.gain())
+}
+
+/// A rate for Adam, after `rate` with SGD: `rate · gain · rms(g)`.
+///
+/// `gradient` is the root mean square of the gradient's elements, `‖g‖/√n` over `n` parameters, as
+/// training with SGD shows it: [`Reading::grad_norm`](crate::Reading::grad_norm) over `√n`.
+///
+/// Kept is the size of the update, over all parameters: SGD's is the effective rate times the
+/// gradient, and Adam's is at most about the rate itself in each parameter, whatever the gradient is.
+///
+/// Limits: a starting point, to within a factor of 10. Adam makes small gradients count as much as
+/// large ones, which is why it is used; so no rate makes the two alike. Its updates are shorter than
+/// the rate where gradients are mostly noise, by down to `√((1 − β₁)/(1 + β₁))`. Never copy a rate
+/// from SGD to Adam as it is.
+///
+/// # Errors
+/// If `rate` or `gradient` is negative or not finite.
+pub fn adam_from_sgd(rate: f64, momentum: Momentum, gradient: f64) -> Result<f64, Error> {
+    let rate = Param("adam_from_sgd", "rate").non_negative(rate)?;
+    let gradient = Param("adam_from_sgd", "gradient").non_negative(gradient)?;
+    Ok(rate * momentum.gain() * gradient)
+}
+
+/// The other way round: a rate for SGD, after `rate` with Adam: `rate/(gain · rms(g))`.
+///
+/// The limits are those of [`adam_from_sgd`].
+///
+/// # Errors
+/// If `rate` is negative or not finite, or `gradient` is not positive and finite.
+pub fn sgd_from_adam(rate: f64, momentum: Momentum, gradient: f64) -> Result<f64, Error> {
+    let rate = Param("sgd_from_adam", "rate").non_negative(rate)?;
+    let gradient = Param("sgd_from_adam", "gradient").positive(gradient)?;
+    Ok(rate / (momentum.gain() * gradient))
+}
+
+/// The rate of SGD for batches of `to` samples, after `rate` for batches of `from`:
+/// `rate · to/from`.
+///
+/// Kept is the way made per sample: one large step in place of several small ones.
+///
+/// Limits: it holds as long as the rate does not change much from one small step to the next, which
+/// is not so at the start, so warm up; and only up to some batch size, from which on larger batches
+/// have nothing more to average and the rate is bounded by the curvature. Goyal et al. went from 256
+/// to 8192. The number of updates is to shrink by the same factor.
+///
+/// Source: Goyal et al. 2017 (arXiv 1706.02677), section 2.1.
+///
+/// # Errors
+/// If `rate` is negative or not finite, or a batch is empty.
+pub fn linear_scaling(rate: f64, from: u64, to: u64) -> Result<f64, Error> {
+    Ok(Param("linear_scaling", "rate").non_negative(rate)? * ratio("linear_scaling", from, to)?)
+}
+
+/// The rate for batches of `to` samples, after `rate` for batches of `from`: `rate · √(to/from)`.
+///
+/// Kept is the noise that a step brings in. This is the rule for Adam and its relatives, whose
+/// updates do not grow with the gradient; [`Adam::for_batch`] moves its other settings as well.
+///
+/// Limits: those of [`linear_scaling`]; and for Adam it assumes that gradients are mostly noise.
+///
+/// Source: Krizhevsky 2014 (arXiv 1404.5997), section 5; Malladi et al. 2022 (arXiv 2205.10287) for
+/// Adam and RMSProp.
+///
+/// # Errors
+/// If `rate` is negative or not finite, or a batch is empty.
+pub fn sqrt_scaling(rate: f64, from: u64, to: u64) -> Result<f64, Error> {
+    Ok(Param("sqrt_scaling", "rate").non_negative(rate)? * ratio("sqrt_scaling", from, to)?.sqrt())
+}
+
+fn ratio(owner: &'static str, from: u64, to: u64) -> Result<f64, Error> {
+    let from = Param(owner, "from").at_least(1, from)?;
+    Ok(Param(owner, "to").at_least(1, to)? as f64 / from as f64)
+}
+
+/// The settings of Adam that depend on the batch size.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Adam {
+    /// The rate.
+    pub rate: f64,
+    /// The share of the past in the first moment.
+    pub beta_1: f64,
+    /// The share of the past in the second moment.
+    pub beta_2: f64,
+    /// What keeps the division from being one by 0.
+    pub epsilon: f64,
+}
+
+impl Adam {
+    /// The settings for batches of `to` samples, if these are for batches of `from`. With
+    /// `κ = to/from`:
+    ///
+    /// ```text
+    /// rate·√κ     1 − κ·(1 − β₁)     1 − κ·(1 − β₂)     ε/√κ
+    /// ```
+    ///
+    /// Kept is the stochastic differential equation that Adam follows: the noise of a step, and how
+    /// many samples its moments remember.
+    ///
+    /// Source: Malladi et al. 2022 (arXiv 2205.10287), definition 5.3. Its limits are those of
+    /// [`sqrt_scaling`].
+    ///
+    /// ```
+    /// use evenkeel::schedule::tuning::Adam;
+    ///
+    /// let small = Adam { rate: 1e-3, beta_1: 0.9, beta_2: 0.999, epsilon: 1e-8 };
+    /// let large = small.for_batch(256, 1024)?;
+    /// assert!((large.rate - 2e-3).abs() < 1e-15 && (large.beta_1 - 0.6).abs() < 1e-12);
+    /// assert_eq!(
+    ///     small.for_batch(256, 4096).unwrap_err().to_string(),
+    ///     "`to` of Adam must be below 2560, where nothing of the past is left in a moment, got 4096",
+    /// );
+    /// # Ok::<(), evenkeel::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// If a setting makes no sense, a batch is empty, or the ratio is so large that a moment would
+    /// remember less than one step.
+    pub fn for_batch(self, from: u64, to: u64) -> Result<Self, Error> {
+        let Self { rate, beta_1, beta_2, epsilon } = self;
+        let rate = Param("Adam", "rate").non_negative(rate)?;
+        let beta_1 = Param("Adam", "beta_1").below_one(beta_1)?;
+        let beta_2 = Param("Adam", "beta_2").below_one(beta_2)?;
+        let epsilon = Param("Adam", "epsilon").non_negative(epsilon)?;
+        let kappa = ratio("Adam", from, to)?;
+        // Moments that have no memory have none to keep.
+        let beta = |beta: f64| if beta == 0.0 { 0.0 } else { 1.0 - kappa * (1.0 - beta) };
+        let fits = beta(beta_1) >= 0.0 && beta(beta_2) >= 0.0;
+        let most = (from as f64 / (1.0 - beta_1.min(beta_2))).round();
+        let must = format_args!("below {most}, where nothing of the past is left in a moment");
+        Param("Adam", "to").must(fits, must, to)?;
+        Ok(Self {
+            rate: rate * kappa.sqrt(),
+            beta_1: beta(beta_1),
+            beta_2: beta(beta_2),
+            epsilon: epsilon / kappa.sqrt(),
+        })
+    }
+}
+
+/// The length of a linear warm-up for Adam that needs no tuning: `⌈2/(1 − β₂)⌉` updates.
+///
+/// 2000 for the usual 0.999, and 40 for 0.95.
+///
+/// Source: Ma & Yarats 2019 (arXiv 1910.04209), section 5; it does about what RAdam does. Limits: the
+/// variance of the second moment is the only thing that it waits for.
+///
+/// # Errors
+/// If `beta_2` is not at least 0 and below 1.
+pub fn untuned_warm_up(beta_2: f64) -> Result<u64, Error> {
+    let beta_2 = Param("untuned_warm_up", "beta_2").below_one(beta_2)?;
+    // 2/(1 − 0.999) is a hair above 2000.
+    Ok((2.0 / (1.0 - beta_2) - 1e-6).ceil() as u64)
+}
