@@ -1,21 +1,24 @@
-//! The cost of the guard: one AdamW step through `Keel`, measured, guarded and clipped, against the
-//! bare step of the same Burn optimizer.
+//! What a step costs that is measured, guarded and clipped, against the bare step of Burn's own
+//! optimizer; and how near the fused update comes to the bandwidth of the memory.
 //!
 //!     cargo bench --bench step
 //!     cargo bench --bench step --features wgpu -- --device wgpu
 //!
-//! `--only NAME` runs the cases whose name contains it; `--seconds S` is the time for each.
+//! `--only NAME` runs the cases whose name contains it, `--rule adamw|momentum|burn` one of the
+//! optimizers; `--seconds S` is the time for each.
 
 mod common;
 
 use std::time::Duration;
 
 use burn::module::{Module, Param};
-use burn::optim::{AdamWConfig, GradientsParams, ModuleOptimizer};
+use burn::optim::momentum::MomentumConfig;
+use burn::optim::{AdamWConfig, GradientsParams, ModuleOptimizer, SgdConfig};
 use burn::tensor::{Device, Distribution, Tensor};
-use common::{argument, device, heading, paired, report, timed};
+use common::{argument, device, heading, median, paired, report, timed};
 use evenkeel::Keel;
 use evenkeel::clip::GlobalNorm;
+use evenkeel::optim::{AdamW, Groups, Momentum};
 
 /// So many square matrices of this width.
 #[derive(Module, Debug)]
@@ -42,66 +45,170 @@ impl Matrices {
     }
 }
 
+const CASES: [(&str, usize, usize); 6] = [
+    ("0.04M few", 2, 141),
+    ("0.04M many", 100, 20),
+    ("4M few", 4, 1024),
+    ("4M many", 1000, 64),
+    ("25M few", 6, 2048),
+    ("25M many", 6144, 64),
+];
+
 fn main() {
     let plain = device();
-    let device = plain.clone().autodiff();
-    let seconds = argument("--seconds").map_or(4.0, |s| s.parse().expect("a number of seconds"));
-    let only = argument("--only").unwrap_or_default();
     println!("on {plain:?}");
-    heading("Keel: measured, guarded, clipped, AdamW, checked", "Burn's AdamW alone");
+    let rule = argument("--rule");
+    let wanted = |name: &str| rule.as_deref().is_none_or(|rule| rule == name);
 
-    for (case, count, width) in [
-        ("0.04M few", 2, 141),
-        ("0.04M many", 100, 20),
-        ("4M few", 4, 1024),
-        ("4M many", 1000, 64),
-        ("25M few", 6, 2048),
-        ("25M many", 6144, 64),
-    ] {
-        if !case.contains(&only) {
-            continue;
+    if wanted("adamw") {
+        heading("Keel: measured, guarded, clipped, evenkeel's AdamW", "Burn's AdamW alone");
+        for case in cases() {
+            let keel = |model: &Matrices| {
+                Keel::wrap(AdamW::new()).clip(bound()).build(model).expect("a keel")
+            };
+            compare("adamw", &case, &plain, keel, AdamWConfig::new().init());
         }
-        let model = Matrices::new(count, width, &device);
-        let grads: Vec<Tensor<2>> = (0..count)
-            .map(|_| Tensor::random([width, width], Distribution::Normal(0.0, 0.01), &plain))
-            .collect();
-        let loss = Tensor::<1>::from_floats([1.0], &device);
+    }
+    if wanted("momentum") {
+        heading("Keel: measured, guarded, clipped, evenkeel's momentum", "Burn's momentum alone");
+        for case in cases() {
+            let keel = |model: &Matrices| {
+                let rule = Momentum::new(0.9).expect("a share");
+                Keel::wrap(rule).clip(bound()).build(model).expect("a keel")
+            };
+            let momentum = MomentumConfig::new().with_dampening(0.0);
+            let burn = SgdConfig::new().with_momentum(Some(momentum)).init();
+            compare("momentum", &case, &plain, keel, burn);
+        }
+    }
+    if wanted("burn") {
+        heading("Keel: measured, guarded, clipped, Burn's AdamW, checked", "Burn's AdamW alone");
+        for case in cases() {
+            let keel = |model: &Matrices| {
+                Keel::wrap(AdamWConfig::new().init()).clip(bound()).build(model).expect("a keel")
+            };
+            compare("step", &case, &plain, keel, AdamWConfig::new().init());
+        }
+    }
+    if wanted("adamw") && plain == Device::flex() {
+        bandwidth(&plain);
+    }
+}
 
-        let mut keel = Keel::wrap(AdamWConfig::new().init())
-            .clip(GlobalNorm::at_most(1.0).expect("a bound"))
-            .build(&model)
-            .expect("a keel");
-        // Separate buffers: neither side may find the other's parameters shared.
-        let mut kept = Some(model.clone().map(&mut Own));
-        let mut bare = Some(model.map(&mut Own));
-        let mut optimizer: ModuleOptimizer = AdamWConfig::new().init();
+fn bound() -> GlobalNorm {
+    GlobalNorm::at_most(1.0).expect("a bound")
+}
 
-        let ours = || {
-            let model = kept.take().expect("the model");
-            let grads = model.gradients(&grads);
+fn budget() -> Duration {
+    let seconds = argument("--seconds").map_or(4.0, |s| s.parse().expect("a number of seconds"));
+    Duration::from_secs_f64(seconds)
+}
+
+fn cases() -> impl Iterator<Item = (&'static str, usize, usize)> {
+    let only = argument("--only").unwrap_or_default();
+    CASES.into_iter().filter(move |(name, ..)| name.contains(&only))
+}
+
+fn compare(
+    bench: &str,
+    &(case, count, width): &(&str, usize, usize),
+    plain: &Device,
+    keel: impl Fn(&Matrices) -> Keel<Matrices>,
+    mut optimizer: ModuleOptimizer,
+) {
+    let device = plain.clone().autodiff();
+    let model = Matrices::new(count, width, &device);
+    let grads = random(count, width, plain);
+    let loss = Tensor::<1>::from_floats([1.0], &device);
+
+    let mut keel = keel(&model);
+    // Separate buffers: neither side may find the other's parameters shared.
+    let mut kept = Some(model.clone().map(&mut Own));
+    let mut bare = Some(model.map(&mut Own));
+
+    let ours = || {
+        let model = kept.take().expect("the model");
+        let grads = model.gradients(&grads);
+        plain.sync().expect("a device");
+        let (stepped, time) = timed(|| {
+            let stepped = keel.step(1e-4, model, grads, &loss).expect("a step");
             plain.sync().expect("a device");
-            let (stepped, time) = timed(|| {
-                let stepped = keel.step(1e-4, model, grads, &loss).expect("a step");
-                plain.sync().expect("a device");
-                stepped
+            stepped
+        });
+        assert!(stepped.report.is_applied() && stepped.report.is_clipped());
+        kept = Some(stepped.model);
+        time
+    };
+    let theirs = || {
+        let model = bare.take().expect("the model");
+        let grads = model.gradients(&grads);
+        plain.sync().expect("a device");
+        let (model, time) = timed(|| {
+            let model = optimizer.step(1e-4, model, grads);
+            plain.sync().expect("a device");
+            model
+        });
+        bare = Some(model);
+        time
+    };
+    report(bench, case, &paired(3, budget(), ours, theirs));
+}
+
+fn random(count: usize, width: usize, device: &Device) -> Vec<Tensor<2>> {
+    let noise = Distribution::Normal(0.0, 0.01);
+    (0..count).map(|_| Tensor::random([width, width], noise, device)).collect()
+}
+
+/// The bytes a second of the fused AdamW alone, against those of a triad `a = b + s·c` over buffers
+/// of the same size, on the same threads.
+fn bandwidth(plain: &Device) {
+    println!("\nAdamW alone, 28 bytes a parameter, against the bandwidth of a triad\n");
+    for (case, count, width) in cases().filter(|(name, ..)| name.contains("few")) {
+        let n = count * width * width;
+        let (mut a, b, c) = (vec![0.0f32; n], vec![1.0f32; n], vec![2.0f32; n]);
+        let mut triad = || {
+            use rayon::prelude::*;
+            let chunk = 1 << 15;
+            let (_, time) = timed(|| {
+                let parts =
+                    a.par_chunks_mut(chunk).zip(b.par_chunks(chunk)).zip(c.par_chunks(chunk));
+                parts.for_each(|((a, b), c)| {
+                    for ((a, b), c) in a.iter_mut().zip(b).zip(c) {
+                        *a = b + 3.0 * c;
+                    }
+                });
             });
-            assert!(stepped.report.is_applied() && stepped.report.is_clipped());
-            kept = Some(stepped.model);
+            std::hint::black_box(&a);
             time
         };
-        let theirs = || {
-            let model = bare.take().expect("the model");
-            let grads = model.gradients(&grads);
-            plain.sync().expect("a device");
-            let (model, time) = timed(|| {
-                let model = optimizer.step(1e-4, model, grads);
-                plain.sync().expect("a device");
-                model
-            });
-            bare = Some(model);
+        let mut model = Some(Matrices::new(count, width, &plain.clone().autodiff()).map(&mut Own));
+        let mut groups = Groups::new(AdamW::new());
+        let grads = random(count, width, plain);
+        let mut adamw = || {
+            let old = model.take().expect("the model");
+            let kept = old.gradients(&grads);
+            // Handles that outlive the step, so that no buffer is given back inside of it.
+            let alive: Vec<_> = old.all.iter().map(|p| kept.get::<2>(p.id)).collect();
+            let (new, time) = timed(|| groups.step(1e-4, old, kept));
+            drop(alive);
+            model = Some(new);
             time
         };
-        report("step", case, &paired(3, Duration::from_secs_f64(seconds), ours, theirs));
+        let (mut ours, mut theirs) = (Vec::new(), Vec::new());
+        for round in 0..23 {
+            let (x, y) = (adamw().as_secs_f64(), triad().as_secs_f64());
+            if round >= 3 {
+                ours.push(28.0 * n as f64 / x / 1e9);
+                theirs.push(12.0 * n as f64 / y / 1e9);
+            }
+        }
+        let (ours, theirs) = (median(&mut ours), median(&mut theirs));
+        let part = ours / theirs;
+        println!("{case:<28} {ours:>10.1} GB/s {theirs:>8.1} GB/s   {part:.3}");
+        println!(
+            "bench bandwidth {} ours={ours:.6e} theirs={theirs:.6e} ratio={part:.4}",
+            case.replace(' ', "_")
+        );
     }
 }
 

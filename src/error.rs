@@ -166,6 +166,7 @@ mod tests {
             P.positive(f64::NAN),
             P.non_negative(f64::NAN),
             P.fraction(f64::NAN),
+            P.below_one(f64::NAN),
         ] {
             assert!(checked.is_err());
         }

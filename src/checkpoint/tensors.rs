@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use burn::module::{Module, ModuleVisitor, Param};
-use burn::tensor::{Bytes, Tensor, TensorData};
+use burn::tensor::{Bytes, ExecutionError, Tensor, TensorData};
 use burn_pack::{Reader, Writer};
 
 use crate::Error;
@@ -40,6 +40,11 @@ pub(crate) fn from_bytes<M: Module>(bytes: &[u8], model: &M) -> Result<Shelf, Er
         Some(path) => Err(Error::record(format_args!("what was kept for `{path}` does not fit"))),
         None => Ok(load.shelf),
     }
+}
+
+/// A tensor's values, on the host.
+pub(crate) fn read<const D: usize>(tensor: Tensor<D>) -> Result<TensorData, ExecutionError> {
+    tensor.try_into_data()
 }
 
 struct Save<'a> {

@@ -51,7 +51,7 @@ impl<M: Module + 'static> Keel<M> {
             let ruling = self.judge(&reading);
             return self.rejected(rate, model, reading, factor, ruling, Vec::new());
         }
-        let pace = Pace::new(self.learning_rate(&rate), factor / scale, reading.grad_norm * scale);
+        let pace = self.pace(&rate, factor / scale, reading.grad_norm * scale);
         match self.attempt(pace, model, grads, reading) {
             Ok((model, reading)) => Ok(self.applied(rate, model, reading, factor)),
             Err(failed) => {

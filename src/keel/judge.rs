@@ -1,9 +1,10 @@
 //! Deciding: verdicts, factors and rates, from plain numbers.
 
-use burn::lr_scheduler::module_lr_scheduler::{ModuleLearningRate, ModuleLrScheduler};
-use burn::module::{Module, ParamGroup};
+use burn::lr_scheduler::module_lr_scheduler::ModuleLrScheduler;
+use burn::module::{Module, ParamGroup, ParamId};
 
 use super::Keel;
+use crate::optim::Pace;
 use crate::schedule::Rate;
 use crate::{Fault, Reading, Verdict};
 
@@ -107,21 +108,26 @@ impl<M: Module + 'static> Keel<M> {
         }
     }
 
-    /// The rate of each parameter.
-    pub(super) fn learning_rate(&self, rate: &Rate<'_>) -> ModuleLearningRate {
+    /// What the optimizer is told.
+    pub(super) fn pace(&self, rate: &Rate<'_>, factor: f64, grad_norm: f64) -> Pace {
         let gain = self.gain(rate);
-        match rate.groups() {
-            None => (rate.value() * gain).into(),
-            Some(groups) if gain == 1.0 => groups.clone(),
-            Some(groups) => {
-                // Burn's rates by group can be asked, not scaled: one group for each parameter.
-                let base = ModuleLrScheduler::new(groups.base() * gain);
-                let mut scaled = self.monitor.layout().entries().iter().fold(base, |all, entry| {
-                    let lr = groups.lr_from_param(entry.id, Some(&entry.path)) * gain;
-                    all.with_group(ParamGroup::from_ids(vec![entry.id]), lr)
-                });
-                scaled.step()
-            }
+        let pace = Pace::new(rate.value() * gain, factor, grad_norm);
+        let Some(groups) = rate.groups() else { return pace };
+        // Burn's rates by group can be asked, not listed or scaled: one group for each parameter.
+        let entries = self.monitor.layout().entries().iter();
+        let rates: Vec<(ParamId, f64)> = entries
+            .map(|entry| (entry.id, groups.lr_from_param(entry.id, Some(&entry.path)) * gain))
+            .collect();
+        let values = || rates.iter().map(|(_, lr)| *lr);
+        let lowest = values().fold(f64::INFINITY, f64::min);
+        let highest = values().fold(f64::NEG_INFINITY, f64::max);
+        if gain == 1.0 {
+            return pace.with_rates(groups.clone(), lowest, highest);
         }
+        let base = ModuleLrScheduler::new(groups.base() * gain);
+        let mut scaled = rates
+            .into_iter()
+            .fold(base, |all, (id, lr)| all.with_group(ParamGroup::from_ids(vec![id]), lr));
+        pace.with_rates(scaled.step(), lowest, highest)
     }
 }

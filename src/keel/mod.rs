@@ -28,7 +28,7 @@ use crate::clip::Clip;
 use crate::guard::Guard;
 use crate::incident::Incidents;
 use crate::monitor::Monitor;
-use crate::optim::Update;
+use crate::optim::{IntoUpdate, Update};
 use crate::precision::LossScale;
 use crate::recover::{Rewind, Ring};
 use crate::running::Running;
@@ -146,10 +146,11 @@ const SPENT: &str = "the optimizer's state was lost with an update that was take
                      keel, or resume from a checkpoint";
 
 impl<M: Module + 'static> Keel<M> {
-    /// Puts an optimizer under guard: any Burn optimizer with its parameter groups, or whatever else
-    /// is an [`Update`]. `Keel::wrap(optimizer).build(&model)` is a complete one.
-    pub fn wrap(optimizer: impl Update<M> + 'static) -> Builder<M> {
-        Builder::new(Box::new(optimizer))
+    /// Puts an optimizer under guard: a rule of [`optim`](crate::optim) or its groups, any Burn
+    /// optimizer with its parameter groups, or whatever else is an [`Update`].
+    /// `Keel::wrap(optimizer).build(&model)` is a complete one.
+    pub fn wrap<By>(optimizer: impl IntoUpdate<M, By>) -> Builder<M> {
+        Builder::new(optimizer.into_update())
     }
 
     /// How many updates the weights have seen. A rewind lowers it.
@@ -191,6 +192,15 @@ impl<M: Module + 'static> Keel<M> {
     /// Copies handles.
     pub fn averaged(&self, model: &M) -> Option<M> {
         self.average.as_ref().and_then(|average| average.model(model))
+    }
+
+    /// A copy of `model` with the weights to evaluate: the model's own, unless the optimizer averages
+    /// them itself, as the [schedule-free](crate::optim::ScheduleFree) ones do.
+    ///
+    /// # Cost
+    /// Copies handles, and for an optimizer that averages, one pass.
+    pub fn eval_model(&self, model: &M) -> M {
+        self.update.eval_model(model)
     }
 
     /// One training step, if it is found good.

@@ -4,7 +4,23 @@
 //! be put back. Burn's [`ModuleOptimizer`](burn::optim::ModuleOptimizer) is one, with all its
 //! parameter groups.
 
+mod adam;
+mod descent;
+mod groups;
+mod hyper;
+mod kernel;
 mod module;
+mod record;
+mod rule;
+mod schedule_free;
+mod units;
 mod update;
 
-pub use update::{Pace, Update};
+pub use adam::{AdaBelief, Adam, AdamW, Adamax, Adaptive, Adopt, NAdam, RAdam, Spam};
+pub use descent::{Descent, Heavy, Momentum, Plain, Sgd};
+pub use groups::Groups;
+pub use hyper::Hyper;
+pub use record::TensorState;
+pub use rule::Rule;
+pub use schedule_free::{Adapted, ScheduleFree, ScheduleFreeAdamW, ScheduleFreeSgd};
+pub use update::{IntoUpdate, Pace, Update};

@@ -6,6 +6,7 @@ use burn::lr_scheduler::module_lr_scheduler::ModuleLearningRate;
 use burn::module::Module;
 use burn::optim::GradientsParams;
 
+use super::{Groups, Rule};
 use crate::Error;
 use crate::checkpoint::State;
 
@@ -15,6 +16,8 @@ use crate::checkpoint::State;
 pub struct Pace {
     /// The rate of each parameter.
     pub lr: ModuleLearningRate,
+    /// The lowest and the highest of them.
+    pub range: (f64, f64),
     /// What the gradients are to be multiplied by: what the clips leave of them, over the loss scale.
     pub factor: f64,
     /// The norm of the gradients as they are handed over; finite.
@@ -23,8 +26,13 @@ pub struct Pace {
 
 impl Pace {
     /// `factor` of a gradient with norm `grad_norm`, at rate `lr`.
-    pub fn new(lr: impl Into<ModuleLearningRate>, factor: f64, grad_norm: f64) -> Self {
-        Self { lr: lr.into(), factor, grad_norm }
+    pub fn new(lr: f64, factor: f64, grad_norm: f64) -> Self {
+        Self { lr: lr.into(), range: (lr, lr), factor, grad_norm }
+    }
+
+    /// The same at rates by parameter group, none of which is below `lowest` or above `highest`.
+    pub fn with_rates(self, lr: ModuleLearningRate, lowest: f64, highest: f64) -> Self {
+        Self { lr, range: (lowest, highest), ..self }
     }
 }
 
@@ -32,6 +40,7 @@ impl fmt::Debug for Pace {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Pace")
             .field("lr", &self.lr.base())
+            .field("range", &self.range)
             .field("factor", &self.factor)
             .field("grad_norm", &self.grad_norm)
             .finish()
@@ -67,6 +76,11 @@ pub trait Update<M: Module>: Send {
     /// If the state cannot be read from the device.
     fn is_finite(&self) -> Result<bool, Error>;
 
+    /// The weights to evaluate with, which are the model's own unless the optimizer averages.
+    fn eval_model(&self, model: &M) -> M {
+        model.clone()
+    }
+
     /// A copy with a fate of its own.
     fn boxed(&self) -> Box<dyn Update<M>>;
 
@@ -81,4 +95,38 @@ pub trait Update<M: Module>: Send {
     /// # Errors
     /// If it is not this optimizer's; the optimizer is then unchanged.
     fn restore(&mut self, state: &State) -> Result<(), Error>;
+}
+
+/// What [`Keel::wrap`](crate::Keel::wrap) takes: an [`Update`], or a rule of this crate, which becomes
+/// one over all parameters.
+///
+/// `By` only tells the two apart, and is never written.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` cannot be put under guard",
+    note = "a rule of `evenkeel::optim`, its `Groups`, or Burn's `ModuleOptimizer` can: \
+            `SomeConfig::new().init()`, or `ModuleOptimizer::from(optimizer)`"
+)]
+pub trait IntoUpdate<M: Module, By> {
+    /// The optimizer as a keel holds it.
+    fn into_update(self) -> Box<dyn Update<M>>;
+}
+
+/// Marks what is an [`Update`] already.
+#[derive(Debug)]
+pub struct Whole;
+
+/// Marks a rule for single tensors.
+#[derive(Debug)]
+pub struct Single;
+
+impl<M: Module, U: Update<M> + 'static> IntoUpdate<M, Whole> for U {
+    fn into_update(self) -> Box<dyn Update<M>> {
+        Box::new(self)
+    }
+}
+
+impl<M: Module + 'static, R: Rule> IntoUpdate<M, Single> for R {
+    fn into_update(self) -> Box<dyn Update<M>> {
+        Box::new(Groups::new(self))
+    }
 }

@@ -1,0 +1,100 @@
+//! Spike-aware clipping, and moments that begin anew.
+
+use crate::Error;
+use crate::error::check::Param;
+
+/// SPAM: gradients that are far from what their element has seen are cut, and the moments begin anew
+/// from time to time ([Huang et al. 2025](https://arxiv.org/abs/2501.06842)).
+///
+/// ```text
+/// g ← sign(g)·√(θ·v̂)    where g² > θ·v̂ and v̂ > 0, with the v̂ of before this update
+/// ```
+///
+/// After every `reset_every` updates of a tensor its moments are 0 again, bias is corrected as at the
+/// start, and for `warm_up` updates the rate is multiplied by `1 − 0.99·½(1 + cos πs/N)`, where `s`
+/// counts from 0 and `N` is `warm_up`.
+///
+/// Defaults: `θ` = 5000, 500 updates, 150 updates of warm-up.
+///
+/// # Where it differs
+/// From the paper: `v̂` is free of bias, so that `θ` means at the second update what it means later;
+/// and an element whose `v̂` is 0 is not cut, or it could never begin to learn. From the code that
+/// the paper came with: there the cut is made on a copy of the gradient, and has no effect.
+///
+/// # What it does not do
+/// It guards single elements. A batch that is bad as a whole is for
+/// [`LossSpike`](crate::guard::LossSpike) and [`GlobalNorm`](crate::clip::GlobalNorm).
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Spam {
+    pub(super) threshold: f64,
+    pub(super) reset_every: u64,
+    pub(super) warm_up: u64,
+}
+
+impl Default for Spam {
+    fn default() -> Self {
+        Self { threshold: 5000.0, reset_every: 500, warm_up: 150 }
+    }
+}
+
+impl Spam {
+    /// `θ`: how far above its mean a squared gradient may be.
+    ///
+    /// # Errors
+    /// If `θ` is not positive and finite.
+    pub fn threshold(mut self, theta: f64) -> Result<Self, Error> {
+        self.threshold = Param("Spam", "threshold").positive(theta)?;
+        Ok(self)
+    }
+
+    /// After how many updates the moments begin anew.
+    ///
+    /// # Errors
+    /// If it is 0.
+    pub fn reset_every(mut self, updates: u64) -> Result<Self, Error> {
+        self.reset_every = Param("Spam", "reset_every").at_least(1, updates)?;
+        Ok(self)
+    }
+
+    /// Over how many updates the rate rises again after that; 0 for none.
+    pub fn warm_up(mut self, over: u64) -> Self {
+        self.warm_up = over;
+        self
+    }
+
+    /// Updates since the moments last began, at a tensor that has seen `time`.
+    pub(super) fn since(&self, time: u64) -> u64 {
+        time % self.reset_every
+    }
+
+    /// What the rate is multiplied by: 1 up to the first reset.
+    pub(super) fn warmth(&self, time: u64) -> f64 {
+        let since = self.since(time);
+        match time >= self.reset_every && since < self.warm_up {
+            true => {
+                let part = since as f64 / self.warm_up as f64;
+                1.0 - 0.99 * 0.5 * (1.0 + (std::f64::consts::PI * part).cos())
+            }
+            false => 1.0,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_rate_rises_again_after_each_reset() {
+        let spam = Spam::default().reset_every(10).unwrap().warm_up(4);
+        let warmth: Vec<f64> = (0..22).map(|time| spam.warmth(time)).collect();
+        assert!(warmth[..10].iter().all(|w| *w == 1.0), "{warmth:?}");
+        let rise = [0.01, 0.154_982_143_312_659_02, 0.505, 0.855_017_856_687_341];
+        for (w, expected) in warmth[10..14].iter().zip(rise) {
+            assert!((w - expected).abs() < 1e-12, "{warmth:?}");
+        }
+        assert!(warmth[14..20].iter().all(|w| *w == 1.0), "{warmth:?}");
+        assert_eq!(warmth[20], warmth[10]);
+        assert_eq!(spam.warm_up(0).warmth(10), 1.0);
+    }
+}

@@ -1,0 +1,163 @@
+//! What is remembered of each parameter.
+
+use std::collections::{BTreeSet, HashMap};
+
+use burn::module::{Module, ModuleVisitor, Param, ParamGroup, ParamId};
+use burn::tensor::{Device, ExecutionError, Tensor, TensorData};
+
+use super::super::kernel::Buffer;
+use super::super::record::Memory;
+use super::super::rule::Erased;
+
+/// One entry for each float parameter of the model, in its order.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Entries {
+    list: Vec<Entry>,
+    index: HashMap<ParamId, usize>,
+}
+
+#[derive(Clone, Debug)]
+pub(super) struct Entry {
+    pub(super) id: ParamId,
+    pub(super) path: String,
+    /// Which rule is its.
+    pub(super) group: usize,
+    pub(super) memory: Memory,
+    pub(super) slots: Slots,
+    /// The last round of updates that it was in: not part of its state.
+    pub(super) turn: u64,
+}
+
+/// The tensors of state of a parameter: in use, or as they were read from a file, before it is
+/// known on which device they belong.
+#[derive(Clone, Debug)]
+pub(super) enum Slots {
+    Live(Vec<Buffer>),
+    Saved(Vec<TensorData>),
+}
+
+impl Slots {
+    /// What is in them, on the host.
+    pub(super) fn data(&self) -> Result<Vec<TensorData>, ExecutionError> {
+        match self {
+            Self::Live(slots) => slots.iter().map(Buffer::data).collect(),
+            Self::Saved(slots) => Ok(slots.clone()),
+        }
+    }
+
+    /// The first of them, on `device`.
+    pub(super) fn first<const D: usize>(&self, device: &Device) -> Option<Tensor<D>> {
+        match self {
+            Self::Live(slots) => {
+                slots.first().map(|slot| slot.clone().into_tensor().to_device(device))
+            }
+            Self::Saved(slots) => {
+                slots.first().map(|data| Tensor::from_data(data.clone(), (device, data.dtype())))
+            }
+        }
+    }
+
+    /// Takes them out, to where `param` is.
+    pub(super) fn take_to<const D: usize>(&mut self, param: &Buffer) -> Vec<Buffer> {
+        match std::mem::replace(self, Self::Live(Vec::new())) {
+            Self::Live(mut slots) => {
+                if slots.iter().any(|slot| !slot.is_like(param)) {
+                    slots = slots.into_iter().map(|slot| slot.beside::<D>(param)).collect();
+                }
+                slots
+            }
+            Self::Saved(slots) => {
+                let device = param.device();
+                let live = |data: TensorData| {
+                    let dtype = data.dtype();
+                    Buffer::of(Tensor::<D>::from_data(data, (&device, dtype)))
+                };
+                slots.into_iter().map(live).collect()
+            }
+        }
+    }
+}
+
+impl Entries {
+    pub(super) fn position(&self, id: ParamId) -> Option<usize> {
+        self.index.get(&id).copied()
+    }
+
+    pub(super) fn get(&self, at: usize) -> &Entry {
+        &self.list[at]
+    }
+
+    pub(super) fn get_mut(&mut self, at: usize) -> &mut Entry {
+        &mut self.list[at]
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.list.is_empty()
+    }
+
+    pub(super) fn iter(&self) -> impl Iterator<Item = &Entry> {
+        self.list.iter()
+    }
+
+    pub(super) fn push(&mut self, entry: Entry) {
+        self.index.insert(entry.id, self.list.len());
+        self.list.push(entry);
+    }
+
+    /// Whether all numbers of the state are finite.
+    pub(super) fn are_finite(&self) -> Result<bool, ExecutionError> {
+        for entry in &self.list {
+            let tensors = entry.slots.data()?;
+            let finite = |data: &TensorData| data.iter::<f64>().all(f64::is_finite);
+            if !entry.memory.is_finite() || !tensors.iter().all(finite) {
+                return Ok(false);
+            }
+        }
+        Ok(true)
+    }
+
+    /// How many updates the parameters have seen: every number that there is, and 0, which is that
+    /// of a parameter yet to come.
+    pub(super) fn times(&self) -> Vec<u64> {
+        let mut times = BTreeSet::from([0]);
+        times.extend(self.list.iter().map(|entry| entry.memory.time));
+        times.into_iter().collect()
+    }
+
+    /// Makes an entry for every float parameter of `model` that has none.
+    pub(super) fn complete<M: Module>(&mut self, rules: &[(ParamGroup, Erased)], model: &M) {
+        model.visit(&mut Walk { path: Vec::new(), rules, entries: self });
+    }
+}
+
+/// Which rule is a parameter's: the last one that matches.
+pub(super) fn group(rules: &[(ParamGroup, Erased)], id: ParamId, path: &str) -> usize {
+    rules.iter().rposition(|(group, _)| group.matches(&id, Some(path))).unwrap_or(0)
+}
+
+struct Walk<'a> {
+    path: Vec<String>,
+    rules: &'a [(ParamGroup, Erased)],
+    entries: &'a mut Entries,
+}
+
+impl ModuleVisitor for Walk<'_> {
+    fn enter_module(&mut self, name: &str, _container: &str) {
+        self.path.push(name.to_string());
+    }
+
+    fn exit_module(&mut self, _name: &str, _container: &str) {
+        self.path.pop();
+    }
+
+    fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
+        if self.entries.position(param.id).is_some() {
+            return;
+        }
+        let path = self.path.join(".");
+        let group = group(self.rules, param.id, &path);
+        let memory = self.rules[group].1.0.leaves().begin();
+        let slots = Slots::Live(Vec::new());
+        self.entries.push(Entry { id: param.id, path, group, memory, slots, turn: 0 });
+    }
+}

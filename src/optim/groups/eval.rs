@@ -1,0 +1,55 @@
+//! The weights that are to be evaluated.
+
+use std::collections::HashMap;
+
+use burn::module::{Module, ModuleMapper, Param, ParamId};
+use burn::tensor::Tensor;
+use burn::tensor::kind::BridgeTensor;
+
+use super::Groups;
+use super::entries::Slots;
+
+/// A copy of `model`, with the averages in the place of the weights that have one.
+pub(super) fn model<M: Module>(groups: &Groups, model: &M) -> M {
+    let averages = groups.rules.iter().any(|(_, rule)| rule.0.averages().is_some());
+    match averages {
+        true => model.clone().map(&mut Average { groups, copies: HashMap::new() }),
+        false => model.clone(),
+    }
+}
+
+struct Average<'a> {
+    groups: &'a Groups,
+    /// So that a parameter that is used in two places stays one.
+    copies: HashMap<ParamId, BridgeTensor>,
+}
+
+impl ModuleMapper for Average<'_> {
+    fn map_float<const D: usize>(&mut self, param: Param<Tensor<D>>) -> Param<Tensor<D>> {
+        let Groups { rules, entries, .. } = self.groups;
+        let Some(entry) = entries.position(param.id).map(|at| entries.get(at)) else {
+            return param;
+        };
+        let beta = rules[entry.group].1.0.averages();
+        let (Some(beta), true) = (beta, entry.memory.time > 0) else { return param };
+        let asks = param.is_require_grad();
+        let (id, y, mapper) = param.consume();
+        let x = match self.copies.get(&id) {
+            Some(copy) => Tensor::from_bridge(copy.clone()),
+            None => average(y, &entry.slots, beta),
+        };
+        self.copies.insert(id, x.clone().into_bridge());
+        let x = Tensor::from_inner(x).set_require_grad(asks);
+        Param::from_mapped_value(id, x, mapper)
+    }
+}
+
+/// `x` of `y = (1 − β)z + βx`.
+fn average<const D: usize>(y: Tensor<D>, slots: &Slots, beta: f64) -> Tensor<D> {
+    let y = y.inner();
+    let Some(z) = slots.first::<D>(&y.device()) else { return y };
+    let (stored, wide) = (y.dtype(), z.dtype());
+    // As a difference, which is exact where the two are one.
+    let ahead = y.clone().cast(wide) - z;
+    (y.cast(wide) + ahead * (1.0 / beta - 1.0)).cast(stored)
+}

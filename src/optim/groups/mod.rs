@@ -1,0 +1,154 @@
+//! All tensors of a model, stepped together.
+
+mod entries;
+mod eval;
+mod pass;
+mod saved;
+
+use burn::lr_scheduler::module_lr_scheduler::ModuleLearningRate;
+use burn::module::{Module, ParamGroup};
+use burn::optim::GradientsParams;
+
+use super::kernel::Job;
+use super::rule::{Before, Erased};
+use super::{Pace, Rule, Update};
+use crate::Error;
+use crate::checkpoint::State;
+use entries::Entries;
+
+/// The rules of this crate over a whole model, by parameter group: what
+/// [`Keel::wrap`](crate::Keel::wrap) makes of a rule.
+///
+/// It does what Burn's [`ModuleOptimizer`](burn::optim::ModuleOptimizer) does, for the rules of this
+/// crate, and three things more. All tensors are updated in one parallel pass, so that many small ones
+/// keep all cores busy. The factor of the clips goes into that pass. And it can say beforehand
+/// whether an update keeps every parameter finite, so that a [`Keel`](crate::Keel) need neither hold
+/// the old parameters nor check the new ones.
+///
+/// ```
+/// use burn::module::ParamGroup;
+/// use burn::nn::LinearConfig;
+/// use burn::optim::GradientsParams;
+/// use burn::tensor::{Device, Tensor};
+/// use evenkeel::optim::{AdamW, Groups, Momentum};
+///
+/// let device = Device::default().autodiff();
+/// let model = LinearConfig::new(2, 1).init(&device);
+/// let mut optimizer = Groups::new(AdamW::new().decay_matrices_only())
+///     .with_group(ParamGroup::from_predicate("head"), Momentum::new(0.9)?);
+///
+/// let loss = model.forward(Tensor::ones([1, 2], &device)).mean();
+/// let grads = GradientsParams::from_grads(loss.backward(), &model);
+/// let model = optimizer.step(1e-3, model, grads);
+/// # let _ = model;
+/// # Ok::<(), evenkeel::Error>(())
+/// ```
+///
+/// # Edges
+/// A parameter without a gradient stays as it is, and no update of it is counted. A parameter that
+/// is used in two places is updated once, and stays one.
+///
+/// # Cost
+/// See the rules. Beside that, two walks over the module: tensors are taken out, and put back.
+#[derive(Clone, Debug)]
+pub struct Groups {
+    rules: Vec<(ParamGroup, Erased)>,
+    entries: Entries,
+    /// The longest gradient that an update was made with.
+    longest: f64,
+    /// How many rounds of updates there were: not part of the state.
+    turn: u64,
+    jobs: Scratch,
+}
+
+/// Room for the jobs of an update, kept from one to the next: made anew it would be mapped anew, page
+/// by page.
+#[derive(Debug, Default)]
+struct Scratch(Vec<Job>);
+
+impl Clone for Scratch {
+    fn clone(&self) -> Self {
+        Self::default()
+    }
+}
+
+impl Groups {
+    /// One rule for all parameters.
+    pub fn new(rule: impl Rule) -> Self {
+        let rules = vec![(ParamGroup::all(), rule.erased())];
+        Self { rules, entries: Entries::default(), longest: 0.0, turn: 0, jobs: Scratch::default() }
+    }
+
+    /// Another rule for the parameters of `group`. Of several that a parameter is in, the last one
+    /// added counts. State that there is already is forgotten.
+    pub fn with_group(mut self, group: ParamGroup, rule: impl Rule) -> Self {
+        self.rules.push((group, rule.erased()));
+        Self { entries: Entries::default(), longest: 0.0, ..self }
+    }
+
+    /// Updates the parameters of `model` that have a gradient in `grads`.
+    pub fn step<M: Module>(
+        &mut self,
+        lr: impl Into<ModuleLearningRate>,
+        model: M,
+        grads: GradientsParams,
+    ) -> M {
+        // Nobody has measured these gradients.
+        self.longest = f64::INFINITY;
+        pass::run(self, &lr.into(), 1.0, model, grads)
+    }
+
+    /// A copy of `model` with the weights to evaluate: the averages of the
+    /// [schedule-free](super::ScheduleFree) rules, and the weights themselves for all others.
+    pub fn eval_model<M: Module>(&self, model: &M) -> M {
+        eval::model(self, model)
+    }
+}
+
+impl<M: Module + 'static> Update<M> for Groups {
+    fn update(&mut self, pace: Pace, model: M, grads: GradientsParams) -> M {
+        self.longest = self.longest.max(pace.factor * pace.grad_norm);
+        pass::run(self, &pace.lr, pace.factor, model, grads)
+    }
+
+    fn is_bounded(&self, pace: &Pace) -> bool {
+        // Above that the rate over a correction of bias may overflow.
+        const SAFE: f64 = 1e24;
+        let (lowest, highest) = pace.range;
+        if !(lowest >= 0.0 && highest <= SAFE) {
+            return false;
+        }
+        let before = Before {
+            lr: highest,
+            gradient: self.longest.max(pace.factor * pace.grad_norm),
+            times: &self.entries.times(),
+        };
+        self.rules.iter().all(|(_, rule)| rule.0.bound(&before).is_safe())
+    }
+
+    /// Half precision is squared in `f32`.
+    fn squares_in_own_type(&self) -> bool {
+        false
+    }
+
+    fn is_finite(&self) -> Result<bool, Error> {
+        self.entries.are_finite().map_err(|cause| Error::io("reading the optimizer's state", cause))
+    }
+
+    fn eval_model(&self, model: &M) -> M {
+        eval::model(self, model)
+    }
+
+    fn boxed(&self) -> Box<dyn Update<M>> {
+        Box::new(self.clone())
+    }
+
+    fn state(&self) -> Result<State, Error> {
+        saved::state(self)
+    }
+
+    fn restore(&mut self, state: &State) -> Result<(), Error> {
+        *self = saved::restored(self, state)?;
+        Ok(())
+    }
+}

@@ -1,0 +1,190 @@
+//! One update of a model: its tensors out, all of them through the kernels at once, and back in.
+
+use std::collections::{HashMap, HashSet};
+use std::iter::Peekable;
+
+use burn::lr_scheduler::module_lr_scheduler::ModuleLearningRate;
+use burn::module::{Module, ModuleMapper, Param, ParamId};
+use burn::optim::GradientsParams;
+use burn::tensor::kind::BridgeTensor;
+use burn::tensor::{GradientCheckpointingStrategy, Tensor};
+
+use super::super::kernel::{self, Buffer, Done, Job};
+use super::super::rule::Now;
+use super::super::units;
+use super::Groups;
+use super::entries::Slots;
+
+pub(super) fn run<M: Module>(
+    groups: &mut Groups,
+    lr: &ModuleLearningRate,
+    factor: f64,
+    model: M,
+    mut grads: GradientsParams,
+) -> M {
+    if groups.entries.is_empty() {
+        groups.entries.complete(&groups.rules, &model);
+    }
+    groups.turn += 1;
+    let (model, strangers) = round(groups, lr, factor, model, &mut grads);
+    if !strangers {
+        return model;
+    }
+    groups.entries.complete(&groups.rules, &model);
+    round(groups, lr, factor, model, &mut grads).0
+}
+
+/// Updates every parameter that has an entry, and tells whether one with a gradient had none.
+fn round<M: Module>(
+    groups: &mut Groups,
+    lr: &ModuleLearningRate,
+    factor: f64,
+    model: M,
+    grads: &mut GradientsParams,
+) -> (M, bool) {
+    let mut take = Take {
+        jobs: std::mem::take(&mut groups.jobs.0),
+        groups,
+        lr,
+        factor,
+        grads,
+        seats: Vec::new(),
+        again: HashSet::new(),
+        strangers: false,
+        hollow: [const { None }; RANKS],
+    };
+    let model = model.map(&mut take);
+    let Take { groups, mut jobs, seats, again, strangers, .. } = take;
+    let seats = seats.into_iter().zip(kernel::run(&mut jobs)).peekable();
+    let model = model.map(&mut Put { groups, seats, again, copies: HashMap::new() });
+    groups.jobs.0 = jobs;
+    (model, strangers)
+}
+
+/// Ranks that tensors may have, from 0.
+const RANKS: usize = 9;
+
+/// Where an updated tensor belongs.
+struct Seat {
+    id: ParamId,
+    entry: usize,
+    context: Context,
+}
+
+/// Takes the tensors out, so that nothing else holds their buffers.
+struct Take<'a> {
+    groups: &'a mut Groups,
+    lr: &'a ModuleLearningRate,
+    factor: f64,
+    grads: &'a mut GradientsParams,
+    jobs: Vec<Job>,
+    seats: Vec<Seat>,
+    /// Parameters that are used in more than one place.
+    again: HashSet<ParamId>,
+    strangers: bool,
+    /// What stands in for the tensors meanwhile, by rank.
+    hollow: [Option<BridgeTensor>; RANKS],
+}
+
+impl ModuleMapper for Take<'_> {
+    fn map_float<const D: usize>(&mut self, param: Param<Tensor<D>>) -> Param<Tensor<D>> {
+        let Groups { rules, entries, turn, .. } = &mut *self.groups;
+        let Some(at) = entries.position(param.id) else {
+            self.strangers = true;
+            return param;
+        };
+        let entry = entries.get_mut(at);
+        if entry.turn == *turn {
+            self.again.insert(param.id);
+            return param;
+        }
+        let Some(grad) = self.grads.remove::<D>(param.id) else {
+            return param;
+        };
+        entry.turn = *turn;
+
+        let (id, tensor, mapper) = param.consume();
+        let context = Context::of(&tensor);
+        let rule = &rules[entry.group].1.0;
+        let lr = self.lr.lr_from_param(id, Some(&entry.path));
+        let plan = rule.plan(&Now { lr, factor: self.factor, rank: D }, &mut entry.memory);
+        let grad = Buffer::of(match rule.centralizes() {
+            true => units::centralized(grad),
+            false => grad,
+        });
+        let tensor = Buffer::of(tensor.inner()).beside::<D>(&grad);
+        let slots = entry.slots.take_to::<D>(&tensor);
+        let hollow = self.hollow[D.min(RANKS - 1)]
+            .get_or_insert_with(|| hollow::<D>(&tensor).into_bridge())
+            .clone();
+        self.jobs.push(Job::new(D, plan, tensor, grad, slots));
+        self.seats.push(Seat { id, entry: at, context });
+        Param::from_mapped_value(id, Tensor::from_bridge(hollow), mapper)
+    }
+}
+
+/// A tensor without elements, on the device of another.
+fn hollow<const D: usize>(beside: &Buffer) -> Tensor<D> {
+    Tensor::empty([0; D], &beside.device())
+}
+
+/// Puts the updated tensors in.
+struct Put<'a, I: Iterator<Item = (Seat, Done)>> {
+    groups: &'a mut Groups,
+    seats: Peekable<I>,
+    again: HashSet<ParamId>,
+    copies: HashMap<ParamId, BridgeTensor>,
+}
+
+impl<I: Iterator<Item = (Seat, Done)>> ModuleMapper for Put<'_, I> {
+    fn map_float<const D: usize>(&mut self, param: Param<Tensor<D>>) -> Param<Tensor<D>> {
+        if let Some((seat, done)) = self.seats.next_if(|(seat, _)| seat.id == param.id) {
+            let (id, _, mapper) = param.consume();
+            self.groups.entries.get_mut(seat.entry).slots = Slots::Live(done.slots);
+            let tensor = done.param.into_tensor::<D>();
+            if self.again.contains(&id) {
+                self.copies.insert(id, tensor.clone().into_bridge());
+            }
+            return Param::from_mapped_value(id, seat.context.restored(tensor, id), mapper);
+        }
+        match self.copies.get(&param.id) {
+            None => param,
+            Some(updated) => {
+                let (id, old, mapper) = param.consume();
+                let tensor = Context::of(&old).restored(Tensor::from_bridge(updated.clone()), id);
+                Param::from_mapped_value(id, tensor, mapper)
+            }
+        }
+    }
+}
+
+/// What a parameter is to autodiff, which its value does not know.
+struct Context {
+    require_grad: bool,
+    distributed: bool,
+    checkpointing: Option<GradientCheckpointingStrategy>,
+}
+
+impl Context {
+    fn of<const D: usize>(parameter: &Tensor<D>) -> Self {
+        Self {
+            require_grad: parameter.is_require_grad(),
+            distributed: parameter.is_distributed(),
+            checkpointing: parameter.gradient_checkpointing_strategy(),
+        }
+    }
+
+    fn restored<const D: usize>(self, updated: Tensor<D>, id: ParamId) -> Tensor<D> {
+        let mut tensor = Tensor::from_inner(updated);
+        if let Some(strategy) = self.checkpointing {
+            tensor = tensor.with_gradient_checkpointing_strategy(strategy);
+        }
+        if self.require_grad {
+            tensor = tensor.require_grad();
+        }
+        if self.distributed {
+            tensor = tensor.set_distributed(id);
+        }
+        tensor
+    }
+}

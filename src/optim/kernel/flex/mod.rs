@@ -1,0 +1,162 @@
+//! Updates on Flex: each element read and written once, in place, on all cores: those of a large
+//! tensor share it, and many small ones are shared out among them.
+
+mod buffers;
+mod loops;
+mod task;
+
+use burn::backend::flex::FlexTensor;
+use burn::tensor::{DType, Element};
+use rayon::prelude::*;
+
+use super::portable::LEAST_SHARE;
+use super::{Buffer, Job, Plan, wide};
+use buffers::Place;
+use loops::{Phase, SLOTS, Sums};
+use task::{Grad, Param, Piece};
+
+/// Below this many elements in all, one core is done before others have woken up.
+const ALONE: usize = 1 << 16;
+
+/// Does the jobs whose tensors are all on Flex, and of types that go together.
+pub(super) fn run(jobs: &mut [Job]) {
+    let elements: usize = jobs.iter().filter_map(elements).sum();
+    match elements <= ALONE {
+        true => jobs.iter_mut().for_each(step),
+        false => jobs.par_iter_mut().for_each(step),
+    }
+}
+
+fn elements(job: &Job) -> Option<usize> {
+    match &job.param {
+        Buffer::Flex(param) => Some(param.layout().num_elements()),
+        Buffer::Other(_) => None,
+    }
+}
+
+fn step(job: &mut Job) {
+    if !suits(job) {
+        return;
+    }
+    let Job { plan, param: Buffer::Flex(param), grad, slots, .. } = job else { return };
+    let Some(Buffer::Flex(mut grad)) = grad.take() else { return };
+    while slots.len() < plan.slots() {
+        let shape = param.layout().shape().clone();
+        slots.push(Buffer::Flex(FlexTensor::zeros(shape, wide(param.dtype()))));
+    }
+    buffers::make_dense(&mut grad);
+    let (plan, grad) = (&*plan, &grad);
+    let mut update = Update::of(plan, param, grad, slots);
+    match plan {
+        Plan::Adam(plan) if plan.scaling.is_needed() => {
+            let sums = update.pass(Phase::Moments);
+            let n = grad.layout().num_elements() as f64;
+            let rate = plan.scaling.rms.map_or(1.0, |threshold| {
+                let rms = (sums[0] / n).sqrt();
+                1.0 / (rms / threshold).max(1.0)
+            });
+            let share = match plan.scaling.cautious {
+                true => 1.0 / (sums[1] / n).max(LEAST_SHARE),
+                false => 1.0,
+            };
+            // All that was read from old buffers is in the new ones now.
+            update.old = Default::default();
+            update.pass(Phase::Apply { rate, share });
+        }
+        _ => {
+            update.pass(Phase::Whole);
+        }
+    }
+}
+
+/// One tensor's update, over buffers that can be written.
+struct Update<'a> {
+    plan: &'a Plan,
+    param: &'a mut FlexTensor,
+    grad: &'a FlexTensor,
+    slots: [Option<&'a mut FlexTensor>; SLOTS],
+    /// Where the old values are of what others hold too: the parameter, then the state.
+    old: (Option<FlexTensor>, [Option<FlexTensor>; SLOTS]),
+}
+
+impl<'a> Update<'a> {
+    fn of(
+        plan: &'a Plan,
+        param: &'a mut FlexTensor,
+        grad: &'a FlexTensor,
+        slots: &'a mut [Buffer],
+    ) -> Self {
+        let mut old = (buffers::own(param), [const { None }; SLOTS]);
+        let mut given = slots.iter_mut().zip(&mut old.1);
+        let slots = std::array::from_fn(|_| match given.next() {
+            Some((Buffer::Flex(slot), old)) => {
+                *old = buffers::own(slot);
+                Some(slot)
+            }
+            _ => None,
+        });
+        Self { plan, param, grad, slots, old }
+    }
+
+    /// One pass over all elements.
+    fn pass(&mut self, phase: Phase) -> Sums {
+        let Self { plan, param, grad, slots, old: (old, olds) } = self;
+        let (dtype, old) = (param.dtype(), old.as_ref());
+        let grad = match grad.dtype() {
+            DType::F16 => Grad::F16(grad.storage()),
+            DType::BF16 => Grad::Bf16(grad.storage()),
+            DType::F64 => Grad::F64(grad.storage()),
+            _ => Grad::F32(grad.storage()),
+        };
+        match dtype {
+            DType::F64 => {
+                let param = Param::Wide(Place::new(param, old));
+                Piece::<f64> { plan, param, grad, state: state(slots, olds) }.share(phase)
+            }
+            narrow => {
+                let param = match narrow {
+                    DType::F16 => Param::F16(Place::new(param, old)),
+                    DType::BF16 => Param::Bf16(Place::new(param, old)),
+                    _ => Param::Wide(Place::new(param, old)),
+                };
+                Piece::<f32> { plan, param, grad, state: state(slots, olds) }.share(phase)
+            }
+        }
+    }
+}
+
+fn state<'t, E: Element + bytemuck::Pod>(
+    slots: &'t mut [Option<&mut FlexTensor>; SLOTS],
+    old: &'t [Option<FlexTensor>; SLOTS],
+) -> [Place<'t, E>; SLOTS] {
+    let mut old = old.iter();
+    slots.each_mut().map(|slot| {
+        let old = old.next().and_then(Option::as_ref);
+        slot.as_mut().map_or_else(Place::nowhere, |slot| Place::new(slot, old))
+    })
+}
+
+/// Whether all tensors of the job are here, and of types that go together.
+fn suits(job: &Job) -> bool {
+    let (Buffer::Flex(param), Some(Buffer::Flex(grad))) = (&job.param, &job.grad) else {
+        return false;
+    };
+    let float = |tensor: &FlexTensor| {
+        matches!(tensor.dtype(), DType::F16 | DType::BF16 | DType::F32 | DType::F64)
+    };
+    let shape = param.layout().shape();
+    let state = job.slots.iter().all(|slot| match slot {
+        Buffer::Flex(slot) => slot.dtype() == wide(param.dtype()) && slot.layout().shape() == shape,
+        Buffer::Other(_) => false,
+    });
+    let elsewhere = match job.plan {
+        // The first update of a sequence that begins at the parameter.
+        Plan::Free(_) => job.slots.is_empty(),
+        // A second pass would need the gradient that the first has cut.
+        Plan::Adam(plan) => {
+            plan.scaling.is_needed() && plan.spike.is_finite() && plan.by_gradient != 0.0
+        }
+        Plan::Momentum(_) => false,
+    };
+    float(param) && float(grad) && grad.layout().shape() == shape && state && !elsewhere
+}

@@ -1,0 +1,213 @@
+//! One update of one tensor, or of many: on Flex and CubeCL in a kernel of our own, elsewhere in
+//! tensor operations. The choice is made for each tensor, by its device, types and layout.
+//!
+//! A kernel takes a [`Plan`] and buffers. It knows no rule, no model and no schedule.
+
+#[cfg(feature = "flex")]
+mod flex;
+mod plan;
+mod portable;
+
+pub(crate) use plan::{Adam, Free, Incoming, Momentum, Normal, Plan, Scaling, Second};
+pub(crate) use portable::LEAST_SHARE;
+
+#[cfg(feature = "flex")]
+use burn::backend::flex::FlexTensor;
+#[cfg(feature = "flex")]
+use burn::backend::{BackendTensor, DispatchTensor, DispatchTensorKind, Flex};
+use burn::tensor::kind::BridgeTensor;
+use burn::tensor::{DType, Device, ExecutionError, Tensor, TensorData};
+
+use crate::checkpoint::tensors;
+
+/// Calls a function that has the rank as a constant; there are none above 8.
+macro_rules! with_rank {
+    ($rank:expr, $call:ident, $argument:expr) => {
+        match $rank {
+            0 => $call::<0>($argument),
+            1 => $call::<1>($argument),
+            2 => $call::<2>($argument),
+            3 => $call::<3>($argument),
+            4 => $call::<4>($argument),
+            5 => $call::<5>($argument),
+            6 => $call::<6>($argument),
+            7 => $call::<7>($argument),
+            _ => $call::<8>($argument),
+        }
+    };
+}
+
+/// A tensor without its rank in the type, in the form that its kernel takes.
+#[derive(Debug, Clone)]
+pub(crate) enum Buffer {
+    #[cfg(feature = "flex")]
+    Flex(FlexTensor),
+    /// Boxed, because it is much the larger.
+    Other(Box<BridgeTensor>),
+}
+
+impl Buffer {
+    pub(crate) fn of<const D: usize>(tensor: Tensor<D>) -> Self {
+        #[cfg(feature = "flex")]
+        let tensor = match tensor.into_dispatch() {
+            DispatchTensor {
+                kind: DispatchTensorKind::Flex(BackendTensor::Float(flex)), ..
+            } => {
+                return Self::Flex(flex);
+            }
+            other => Tensor::<D>::from_dispatch(other),
+        };
+        Self::Other(Box::new(tensor.into_bridge()))
+    }
+
+    /// The same tensor, on the device of `other`.
+    pub(crate) fn beside<const D: usize>(self, other: &Self) -> Self {
+        match (self, other) {
+            #[cfg(feature = "flex")]
+            (this @ Self::Flex(_), Self::Flex(_)) => this,
+            (this, other) => {
+                let (device, tensor) = (other.device(), this.into_tensor::<D>());
+                match tensor.device() == device {
+                    true => Self::of(tensor),
+                    false => Self::of(tensor.to_device(&device)),
+                }
+            }
+        }
+    }
+
+    /// Whether the two are certain to be on one device, without asking them.
+    pub(crate) fn is_like(&self, other: &Self) -> bool {
+        match (self, other) {
+            #[cfg(feature = "flex")]
+            (Self::Flex(_), Self::Flex(_)) => true,
+            _ => false,
+        }
+    }
+
+    /// Where it is.
+    pub(crate) fn device(&self) -> Device {
+        fn at<const D: usize>(buffer: Buffer) -> Device {
+            buffer.into_tensor::<D>().device()
+        }
+        match self {
+            #[cfg(feature = "flex")]
+            Self::Flex(_) => Device::flex(),
+            Self::Other(bridge) => with_rank!(bridge.rank(), at, self.clone()),
+        }
+    }
+
+    /// What is in it, on the host: for saving.
+    pub(crate) fn data(&self) -> Result<TensorData, ExecutionError> {
+        fn at<const D: usize>(buffer: Buffer) -> Result<TensorData, ExecutionError> {
+            tensors::read(buffer.into_tensor::<D>())
+        }
+        let rank = match self {
+            #[cfg(feature = "flex")]
+            Self::Flex(flex) => flex.layout().num_dims(),
+            Self::Other(bridge) => bridge.rank(),
+        };
+        with_rank!(rank, at, self.clone())
+    }
+
+    pub(crate) fn into_tensor<const D: usize>(self) -> Tensor<D> {
+        match self {
+            #[cfg(feature = "flex")]
+            Self::Flex(flex) => Tensor::from_primitive::<Flex>(flex),
+            Self::Other(bridge) => Tensor::from_bridge(*bridge),
+        }
+    }
+}
+
+/// One tensor's update.
+#[derive(Debug)]
+pub(crate) struct Job {
+    pub(crate) rank: usize,
+    pub(crate) plan: Plan,
+    pub(crate) param: Buffer,
+    /// `None` once a kernel has used it up, and all is done.
+    pub(crate) grad: Option<Buffer>,
+    /// What there is of the state, in the order of the rule. The rest begins at zero, or where the
+    /// rule has it begin.
+    pub(crate) slots: Vec<Buffer>,
+}
+
+/// What comes of a job.
+pub(crate) struct Done {
+    pub(crate) param: Buffer,
+    pub(crate) slots: Vec<Buffer>,
+}
+
+impl Job {
+    pub(crate) fn new(
+        rank: usize,
+        plan: Plan,
+        param: Buffer,
+        grad: Buffer,
+        slots: Vec<Buffer>,
+    ) -> Self {
+        Self { rank, plan, param, grad: Some(grad), slots }
+    }
+
+    fn finish(self) -> Done {
+        fn by_operations<const D: usize>((job, grad): (Job, Buffer)) -> Done {
+            let slots = job.slots.into_iter().map(Buffer::into_tensor::<D>);
+            let (param, grad) = (job.param.into_tensor(), grad.into_tensor());
+            let (param, slots) = portable::step::<D>(&job.plan, param, grad, slots);
+            Done { param: Buffer::of(param), slots: slots.into_iter().map(Buffer::of).collect() }
+        }
+        let mut job = self;
+        match job.grad.take() {
+            None => Done { param: job.param, slots: job.slots },
+            // Tensor operations need the rank in the type.
+            Some(grad) => with_rank!(job.rank, by_operations, (job, grad)),
+        }
+    }
+}
+
+/// Runs all jobs, and gives what comes of them in their order.
+pub(crate) fn run(jobs: &mut Vec<Job>) -> impl Iterator<Item = Done> {
+    #[cfg(feature = "flex")]
+    flex::run(jobs);
+    jobs.drain(..).map(Job::finish)
+}
+
+/// Runs one job.
+pub(crate) fn run_one(mut job: Job) -> Done {
+    #[cfg(feature = "flex")]
+    flex::run(std::slice::from_mut(&mut job));
+    job.finish()
+}
+
+/// The type in which a tensor of this type is computed, and its state kept.
+pub(crate) fn wide(dtype: DType) -> DType {
+    match dtype {
+        DType::F64 => DType::F64,
+        _ => DType::F32,
+    }
+}
+
+/// The bounds that keep every intermediate number of an update finite, in the type that computes.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Limits {
+    /// Of a gradient: the difference of two has a square that is finite.
+    pub(crate) gradient: f64,
+    /// Of `ε`: anything smaller would be flushed to 0, and 0/0 is NaN.
+    pub(crate) least: f64,
+}
+
+impl Limits {
+    pub(crate) const SINGLE: Self = Self { gradient: 9e18, least: f32::MIN_POSITIVE as f64 };
+    pub(crate) const DOUBLE: Self = Self { gradient: 6e153, least: f64::MIN_POSITIVE };
+
+    pub(crate) fn of(wide: DType) -> Self {
+        match wide {
+            DType::F64 => Self::DOUBLE,
+            _ => Self::SINGLE,
+        }
+    }
+
+    /// The nearest `ε` that neither vanishes nor makes a state overflow that it is added to.
+    pub(crate) fn epsilon(self, epsilon: f64) -> f64 {
+        epsilon.clamp(self.least, self.gradient)
+    }
+}

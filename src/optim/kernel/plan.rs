@@ -1,0 +1,218 @@
+//! One update of one tensor in plain numbers: all that a kernel is told.
+//!
+//! Everything that is the same for every element is worked out here, in `f64`: products of rates,
+//! corrections of bias, what the first update does differently. What is left for a kernel is the
+//! least that can be done to an element.
+
+use super::Limits;
+
+/// A type that a kernel computes in.
+pub(crate) trait Number: Copy + 'static {
+    /// The nearest to `x`.
+    fn of(x: f64) -> Self;
+}
+
+impl Number for f32 {
+    fn of(x: f64) -> Self {
+        x as f32
+    }
+}
+
+impl Number for f64 {
+    fn of(x: f64) -> Self {
+        x
+    }
+}
+
+/// What is done to a tensor.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(crate) enum Plan {
+    Momentum(Momentum),
+    Adam(Adam),
+    Free(Free),
+}
+
+/// `g' = sign·factor·g + λp`, kept within [`Limits::gradient`](super::Limits), is what every rule
+/// calls the gradient.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(crate) struct Incoming<T = f64> {
+    /// The clips' factor; negative to climb instead of descend.
+    pub(crate) factor: T,
+    /// Coupled weight decay `λ`.
+    pub(crate) coupled: T,
+}
+
+/// `V = c·V + k·g'`, `p = (1 − s)·p − (a·g' + b·V)`.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(crate) struct Momentum<T = f64> {
+    pub(crate) incoming: Incoming<T>,
+    /// `c`, `k`; `None` where there is no velocity.
+    pub(crate) velocity: Option<(T, T)>,
+    /// `s`: the rate times the decoupled weight decay.
+    pub(crate) shrink: T,
+    /// `a`
+    pub(crate) by_gradient: T,
+    /// `b`
+    pub(crate) by_velocity: T,
+}
+
+/// The Adam family. With `d` the second moment as [`Second`] has it,
+/// `m = β₁m + κ₁g'` and `p = (1 − s)·p − (a·g' + b·m)/(k·√d + ε)`.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(crate) struct Adam<T = f64> {
+    pub(crate) incoming: Incoming<T>,
+    pub(crate) second: Second,
+    /// `β₁` and `κ₁`, which is `1 − β₁` but for the first update of some.
+    pub(crate) first: (T, T),
+    /// `β₂` and `κ₂`.
+    pub(crate) squares: (T, T),
+    /// What is left of the maximum of AMSGrad: 1, and 0 when the moments begin anew.
+    pub(crate) keep: T,
+    /// `s`
+    pub(crate) shrink: T,
+    /// `a`
+    pub(crate) by_gradient: T,
+    /// `b`
+    pub(crate) by_moment: T,
+    /// `k`: what corrects the bias of the root, or 0 for a step that is not normalised.
+    pub(crate) root: T,
+    /// `ε`
+    pub(crate) epsilon: T,
+    /// Added to the second moment at every update (AdaBelief), or the bound on `g'` once it is
+    /// normalised (ADOPT).
+    pub(crate) extra: T,
+    /// `g'` is cut to `√(θ·v)` where `v > 0`, with the `v` of before; infinite for not at all.
+    pub(crate) spike: T,
+    pub(crate) scaling: Scaling,
+}
+
+/// How the second moment is kept, and which of its forms normalises.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Second {
+    /// `v = β₂v + κ₂g'²`, `d = v`.
+    Square,
+    /// The same, and `w = max(keep·w, v)`, `d = w`.
+    Largest,
+    /// `v = β₂v + κ₂(g' − m)² + extra`, `d = v`.
+    Belief,
+    /// `v = max(β₂v, |g'| + ε)`, and the step is `(a·g' + b·m)/v`.
+    Infinity,
+    /// `ĝ = g'/max(√v, ε)` kept within `±extra`, `m = β₁m + κ₁ĝ`, the step is `b·m`, and only then
+    /// `v = β₂v + κ₂g'²`.
+    Adopt,
+}
+
+/// What depends on all elements of a tensor at once, and so takes a second pass.
+#[derive(Debug, Clone, Copy, PartialEq, Default)]
+pub(crate) struct Scaling {
+    /// StableAdamW: rate and decay are divided by `max(1, RMS/threshold)`, with
+    /// `RMS = √mean(g'²/max(k²d, ε²))`.
+    pub(crate) rms: Option<f64>,
+    /// Cautious: elements of the step that do not point along the gradient are left out, and the
+    /// others enlarged by one over their share, of which at least 0.001 is assumed.
+    pub(crate) cautious: bool,
+}
+
+impl Scaling {
+    pub(crate) fn is_needed(self) -> bool {
+        self.rms.is_some() || self.cautious
+    }
+}
+
+/// Schedule-free. With `d = g'`, or `g'/(k·√v + ε) + λp`:
+/// `y = (1 − c)·y + c·z − q·d`, `z = z − γ·d`, where `p` is `y` and `q = γ(1 − β(1 − c))`.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(crate) struct Free<T = f64> {
+    pub(crate) incoming: Incoming<T>,
+    /// `c`: how much of `z` enters the average.
+    pub(crate) average: T,
+    /// `γ`
+    pub(crate) rate: T,
+    /// `q`
+    pub(crate) pull: T,
+    /// What the normalised form needs beside.
+    pub(crate) normal: Option<Normal<T>>,
+}
+
+/// The normalised form of [`Free`]: `v = β₂v + κ₂g'²`, then `k`, `ε` and `λ`.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(crate) struct Normal<T = f64> {
+    pub(crate) squares: (T, T),
+    pub(crate) root: T,
+    pub(crate) epsilon: T,
+    pub(crate) decay: T,
+}
+
+impl Incoming {
+    pub(super) fn cast<A: Number>(self) -> Incoming<A> {
+        Incoming { factor: A::of(self.factor), coupled: A::of(self.coupled) }
+    }
+}
+
+impl Momentum {
+    pub(super) fn cast<A: Number>(self) -> Momentum<A> {
+        Momentum {
+            incoming: self.incoming.cast(),
+            velocity: self.velocity.map(cast_pair),
+            shrink: A::of(self.shrink),
+            by_gradient: A::of(self.by_gradient),
+            by_velocity: A::of(self.by_velocity),
+        }
+    }
+}
+
+impl Adam {
+    pub(super) fn cast<A: Number>(self, limits: Limits) -> Adam<A> {
+        Adam {
+            incoming: self.incoming.cast(),
+            second: self.second,
+            first: cast_pair(self.first),
+            squares: cast_pair(self.squares),
+            keep: A::of(self.keep),
+            shrink: A::of(self.shrink),
+            by_gradient: A::of(self.by_gradient),
+            by_moment: A::of(self.by_moment),
+            root: A::of(self.root),
+            epsilon: A::of(limits.epsilon(self.epsilon)),
+            extra: match self.second {
+                Second::Belief => A::of(limits.epsilon(self.extra)),
+                _ => A::of(self.extra),
+            },
+            spike: A::of(self.spike),
+            scaling: self.scaling,
+        }
+    }
+}
+
+impl Free {
+    pub(super) fn cast<A: Number>(self, limits: Limits) -> Free<A> {
+        let normal = |normal: Normal| Normal {
+            squares: cast_pair(normal.squares),
+            root: A::of(normal.root),
+            epsilon: A::of(limits.epsilon(normal.epsilon)),
+            decay: A::of(normal.decay),
+        };
+        Free {
+            incoming: self.incoming.cast(),
+            average: A::of(self.average),
+            rate: A::of(self.rate),
+            pull: A::of(self.pull),
+            normal: self.normal.map(normal),
+        }
+    }
+}
+
+fn cast_pair<A: Number>((a, b): (f64, f64)) -> (A, A) {
+    (A::of(a), A::of(b))
+}
+
+impl Plan {
+    /// How many tensors of state it reads and writes.
+    pub(crate) fn slots(&self) -> usize {
+        match self {
+            Self::Momentum(plan) => usize::from(plan.velocity.is_some()),
+            Self::Adam(plan) => 2 + usize::from(plan.second == Second::Largest),
+            Self::Free(plan) => 1 + usize::from(plan.normal.is_some()),
+        }
+    }
+}

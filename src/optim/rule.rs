@@ -1,0 +1,198 @@
+//! What the rules of this crate have in common.
+
+use std::fmt;
+use std::sync::Arc;
+
+use burn::optim::Optimizer;
+use burn::tensor::Tensor;
+
+use super::hyper::{Hyper, Range};
+use super::kernel::{self, Buffer, Incoming, Job, Limits, Plan};
+use super::record::{Kept, Leaves, Memory, TensorState};
+use super::units;
+
+/// An optimizer of this crate: Burn's [`Optimizer`], whose updates a kernel does in one pass, and
+/// which a [`Groups`](super::Groups) can do for all tensors of a model at once.
+pub trait Rule: Optimizer + sealed::Sealed {
+    /// The rule without its type.
+    #[doc(hidden)]
+    fn erased(self) -> Erased;
+}
+
+pub(super) mod sealed {
+    #[allow(unreachable_pub)]
+    pub trait Sealed {}
+}
+
+/// A rule without its type.
+#[doc(hidden)]
+#[derive(Clone, Debug)]
+pub struct Erased(pub(super) Arc<dyn Fused>);
+
+impl Erased {
+    pub(super) fn of(rule: impl Fused + 'static) -> Self {
+        Self(Arc::new(rule))
+    }
+}
+
+/// A rule as the kernels and the module-level driver see it: numbers in, a plan out.
+pub(super) trait Fused: fmt::Debug + Send + Sync {
+    /// What it is called in saved states.
+    fn name(&self) -> &'static str;
+
+    /// What it keeps for each tensor.
+    fn leaves(&self) -> &'static Leaves;
+
+    /// How many of the tensors among its leaves it uses, as it is set.
+    fn slots(&self) -> usize;
+
+    /// The next update of one tensor, which moves its memory on by one.
+    fn plan(&self, now: &Now, memory: &mut Memory) -> Plan;
+
+    /// What one update can do to an element at most.
+    fn bound(&self, before: &Before<'_>) -> Bound;
+
+    /// Whether the mean of each unit is taken from its gradient first.
+    fn centralizes(&self) -> bool;
+
+    /// `β` of a rule that trains `y = (1 − β)z + βx`, where `z` is its first tensor of state and the
+    /// average `x` is to be evaluated.
+    fn averages(&self) -> Option<f64> {
+        None
+    }
+}
+
+/// What an update of one tensor is told.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Now {
+    pub(super) lr: f64,
+    /// What the clips leave of the gradient.
+    pub(super) factor: f64,
+    pub(super) rank: usize,
+}
+
+impl Now {
+    /// What becomes of the gradient first.
+    pub(super) fn incoming(&self, maximize: bool, coupled: f64) -> Incoming {
+        let factor = if maximize { -self.factor } else { self.factor };
+        Incoming { factor, coupled }
+    }
+}
+
+/// What is known of an update before it is made.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Before<'a> {
+    /// The highest rate of any tensor.
+    pub(super) lr: f64,
+    /// No gradient that the clips left was ever longer.
+    pub(super) gradient: f64,
+    /// How many updates the tensors have seen: every number that there is.
+    pub(super) times: &'a [u64],
+}
+
+impl Before<'_> {
+    /// A bound on the elements of `g'`.
+    pub(super) fn gradient(&self, decay: &Decay, centralized: bool) -> f64 {
+        let limit = Limits::SINGLE.gradient;
+        if decay.rate.most(self.times) > Bound::SAFE {
+            // It may itself overflow, and then times 0 it is NaN.
+            return f64::INFINITY;
+        }
+        match decay.decoupled || decay.rate.constant() == Some(0.0) {
+            // The mean of a unit is no larger than its largest element.
+            true => (self.gradient * if centralized { 2.0 } else { 1.0 }).min(limit),
+            // The parameter may be anything; the kernels keep the sum within the limit.
+            false => limit,
+        }
+    }
+
+    pub(super) fn updates(&self) -> u64 {
+        self.times.iter().copied().max().unwrap_or(0)
+    }
+}
+
+/// What one update can do to an element at most.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Bound {
+    /// The rate times decoupled decay.
+    pub(super) shrink: f64,
+    /// What is taken from the parameter beside that.
+    pub(super) step: f64,
+}
+
+impl Bound {
+    /// Nothing is known.
+    pub(super) const UNKNOWN: Self = Self { shrink: f64::INFINITY, step: f64::INFINITY };
+
+    /// Whether every finite parameter stays finite.
+    ///
+    /// The spacing of `f32` at its end is 2·10³¹, so that what is below half of that changes nothing
+    /// there: `p − Δ` rounds to a finite number for every finite `p`. The same holds for `bf16`,
+    /// computed in `f32`, and far sooner for `f64`; `f16` stops at its end. Nor can anything on the
+    /// way overflow: a step is a quotient of numbers below 10³⁰.
+    pub(super) fn is_safe(self) -> bool {
+        self.step <= Self::SAFE && self.shrink <= 2.0
+    }
+
+    const SAFE: f64 = 1e30;
+}
+
+/// Weight decay.
+#[derive(Clone, Debug)]
+pub(super) struct Decay {
+    pub(super) rate: Hyper,
+    pub(super) decoupled: bool,
+    /// Whether vectors are spared.
+    pub(super) matrices_only: bool,
+}
+
+impl Decay {
+    pub(super) const fn new(rate: f64, decoupled: bool) -> Self {
+        let rate = Hyper::number(rate, Range::NonNegative);
+        Self { rate, decoupled, matrices_only: false }
+    }
+
+    /// Coupled decay, and the rate times decoupled decay; one of them is 0.
+    pub(super) fn at(&self, time: u64, now: &Now) -> (f64, f64) {
+        let rate = match self.matrices_only && now.rank < 2 {
+            true => 0.0,
+            false => self.rate.at(time),
+        };
+        match self.decoupled {
+            true => (0.0, now.lr * rate),
+            false => (rate, 0.0),
+        }
+    }
+
+    /// The most that decoupled decay takes away.
+    pub(super) fn shrink(&self, before: &Before<'_>) -> f64 {
+        match self.decoupled {
+            true => before.lr * self.rate.most(before.times),
+            false => 0.0,
+        }
+    }
+}
+
+/// One update of one tensor, as Burn's [`Optimizer`] has it.
+pub(super) fn step<const D: usize, L: Kept>(
+    rule: &dyn Fused,
+    lr: f64,
+    tensor: Tensor<D>,
+    grad: Tensor<D>,
+    state: Option<TensorState<L, D>>,
+) -> (Tensor<D>, Option<TensorState<L, D>>) {
+    let (mut memory, slots) = match state {
+        Some(state) => state.into_parts(),
+        None => (L::LEAVES.begin(), Vec::new()),
+    };
+    let plan = rule.plan(&Now { lr, factor: 1.0, rank: D }, &mut memory);
+    let grad = match rule.centralizes() {
+        true => units::centralized(grad),
+        false => grad,
+    };
+    let slots = slots.into_iter().map(Buffer::of).collect();
+    let (param, grad) = (Buffer::of(tensor), Buffer::of(grad));
+    let done = kernel::run_one(Job::new(D, plan, param, grad, slots));
+    let slots = done.slots.into_iter().map(Buffer::into_tensor).collect();
+    (done.param.into_tensor(), Some(TensorState::new(memory, slots)))
+}

@@ -1,0 +1,282 @@
+//! Averaging instead of a schedule.
+
+use std::fmt;
+use std::marker::PhantomData;
+
+use burn::optim::Optimizer;
+use burn::tensor::{Device, Tensor};
+
+use super::hyper::{Hyper, Range};
+use super::kernel::{self, Plan};
+use super::record::{Kept, Leaves, Memory, TensorState};
+use super::rule::{self, Before, Bound, Decay, Erased, Fused, Now, Rule, sealed};
+use crate::Error;
+use crate::error::check::Param;
+
+/// Gradient descent that needs no schedule
+/// ([Defazio et al. 2024](https://arxiv.org/abs/2405.15682)).
+///
+/// ```text
+/// z ← z − γ·g                 g is the gradient at y, the weights that are trained
+/// x ← (1 − c)·x + c·z         c = w/Σw,  w = tʳ·γ²,  with the highest γ so far
+/// y ← (1 − β)·z + β·x
+/// ```
+///
+/// The average `x` is what is to be evaluated and kept: [`Keel::eval_model`](crate::Keel::eval_model)
+/// and [`Groups::eval_model`](super::Groups::eval_model) give it as another model, so that there is no
+/// mode to forget. It is worked out from `y` and `z`, and takes no memory.
+///
+/// `β` is 0.9, and `r` is 0. Weight decay is coupled, and taken at `y`. The rate should be constant,
+/// after a warm-up if it needs one, and is higher than other methods take: the warm-up belongs into
+/// the schedule. Running statistics of BatchNorm belong to `y`:
+/// [`refresh_statistics`](crate::average::refresh_statistics) gives those of `x`.
+///
+/// Agrees with the authors' `SGDScheduleFree`, with `warmup_steps` 0.
+pub type ScheduleFreeSgd = ScheduleFree<Plain>;
+
+/// AdamW that needs no schedule: [`ScheduleFreeSgd`] along `g/(√v̂ + ε) + λ·y`.
+///
+/// `β` is 0.9, `β₂` 0.999, `ε` 1e-8 and `λ` 0. Agrees with the authors' `AdamWScheduleFree`, with
+/// `warmup_steps` 0.
+///
+/// ```
+/// use evenkeel::Keel;
+/// use evenkeel::optim::ScheduleFreeAdamW;
+/// # use burn::{nn::LinearConfig, tensor::Device};
+///
+/// # let model = LinearConfig::new(2, 1).init(&Device::default().autodiff());
+/// let keel = Keel::wrap(ScheduleFreeAdamW::new().weight_decay(0.1)?).build(&model)?;
+/// // … train, and then:
+/// let best = keel.eval_model(&model);
+/// # let _ = best;
+/// # Ok::<(), evenkeel::Error>(())
+/// ```
+pub type ScheduleFreeAdamW = ScheduleFree<Adapted>;
+
+/// The rule behind [`ScheduleFreeSgd`] and [`ScheduleFreeAdamW`].
+///
+/// State of each tensor: `z`, for the latter `v`, the highest rate and the sum of the weights.
+///
+/// # Cost
+/// On Flex with the `flex` feature one pass in place: 20 bytes for each `f32`, and 28 with `v`.
+/// Elsewhere tensor operations. Under a [`Keel`](crate::Keel) the new parameters are checked, as
+/// nothing bounds `z`.
+#[derive(Clone)]
+pub struct ScheduleFree<K> {
+    beta: f64,
+    beta_2: Hyper,
+    epsilon: Hyper,
+    decay: Decay,
+    power: f64,
+    maximize: bool,
+    kind: PhantomData<fn() -> K>,
+}
+
+/// The kind of [`ScheduleFree`] that [`ScheduleFreeSgd`] is.
+#[derive(Debug, Clone, Copy)]
+pub struct Plain;
+
+/// The kind of [`ScheduleFree`] that [`ScheduleFreeAdamW`] is.
+#[derive(Debug, Clone, Copy)]
+pub struct Adapted;
+
+/// What tells the two apart.
+pub trait Kind: sealed::Sealed + Copy + Send + Sync + 'static {
+    #[doc(hidden)]
+    const NAME: &'static str;
+    #[doc(hidden)]
+    const ADAPTED: bool;
+}
+
+impl sealed::Sealed for Plain {}
+impl sealed::Sealed for Adapted {}
+
+impl Kind for Plain {
+    const NAME: &'static str = "ScheduleFreeSgd";
+    const ADAPTED: bool = false;
+}
+
+impl Kind for Adapted {
+    const NAME: &'static str = "ScheduleFreeAdamW";
+    const ADAPTED: bool = true;
+}
+
+impl<K: Kind> Default for ScheduleFree<K> {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl<K: Kind> ScheduleFree<K> {
+    /// The rule with its defaults.
+    pub fn new() -> Self {
+        Self {
+            beta: 0.9,
+            beta_2: Hyper::number(0.999, Range::Share),
+            epsilon: Hyper::number(1e-8, Range::Positive),
+            decay: Decay::new(0.0, false),
+            power: 0.0,
+            maximize: false,
+            kind: PhantomData,
+        }
+    }
+
+    /// `β`, how much of the average is in the weights that are trained; above 0 and below 1.
+    ///
+    /// # Errors
+    /// If it is out of range.
+    pub fn beta(mut self, beta: f64) -> Result<Self, Error> {
+        let param = Param(K::NAME, "beta");
+        self.beta = param.below_one(param.positive(beta)?)?;
+        Ok(self)
+    }
+
+    /// Weight decay `λ`.
+    ///
+    /// # Errors
+    /// If `λ` is negative or not finite.
+    pub fn weight_decay(mut self, decay: impl Into<Hyper>) -> Result<Self, Error> {
+        let param = Param(K::NAME, "weight_decay");
+        self.decay.rate = decay.into().checked(Range::NonNegative, param)?;
+        Ok(self)
+    }
+
+    /// Spares biases and the weights of normalisation from weight decay: all tensors of rank 0 and 1.
+    pub fn decay_matrices_only(mut self) -> Self {
+        self.decay.matrices_only = true;
+        self
+    }
+
+    /// `r`: later updates count for more in the average, as their number to this power.
+    ///
+    /// # Errors
+    /// If `r` is negative or not finite.
+    pub fn weight_power(mut self, power: f64) -> Result<Self, Error> {
+        self.power = Param(K::NAME, "weight_power").non_negative(power)?;
+        Ok(self)
+    }
+
+    /// Climbs instead of descending.
+    pub fn maximize(mut self) -> Self {
+        self.maximize = true;
+        self
+    }
+}
+
+impl ScheduleFreeAdamW {
+    /// `β₂`, the share of the second moment that is kept, in `[0, 1)`.
+    ///
+    /// # Errors
+    /// If it is out of range.
+    pub fn beta_2(mut self, beta: impl Into<Hyper>) -> Result<Self, Error> {
+        self.beta_2 = beta.into().checked(Range::Share, Param(Adapted::NAME, "beta_2"))?;
+        Ok(self)
+    }
+
+    /// `ε`, added to the root of the second moment; positive.
+    ///
+    /// # Errors
+    /// If it is not positive and finite.
+    pub fn epsilon(mut self, epsilon: impl Into<Hyper>) -> Result<Self, Error> {
+        self.epsilon = epsilon.into().checked(Range::Positive, Param(Adapted::NAME, "epsilon"))?;
+        Ok(self)
+    }
+}
+
+const SCALARS: &[(&str, f64)] = &[("product_2", 1.0), ("highest_rate", 0.0), ("weights", 0.0)];
+const PLAIN: Leaves = Leaves { scalars: SCALARS, tensors: &["z"], required: 1 };
+const ADAPTED: Leaves = Leaves { scalars: SCALARS, tensors: &["z", "moment_2"], required: 2 };
+
+impl<K: Kind> Kept for ScheduleFree<K> {
+    const LEAVES: Leaves = if K::ADAPTED { ADAPTED } else { PLAIN };
+}
+
+impl<K: Kind> Fused for ScheduleFree<K> {
+    fn name(&self) -> &'static str {
+        K::NAME
+    }
+
+    fn leaves(&self) -> &'static Leaves {
+        if K::ADAPTED { &ADAPTED } else { &PLAIN }
+    }
+
+    fn slots(&self) -> usize {
+        if K::ADAPTED { 2 } else { 1 }
+    }
+
+    fn plan(&self, now: &Now, memory: &mut Memory) -> Plan {
+        let t = memory.time;
+        memory.time += 1;
+        let [product_2, highest, weights] = &mut memory.scalars;
+        let beta_2 = self.beta_2.at(t);
+        *product_2 *= beta_2;
+        *highest = highest.max(now.lr);
+        let weight = (t as f64 + 1.0).powf(self.power) * highest.powi(2);
+        *weights += weight;
+        // With a rate of 0 so far nothing has moved, and any average will do.
+        let c = if *weights > 0.0 { weight / *weights } else { 0.0 };
+
+        let (decay, _) = self.decay.at(t, now);
+        let normal = K::ADAPTED.then(|| kernel::Normal {
+            squares: (beta_2, 1.0 - beta_2),
+            root: 1.0 / (1.0 - *product_2).sqrt(),
+            epsilon: self.epsilon.at(t),
+            decay,
+        });
+        Plan::Free(kernel::Free {
+            incoming: now.incoming(self.maximize, if K::ADAPTED { 0.0 } else { decay }),
+            average: c,
+            rate: now.lr,
+            pull: now.lr * (1.0 - self.beta * (1.0 - c)),
+            normal,
+        })
+    }
+
+    fn bound(&self, _before: &Before<'_>) -> Bound {
+        // A mixture of two numbers at the end of the range may round past it.
+        Bound::UNKNOWN
+    }
+
+    fn centralizes(&self) -> bool {
+        false
+    }
+
+    fn averages(&self) -> Option<f64> {
+        Some(self.beta)
+    }
+}
+
+impl<K: Kind> Optimizer for ScheduleFree<K> {
+    type State<const D: usize> = TensorState<Self, D>;
+
+    fn step<const D: usize>(
+        &self,
+        lr: f64,
+        tensor: Tensor<D>,
+        grad: Tensor<D>,
+        state: Option<Self::State<D>>,
+    ) -> (Tensor<D>, Option<Self::State<D>>) {
+        rule::step(self, lr, tensor, grad, state)
+    }
+
+    fn to_device<const D: usize>(state: Self::State<D>, device: &Device) -> Self::State<D> {
+        state.to_device(device)
+    }
+}
+
+impl<K: Kind> sealed::Sealed for ScheduleFree<K> {}
+
+impl<K: Kind> Rule for ScheduleFree<K> {
+    fn erased(self) -> Erased {
+        Erased::of(self)
+    }
+}
+
+impl<K: Kind> fmt::Debug for ScheduleFree<K> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct(K::NAME)
+            .field("beta", &self.beta)
+            .field("weight_decay", &self.decay.rate)
+            .finish_non_exhaustive()
+    }
+}
