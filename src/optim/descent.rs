@@ -260,7 +260,7 @@ impl<K: Kind> Optimizer for Descent<K> {
     }
 
     fn to_device<const D: usize>(state: Self::State<D>, device: &Device) -> Self::State<D> {
-        state.to_device(device)
+        state.on(device)
     }
 }
 

@@ -73,7 +73,7 @@ impl<L, const D: usize> TensorState<L, D> {
         self.memory.time
     }
 
-    pub(super) fn to_device(self, device: &Device) -> Self {
+    pub(super) fn on(self, device: &Device) -> Self {
         let slots = self.slots.into_iter().map(|tensor| tensor.to_device(device)).collect();
         Self { slots, ..self }
     }
