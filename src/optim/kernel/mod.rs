@@ -7,6 +7,8 @@
 mod flex;
 mod plan;
 mod portable;
+#[cfg(all(test, feature = "flex"))]
+mod tests;
 
 pub(crate) use plan::{Adam, Free, Incoming, Momentum, Normal, Plan, Scaling, Second};
 pub(crate) use portable::LEAST_SHARE;
