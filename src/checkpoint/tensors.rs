@@ -47,6 +47,11 @@ pub(crate) fn read<const D: usize>(tensor: Tensor<D>) -> Result<TensorData, Exec
     tensor.try_into_data()
 }
 
+/// The same for Burn's records, whose interface cannot fail.
+pub(crate) fn flatten<const D: usize>(tensor: &Tensor<D>) -> TensorData {
+    tensor.clone().into_data()
+}
+
 struct Save<'a> {
     shelf: &'a Shelf,
     path: Vec<String>,

@@ -6,6 +6,8 @@ use burn::optim::{RecordState, StateSink, StateSource};
 use burn::tensor::{Device, Tensor};
 use burn_pack::Scalar;
 
+use crate::checkpoint::tensors;
+
 /// The numbers that a rule keeps for each tensor.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(super) struct Memory {
@@ -100,7 +102,7 @@ impl<L: Kept, const D: usize> RecordState for TensorState<L, D> {
             out.push_scalar(prefix, name, Scalar::Float(value));
         }
         for (name, tensor) in L::LEAVES.tensors.iter().zip(&self.slots) {
-            out.push_tensor(prefix, name, tensor.clone().into_data());
+            out.push_tensor(prefix, name, tensors::flatten(tensor));
         }
     }
 

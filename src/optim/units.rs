@@ -2,6 +2,8 @@
 
 use burn::tensor::Tensor;
 
+use super::kernel;
+
 /// The axes along which a unit lies, in Burn's layouts: a matrix has its units in columns (a
 /// `Linear` weight is `[inputs, outputs]`), a convolution along its first axis (`[outputs, inputs,
 /// …]`). A vector is one unit.
@@ -21,4 +23,16 @@ pub(super) fn centralized<const D: usize>(grad: Tensor<D>) -> Tensor<D> {
             grad - mean
         }
     }
+}
+
+/// The norm of each unit, with length 1 along its axes.
+pub(super) fn norms<const D: usize>(tensor: Tensor<D>) -> Tensor<D> {
+    let squares = tensor.clone() * tensor;
+    axes(D).fold(squares, |sum, axis| sum.sum_dim(axis)).sqrt()
+}
+
+/// The norm of all of it, in at least `f32`.
+pub(super) fn norm<const D: usize>(tensor: Tensor<D>) -> Tensor<1> {
+    let tensor = tensor.clone().cast(kernel::wide(tensor.dtype()));
+    (tensor.clone() * tensor).sum().sqrt()
 }

@@ -161,3 +161,18 @@ impl ModuleVisitor for Walk<'_> {
         self.entries.push(Entry { id: param.id, path, group, memory, slots, turn: 0 });
     }
 }
+
+/// The float parameters of rank 0 and 1.
+pub(super) fn vectors<M: Module>(model: &M) -> Vec<ParamId> {
+    struct Vectors(Vec<ParamId>);
+    impl ModuleVisitor for Vectors {
+        fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
+            if D < 2 {
+                self.0.push(param.id);
+            }
+        }
+    }
+    let mut found = Vectors(Vec::new());
+    model.visit(&mut found);
+    found.0
+}

@@ -105,6 +105,26 @@ impl Groups {
     }
 }
 
+/// The biases of `model` and its weights of normalisation, as a group: all float parameters of rank 0
+/// and 1, which weight decay is not meant for.
+///
+/// For whatever has parameter groups. Where only the decay is to differ, `decay_matrices_only` of a
+/// rule is shorter.
+///
+/// ```
+/// use evenkeel::optim::{AdamW, Groups, Momentum, vectors};
+/// # use burn::{nn::LinearConfig, tensor::Device};
+///
+/// # let model = LinearConfig::new(2, 1).init(&Device::default().autodiff());
+/// let optimizer =
+///     Groups::new(AdamW::new()).with_group(vectors(&model), Momentum::new(0.9)?);
+/// # let _ = optimizer;
+/// # Ok::<(), evenkeel::Error>(())
+/// ```
+pub fn vectors<M: Module>(model: &M) -> ParamGroup {
+    ParamGroup::from_ids(entries::vectors(model))
+}
+
 impl<M: Module + 'static> Update<M> for Groups {
     fn update(&mut self, pace: Pace, model: M, grads: GradientsParams) -> M {
         self.longest = self.longest.max(pace.factor * pace.grad_norm);

@@ -1,0 +1,83 @@
+//! Gradients no longer than a share of the weights.
+
+use burn::optim::Optimizer;
+use burn::tensor::Tensor;
+
+use super::super::{kernel, units};
+use super::{Stepped, state_of_inner};
+use crate::Error;
+use crate::error::check::Param;
+
+/// Adaptive gradient clipping: the gradient of each unit is at most a share of the unit's weights, and
+/// so no layer can be thrown far in one step
+/// ([Brock et al. 2021](https://arxiv.org/abs/2102.06171)).
+///
+/// ```text
+/// g ← λ·max(‖p‖, ε)/‖g‖·g      for each unit with ‖g‖ > λ·max(‖p‖, ε)
+/// ```
+///
+/// ```
+/// use burn::optim::ModuleOptimizer;
+/// use evenkeel::optim::{AdaptiveClip, Momentum};
+///
+/// let optimizer = ModuleOptimizer::from(AdaptiveClip::new(0.01, Momentum::new(0.9)?)?);
+/// # let _ = optimizer;
+/// # Ok::<(), evenkeel::Error>(())
+/// ```
+///
+/// A unit is the weights that one output is made with: a column of a matrix in Burn's layout, what
+/// lies behind the first index of a tensor of more dimensions, and all of a vector. `ε` is 0.001, so
+/// that what begins at 0 can leave it. The authors leave the last layer unclipped: give it a group of
+/// its own.
+///
+/// Agrees with `timm`'s `adaptive_clip_grad` of the transposed matrix.
+///
+/// # Cost
+/// About six passes beside the optimizer's; no readback.
+#[derive(Clone, Debug)]
+pub struct AdaptiveClip<O> {
+    inner: O,
+    share: f64,
+    epsilon: f64,
+}
+
+impl<O: Optimizer> AdaptiveClip<O> {
+    /// Around any optimizer, with the share `λ`: from 0.01 for large batches to 0.16 for small ones.
+    ///
+    /// # Errors
+    /// If `λ` is not positive and finite.
+    pub fn new(share: f64, inner: O) -> Result<Self, Error> {
+        let share = Param("AdaptiveClip", "share").positive(share)?;
+        Ok(Self { inner, share, epsilon: 1e-3 })
+    }
+
+    /// `ε`, the least length that a unit is taken to have.
+    ///
+    /// # Errors
+    /// If `ε` is not positive and finite.
+    pub fn epsilon(mut self, epsilon: f64) -> Result<Self, Error> {
+        self.epsilon = Param("AdaptiveClip", "epsilon").positive(epsilon)?;
+        Ok(self)
+    }
+}
+
+impl<O: Optimizer> Optimizer for AdaptiveClip<O> {
+    state_of_inner!();
+
+    fn step<const D: usize>(
+        &self,
+        lr: f64,
+        tensor: Tensor<D>,
+        grad: Tensor<D>,
+        state: Option<Self::State<D>>,
+    ) -> Stepped<O, D> {
+        let (stored, wide) = (grad.dtype(), kernel::wide(tensor.dtype()));
+        let grad = grad.cast(wide);
+        let limit = units::norms(tensor.clone().cast(wide)).clamp_min(self.epsilon) * self.share;
+        let length = units::norms(grad.clone());
+        let within = length.clone().lower_equal(limit.clone());
+        // Where the length is 0 the quotient is not used.
+        let factor = (limit / length).mask_fill(within, 1.0);
+        self.inner.step(lr, tensor, (grad * factor).cast(stored), state)
+    }
+}

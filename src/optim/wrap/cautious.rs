@@ -1,0 +1,63 @@
+//! Steps along the gradient only.
+
+use burn::optim::Optimizer;
+use burn::tensor::Tensor;
+
+use super::super::kernel::LEAST_SHARE;
+use super::{Stepped, less, state_of_inner, taken};
+
+/// Takes only those elements of an optimizer's step that point along the gradient, and enlarges them
+/// by one over their share, of which at least 0.001 is assumed
+/// ([Liang et al. 2024](https://arxiv.org/abs/2411.16085)).
+///
+/// ```text
+/// d = p − p'      φ = [d·g > 0]      p ← p − d·φ/max(mean(φ), 0.001)
+/// ```
+///
+/// ```
+/// use burn::optim::ModuleOptimizer;
+/// use evenkeel::optim::{Cautious, Momentum};
+///
+/// let optimizer = ModuleOptimizer::from(Cautious::new(Momentum::new(0.9)?));
+/// # let _ = optimizer;
+/// # Ok::<(), evenkeel::Error>(())
+/// ```
+///
+/// Weight decay that the optimizer does by itself is part of its step, and masked with it. The rules
+/// of the Adam family have [`cautious`](super::super::Adaptive::cautious) of their own, which is fused
+/// and leaves the decay alone.
+///
+/// # Cost
+/// About eight passes beside the optimizer's.
+#[derive(Clone, Debug)]
+pub struct Cautious<O> {
+    inner: O,
+}
+
+impl<O: Optimizer> Cautious<O> {
+    /// Around any optimizer.
+    pub fn new(inner: O) -> Self {
+        Self { inner }
+    }
+}
+
+impl<O: Optimizer> Optimizer for Cautious<O> {
+    state_of_inner!();
+
+    fn step<const D: usize>(
+        &self,
+        lr: f64,
+        tensor: Tensor<D>,
+        grad: Tensor<D>,
+        state: Option<Self::State<D>>,
+    ) -> Stepped<O, D> {
+        let (after, state) = self.inner.step(lr, tensor.clone(), grad.clone(), state);
+        let step = taken(&tensor, &after);
+        // By signs: the product of two small numbers may vanish.
+        let grad = grad.cast(step.dtype());
+        let along = (step.clone().sign() * grad.sign()).greater_elem(0.0);
+        let share = along.clone().float().cast(step.dtype()).mean().clamp_min(LEAST_SHARE);
+        let step = step.mask_fill(along.bool_not(), 0.0) * share.recip().reshape([1; D]);
+        (less(tensor, step), state)
+    }
+}

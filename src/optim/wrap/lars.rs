@@ -1,0 +1,89 @@
+//! Gradients in proportion to the weights.
+
+use burn::optim::Optimizer;
+use burn::tensor::Tensor;
+
+use super::super::{kernel, units};
+use super::{Stepped, state_of_inner};
+use crate::Error;
+use crate::error::check::Param;
+
+/// Scales the gradient of each tensor to a share of the tensor's length before an optimizer sees it:
+/// with momentum inside this is LARS ([You et al. 2017](https://arxiv.org/abs/1708.03888)).
+///
+/// ```text
+/// g ← η·‖p‖/(‖g‖ + λ‖p‖)·(g + λp)      where ‖p‖ and ‖g‖ are not 0, else g + λp
+/// ```
+///
+/// ```
+/// use burn::optim::ModuleOptimizer;
+/// use evenkeel::optim::{Lars, Momentum};
+///
+/// let lars = Lars::new(0.001, Momentum::new(0.9)?)?.weight_decay(1e-4)?.matrices_only();
+/// let optimizer = ModuleOptimizer::from(lars);
+/// # let _ = optimizer;
+/// # Ok::<(), evenkeel::Error>(())
+/// ```
+///
+/// Agrees with `timm`'s `Lars`. Weight decay belongs here and not into the optimizer inside, as it
+/// enters the ratio.
+///
+/// # Cost
+/// About six passes beside the optimizer's; no readback.
+#[derive(Clone, Debug)]
+pub struct Lars<O> {
+    inner: O,
+    trust: f64,
+    decay: f64,
+    matrices_only: bool,
+}
+
+impl<O: Optimizer> Lars<O> {
+    /// Around any optimizer, with the trust coefficient `η`, usually 0.001.
+    ///
+    /// # Errors
+    /// If `η` is not positive and finite.
+    pub fn new(trust: f64, inner: O) -> Result<Self, Error> {
+        let trust = Param("Lars", "trust").positive(trust)?;
+        Ok(Self { inner, trust, decay: 0.0, matrices_only: false })
+    }
+
+    /// Weight decay `λ`.
+    ///
+    /// # Errors
+    /// If `λ` is negative or not finite.
+    pub fn weight_decay(mut self, decay: f64) -> Result<Self, Error> {
+        self.decay = Param("Lars", "weight_decay").non_negative(decay)?;
+        Ok(self)
+    }
+
+    /// Leaves the gradients of biases and of the weights of normalisation as they are, without decay:
+    /// those of all tensors of rank 0 and 1.
+    pub fn matrices_only(mut self) -> Self {
+        self.matrices_only = true;
+        self
+    }
+}
+
+impl<O: Optimizer> Optimizer for Lars<O> {
+    state_of_inner!();
+
+    fn step<const D: usize>(
+        &self,
+        lr: f64,
+        tensor: Tensor<D>,
+        grad: Tensor<D>,
+        state: Option<Self::State<D>>,
+    ) -> Stepped<O, D> {
+        if self.matrices_only && D < 2 {
+            return self.inner.step(lr, tensor, grad, state);
+        }
+        let (stored, wide) = (grad.dtype(), kernel::wide(tensor.dtype()));
+        let (size, length) = (units::norm(tensor.clone()), units::norm(grad.clone().cast(wide)));
+        let none = (size.clone() * length.clone()).equal_elem(0.0);
+        let ratio = size.clone() * self.trust / (length + size * self.decay);
+        let ratio = ratio.mask_fill(none, 1.0).reshape([1; D]);
+        let grad = (grad.cast(wide) + tensor.clone().cast(wide) * self.decay) * ratio;
+        self.inner.step(lr, tensor, grad.cast(stored), state)
+    }
+}

@@ -1,0 +1,52 @@
+//! What goes around an optimizer of Burn's or of this crate: more stability for any of them.
+//!
+//! A wrapper is a Burn [`Optimizer`](burn::optim::Optimizer) itself, and wrappers go into each other.
+//! [`ModuleOptimizer::from`](burn::optim::ModuleOptimizer) makes one for a whole model, which
+//! [`Keel::wrap`](crate::Keel::wrap) takes.
+
+mod adaptive_clip;
+mod cautious;
+mod lars;
+mod lookahead;
+mod trust_ratio;
+
+pub use adaptive_clip::AdaptiveClip;
+pub use cautious::Cautious;
+pub use lars::Lars;
+pub use lookahead::{Lookahead, LookaheadState};
+pub use trust_ratio::TrustRatio;
+
+use burn::optim::Optimizer;
+use burn::tensor::Tensor;
+
+use super::kernel;
+
+/// What one update has taken from a tensor, in at least `f32`: `p − p'`.
+fn taken<const D: usize>(before: &Tensor<D>, after: &Tensor<D>) -> Tensor<D> {
+    let wide = kernel::wide(before.dtype());
+    before.clone().cast(wide) - after.clone().cast(wide)
+}
+
+/// `p − d`, in the type of `p`.
+fn less<const D: usize>(before: Tensor<D>, taken: Tensor<D>) -> Tensor<D> {
+    let stored = before.dtype();
+    (before.cast(taken.dtype()) - taken).cast(stored)
+}
+
+/// `Optimizer::to_device` of a wrapper that adds no state of its own.
+macro_rules! state_of_inner {
+    () => {
+        type State<const D: usize> = O::State<D>;
+
+        fn to_device<const D: usize>(
+            state: Self::State<D>,
+            device: &burn::tensor::Device,
+        ) -> Self::State<D> {
+            O::to_device(state, device)
+        }
+    };
+}
+use state_of_inner;
+
+/// An inner step: the tensor, and the state.
+type Stepped<O, const D: usize> = (Tensor<D>, Option<<O as Optimizer>::State<D>>);
