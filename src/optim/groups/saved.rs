@@ -33,6 +33,8 @@ pub(super) fn state(groups: &Groups) -> Result<State, Error> {
             tensors.push(Packed::new(format!("{id}.{name}"), dtype, shape, Some(id), bytes));
         }
     }
+    // By name, because the order of the entries is not part of the state.
+    tensors.sort_by(|a, b| a.name.cmp(&b.name));
     let mut writer = Writer::new(tensors);
     for (name, value) in scalars {
         writer = writer.with_scalar(&name, value);
