@@ -197,15 +197,14 @@ fn close(ours: &[f64], theirs: &[f64], epsilon: f64, what: &str) {
 
 fn follow(case: &Case, mut update: Boxed, device: &Device, dtype: DType, epsilon: f64) {
     let mut model = Weights::start(device, dtype);
-    let mut at = case.at.iter().zip(&case.values).peekable();
-    let mut t = 0;
-    while let Some((until, theirs)) = at.next() {
-        for _ in t..*until {
+    let mut done = 0;
+    for (&until, theirs) in case.at.iter().zip(&case.values) {
+        for t in done..until {
             let grads = model.gradients(t, device, dtype);
             model = update.update(Pace::new(case.lr, 1.0, 1.0), model, grads);
-            t += 1;
         }
-        close(&model.flat(), theirs, epsilon, &format!("{} after {t} updates", case.call));
+        done = until;
+        close(&model.flat(), theirs, epsilon, &format!("{} after {done} updates", case.call));
     }
     assert_eq!(model.matrix.val().dtype(), dtype);
 }

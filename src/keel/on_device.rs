@@ -8,7 +8,6 @@ use super::{Halted, Keel, SPENT, Stepped};
 use crate::clip::Clip;
 use crate::gate::{Asked, Gate};
 use crate::monitor::Row;
-use crate::optim::Pace;
 use crate::schedule::Rate;
 use crate::{Decide, Reading, Report};
 
@@ -65,7 +64,7 @@ impl<M: Module + 'static> Keel<M> {
         );
         let grads = gate.gradients(&model, grads);
         // The factor is on the gradients, and nobody here knows their norm.
-        let pace = Pace::new(self.learning_rate(&rate), 1.0, f64::INFINITY);
+        let pace = self.pace(&rate, 1.0, f64::INFINITY);
         let after = self.update.update(pace, model.clone(), grads);
         let (model, flag, row) = gate.close(&model, after, &mut self.monitor);
         let model = self.running.commit_if(&flag, model);

@@ -67,7 +67,7 @@ pub fn spam(
     update: u64,
     (gss, interval, warm_up): (f64, u64, u64),
 ) {
-    if update > 0 && update % interval == 0 {
+    if update > 0 && update.is_multiple_of(interval) {
         *s = Moments::of(theta.len());
     }
     let since = update % interval;
