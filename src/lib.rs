@@ -58,7 +58,8 @@
 //! - [`guard`]: judges of a step. [`clip`]: choosers of a factor. Both see plain numbers only, and any
 //!   closure is one.
 //! - [`monitor`]: tensors in, numbers out, one readback a step.
-//! - [`optim`]: what is asked of an optimizer; every Burn optimizer will do.
+//! - [`optim`]: optimizers that are one pass over memory, and wrappers for any; every Burn optimizer
+//!   will do as well.
 //! - [`average`]: averaged weights. [`precision`]: loss scaling.
 //! - [`checkpoint`]: saved state that is whole or absent.
 //! - `faults`, with the feature of that name: faults put into a run on purpose, and checks of any loop.

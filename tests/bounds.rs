@@ -38,8 +38,10 @@ fn boxed<R: Rule>(rule: R) -> Box<dyn Update<Line>> {
     Box::new(Groups::new(rule))
 }
 
+type Named = (&'static str, Box<dyn Update<Line>>);
+
 /// Every rule, at usual and at absurd settings.
-fn rules() -> Result<Vec<(&'static str, Box<dyn Update<Line>>)>, Error> {
+fn rules() -> Result<Vec<Named>, Error> {
     let momentum = |mu: f64| Momentum::new(mu);
     Ok(vec![
         ("sgd", boxed(Sgd::new())),

@@ -237,7 +237,11 @@ fn a_rate_of_zero_changes_nothing() {
                 let mut model = Odd::new(device, DType::F32);
                 let before = bits(&model);
                 for t in 0..3 {
-                    let grads = model.gradients(t, device, DType::F32);
+                    let mut grads = model.gradients(t, device, DType::F32);
+                    if entry.ours.is_none() {
+                        // Tensor operations over nothing are not for every device of Burn's.
+                        grads.remove::<2>(model.empty.id);
+                    }
                     model = update.update(Pace::new(0.0, 1.0, 1.0), model, grads);
                 }
                 assert_eq!(bits(&model), before, "{}", entry.name);

@@ -97,6 +97,8 @@ use snapshot::Snapshot;
 /// Beside the wrapped optimizer's own step: one pass over the gradients and one readback to measure;
 /// one pass over the gradients where a clip is active; one pass over the parameters and one readback
 /// to check the result. While an update runs, the old and the new parameters exist side by side.
+/// With a rule of [`optim`](crate::optim) the clips' factor is part of its one pass, and nothing is
+/// checked or held, because it can say beforehand that its update is finite.
 pub struct Keel<M: Module> {
     update: Box<dyn Update<M>>,
     guards: Vec<Box<dyn Guard>>,

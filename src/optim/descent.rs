@@ -51,7 +51,7 @@ pub type Momentum = Descent<Heavy>;
 /// State of each tensor: its velocity, if there is one, and the number of its updates.
 ///
 /// # Cost
-/// On Flex with the `flex` feature, and on CubeCL devices with theirs, one pass that reads `g`, `p`
+/// On Flex with the `flex` feature, one pass that reads `g`, `p`
 /// and `V` and writes `p` and `V` in place: 20 bytes for each `f32`. Elsewhere tensor operations.
 #[derive(Clone)]
 pub struct Descent<K> {

@@ -2,7 +2,37 @@
 //!
 //! [`Update`] is what [`Keel`](crate::Keel) asks of one: to advance a whole model by one step, and to
 //! be put back. Burn's [`ModuleOptimizer`](burn::optim::ModuleOptimizer) is one, with all its
-//! parameter groups.
+//! parameter groups. So are the rules here, which are one pass over memory where Burn's are a dozen:
+//!
+//! | | |
+//! |---|---|
+//! | [`Sgd`], [`Momentum`] | descent, with Polyak's or Nesterov's momentum |
+//! | [`Adam`], [`AdamW`], [`NAdam`], [`RAdam`], [`AdaBelief`], [`Adamax`], [`Adopt`] | the Adam family |
+//! | [`ScheduleFreeSgd`], [`ScheduleFreeAdamW`] | averages in the place of a schedule |
+//!
+//! They are Burn [`Optimizer`](burn::optim::Optimizer)s too, and work in `ModuleOptimizer` and
+//! `Learner`; the fused pass over all tensors, with the clips' factor in it, is that of [`Groups`], which
+//! is what [`Keel::wrap`](crate::Keel::wrap) makes of a rule.
+//!
+//! ```
+//! use evenkeel::Keel;
+//! use evenkeel::clip::GlobalNorm;
+//! use evenkeel::optim::AdamW;
+//! # use burn::{nn::LinearConfig, tensor::Device};
+//!
+//! # let model = LinearConfig::new(2, 1).init(&Device::default().autodiff());
+//! let optimizer = AdamW::new().beta_2(0.95)?.weight_decay(0.1)?.decay_matrices_only();
+//! let keel = Keel::wrap(optimizer).clip(GlobalNorm::at_most(1.0)?).build(&model)?;
+//! # let _ = keel;
+//! # Ok::<(), evenkeel::Error>(())
+//! ```
+//!
+//! For what makes training unstable there are [`AdamW`]'s
+//! [`update_rms_at_most`](Adaptive::update_rms_at_most) (StableAdamW),
+//! [`cautious`](Adaptive::cautious), [`gradient_start`](Adaptive::gradient_start) (GI-Adam) and
+//! [`spam`](Adaptive::spam), and around any Burn optimizer [`Lookahead`], [`TrustRatio`] (LAMB),
+//! [`Lars`], [`AdaptiveClip`] and [`Cautious`]. [`Sam`] is for loops with two backward passes. Every
+//! number of a rule can be a curve over the updates: see [`Hyper`].
 
 mod adam;
 mod descent;

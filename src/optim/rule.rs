@@ -181,6 +181,10 @@ pub(super) fn step<const D: usize, L: Kept>(
     grad: Tensor<D>,
     state: Option<TensorState<L, D>>,
 ) -> (Tensor<D>, Option<TensorState<L, D>>) {
+    if tensor.dims().contains(&0) {
+        // Not every device can launch a kernel over nothing.
+        return (tensor, state);
+    }
     let (mut memory, slots) = match state {
         Some(state) => state.into_parts(),
         None => (L::LEAVES.begin(), Vec::new()),

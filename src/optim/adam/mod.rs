@@ -109,8 +109,8 @@ pub type Adamax = Adaptive<kind::Adamax>;
 /// v ← β₂·v + (1 − β₂)·g²
 /// ```
 ///
-/// where `t` counts from 0. Defaults: `β` = 0.9 and 0.9999, `ε` = 1e-6. Agrees with `timm`'s, which
-/// has the authors' order of things.
+/// where `t` counts from 0. Defaults: `β` = 0.9 and 0.9999, `ε` = 1e-6. Agrees with `timm`'s at
+/// `clip_exp` 0.25, which has the authors' order of things.
 pub type Adopt = Adaptive<kind::Adopt>;
 
 /// The rule behind [`Adam`], [`AdamW`] and the others, whose types differ so that each has its
@@ -121,7 +121,7 @@ pub type Adopt = Adaptive<kind::Adopt>;
 /// for a `β` that changes too.
 ///
 /// # Cost
-/// On Flex with the `flex` feature, and on CubeCL devices with theirs, one pass that reads `g`, `p`,
+/// On Flex with the `flex` feature, one pass that reads `g`, `p`,
 /// `m` and `v` and writes the last three in place: 28 bytes for each `f32`.
 /// [`update_rms_at_most`](Self::update_rms_at_most) and [`cautious`](Self::cautious) depend on all
 /// elements of a tensor at once and take a second pass. Elsewhere tensor operations.

@@ -37,7 +37,7 @@ use entries::Entries;
 /// let mut optimizer = Groups::new(AdamW::new().decay_matrices_only())
 ///     .with_group(ParamGroup::from_predicate("head"), Momentum::new(0.9)?);
 ///
-/// let loss = model.forward(Tensor::ones([1, 2], &device)).mean();
+/// let loss = model.forward(Tensor::<2>::ones([1, 2], &device)).mean();
 /// let grads = GradientsParams::from_grads(loss.backward(), &model);
 /// let model = optimizer.step(1e-3, model, grads);
 /// # let _ = model;

@@ -101,6 +101,10 @@ impl ModuleMapper for Take<'_> {
         let Some(grad) = self.grads.remove::<D>(param.id) else {
             return param;
         };
+        if grad.dims().contains(&0) {
+            // Not every device can launch a kernel over nothing.
+            return param;
+        }
         entry.turn = *turn;
 
         let (id, tensor, mapper) = param.consume();

@@ -1,5 +1,5 @@
-//! One update of one tensor, or of many: on Flex and CubeCL in a kernel of our own, elsewhere in
-//! tensor operations. The choice is made for each tensor, by its device, types and layout.
+//! One update of one tensor, or of many: on Flex in a kernel of our own, elsewhere in tensor
+//! operations. The choice is made for each tensor, by its device, types and layout.
 //!
 //! A kernel takes a [`Plan`] and buffers. It knows no rule, no model and no schedule.
 
