@@ -5,3 +5,6 @@ pub mod design {}
 
 #[doc = include_str!("schedules.md")]
 pub mod schedules {}
+
+#[doc = include_str!("compare.md")]
+pub mod compare {}
