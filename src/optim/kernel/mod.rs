@@ -174,9 +174,9 @@ pub(crate) fn run(jobs: &mut Vec<Job>) -> impl Iterator<Item = Done> {
 }
 
 /// Runs one job.
-pub(crate) fn run_one(mut job: Job) -> Done {
+pub(crate) fn run_one(job: Job) -> Done {
     #[cfg(feature = "flex")]
-    flex::run(std::slice::from_mut(&mut job));
+    let job = flex::run_one(job);
     job.finish()
 }
 

@@ -4,26 +4,6 @@
 //! corrections of bias, what the first update does differently. What is left for a kernel is the
 //! least that can be done to an element.
 
-use super::Limits;
-
-/// A type that a kernel computes in.
-pub(crate) trait Number: Copy + 'static {
-    /// The nearest to `x`.
-    fn of(x: f64) -> Self;
-}
-
-impl Number for f32 {
-    fn of(x: f64) -> Self {
-        x as f32
-    }
-}
-
-impl Number for f64 {
-    fn of(x: f64) -> Self {
-        x
-    }
-}
-
 /// What is done to a tensor.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(crate) enum Plan {
@@ -113,12 +93,6 @@ pub(crate) struct Scaling {
     pub(crate) cautious: bool,
 }
 
-impl Scaling {
-    pub(crate) fn is_needed(self) -> bool {
-        self.rms.is_some() || self.cautious
-    }
-}
-
 /// Schedule-free. With `d = g'`, or `g'/(k·√v + ε) + λp`:
 /// `y = (1 − c)·y + c·z − q·d`, `z = z − γ·d`, where `p` is `y` and `q = γ(1 − β(1 − c))`.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -141,78 +115,4 @@ pub(crate) struct Normal<T = f64> {
     pub(crate) root: T,
     pub(crate) epsilon: T,
     pub(crate) decay: T,
-}
-
-impl Incoming {
-    pub(super) fn cast<A: Number>(self) -> Incoming<A> {
-        Incoming { factor: A::of(self.factor), coupled: A::of(self.coupled) }
-    }
-}
-
-impl Momentum {
-    pub(super) fn cast<A: Number>(self) -> Momentum<A> {
-        Momentum {
-            incoming: self.incoming.cast(),
-            velocity: self.velocity.map(cast_pair),
-            shrink: A::of(self.shrink),
-            by_gradient: A::of(self.by_gradient),
-            by_velocity: A::of(self.by_velocity),
-        }
-    }
-}
-
-impl Adam {
-    pub(super) fn cast<A: Number>(self, limits: Limits) -> Adam<A> {
-        Adam {
-            incoming: self.incoming.cast(),
-            second: self.second,
-            first: cast_pair(self.first),
-            squares: cast_pair(self.squares),
-            keep: A::of(self.keep),
-            shrink: A::of(self.shrink),
-            by_gradient: A::of(self.by_gradient),
-            by_moment: A::of(self.by_moment),
-            root: A::of(self.root),
-            epsilon: A::of(limits.epsilon(self.epsilon)),
-            extra: match self.second {
-                Second::Belief => A::of(limits.epsilon(self.extra)),
-                _ => A::of(self.extra),
-            },
-            spike: A::of(self.spike),
-            scaling: self.scaling,
-        }
-    }
-}
-
-impl Free {
-    pub(super) fn cast<A: Number>(self, limits: Limits) -> Free<A> {
-        let normal = |normal: Normal| Normal {
-            squares: cast_pair(normal.squares),
-            root: A::of(normal.root),
-            epsilon: A::of(limits.epsilon(normal.epsilon)),
-            decay: A::of(normal.decay),
-        };
-        Free {
-            incoming: self.incoming.cast(),
-            average: A::of(self.average),
-            rate: A::of(self.rate),
-            pull: A::of(self.pull),
-            normal: self.normal.map(normal),
-        }
-    }
-}
-
-fn cast_pair<A: Number>((a, b): (f64, f64)) -> (A, A) {
-    (A::of(a), A::of(b))
-}
-
-impl Plan {
-    /// How many tensors of state it reads and writes.
-    pub(crate) fn slots(&self) -> usize {
-        match self {
-            Self::Momentum(plan) => usize::from(plan.velocity.is_some()),
-            Self::Adam(plan) => 2 + usize::from(plan.second == Second::Largest),
-            Self::Free(plan) => 1 + usize::from(plan.normal.is_some()),
-        }
-    }
 }

@@ -3,7 +3,8 @@
 use num_traits::{AsPrimitive, Float};
 
 use super::super::Limits;
-use super::super::plan::{Adam, Free, Incoming, Momentum, Number, Second};
+use super::super::plan::{Adam, Free, Incoming, Momentum, Second};
+use super::cast::Number;
 
 /// The types that are computed in.
 pub(super) trait Real: Float + Number + AsPrimitive<f64> + Send + Sync {

@@ -2,6 +2,7 @@
 //! tensor share it, and many small ones are shared out among them.
 
 mod buffers;
+mod cast;
 mod loops;
 mod task;
 
@@ -10,7 +11,7 @@ use burn::tensor::{DType, Element};
 use rayon::prelude::*;
 
 use super::portable::LEAST_SHARE;
-use super::{Buffer, Job, Plan, wide};
+use super::{Buffer, Job, Limits, Plan, wide};
 use buffers::Place;
 use loops::{Phase, SLOTS, Sums};
 use task::{Grad, Param, Piece};
@@ -25,6 +26,12 @@ pub(super) fn run(jobs: &mut [Job]) {
         true => jobs.iter_mut().for_each(step),
         false => jobs.par_iter_mut().for_each(step),
     }
+}
+
+/// Does one job, if it can.
+pub(super) fn run_one(mut job: Job) -> Job {
+    step(&mut job);
+    job
 }
 
 fn elements(job: &Job) -> Option<usize> {
