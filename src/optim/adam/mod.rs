@@ -1,6 +1,7 @@
 //! The Adam family.
 
 pub(super) mod kind;
+mod settings;
 mod spam;
 
 pub use spam::Spam;
@@ -11,13 +12,11 @@ use std::marker::PhantomData;
 use burn::optim::Optimizer;
 use burn::tensor::{Device, Tensor};
 
-use super::hyper::{Hyper, Range};
+use super::hyper::Hyper;
 use super::kernel::{self, Plan, Scaling, Second};
 use super::record::{Kept, Leaves, Memory, TensorState};
 use super::rule::{self, Before, Bound, Decay, Erased, Fused, Now, Rule, sealed};
-use crate::Error;
-use crate::error::check::Param;
-use kind::{Kind, Most, Rates, Squares};
+use kind::{Kind, Most, Rates};
 
 /// Adam ([Kingma & Ba 2015](https://arxiv.org/abs/1412.6980)).
 ///
@@ -140,202 +139,6 @@ pub struct Adaptive<K> {
     centralized: bool,
     maximize: bool,
     kind: PhantomData<fn() -> K>,
-}
-
-impl<K: Kind> Default for Adaptive<K> {
-    fn default() -> Self {
-        Self::new()
-    }
-}
-
-impl<K: Kind> Adaptive<K> {
-    /// The rule with its defaults.
-    pub fn new() -> Self {
-        let has = K::DEFAULTS;
-        Self {
-            betas: [has.betas.0, has.betas.1].map(|beta| Hyper::number(beta, Range::Share)),
-            epsilon: Hyper::number(has.epsilon, Range::Positive),
-            decay: Decay::new(has.decay, has.decoupled),
-            corrected: true,
-            amsgrad: false,
-            momentum_decay: Hyper::number(0.004, Range::NonNegative),
-            bound: Some(0.25),
-            gradient_start: false,
-            spam: None,
-            scaling: Scaling::default(),
-            centralized: false,
-            maximize: false,
-            kind: PhantomData,
-        }
-    }
-
-    fn param(name: &'static str) -> Param {
-        Param(K::DEFAULTS.name, name)
-    }
-
-    /// `β₁`, the share of the first moment that is kept, in `[0, 1)`.
-    ///
-    /// # Errors
-    /// If it is out of range.
-    pub fn beta_1(mut self, beta: impl Into<Hyper>) -> Result<Self, Error> {
-        self.betas[0] = beta.into().checked(Range::Share, Self::param("beta_1"))?;
-        Ok(self)
-    }
-
-    /// `β₂`, the share of the second moment that is kept, in `[0, 1)`.
-    ///
-    /// For long runs 0.95 to 0.99 is safer than 0.999: a second moment that lags behind a growing
-    /// gradient is what most of Adam's loss spikes come from.
-    ///
-    /// # Errors
-    /// If it is out of range.
-    pub fn beta_2(mut self, beta: impl Into<Hyper>) -> Result<Self, Error> {
-        self.betas[1] = beta.into().checked(Range::Share, Self::param("beta_2"))?;
-        Ok(self)
-    }
-
-    /// `ε`, added to the root of the second moment; positive.
-    ///
-    /// Where it underflows in the type that is computed in, the smallest normal number of that type
-    /// is taken, so that nothing is ever divided by 0.
-    ///
-    /// # Errors
-    /// If it is not positive and finite.
-    pub fn epsilon(mut self, epsilon: impl Into<Hyper>) -> Result<Self, Error> {
-        self.epsilon = epsilon.into().checked(Range::Positive, Self::param("epsilon"))?;
-        Ok(self)
-    }
-
-    /// Weight decay `λ`.
-    ///
-    /// # Errors
-    /// If it is negative or not finite.
-    pub fn weight_decay(mut self, decay: impl Into<Hyper>) -> Result<Self, Error> {
-        self.decay.rate = decay.into().checked(Range::NonNegative, Self::param("weight_decay"))?;
-        Ok(self)
-    }
-
-    /// Takes weight decay out of the gradient: `p ← (1 − γλ)·p − …`.
-    pub fn decoupled(mut self) -> Self {
-        self.decay.decoupled = true;
-        self
-    }
-
-    /// Puts weight decay into the gradient: `g ← g + λ·p`.
-    pub fn coupled(mut self) -> Self {
-        self.decay.decoupled = false;
-        self
-    }
-
-    /// Spares biases and the weights of normalisation from weight decay: all tensors of rank 0 and 1.
-    pub fn decay_matrices_only(mut self) -> Self {
-        self.decay.matrices_only = true;
-        self
-    }
-
-    /// Leaves the moments as biased towards 0 as they are. The first steps are then several times
-    /// longer, as if the rate were: three times at the first, with the usual `β`.
-    pub fn without_bias_correction(mut self) -> Self {
-        self.corrected = false;
-        self
-    }
-
-    /// Takes only those elements of a step that point along the gradient, and enlarges them by one
-    /// over their share, of which at least 0.001 is assumed: the cautious update
-    /// ([Liang et al. 2024](https://arxiv.org/abs/2411.16085)). Weight decay is not affected.
-    pub fn cautious(mut self) -> Self {
-        self.scaling.cautious = true;
-        self
-    }
-
-    /// Takes the mean of each unit from its gradient: gradient centralisation
-    /// ([Yong et al. 2020](https://arxiv.org/abs/2004.01461)). A unit is a column of a matrix, which
-    /// is an output of a `Linear`, or what lies behind the first index of a tensor of more
-    /// dimensions, which is an output of a convolution. Vectors stay as they are.
-    ///
-    /// # Cost
-    /// One pass to read the gradient, and one to write another.
-    pub fn centralized(mut self) -> Self {
-        self.centralized = true;
-        self
-    }
-
-    /// Climbs instead of descending.
-    pub fn maximize(mut self) -> Self {
-        self.maximize = true;
-        self
-    }
-}
-
-impl Adam {
-    /// Divides by the largest `√v` so far instead of the present one
-    /// ([Reddi et al. 2018](https://arxiv.org/abs/1904.09237)).
-    pub fn amsgrad(mut self) -> Self {
-        self.amsgrad = true;
-        self
-    }
-}
-
-impl AdamW {
-    /// Divides by the largest `√v` so far instead of the present one
-    /// ([Reddi et al. 2018](https://arxiv.org/abs/1904.09237)).
-    pub fn amsgrad(mut self) -> Self {
-        self.amsgrad = true;
-        self
-    }
-}
-
-impl NAdam {
-    /// `ψ`, how fast `μ` rises from `½β₁` to `β₁`.
-    ///
-    /// # Errors
-    /// If it is negative or not finite.
-    pub fn momentum_decay(mut self, psi: impl Into<Hyper>) -> Result<Self, Error> {
-        self.momentum_decay =
-            psi.into().checked(Range::NonNegative, Self::param("momentum_decay"))?;
-        Ok(self)
-    }
-}
-
-impl Adopt {
-    /// Leaves the normalised gradient without a bound, as in the first version of the paper.
-    pub fn without_bound(mut self) -> Self {
-        self.bound = None;
-        self
-    }
-}
-
-impl<K: Squares> Adaptive<K> {
-    /// Shortens the step of a tensor whose gradient has outgrown its second moment: StableAdamW
-    /// ([Wortsman et al. 2023](https://arxiv.org/abs/2304.13013)), for a threshold of 1.
-    ///
-    /// ```text
-    /// RMS = √mean(g²/max(v̂, ε²))        γ ← γ/max(1, RMS/threshold)
-    /// ```
-    ///
-    /// Decoupled decay uses the shortened rate too, as in the paper. It does not replace a clip: the
-    /// moments have seen the gradient.
-    ///
-    /// # Errors
-    /// If the threshold is not positive and finite.
-    pub fn update_rms_at_most(mut self, threshold: f64) -> Result<Self, Error> {
-        self.scaling.rms = Some(Self::param("update_rms_at_most").positive(threshold)?);
-        Ok(self)
-    }
-
-    /// Begins the second moment at the square of the first gradient, and corrects its bias as ever:
-    /// GI-Adam ([Kalra & Barkeshli 2024](https://arxiv.org/abs/2406.09405)). The first steps are
-    /// shorter by `√(1 − β₂ᵗ)`, which is a warm-up of its own.
-    pub fn gradient_start(mut self) -> Self {
-        self.gradient_start = true;
-        self
-    }
-
-    /// Cuts spikes in single elements, and lets the moments begin anew from time to time.
-    pub fn spam(mut self, spam: Spam) -> Self {
-        self.spam = Some(spam);
-        self
-    }
 }
 
 const LEAVES: Leaves = Leaves {
