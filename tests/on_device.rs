@@ -5,11 +5,12 @@ mod common;
 
 use burn::optim::{AdamConfig, GradientsParams, ModuleOptimizer, SgdConfig};
 use burn::tensor::{Device, Tensor};
-use common::{Batch, Net, bits, id_of, is_finite, on_every_device, with_first};
+use common::{Batch, Net, bits, devices, id_of, is_finite, on_every_device, with_first};
 use evenkeel::average::Ema;
 use evenkeel::checkpoint::Checkpoint;
 use evenkeel::clip::GlobalNorm;
 use evenkeel::guard::{LossSpike, UpdateWall};
+use evenkeel::optim::{AdaBelief, Adam, AdamW, Adamax, Adopt, Momentum, NAdam, RAdam, Sgd, Spam};
 use evenkeel::precision::LossScale;
 use evenkeel::schedule::{Ramp, Schedule};
 use evenkeel::{Builder, Decide, Fault, Keel, Reading, Rewind, Verdict};
@@ -253,6 +254,115 @@ fn momentum_is_no_way_round_the_verdict() {
     });
 }
 
+type Wrap = fn() -> Builder<Net>;
+
+/// Every kind of plan: with and without moments, with corrections of bias that depend on how many
+/// updates have counted, and with all that begins at the first.
+const OURS: [(&str, Wrap); 11] = [
+    ("Sgd", || Keel::wrap(Sgd::new().weight_decay(0.1).unwrap())),
+    ("Momentum", || Keel::wrap(Momentum::new(0.9).unwrap().nesterov().dampening(0.1).unwrap())),
+    ("Adam", || Keel::wrap(Adam::new().amsgrad())),
+    ("AdamW", || Keel::wrap(AdamW::new().weight_decay(0.1).unwrap())),
+    ("AdamW scaled", || Keel::wrap(AdamW::new().update_rms_at_most(0.5).unwrap().cautious())),
+    ("AdamW spam", || {
+        let spam = Spam::default().reset_every(4).unwrap().warm_up(2);
+        Keel::wrap(AdamW::new().spam(spam).gradient_start())
+    }),
+    ("NAdam", || Keel::wrap(NAdam::new())),
+    ("RAdam", || Keel::wrap(RAdam::new())),
+    ("AdaBelief", || Keel::wrap(AdaBelief::new())),
+    ("Adamax", || Keel::wrap(Adamax::new())),
+    ("Adopt", || Keel::wrap(Adopt::new())),
+];
+
+/// This crate's own optimizers are taken back too: moments, and the counts that correct them.
+#[test]
+fn our_own_optimizers_leave_no_trace_of_a_dropped_batch() {
+    for (name, device) in devices() {
+        let device = &device.autodiff();
+        for (rule, wrap) in OURS {
+            let start = Net::new(device);
+            let (mut net, mut twin) = (start.twin(), start.twin());
+            let clip = GlobalNorm::at_most(0.5).unwrap();
+            let mut keel = build(wrap().clip(clip).decide(LATE), &net);
+            let mut unseen = build(wrap().clip(clip).decide(LATE), &twin);
+            for k in 0..17 {
+                let batch = Batch::number(k, device);
+                if [0, 3, 4, 8, 11].contains(&k) {
+                    let (loss, grads) = spoilt(Place::Gradient, f32::NAN, &net, batch);
+                    net = keel.step(0.02, net, grads, &loss).unwrap().model;
+                } else {
+                    let (loss, grads) = net.backward(batch.clone());
+                    net = keel.step(0.02, net, grads, &loss).unwrap().model;
+                    let (loss, grads) = twin.backward(batch);
+                    twin = unseen.step(0.02, twin, grads, &loss).unwrap().model;
+                }
+                assert_eq!(bits(&net), bits(&twin), "{rule} on {name} after batch {k}");
+            }
+            assert_ne!(bits(&net), bits(&start));
+        }
+    }
+}
+
+/// Deciding on the device is another way through the same arithmetic.
+#[test]
+fn our_own_optimizers_step_as_they_do_under_the_host() {
+    on_every_device(|device| {
+        for (rule, wrap) in OURS {
+            let start = Net::new(device);
+            let (mut net, mut twin) = (start.twin(), start.twin());
+            let mut keel = build(wrap().decide(LATE), &net);
+            let mut host = build(wrap(), &twin);
+            for k in 0..12 {
+                let (loss, grads) = net.backward(Batch::number(k, device));
+                net = keel.step(0.02, net, grads, &loss).unwrap().model;
+                let (loss, grads) = twin.backward(Batch::number(k, device));
+                twin = host.step(0.02, twin, grads, &loss).unwrap().model;
+            }
+            // The bias before a BatchNorm has no gradient but what rounding leaves, and Adam makes steps
+            // of full length of that. The running mean goes with it.
+            let counts = |(path, _): &(String, _)| {
+                !["first.bias", "norm.running_mean"].contains(&path.as_str())
+            };
+            let after = bits(&net).into_iter().zip(bits(&twin)).filter(|(a, _)| counts(a));
+            for ((path, a), (_, b)) in after {
+                for (a, b) in a.into_iter().zip(b) {
+                    let (a, b) = (f64::from_bits(a), f64::from_bits(b));
+                    assert!((a - b).abs() < 1e-4, "{rule}: {path} is {a}, not {b}");
+                }
+            }
+        }
+    });
+}
+
+/// A saved run goes on as if nothing had been dropped: the counts in the state are the settled ones.
+#[test]
+fn what_was_dropped_is_not_in_a_checkpoint() {
+    let device = Device::flex().autodiff();
+    let start = Net::new(&device);
+    let (mut net, mut twin) = (start.twin(), start.twin());
+    let mut keel = build(Keel::wrap(AdamW::new()).decide(LATE), &net);
+    let mut unseen = build(Keel::wrap(AdamW::new()).decide(LATE), &twin);
+    for k in 0..7 {
+        let batch = Batch::number(k, &device);
+        if k == 2 || k == 5 {
+            let (loss, grads) = spoilt(Place::Loss, f32::NAN, &net, batch);
+            net = keel.step(0.02, net, grads, &loss).unwrap().model;
+        } else {
+            let (loss, grads) = net.backward(batch.clone());
+            net = keel.step(0.02, net, grads, &loss).unwrap().model;
+            let (loss, grads) = twin.backward(batch);
+            twin = unseen.step(0.02, twin, grads, &loss).unwrap().model;
+        }
+    }
+    net = keel.flush(0.02, net).unwrap().model;
+    twin = unseen.flush(0.02, twin).unwrap().model;
+    let saved = |keel: &Keel<Net>, net: &Net| keel.checkpoint(net).unwrap();
+    let differences = saved(&keel, &net).differences(&saved(&unseen, &twin));
+    let only_counters = |name: &String| name.contains("progress") || name.contains("running");
+    assert!(differences.iter().all(only_counters), "{differences:?}");
+}
+
 #[test]
 fn the_schedule_lags_by_what_was_dropped() {
     let device = Device::flex().autodiff();
@@ -441,16 +551,22 @@ fn a_rate_that_is_no_number_is_refused_at_once() {
 #[test]
 fn a_checkpoint_waits_for_what_is_pending() {
     let device = Device::flex().autodiff();
-    let builder = || Keel::wrap(adam()).decide(LATE).rewind(Rewind::every(3).unwrap());
-    let mut net = Net::new(&device);
+    let wraps: [Wrap; 2] = [|| Keel::wrap(adam()), || Keel::wrap(AdamW::new())];
+    for wrap in wraps {
+        a_checkpoint_waits(&device, || wrap().decide(LATE).rewind(Rewind::every(3).unwrap()));
+    }
+}
+
+fn a_checkpoint_waits(device: &Device, builder: impl Fn() -> Builder<Net>) {
+    let mut net = Net::new(device);
     let mut keel = build(builder(), &net);
     let mut schedule = Ramp::new(0.0, 0.1, 40).unwrap().start();
     let run = |net: Net, keel: &mut Keel<Net>, schedule: &mut _, batches: std::ops::Range<u64>| {
         batches.fold(net, |net, k| {
             let schedule: &mut evenkeel::schedule::Scheduler<Ramp> = schedule;
             let (loss, grads) = match k {
-                1 => spoilt(Place::Loss, f32::NAN, &net, Batch::number(k, &device)),
-                _ => net.backward(Batch::number(k, &device)),
+                1 => spoilt(Place::Loss, f32::NAN, &net, Batch::number(k, device)),
+                _ => net.backward(Batch::number(k, device)),
             };
             keel.step(schedule.step(), net, grads, &loss).unwrap().model
         })
@@ -471,7 +587,7 @@ fn a_checkpoint_waits_for_what_is_pending() {
     let saved = Checkpoint::from_bytes(&saved.into_bytes().unwrap()).unwrap();
     net = run(net, &mut keel, &mut schedule, 7..12);
 
-    let other = Net::new(&device);
+    let other = Net::new(device);
     let mut resumed = build(builder(), &other);
     let mut continued = Ramp::new(0.0, 0.1, 40).unwrap().start();
     let model = resumed.resume(&other, &saved).unwrap();

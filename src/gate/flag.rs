@@ -8,6 +8,14 @@ use burn::tensor::{Bool, DType, Device, Tensor};
 pub(crate) struct Flag(Tensor<1, Bool>);
 
 impl Flag {
+    pub(crate) fn of(value: Tensor<1, Bool>) -> Self {
+        Self(value)
+    }
+
+    pub(crate) fn tensor(&self) -> &Tensor<1, Bool> {
+        &self.0
+    }
+
     /// Whether each of these numbers, none of them negative, is finite. None at all is a yes.
     pub(super) fn all_finite(values: Vec<Tensor<1>>, device: &Device) -> Self {
         // By a comparison that NaN and infinity fail, and not by asking for them: a shader may be

@@ -111,8 +111,8 @@ impl<M: Module + 'static> Keel<M> {
         let from = self.progress.updates - pending.len() as u64;
         let (rows, facts): (Vec<_>, Vec<_>) = pending
             .into_iter()
-            .map(|Pending { row, attempt, lr, scale, averaged }| {
-                (row, (attempt, lr, scale, averaged))
+            .map(|Pending { row, attempt, lr, scale, averaged, exact }| {
+                (row, (attempt, lr, scale, averaged, exact))
             })
             .unzip();
         let mut arrived = Arrived { late: Vec::new(), dropped: 0, stop: false, from };
@@ -120,8 +120,9 @@ impl<M: Module + 'static> Keel<M> {
             return Ok(arrived);
         }
         let numbers = self.monitor.late(rows)?;
+        self.update.settle(&numbers.iter().map(|step| step.applied).collect::<Vec<_>>());
         self.progress.updates = from;
-        for (step, (attempt, lr, scale, averaged)) in numbers.into_iter().zip(facts) {
+        for (step, (attempt, lr, scale, averaged, exact)) in numbers.into_iter().zip(facts) {
             let applied = step.applied;
             if applied {
                 self.progress.updates += 1;
@@ -139,7 +140,7 @@ impl<M: Module + 'static> Keel<M> {
             reading.update = self.progress.updates - u64::from(applied);
             reading.grad_norm /= scale;
             reading.layers = std::mem::take(&mut reading.layers).scaled(1.0 / scale);
-            let report = self.judge_late(reading, step.factor, applied, scale);
+            let report = self.judge_late(reading, step.factor, (applied, exact), scale);
             arrived.stop = report.verdict > Verdict::Skip;
             if report.verdict == Verdict::Skip {
                 self.incidents.push(&report);
@@ -149,7 +150,15 @@ impl<M: Module + 'static> Keel<M> {
         Ok(arrived)
     }
 
-    fn judge_late(&mut self, reading: Reading, factor: f64, applied: bool, scale: f64) -> Report {
+    /// Judges a step that the device has `applied` or not; in the latter case `exact`ly as if it had
+    /// never been, or with a trace in the optimizer.
+    fn judge_late(
+        &mut self,
+        reading: Reading,
+        factor: f64,
+        (applied, exact): (bool, bool),
+        scale: f64,
+    ) -> Report {
         // A number measured at another scale says nothing of the present one.
         let current = scale == self.loss_scale();
         let mut ruling = match (applied, current) {
@@ -169,7 +178,7 @@ impl<M: Module + 'static> Keel<M> {
             // It is in the weights already.
             ruling.verdict = ruling.verdict.max(Verdict::Rewind);
         }
-        if reading.fault == Some(Fault::Update) {
+        if reading.fault == Some(Fault::Update) && !exact {
             // The optimizer has seen this gradient.
             ruling.verdict = ruling.verdict.max(Verdict::Rewind);
             self.spent = true;

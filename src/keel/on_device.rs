@@ -21,6 +21,8 @@ pub(super) struct Pending {
     pub(super) scale: f64,
     /// Whether the average has counted it.
     pub(super) averaged: bool,
+    /// Whether the optimizer can take it back.
+    pub(super) exact: bool,
 }
 
 impl<M: Module + 'static> Keel<M> {
@@ -65,15 +67,16 @@ impl<M: Module + 'static> Keel<M> {
         let grads = gate.gradients(&model, grads);
         // The factor is on the gradients, and nobody here knows their norm.
         let pace = self.pace(&rate, 1.0, f64::INFINITY);
-        let after = self.update.update(pace, model.clone(), grads);
+        let after = self.update.update_unsure(pace, model.clone(), grads);
         let (model, flag, row) = gate.close(&model, after, &mut self.monitor);
+        let exact = self.update.keep_if(flag.tensor());
         let model = self.running.commit_if(&flag, model);
         let averaged =
             self.average.as_mut().is_some_and(|average| average.take_if(&flag, update, &model));
 
         // Counted as made, until it is known.
         self.progress.updates += 1;
-        self.pending.push(Pending { row, attempt, lr, scale, averaged });
+        self.pending.push(Pending { row, attempt, lr, scale, averaged, exact });
         let every = match self.limits.decide {
             Decide::OnDevice { every } => every,
             Decide::Now => 1,

@@ -49,6 +49,11 @@ pub(super) trait Fused: fmt::Debug + Send + Sync {
     /// The next update of one tensor, which moves its memory on by one.
     fn plan(&self, now: &Now, memory: &mut Memory) -> Plan;
 
+    /// Whether its memory depends on the rates of earlier updates, and not only on their number.
+    fn remembers_rates(&self) -> bool {
+        false
+    }
+
     /// What one update can do to an element at most.
     fn bound(&self, before: &Before<'_>) -> Bound;
 

@@ -232,6 +232,10 @@ impl<K: Kind> Fused for ScheduleFree<K> {
         })
     }
 
+    fn remembers_rates(&self) -> bool {
+        true
+    }
+
     fn bound(&self, _before: &Before<'_>) -> Bound {
         // A mixture of two numbers at the end of the range may round past it.
         Bound::UNKNOWN

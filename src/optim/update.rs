@@ -5,6 +5,7 @@ use std::fmt;
 use burn::lr_scheduler::module_lr_scheduler::ModuleLearningRate;
 use burn::module::Module;
 use burn::optim::GradientsParams;
+use burn::tensor::{Bool, Tensor};
 
 use super::{Groups, Rule};
 use crate::Error;
@@ -55,6 +56,27 @@ pub trait Update<M: Module>: Send {
     /// The model after one step along `pace.factor · grads`. A parameter without a gradient stays as
     /// it is. Every gradient is finite.
     fn update(&mut self, pace: Pace, model: M, grads: GradientsParams) -> M;
+
+    /// One update that may turn out not to count, where the device decides and the host does not know:
+    /// see [`Decide::OnDevice`](crate::Decide::OnDevice). [`keep_if`](Self::keep_if) follows with the
+    /// verdict, and [`settle`](Self::settle) when it has been read. Where the update is not to count
+    /// the gradients are all zero.
+    fn update_unsure(&mut self, pace: Pace, model: M, grads: GradientsParams) -> M {
+        self.update(pace, model, grads)
+    }
+
+    /// Takes the last update back on the device, where the flag is false, and says whether it can: then
+    /// it is as if that update had never been. The parameters are the caller's. Unless overridden it
+    /// cannot, and an update that does not count is one with a gradient of zero.
+    fn keep_if(&mut self, counts: &Tensor<1, Bool>) -> bool {
+        let _ = counts;
+        false
+    }
+
+    /// Which of the [unsure updates](Self::update_unsure) since the last call have counted, in order.
+    fn settle(&mut self, counted: &[bool]) {
+        let _ = counted;
+    }
 
     /// Whether the parameters are certain to stay finite through an update at this pace. Where an
     /// optimizer can say so, from a bound on what it may add to a parameter, the old parameters need

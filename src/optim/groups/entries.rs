@@ -8,6 +8,7 @@ use burn::tensor::{Device, ExecutionError, Tensor, TensorData};
 use super::super::kernel::Buffer;
 use super::super::record::Memory;
 use super::super::rule::Erased;
+use super::unsure::Unsure;
 
 /// One entry for each float parameter of the model, in its order.
 #[derive(Clone, Debug, Default)]
@@ -26,6 +27,8 @@ pub(super) struct Entry {
     pub(super) slots: Slots,
     /// The last round of updates that it was in: not part of its state.
     pub(super) turn: u64,
+    /// What is not settled yet: neither is that.
+    pub(super) unsure: Option<Box<Unsure>>,
 }
 
 /// The tensors of state of a parameter: in use, or as they were read from a file, before it is
@@ -95,6 +98,10 @@ impl Entries {
         self.list.is_empty()
     }
 
+    pub(super) fn iter_mut(&mut self) -> impl Iterator<Item = &mut Entry> {
+        self.list.iter_mut()
+    }
+
     pub(super) fn iter(&self) -> impl Iterator<Item = &Entry> {
         self.list.iter()
     }
@@ -158,7 +165,15 @@ impl ModuleVisitor for Walk<'_> {
         let group = group(self.rules, param.id, &path);
         let memory = self.rules[group].1.0.leaves().begin();
         let slots = Slots::Live(Vec::new());
-        self.entries.push(Entry { id: param.id, path, group, memory, slots, turn: 0 });
+        self.entries.push(Entry {
+            id: param.id,
+            path,
+            group,
+            memory,
+            slots,
+            turn: 0,
+            unsure: None,
+        });
     }
 }
 

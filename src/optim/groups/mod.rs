@@ -4,16 +4,19 @@ mod entries;
 mod eval;
 mod pass;
 mod saved;
+mod unsure;
 
 use burn::lr_scheduler::module_lr_scheduler::ModuleLearningRate;
 use burn::module::{Module, ParamGroup};
 use burn::optim::GradientsParams;
+use burn::tensor::{Bool, Tensor};
 
 use super::kernel::Job;
 use super::rule::{Before, Erased};
 use super::{Pace, Rule, Update};
 use crate::Error;
 use crate::checkpoint::State;
+use crate::gate::Flag;
 use entries::Entries;
 
 /// The rules of this crate over a whole model, by parameter group: what
@@ -58,6 +61,8 @@ pub struct Groups {
     longest: f64,
     /// How many rounds of updates there were: not part of the state.
     turn: u64,
+    /// The verdicts that are not read yet.
+    verdicts: Vec<Flag>,
     jobs: Scratch,
 }
 
@@ -76,7 +81,14 @@ impl Groups {
     /// One rule for all parameters.
     pub fn new(rule: impl Rule) -> Self {
         let rules = vec![(ParamGroup::all(), rule.erased())];
-        Self { rules, entries: Entries::default(), longest: 0.0, turn: 0, jobs: Scratch::default() }
+        Self {
+            rules,
+            entries: Entries::default(),
+            longest: 0.0,
+            turn: 0,
+            verdicts: Vec::new(),
+            jobs: Scratch::default(),
+        }
     }
 
     /// Another rule for the parameters of `group`. Of several that a parameter is in, the last one
@@ -129,6 +141,21 @@ impl<M: Module + 'static> Update<M> for Groups {
     fn update(&mut self, pace: Pace, model: M, grads: GradientsParams) -> M {
         self.longest = self.longest.max(pace.factor * pace.grad_norm);
         pass::run(self, &pace.lr, pace.factor, model, grads)
+    }
+
+    fn update_unsure(&mut self, pace: Pace, model: M, grads: GradientsParams) -> M {
+        // Nobody knows how long these gradients are.
+        self.longest = f64::INFINITY;
+        unsure::run(self, &pace, model, grads)
+    }
+
+    fn keep_if(&mut self, counts: &Tensor<1, Bool>) -> bool {
+        unsure::keep_if(self, Flag::of(counts.clone()));
+        true
+    }
+
+    fn settle(&mut self, counted: &[bool]) {
+        unsure::settle(self, counted);
     }
 
     fn is_bounded(&self, pace: &Pace) -> bool {

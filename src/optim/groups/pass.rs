@@ -163,14 +163,14 @@ impl<I: Iterator<Item = (Seat, Done)>> ModuleMapper for Put<'_, I> {
 }
 
 /// What a parameter is to autodiff, which its value does not know.
-struct Context {
+pub(super) struct Context {
     require_grad: bool,
     distributed: bool,
     checkpointing: Option<GradientCheckpointingStrategy>,
 }
 
 impl Context {
-    fn of<const D: usize>(parameter: &Tensor<D>) -> Self {
+    pub(super) fn of<const D: usize>(parameter: &Tensor<D>) -> Self {
         Self {
             require_grad: parameter.is_require_grad(),
             distributed: parameter.is_distributed(),
@@ -178,7 +178,7 @@ impl Context {
         }
     }
 
-    fn restored<const D: usize>(self, updated: Tensor<D>, id: ParamId) -> Tensor<D> {
+    pub(super) fn restored<const D: usize>(self, updated: Tensor<D>, id: ParamId) -> Tensor<D> {
         let mut tensor = Tensor::from_inner(updated);
         if let Some(strategy) = self.checkpointing {
             tensor = tensor.with_gradient_checkpointing_strategy(strategy);

@@ -89,7 +89,7 @@ pub(super) fn restored(groups: &Groups, state: &State) -> Result<Groups, Error> 
             leaves.tensors.iter().take(own.slots()).map(&mut tensor).collect::<Result<_, _>>()?;
         let slots = Slots::Saved(slots);
         let id = ParamId::from(number);
-        entries.push(Entry { id, path, group: at, memory, slots, turn: 0 });
+        entries.push(Entry { id, path, group: at, memory, slots, turn: 0, unsure: None });
     }
     match data.keys().next() {
         Some(foreign) => Err(Error::record(format_args!(

@@ -3,6 +3,7 @@
 //!
 //! A kernel takes a [`Plan`] and buffers. It knows no rule, no model and no schedule.
 
+mod choice;
 #[cfg(feature = "flex")]
 mod flex;
 mod plan;
@@ -10,8 +11,9 @@ mod portable;
 #[cfg(all(test, feature = "flex"))]
 mod tests;
 
+pub(crate) use choice::{Picker, Plans};
 pub(crate) use plan::{Adam, Free, Incoming, Momentum, Normal, Plan, Scaling, Second};
-pub(crate) use portable::LEAST_SHARE;
+pub(crate) use portable::{LEAST_SHARE, begun, step};
 
 #[cfg(feature = "flex")]
 use burn::backend::flex::FlexTensor;
@@ -21,6 +23,7 @@ use burn::tensor::kind::BridgeTensor;
 use burn::tensor::{DType, Device, ExecutionError, Tensor, TensorData};
 
 use crate::checkpoint::tensors;
+use crate::gate::Flag;
 
 /// Calls a function that has the rank as a constant; there are none above 8.
 macro_rules! with_rank {
@@ -103,12 +106,24 @@ impl Buffer {
         fn at<const D: usize>(buffer: Buffer) -> Result<TensorData, ExecutionError> {
             tensors::read(buffer.into_tensor::<D>())
         }
-        let rank = match self {
+        with_rank!(self.rank(), at, self.clone())
+    }
+
+    /// One of the two, as the flag says.
+    pub(crate) fn chosen(flag: &Flag, yes: Self, no: Self) -> Self {
+        fn at<const D: usize>((flag, yes, no): (&Flag, Buffer, Buffer)) -> Buffer {
+            Buffer::of(flag.choose(yes.into_tensor::<D>(), no.into_tensor::<D>()))
+        }
+        let rank = yes.rank();
+        with_rank!(rank, at, (flag, yes, no))
+    }
+
+    fn rank(&self) -> usize {
+        match self {
             #[cfg(feature = "flex")]
             Self::Flex(flex) => flex.layout().num_dims(),
             Self::Other(bridge) => bridge.rank(),
-        };
-        with_rank!(rank, at, self.clone())
+        }
     }
 
     pub(crate) fn into_tensor<const D: usize>(self) -> Tensor<D> {
@@ -152,9 +167,10 @@ impl Job {
 
     fn finish(self) -> Done {
         fn by_operations<const D: usize>((job, grad): (Job, Buffer)) -> Done {
-            let slots = job.slots.into_iter().map(Buffer::into_tensor::<D>);
+            let slots = job.slots.into_iter().map(Buffer::into_tensor::<D>).collect();
             let (param, grad) = (job.param.into_tensor(), grad.into_tensor());
-            let (param, slots) = portable::step::<D>(&job.plan, param, grad, slots);
+            let slots = begun(&job.plan, &param, slots);
+            let (param, slots) = step::<D>(Plans::One(&job.plan), param, grad, slots);
             Done { param: Buffer::of(param), slots: slots.into_iter().map(Buffer::of).collect() }
         }
         let mut job = self;

@@ -116,3 +116,14 @@ pub(crate) struct Normal<T = f64> {
     pub(crate) epsilon: T,
     pub(crate) decay: T,
 }
+
+impl Plan {
+    /// How many tensors of state it reads and writes.
+    pub(crate) fn slots(&self) -> usize {
+        match self {
+            Self::Momentum(plan) => usize::from(plan.velocity.is_some()),
+            Self::Adam(plan) => 2 + usize::from(plan.second == Second::Largest),
+            Self::Free(plan) => 1 + usize::from(plan.normal.is_some()),
+        }
+    }
+}

@@ -3,42 +3,53 @@
 use burn::tensor::{DType, Tensor, f16};
 
 use super::Limits;
+use super::choice::{Choice, Number, Plans};
 use super::plan::{Adam, Free, Incoming, Momentum, Normal, Plan, Scaling, Second};
 
-/// One update: the parameter, and the state in the order of the rule. Half precision is computed,
-/// and its state kept, in `f32`.
+/// One update: the parameter, and the state in the order of the rule, as [`begun`] completes it. Half
+/// precision is computed, and its state kept, in `f32`.
 ///
 /// # Cost
 /// About a dozen passes for Adam, each into a buffer of its own where one cannot be reused.
 pub(crate) fn step<const D: usize>(
-    plan: &Plan,
+    plans: Plans<'_>,
     param: Tensor<D>,
     grad: Tensor<D>,
-    mut slots: impl Iterator<Item = Tensor<D>>,
+    slots: Vec<Tensor<D>>,
 ) -> (Tensor<D>, Vec<Tensor<D>>) {
     let (stored, wide) = (param.dtype(), super::wide(param.dtype()));
     let limits = Limits::of(wide);
     let (param, grad) = (param.cast(wide), grad.cast(wide));
-    let (device, shape) = (param.device(), param.shape());
-    let zeros = || Tensor::zeros(shape.clone(), (&device, wide));
-    let (param, slots) = match plan {
-        Plan::Momentum(plan) => {
-            let velocity = plan.velocity.map(|_| slots.next().unwrap_or_else(zeros));
-            let (param, velocity) = momentum(plan, param, grad, velocity, limits);
+    let at = (&param.device(), wide);
+    let mut slots = slots.into_iter();
+    let mut slot = || slots.next().unwrap_or_else(|| param.zeros_like());
+    let (param, slots) = match plans.first() {
+        Plan::Momentum(first) => {
+            let velocity = first.velocity.map(|_| slot());
+            let plan = plans.choice(at, |plan| match plan {
+                Plan::Momentum(plan) => Some(*plan),
+                _ => None,
+            });
+            let (param, velocity) = momentum(&plan, param, grad, velocity, limits);
             (param, velocity.into_iter().collect())
         }
-        Plan::Adam(plan) => {
-            let moments = [(); 2].map(|()| slots.next().unwrap_or_else(zeros));
-            let largest = (plan.second == Second::Largest).then(|| slots.next());
-            let largest = largest.map(|slot| slot.unwrap_or_else(zeros));
-            let (param, moments, largest) = adam(plan, param, grad, moments, largest, limits);
+        Plan::Adam(first) => {
+            let moments = [slot(), slot()];
+            let largest = (first.second == Second::Largest).then(slot);
+            let plan = plans.choice(at, |plan| match plan {
+                Plan::Adam(plan) => Some(*plan),
+                _ => None,
+            });
+            let (param, moments, largest) = adam(&plan, param, grad, moments, largest, limits);
             (param, moments.into_iter().chain(largest).collect())
         }
-        Plan::Free(plan) => {
-            // At the first update the three sequences are at one place.
-            let z = slots.next().unwrap_or_else(|| param.clone());
-            let v = plan.normal.map(|_| slots.next().unwrap_or_else(zeros));
-            let (param, z, v) = free(plan, param, grad, z, v, limits);
+        Plan::Free(first) => {
+            let (z, v) = (slot(), first.normal.map(|_| slot()));
+            let plan = plans.choice(at, |plan| match plan {
+                Plan::Free(plan) => Some(*plan),
+                _ => None,
+            });
+            let (param, z, v) = free(&plan, param, grad, z, v, limits);
             (param, [Some(z), v].into_iter().flatten().collect())
         }
     };
@@ -50,112 +61,157 @@ pub(crate) fn step<const D: usize>(
     (param.cast(stored), slots)
 }
 
+/// The state with what is not there yet: zeros, or what the rule has it begin at.
+pub(crate) fn begun<const D: usize>(
+    plan: &Plan,
+    param: &Tensor<D>,
+    mut slots: Vec<Tensor<D>>,
+) -> Vec<Tensor<D>> {
+    let param = || param.clone().cast(super::wide(param.dtype()));
+    while slots.len() < plan.slots() {
+        slots.push(match (plan, slots.len()) {
+            // At the first update the three sequences are at one place.
+            (Plan::Free(_), 0) => param(),
+            _ => param().zeros_like(),
+        });
+    }
+    slots
+}
+
 /// `g'`
-fn incoming<const D: usize>(
-    plan: &Incoming,
+fn incoming<const D: usize, P: Copy>(
+    plan: &Choice<'_, P>,
+    of: impl Fn(&P) -> Incoming,
     param: &Tensor<D>,
     grad: Tensor<D>,
     limits: Limits,
 ) -> Tensor<D> {
-    let grad = match plan.factor {
-        1.0 => grad,
-        factor => grad * factor,
+    let grad = match plan.number(|plan| of(plan).factor) {
+        Number::Known(1.0) => grad,
+        factor => factor.times(grad),
     };
-    let grad = match plan.coupled {
-        0.0 => grad,
-        decay => grad + param.clone() * decay,
+    let grad = match plan.number(|plan| of(plan).coupled) {
+        Number::Known(0.0) => grad,
+        decay => grad + decay.times(param.clone()),
     };
     grad.clamp(-limits.gradient, limits.gradient)
 }
 
 fn momentum<const D: usize>(
-    plan: &Momentum,
+    plan: &Choice<'_, Momentum>,
     param: Tensor<D>,
     grad: Tensor<D>,
     velocity: Option<Tensor<D>>,
     limits: Limits,
 ) -> (Tensor<D>, Option<Tensor<D>>) {
-    let g = incoming(&plan.incoming, &param, grad, limits);
-    let velocity = match (plan.velocity, velocity) {
-        (Some((c, k)), Some(velocity)) => Some(velocity * c + g.clone() * k),
-        _ => None,
-    };
+    let g = incoming(plan, |plan| plan.incoming, &param, grad, limits);
+    let velocity = velocity.map(|velocity| {
+        let [c, k] = [0, 1].map(|at| {
+            plan.number(|plan| plan.velocity.map_or(0.0, |(c, k)| if at == 0 { c } else { k }))
+        });
+        c.times(velocity) + k.times(g.clone())
+    });
+    let by_gradient = plan.number(|plan| plan.by_gradient);
     let step = match &velocity {
-        Some(velocity) => g * plan.by_gradient + velocity.clone() * plan.by_velocity,
-        None => g * plan.by_gradient,
+        Some(velocity) => {
+            by_gradient.times(g) + plan.number(|plan| plan.by_velocity).times(velocity.clone())
+        }
+        None => by_gradient.times(g),
     };
-    (shrunk(param, plan.shrink) - step, velocity)
+    (shrunk(plan, |plan| plan.shrink, param) - step, velocity)
 }
 
-fn shrunk<const D: usize>(param: Tensor<D>, by: f64) -> Tensor<D> {
-    match by {
-        0.0 => param,
-        by => param * (1.0 - by),
+fn shrunk<const D: usize, P: Copy>(
+    plan: &Choice<'_, P>,
+    by: impl Fn(&P) -> f64,
+    param: Tensor<D>,
+) -> Tensor<D> {
+    match plan.number(|plan| 1.0 - by(plan)) {
+        Number::Known(1.0) => param,
+        left => left.times(param),
     }
 }
 
 fn adam<const D: usize>(
-    plan: &Adam,
+    plan: &Choice<'_, Adam>,
     param: Tensor<D>,
     grad: Tensor<D>,
     [m, v]: [Tensor<D>; 2],
     largest: Option<Tensor<D>>,
     limits: Limits,
 ) -> (Tensor<D>, [Tensor<D>; 2], Option<Tensor<D>>) {
-    let ((b1, k1), (b2, k2)) = (plan.first, plan.squares);
-    let epsilon = limits.epsilon(plan.epsilon);
-    let mut g = incoming(&plan.incoming, &param, grad, limits);
-    if plan.spike.is_finite() {
-        let limit = v.clone() * plan.spike;
-        let spike =
-            (g.clone() * g.clone()).greater(limit.clone()).bool_and(v.clone().greater_elem(0.0));
-        g = g.clone().mask_where(spike, g.sign() * limit.sqrt());
+    let (second, scaling) = (plan.first().second, plan.first().scaling);
+    let epsilon = plan.number(|plan| limits.epsilon(plan.epsilon));
+    let mut g = incoming(plan, |plan| plan.incoming, &param, grad, limits);
+    match plan.number(|plan| plan.spike) {
+        Number::Known(f64::INFINITY) => {}
+        spike => {
+            // Where it is infinite the limit is too, or NaN: neither is exceeded.
+            let limit = spike.times(v.clone());
+            let spike = (g.clone() * g.clone())
+                .greater(limit.clone())
+                .bool_and(v.clone().greater_elem(0.0));
+            g = g.clone().mask_where(spike, g.sign() * limit.sqrt());
+        }
     }
-    let average = |v: Tensor<D>, x: Tensor<D>| v * b2 + x.clone() * k2 * x;
+    let average = |v: Tensor<D>, x: Tensor<D>| {
+        plan.number(|plan| plan.squares.0).times(v)
+            + plan.number(|plan| plan.squares.1).times(x.clone()) * x
+    };
+    let first = |m: Tensor<D>, x: Tensor<D>| {
+        plan.number(|plan| plan.first.0).times(m) + plan.number(|plan| plan.first.1).times(x)
+    };
+    let by_moment = plan.number(|plan| plan.by_moment);
 
-    if plan.second == Second::Adopt {
-        let normal = g.clone() / v.clone().sqrt().clamp_min(epsilon);
-        let normal = normal.clamp(-plan.extra, plan.extra);
-        let m = m * b1 + normal * k1;
-        let step = m.clone() * plan.by_moment;
-        let param = apply(plan.scaling, plan.shrink, param, step, &g, None);
+    if second == Second::Adopt {
+        let normal = g.clone() / epsilon.at_least(v.clone().sqrt());
+        let normal = plan.number(|plan| plan.extra).within(normal);
+        let m = first(m, normal);
+        let step = by_moment.times(m.clone());
+        let param = apply(plan, param, step, &g, None);
         return (param, [m, average(v, g)], None);
     }
 
-    let m = m * b1 + g.clone() * k1;
-    let v = match plan.second {
-        Second::Belief => average(v, g.clone() - m.clone()) + limits.epsilon(plan.extra),
-        Second::Infinity => (v * b2).max_pair(g.clone().abs() + epsilon),
+    let m = first(m, g.clone());
+    let v = match second {
+        Second::Belief => {
+            let extra = plan.number(|plan| limits.epsilon(plan.extra));
+            extra.plus(average(v, g.clone() - m.clone()))
+        }
+        Second::Infinity => {
+            plan.number(|plan| plan.squares.0).times(v).max_pair(epsilon.plus(g.clone().abs()))
+        }
         _ => average(v, g.clone()),
     };
-    let largest = largest.map(|w| (w * plan.keep).max_pair(v.clone()));
-    let root = || largest.as_ref().unwrap_or(&v).clone().sqrt() * plan.root;
-    let bottom = match plan.second {
+    let largest = largest.map(|w| plan.number(|plan| plan.keep).times(w).max_pair(v.clone()));
+    let corrects = plan.number(|plan| plan.root);
+    let root = || corrects.times(largest.as_ref().unwrap_or(&v).clone().sqrt());
+    let bottom = match second {
         Second::Infinity => v.clone(),
-        _ => root() + epsilon,
+        _ => epsilon.plus(root()),
     };
-    let top = match plan.by_gradient {
-        0.0 => m.clone() * plan.by_moment,
-        by => g.clone() * by + m.clone() * plan.by_moment,
+    let top = match plan.number(|plan| plan.by_gradient) {
+        Number::Known(0.0) => by_moment.times(m.clone()),
+        by => by.times(g.clone()) + by_moment.times(m.clone()),
     };
-    let rms = plan.scaling.rms.map(|threshold| {
-        let ratio = g.clone() / root().clamp_min(epsilon);
+    let rms = scaling.rms.map(|threshold| {
+        let ratio = g.clone() / epsilon.at_least(root());
         (ratio.clone() * ratio).mean().sqrt() / threshold
     });
-    let param = apply(plan.scaling, plan.shrink, param, top / bottom, &g, rms);
+    let param = apply(plan, param, top / bottom, &g, rms);
     (param, [m, v], largest)
 }
 
 /// `p = (1 − s)·p − u`, scaled as asked; `rms` is in units of its threshold.
 fn apply<const D: usize>(
-    scaling: Scaling,
-    shrink: f64,
+    plan: &Choice<'_, Adam>,
     param: Tensor<D>,
     step: Tensor<D>,
     grad: &Tensor<D>,
     rms: Option<Tensor<1>>,
 ) -> Tensor<D> {
-    let step = match scaling.cautious {
+    let Scaling { cautious, .. } = plan.first().scaling;
+    let step = match cautious {
         true => {
             // By signs: the product of two small numbers may vanish.
             let along = (step.clone().sign() * grad.clone().sign()).greater_elem(0.0);
@@ -167,9 +223,10 @@ fn apply<const D: usize>(
     match rms {
         Some(rms) => {
             let part = rms.clamp_min(1.0).recip().reshape([1; D]);
-            param.clone() - (param * shrink + step) * part
+            let taken = plan.number(|plan| plan.shrink).times(param.clone()) + step;
+            param - taken * part
         }
-        None => shrunk(param, shrink) - step,
+        None => shrunk(plan, |plan| plan.shrink, param) - step,
     }
 }
 
@@ -177,28 +234,36 @@ fn apply<const D: usize>(
 pub(crate) const LEAST_SHARE: f64 = 1e-3;
 
 fn free<const D: usize>(
-    plan: &Free,
+    plan: &Choice<'_, Free>,
     y: Tensor<D>,
     grad: Tensor<D>,
     z: Tensor<D>,
     v: Option<Tensor<D>>,
     limits: Limits,
 ) -> (Tensor<D>, Tensor<D>, Option<Tensor<D>>) {
-    let g = incoming(&plan.incoming, &y, grad, limits);
-    let (d, v) = match (plan.normal, v) {
-        (Some(Normal { squares: (b2, k2), root, epsilon, decay }), Some(v)) => {
-            let v = v * b2 + g.clone() * k2 * g.clone();
-            let bottom = v.clone().sqrt() * root + limits.epsilon(epsilon);
+    let g = incoming(plan, |plan| plan.incoming, &y, grad, limits);
+    let (d, v) = match v {
+        Some(v) => {
+            let of = |number: fn(&Normal) -> f64| {
+                plan.number(|plan| plan.normal.as_ref().map_or(0.0, number))
+            };
+            let v = of(|normal| normal.squares.0).times(v)
+                + of(|normal| normal.squares.1).times(g.clone()) * g.clone();
+            let epsilon = plan
+                .number(|plan| limits.epsilon(plan.normal.map_or(0.0, |normal| normal.epsilon)));
+            let bottom = epsilon.plus(of(|normal| normal.root).times(v.clone().sqrt()));
             let d = g / bottom;
-            let d = match decay {
-                0.0 => d,
-                decay => d + y.clone() * decay,
+            let d = match of(|normal| normal.decay) {
+                Number::Known(0.0) => d,
+                decay => d + decay.times(y.clone()),
             };
             (d, Some(v))
         }
-        _ => (g, None),
+        None => (g, None),
     };
-    let c = plan.average;
-    let y = y * (1.0 - c) + z.clone() * c - d.clone() * plan.pull;
-    (y, z - d * plan.rate, v)
+    let c = plan.number(|plan| plan.average);
+    let rest = plan.number(|plan| 1.0 - plan.average);
+    let pulled = plan.number(|plan| plan.pull).times(d.clone());
+    let y = rest.times(y) + c.times(z.clone()) - pulled;
+    (y, z - plan.number(|plan| plan.rate).times(d), v)
 }

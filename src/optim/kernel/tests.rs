@@ -93,7 +93,12 @@ fn agree<const D: usize>(rule: &Erased, param: Tensor<D>, grads: &[Tensor<D>], w
         };
         assert_eq!(left, expects, "{what}, update {turn}");
         let Some(finished) = run(&mut vec![job]).next() else { unreachable!() };
-        (expected, slots) = portable::step(&plan, expected, copy(grad), slots.into_iter());
+        (expected, slots) = portable::step(
+            super::Plans::One(&plan),
+            expected.clone(),
+            copy(grad),
+            portable::begun(&plan, &expected, slots),
+        );
 
         let epsilon = epsilon * (turn + 1) as f64;
         close(

@@ -1,6 +1,6 @@
 //! Plans in the type that is computed in, and what a kernel has to know of one.
 
-use super::super::plan::{Adam, Free, Incoming, Momentum, Normal, Plan, Scaling, Second};
+use super::super::plan::{Adam, Free, Incoming, Momentum, Normal, Scaling, Second};
 use super::Limits;
 
 /// A type that a kernel computes in.
@@ -88,15 +88,4 @@ impl Free {
 
 fn cast_pair<A: Number>((a, b): (f64, f64)) -> (A, A) {
     (A::of(a), A::of(b))
-}
-
-impl Plan {
-    /// How many tensors of state it reads and writes.
-    pub(super) fn slots(&self) -> usize {
-        match self {
-            Self::Momentum(plan) => usize::from(plan.velocity.is_some()),
-            Self::Adam(plan) => 2 + usize::from(plan.second == Second::Largest),
-            Self::Free(plan) => 1 + usize::from(plan.normal.is_some()),
-        }
-    }
 }

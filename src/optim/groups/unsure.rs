@@ -1,0 +1,150 @@
+//! Updates of which only the device knows whether they count.
+
+use std::collections::HashMap;
+
+use burn::module::{Module, ModuleMapper, Param, ParamId};
+use burn::optim::GradientsParams;
+use burn::tensor::kind::BridgeTensor;
+use burn::tensor::{Int, Tensor};
+
+use super::super::kernel::{self, Buffer, Picker, Plans};
+use super::super::record::Memory;
+use super::super::rule::Now;
+use super::super::{Pace, units};
+use super::Groups;
+use super::entries::Slots;
+use super::pass::Context;
+use crate::gate::Flag;
+
+/// What is not settled of one parameter.
+#[derive(Clone, Debug)]
+pub(super) struct Unsure {
+    /// The memory after each number of updates that may have counted. Only one, counting all, if the
+    /// rule [remembers rates](super::super::rule::Fused::remembers_rates).
+    memories: Vec<Memory>,
+    /// The unsettled updates that it was in, by their place in the order, and what they were told.
+    rounds: Vec<(usize, Now)>,
+    /// The tensors of state before the last of them.
+    before: Vec<Buffer>,
+}
+
+/// One update of all parameters that have a gradient.
+pub(super) fn run<M: Module>(
+    groups: &mut Groups,
+    pace: &Pace,
+    model: M,
+    mut grads: GradientsParams,
+) -> M {
+    groups.entries.complete(&groups.rules, &model);
+    groups.turn += 1;
+    model.map(&mut Step {
+        groups,
+        pace,
+        grads: &mut grads,
+        pickers: HashMap::new(),
+        copies: HashMap::new(),
+    })
+}
+
+/// Chooses between the tensors of state after the last update and those before it.
+pub(super) fn keep_if(groups: &mut Groups, counts: Flag) {
+    let turn = groups.turn;
+    for entry in groups.entries.iter_mut().filter(|entry| entry.turn == turn) {
+        let Some(unsure) = &mut entry.unsure else { continue };
+        if let Slots::Live(slots) = &mut entry.slots {
+            let pairs = std::mem::take(slots).into_iter().zip(std::mem::take(&mut unsure.before));
+            *slots = pairs.map(|(after, before)| Buffer::chosen(&counts, after, before)).collect();
+        }
+    }
+    groups.verdicts.push(counts);
+}
+
+/// Moves every memory on by what has counted.
+pub(super) fn settle(groups: &mut Groups, counted: &[bool]) {
+    groups.verdicts.clear();
+    let Groups { rules, entries, .. } = groups;
+    for entry in entries.iter_mut() {
+        let Some(unsure) = entry.unsure.take() else { continue };
+        for (round, now) in unsure.rounds {
+            if counted.get(round).copied().unwrap_or(false) {
+                // Its effect on the tensors is there; what is wanted is that on the memory.
+                let _ = rules[entry.group].1.0.plan(&now, &mut entry.memory);
+            }
+        }
+    }
+}
+
+struct Step<'a> {
+    groups: &'a mut Groups,
+    pace: &'a Pace,
+    grads: &'a mut GradientsParams,
+    /// By the updates that a parameter was in before: most have been in all.
+    pickers: HashMap<Vec<usize>, Picker>,
+    /// What has become of parameters: they may be used in more than one place.
+    copies: HashMap<ParamId, BridgeTensor>,
+}
+
+impl ModuleMapper for Step<'_> {
+    fn map_float<const D: usize>(&mut self, param: Param<Tensor<D>>) -> Param<Tensor<D>> {
+        let Some(at) = self.groups.entries.position(param.id) else { return param };
+        let turn = self.groups.turn;
+        if let Some(updated) = self.copies.get(&param.id) {
+            let (id, old, mapper) = param.consume();
+            let tensor = Context::of(&old).restored(Tensor::from_bridge(updated.clone()), id);
+            return Param::from_mapped_value(id, tensor, mapper);
+        }
+        let Some(grad) = self.grads.remove::<D>(param.id) else { return param };
+        let Groups { rules, entries, verdicts, .. } = &mut *self.groups;
+        let entry = entries.get_mut(at);
+        entry.turn = turn;
+
+        let (id, tensor, mapper) = param.consume();
+        let context = Context::of(&tensor);
+        let rule = &rules[entry.group].1.0;
+        let lr = self.pace.lr.lr_from_param(id, Some(&entry.path));
+        let now = Now { lr, factor: self.pace.factor, rank: D };
+        let memory = entry.memory;
+        let unsure = entry.unsure.get_or_insert_with(|| {
+            Box::new(Unsure { memories: vec![memory], rounds: Vec::new(), before: Vec::new() })
+        });
+
+        let mut after = unsure.memories.clone();
+        let plans: Vec<_> = after.iter_mut().map(|memory| rule.plan(&now, memory)).collect();
+        match (rule.remembers_rates(), after.last()) {
+            (false, Some(last)) => unsure.memories.push(*last),
+            _ => unsure.memories = after,
+        }
+        let rounds: Vec<usize> = unsure.rounds.iter().map(|(round, _)| *round).collect();
+        unsure.rounds.push((verdicts.len(), now));
+
+        let grad = match rule.centralizes() {
+            true => units::centralized(grad),
+            false => grad,
+        };
+        let param = Buffer::of(tensor.inner()).beside::<D>(&Buffer::of(grad.clone()));
+        let slots = entry.slots.take_to::<D>(&param);
+        let slots = slots.into_iter().map(Buffer::into_tensor).collect();
+        let param = param.into_tensor::<D>();
+        let slots = kernel::begun(&plans[0], &param, slots);
+        unsure.before = slots.iter().cloned().map(Buffer::of).collect();
+        let (param, slots) = match plans.as_slice() {
+            [plan] => kernel::step(Plans::One(plan), param, grad, slots),
+            plans => {
+                let picker = self
+                    .pickers
+                    .entry(rounds)
+                    .or_insert_with_key(|rounds| Picker::new(count(rounds, verdicts)));
+                kernel::step(Plans::Any(plans, picker), param, grad, slots)
+            }
+        };
+        entry.slots = Slots::Live(slots.into_iter().map(Buffer::of).collect());
+        self.copies.insert(id, param.clone().into_bridge());
+        Param::from_mapped_value(id, context.restored(param, id), mapper)
+    }
+}
+
+/// How many of these updates have counted. Never of none.
+fn count(rounds: &[usize], verdicts: &[Flag]) -> Tensor<1, Int> {
+    let counts = rounds.iter().filter_map(|round| verdicts.get(*round));
+    Tensor::cat(counts.map(|flag| flag.tensor().clone().int()).collect(), 0).sum()
+}
