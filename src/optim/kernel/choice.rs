@@ -60,7 +60,7 @@ impl<P: Copy> Choice<'_, P> {
         match self.picker {
             Some(picker) if self.plans.iter().any(|plan| of(plan) != first) => {
                 let values = self.plans.iter().map(of).collect();
-                Number::Picked(picker.pick(values, &self.device, self.wide))
+                Number::Picked(Box::new(picker.pick(values, &self.device, self.wide)))
             }
             _ => Number::Known(first),
         }
@@ -71,21 +71,21 @@ impl<P: Copy> Choice<'_, P> {
 pub(super) enum Number {
     Known(f64),
     /// A tensor of one element.
-    Picked(Tensor<1>),
+    Picked(Box<Tensor<1>>),
 }
 
 impl Number {
     pub(super) fn times<const D: usize>(&self, tensor: Tensor<D>) -> Tensor<D> {
         match self {
             Self::Known(x) => tensor * *x,
-            Self::Picked(x) => tensor * x.clone().reshape([1; D]),
+            Self::Picked(x) => tensor * x.as_ref().clone().reshape([1; D]),
         }
     }
 
     pub(super) fn plus<const D: usize>(&self, tensor: Tensor<D>) -> Tensor<D> {
         match self {
             Self::Known(x) => tensor + *x,
-            Self::Picked(x) => tensor + x.clone().reshape([1; D]),
+            Self::Picked(x) => tensor + x.as_ref().clone().reshape([1; D]),
         }
     }
 
@@ -93,7 +93,7 @@ impl Number {
         match self {
             Self::Known(x) => tensor.clamp_min(*x),
             Self::Picked(x) => {
-                let x = x.clone().reshape([1; D]).expand(tensor.shape());
+                let x = x.as_ref().clone().reshape([1; D]).expand(tensor.shape());
                 tensor.max_pair(x)
             }
         }
@@ -104,7 +104,7 @@ impl Number {
         match self {
             Self::Known(x) => tensor.clamp(-x, *x),
             Self::Picked(x) => {
-                let x = x.clone().reshape([1; D]).expand(tensor.shape());
+                let x = x.as_ref().clone().reshape([1; D]).expand(tensor.shape());
                 tensor.min_pair(x.clone()).max_pair(-x)
             }
         }
