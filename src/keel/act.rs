@@ -31,9 +31,7 @@ impl<M: Module + 'static> Keel<M> {
         if self.spent {
             return Err(self.broken(rate, model, SPENT));
         }
-        if let (Some(at), Some(start)) = (rate.position(), self.ring.oldest_mut()) {
-            start.position.get_or_insert(at);
-        }
+        self.note_start(&rate);
         self.progress.attempts += 1;
 
         if let Some(excused) = self.excuse(&reading) {
@@ -58,6 +56,13 @@ impl<M: Module + 'static> Keel<M> {
                 let Failed { before, reading, ruling, culprits } = *failed;
                 self.rejected(rate, before, reading, factor, ruling, culprits)
             }
+        }
+    }
+
+    /// The first snapshot is taken before any step has shown where the schedule stands.
+    pub(super) fn note_start(&mut self, rate: &Rate<'_>) {
+        if let (Some(at), Some(start)) = (rate.position(), self.ring.oldest_mut()) {
+            start.position.get_or_insert(at);
         }
     }
 

@@ -39,9 +39,7 @@ impl<M: Module + 'static> Keel<M> {
         if self.spent {
             return Err(self.broken(rate, model, SPENT));
         }
-        if let (Some(at), Some(start)) = (rate.position(), self.ring.oldest_mut()) {
-            start.position.get_or_insert(at);
-        }
+        self.note_start(&rate);
         let lr = rate.value() * self.gain(&rate);
         if !lr.is_finite() {
             // A rate is known on the host: there is nothing to launch.
