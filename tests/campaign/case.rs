@@ -16,9 +16,10 @@ use evenkeel::faults::{Harm, Injector, Place, When};
 use evenkeel::guard::{
     Divergence, Guard, LayerLimit, LossSpike, NonFinite, NormSpike, Stall, UpdateWall,
 };
+use evenkeel::optim as own;
 use evenkeel::precision::LossScale;
 use evenkeel::schedule::{Constant, Cosine, Ramp, Schedule, Step};
-use evenkeel::{Decide, Keel, Reading, Rewind, Verdict};
+use evenkeel::{Builder, Decide, Keel, Reading, Rewind, Verdict};
 use rand::rngs::StdRng;
 use rand::seq::IndexedRandom;
 use rand::{Rng, SeedableRng};
@@ -66,6 +67,12 @@ pub enum Optimizer {
     Lion,
     Adan,
     Lamb,
+    OwnMomentum,
+    OwnAdam,
+    OwnAdamW,
+    OwnRAdam,
+    OwnAdopt,
+    OwnScheduleFree,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -170,8 +177,25 @@ impl Case {
         let mut rng = StdRng::seed_from_u64(seed);
         let r = &mut rng;
         use Optimizer::*;
-        let optimizers =
-            [Sgd, Momentum, Nesterov, Adam, AdamW, RmsProp, AdaGrad, Adafactor, Lion, Adan, Lamb];
+        let optimizers = [
+            Sgd,
+            Momentum,
+            Nesterov,
+            Adam,
+            AdamW,
+            RmsProp,
+            AdaGrad,
+            Adafactor,
+            Lion,
+            Adan,
+            Lamb,
+            OwnMomentum,
+            OwnAdam,
+            OwnAdamW,
+            OwnRAdam,
+            OwnAdopt,
+            OwnScheduleFree,
+        ];
         let steps = r.random_range(6..=18);
         let micro = if r.random_bool(0.3) { r.random_range(2..=3) } else { 1 };
         let maybe =
@@ -244,12 +268,21 @@ impl Case {
         }
     }
 
-    pub fn optimizer(&self) -> ModuleOptimizer {
+    /// The keel's builder around the optimizer: one of Burn's, or one that vouches for its updates.
+    fn wrapped(&self) -> Builder<Tiny> {
         let momentum = |nesterov| {
             let momentum = MomentumConfig::new().with_nesterov(nesterov).with_dampening(0.0);
             SgdConfig::new().with_momentum(Some(momentum)).init()
         };
-        match self.optimizer {
+        let burns: ModuleOptimizer = match self.optimizer {
+            Optimizer::OwnMomentum => return Keel::wrap(own::Momentum::new(0.9).unwrap()),
+            Optimizer::OwnAdam => return Keel::wrap(own::Adam::new().amsgrad()),
+            Optimizer::OwnAdamW => {
+                return Keel::wrap(own::AdamW::new().update_rms_at_most(1.0).unwrap().cautious());
+            }
+            Optimizer::OwnRAdam => return Keel::wrap(own::RAdam::new()),
+            Optimizer::OwnAdopt => return Keel::wrap(own::Adopt::new()),
+            Optimizer::OwnScheduleFree => return Keel::wrap(own::ScheduleFreeAdamW::new()),
             Optimizer::Sgd => SgdConfig::new().init(),
             Optimizer::Momentum => momentum(false),
             Optimizer::Nesterov => momentum(true),
@@ -261,7 +294,8 @@ impl Case {
             Optimizer::Lion => LionConfig::new().init(),
             Optimizer::Adan => AdanConfig::new().init(),
             Optimizer::Lamb => LambConfig::new().init(),
-        }
+        };
+        Keel::wrap(burns)
     }
 
     pub fn schedule(&self) -> Option<Arc<dyn Schedule + Send + Sync>> {
@@ -282,9 +316,8 @@ impl Case {
     }
 
     pub fn keel(&self, net: &Tiny) -> Keel<Tiny> {
-        let mut keel = Keel::wrap(self.optimizer())
-            .on_non_finite(self.on_non_finite)
-            .skips_at_most(self.skips_at_most);
+        let mut keel =
+            self.wrapped().on_non_finite(self.on_non_finite).skips_at_most(self.skips_at_most);
         for clip in &self.clips {
             keel = keel.clip(GlobalNorm::at_most(*clip).unwrap());
         }
