@@ -11,8 +11,8 @@ use burn::tensor::{DType, Tensor};
 /// For those who write their own loop; [`Keel`](crate::Keel) does it by itself. Gradients of
 /// parameters that are not in `model` stay as they are.
 ///
-/// Half precision is multiplied in `f32`. A factor of 1 returns the gradients untouched. A factor on a non-finite gradient does not make
-/// it finite: `0·∞ = NaN`.
+/// Half precision is multiplied in `f32`. A factor of 1 returns the gradients untouched. A factor on a
+/// non-finite gradient does not make it finite: `0·∞ = NaN`.
 ///
 /// # Cost
 /// One pass over the gradients, in place where nothing else holds them; no readback.
