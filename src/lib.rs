@@ -79,6 +79,7 @@
 #![deny(unsafe_code)]
 
 pub mod average;
+mod bits;
 pub mod checkpoint;
 pub mod clip;
 mod decide;
@@ -99,6 +100,7 @@ mod running;
 pub mod schedule;
 mod shelf;
 mod stat;
+mod wide;
 
 pub use decide::Decide;
 pub use error::Error;

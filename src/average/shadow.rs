@@ -4,13 +4,14 @@ use std::fmt;
 use std::sync::Arc;
 
 use burn::module::{Module, ModuleMapper, ModuleVisitor, Param};
-use burn::tensor::{DType, Tensor};
+use burn::tensor::Tensor;
 
 use super::Average;
 use crate::Error;
 use crate::checkpoint::{State, tensors};
 use crate::gate::Flag;
 use crate::shelf::Shelf;
+use crate::wide::widened;
 
 /// An average of the trainable parameters of one model. A copy copies handles.
 #[derive(Clone)]
@@ -90,11 +91,7 @@ impl ModuleVisitor for Mix<'_> {
         if !param.is_require_grad() {
             return;
         }
-        let value = param.base().without_autodiff();
-        let value = match value.dtype() {
-            DType::F16 | DType::BF16 => value.cast(DType::F32),
-            _ => value,
-        };
+        let value = widened(param.base().without_autodiff());
         let old = self.weights.take::<D>(param.id);
         // Held only if it may be wanted back: otherwise its buffer is free to be reused.
         let kept = self.flag.and_then(|flag| Some((flag, old.clone()?)));

@@ -4,7 +4,9 @@ use std::collections::HashSet;
 
 use burn::module::{Module, ModuleVisitor, Param, ParamId};
 use burn::optim::GradientsParams;
-use burn::tensor::{DType, Tensor};
+use burn::tensor::Tensor;
+
+use crate::wide::widened;
 
 /// Every gradient of `model`'s parameters, multiplied by `factor`.
 ///
@@ -37,13 +39,9 @@ impl ModuleVisitor for Scale<'_> {
         }
         // Removed rather than read, so that the buffer is held once and can be reused.
         if let Some(grad) = self.grads.remove::<D>(param.id) {
-            let scaled = match grad.dtype() {
-                // A loss scale's inverse may be too small a number for half precision to hold.
-                dtype @ (DType::F16 | DType::BF16) => {
-                    grad.cast(DType::F32).mul_scalar(self.factor).cast(dtype)
-                }
-                _ => grad.mul_scalar(self.factor),
-            };
+            let dtype = grad.dtype();
+            // A loss scale's inverse may be too small a number for half precision to hold.
+            let scaled = widened(grad).mul_scalar(self.factor).cast(dtype);
             self.grads.register(param.id, scaled);
         }
     }

@@ -64,17 +64,3 @@ pub(super) fn moved<K: Basic>(tensor: Tensor<1, K>, to: &Device) -> Tensor<1, K>
         false => tensor.to_device(to),
     }
 }
-
-/// Half precision as `f32`: its squares overflow at 256.
-pub(super) fn widened<const D: usize>(tensor: Tensor<D>) -> Tensor<D> {
-    match tensor.dtype() {
-        DType::F16 | DType::BF16 => tensor.cast(DType::F32),
-        _ => tensor,
-    }
-}
-
-/// `Σx²`, in `f32` at least.
-pub(super) fn squares<const D: usize>(tensor: Tensor<D>) -> Tensor<1> {
-    let tensor = widened(tensor);
-    (tensor.clone() * tensor).sum()
-}

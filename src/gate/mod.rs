@@ -8,12 +8,13 @@ pub(crate) use flag::Flag;
 
 use std::collections::HashSet;
 
-use burn::module::{Module, ModuleVisitor, Param, ParamId};
+use burn::module::{Module, ParamId};
 use burn::optim::GradientsParams;
 use burn::tensor::{DType, Device, Tensor};
 
-use crate::monitor::{HALF_SQUARES, Monitor, Row, Slot};
+use crate::monitor::{HALF_SQUARES, Monitor, Row, Slot, Squares, squares_of};
 use crate::shelf::Shelf;
+use crate::wide::widened;
 
 /// What a gate is to judge by.
 pub(crate) struct Asked<'a> {
@@ -27,6 +28,17 @@ pub(crate) struct Asked<'a> {
     pub(crate) scale: f64,
     /// Whether the optimizer squares gradients in their own type.
     pub(crate) squares: bool,
+}
+
+/// Sums of squares that stay on their devices, each a tensor of one element.
+#[derive(Default)]
+struct OnDevice(Vec<Tensor<1>>);
+
+impl Squares for OnDevice {
+    fn square<const D: usize>(&mut self, tensor: Tensor<D>) {
+        let tensor = widened(tensor);
+        self.0.push((tensor.clone() * tensor).sum());
+    }
 }
 
 /// One step's verdict and factor, on the device.
@@ -43,28 +55,19 @@ impl Gate {
     /// Judges a step. Nothing is read.
     pub(crate) fn open<M: Module>(model: &M, monitor: &Monitor, asked: Asked<'_>) -> Self {
         let Asked { grads, loss, parameters, norm_at_most, scale, squares } = asked;
-        let mut gather = Gather {
-            grads,
-            statistics: monitor.statistics(),
-            parameters,
-            slots: Vec::new(),
-            sums: Vec::new(),
-            seen: HashSet::new(),
-        };
-        model.visit(&mut gather);
-        let Gather { slots, mut sums, .. } = gather;
+        let (slots, OnDevice(sums)) = monitor.gather(model, grads, parameters, OnDevice::default());
 
-        let loss = flag::widened(loss.without_autodiff());
+        let loss = widened(loss.without_autodiff());
         let (device, mut dtype) = (loss.device(), loss.dtype());
         if sums.iter().any(|sum| sum.dtype() == DType::F64) {
             dtype = DType::F64;
         }
         let here = |value: Tensor<1>| flag::moved(value, &device).cast(dtype);
-        sums = sums.into_iter().map(here).collect();
+        let mut values: Vec<Tensor<1>> = sums.into_iter().map(here).collect();
         let loss = here(loss);
 
         let zero = Tensor::<1>::zeros([1], (&device, dtype));
-        let gradients = slots.iter().zip(&sums).filter(|(slot, _)| slot.is_gradient());
+        let gradients = slots.iter().zip(&values).filter(|(slot, _)| slot.is_gradient());
         let total = gradients.fold(zero, |total, (_, sum)| total + sum.clone());
 
         // A bound on the unscaled gradient is `scale` times as much on the scaled one.
@@ -81,13 +84,12 @@ impl Gate {
             (Some(clip), false) => Some(clip.div_scalar(scale)),
         };
 
-        let mut checked = sums.clone();
+        let mut checked = values.clone();
         checked.extend([loss.clone().abs(), total.clone()]);
         let mut ok = Flag::all_finite(checked, &device);
         if squares {
-            ok = ok.and(halves_hold(&slots, &sums, &factor, &device));
+            ok = ok.and(halves_hold(&slots, &values, &factor, &device));
         }
-        let mut values = sums;
         values.extend([loss, total, clip]);
         Self { ok, factor, slots, values }
     }
@@ -112,10 +114,9 @@ impl Gate {
         monitor: &mut Monitor,
     ) -> (M, Flag, Row) {
         let ids: Vec<ParamId> = self.slots.iter().filter_map(Slot::gradient).collect();
-        let mut sums = select::Sums { ids: ids.iter().copied().collect(), sums: Vec::new() };
-        after.visit(&mut sums);
+        let OnDevice(sums) = squares_of(&after, ids.iter().copied(), OnDevice::default());
         let device = self.ok.device();
-        let sums = sums.sums.into_iter().map(|sum| flag::moved(sum, &device)).collect();
+        let sums = sums.into_iter().map(|sum| flag::moved(sum, &device)).collect();
         let sound = self.ok.clone().and(Flag::all_finite(sums, &device));
 
         let mut old =
@@ -147,39 +148,4 @@ fn halves_hold(
         }
     });
     Flag::all_at_most(norms.collect(), HALF_SQUARES, device)
-}
-
-/// The sums of squares that a reading is made of, each a tensor of one element.
-struct Gather<'a> {
-    grads: &'a GradientsParams,
-    statistics: &'a [ParamId],
-    parameters: bool,
-    slots: Vec<Slot>,
-    sums: Vec<Tensor<1>>,
-    /// A parameter used in two places is visited twice, and has one gradient.
-    seen: HashSet<ParamId>,
-}
-
-impl Gather<'_> {
-    fn add<const D: usize>(&mut self, slot: Slot, tensor: Tensor<D>) {
-        self.slots.push(slot);
-        self.sums.push(flag::squares(tensor));
-    }
-}
-
-impl ModuleVisitor for Gather<'_> {
-    fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
-        let value = || param.base().without_autodiff();
-        if let Some(grad) = self.grads.get::<D>(param.id)
-            && self.seen.insert(param.id)
-        {
-            self.add(Slot::Gradient(param.id, grad.dtype()), grad);
-            if self.parameters {
-                self.add(Slot::Parameter, value());
-            }
-        }
-        if self.statistics.contains(&param.id) {
-            self.add(Slot::Statistic, value());
-        }
-    }
 }

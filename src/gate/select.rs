@@ -8,6 +8,7 @@ use burn::tensor::Tensor;
 
 use super::{Flag, Gate, flag};
 use crate::shelf::Shelf;
+use crate::wide::widened;
 
 /// Puts factor and verdict on the gradients.
 pub(super) struct Gated<'a> {
@@ -27,27 +28,13 @@ impl ModuleVisitor for Gated<'_> {
             None => grad,
             Some(factor) => {
                 let dtype = grad.dtype();
-                let wide = flag::widened(grad);
+                let wide = widened(grad);
                 let factor = flag::moved(factor.clone(), &wide.device()).cast(wide.dtype());
                 (wide * factor.reshape([1; D])).cast(dtype)
             }
         };
         let gated = self.gate.ok.choose(grad.clone(), grad.zeros_like());
         self.grads.register(param.id, gated);
-    }
-}
-
-/// The sums of squares of chosen parameters.
-pub(super) struct Sums {
-    pub(super) ids: HashSet<ParamId>,
-    pub(super) sums: Vec<Tensor<1>>,
-}
-
-impl ModuleVisitor for Sums {
-    fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
-        if self.ids.remove(&param.id) {
-            self.sums.push(flag::squares(param.base().without_autodiff()));
-        }
     }
 }
 

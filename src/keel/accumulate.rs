@@ -1,10 +1,8 @@
 //! Several small batches for one update.
 
-use std::collections::HashSet;
-
-use burn::module::{Module, ModuleVisitor, Param, ParamId};
+use burn::module::{Module, ModuleVisitor, Param};
 use burn::optim::GradientsParams;
-use burn::tensor::{DType, Tensor};
+use burn::tensor::Tensor;
 
 use super::judge::Ruling;
 use super::{Halted, Keel, Stepped};
@@ -12,6 +10,7 @@ use crate::checkpoint::{State, tensors};
 use crate::running::Running;
 use crate::schedule::Rate;
 use crate::shelf::Shelf;
+use crate::wide::widened;
 use crate::{Decide, Error, Reading, Report, Verdict, monitor};
 
 /// Gradients that wait for an update.
@@ -109,8 +108,7 @@ impl<M: Module + 'static> Keel<M> {
             let mut now = self.running.clone();
             now.commit(model);
             *running = Some(now);
-            let seen = HashSet::new();
-            model.visit(&mut Add { grads, sums, factor: 1.0 / scale, seen });
+            model.visit(&mut Add { grads, sums, factor: 1.0 / scale });
             return Ok(Report::applied(reading, 1.0));
         }
         let by = match (excused, reading.fault) {
@@ -175,20 +173,13 @@ struct Add<'a> {
     grads: GradientsParams,
     sums: &'a mut Shelf,
     factor: f64,
-    /// A parameter used in two places is visited twice, and has one gradient.
-    seen: HashSet<ParamId>,
 }
 
 impl ModuleVisitor for Add<'_> {
     fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
-        let Some(grad) = self.grads.remove::<D>(param.id).filter(|_| self.seen.insert(param.id))
-        else {
-            return;
-        };
-        let grad = match grad.dtype() {
-            DType::F16 | DType::BF16 => grad.cast(DType::F32),
-            _ => grad,
-        };
+        // Once: of a parameter that is used in two places it is gone at the second.
+        let Some(grad) = self.grads.remove::<D>(param.id) else { return };
+        let grad = widened(grad);
         let grad = if self.factor == 1.0 { grad } else { grad.mul_scalar(self.factor) };
         let sum = match self.sums.take::<D>(param.id) {
             Some(sum) => sum + grad,

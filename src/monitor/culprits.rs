@@ -4,10 +4,11 @@ use std::collections::HashSet;
 
 use burn::module::{Module, ModuleVisitor, Param, ParamId};
 use burn::optim::GradientsParams;
-use burn::tensor::{DType, Tensor};
+use burn::tensor::{Bool, Tensor};
 
 use super::Monitor;
 use crate::report::{Culprit, Part};
+use crate::wide::widened;
 
 /// The tensors of `model`, and of `grads` if there are any, that hold a non-finite value or whose
 /// squares overflow: the likeliest origin first.
@@ -73,17 +74,10 @@ impl ModuleVisitor for Search<'_> {
 /// cannot be read: a device that failed has nothing to say about culprits.
 fn count<const D: usize>(tensor: Tensor<D>) -> Option<[usize; 3]> {
     let elements = tensor.shape().num_elements();
-    let how_many = |flags: Tensor<D, burn::tensor::Bool>| -> Option<usize> {
-        let data = flags.int().sum().try_into_data().ok()?;
-        data.convert::<i64>().iter::<i64>().next().and_then(|n| usize::try_from(n).ok())
-    };
     let nan = how_many(tensor.clone().is_nan())?;
     let infinite = how_many(tensor.clone().is_inf())?;
     let overflows = || {
-        let wide = match tensor.dtype() {
-            DType::F16 | DType::BF16 => tensor.clone().cast(DType::F32),
-            _ => tensor.clone(),
-        };
+        let wide = widened(tensor.clone());
         let data = (wide.clone() * wide).sum().try_into_data().ok()?;
         data.convert::<f64>().iter::<f64>().next().map(|sum| !sum.is_finite())
     };
@@ -91,4 +85,10 @@ fn count<const D: usize>(tensor: Tensor<D>) -> Option<[usize; 3]> {
         (0, 0) => overflows()?.then_some([0, 0, elements]),
         _ => Some([nan, infinite, elements]),
     }
+}
+
+/// How many are true; `None` if the device cannot be read.
+pub(super) fn how_many<const D: usize>(flags: Tensor<D, Bool>) -> Option<usize> {
+    let data = flags.int().sum().try_into_data().ok()?;
+    data.convert::<i64>().iter::<i64>().next().and_then(|n| usize::try_from(n).ok())
 }

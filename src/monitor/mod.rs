@@ -27,6 +27,7 @@ use burn::tensor::{DType, Tensor};
 use crate::report::Layers;
 use crate::shelf::Shelf;
 use crate::{Error, Fault, Reading};
+pub(crate) use sums::Squares;
 use sums::Sums;
 
 /// Loss, gradient norm, and every parameter's gradient norm: one step's [`Reading`].
@@ -87,11 +88,6 @@ impl Monitor {
         &self.layout
     }
 
-    /// The buffers that a forward pass writes.
-    pub(crate) fn statistics(&self) -> &[ParamId] {
-        &self.statistics
-    }
-
     /// How often the device was read, searches after a fault left out.
     pub(crate) fn readbacks(&self) -> u64 {
         self.readbacks.get()
@@ -99,6 +95,22 @@ impl Monitor {
 
     fn count_readback(&self) {
         self.readbacks.set(self.readbacks.get() + 1);
+    }
+
+    /// Adds to `sums` all that a reading is made of, and tells what is what: the gradients, the
+    /// statistics, and with `parameters` the parameters that have a gradient.
+    pub(crate) fn gather<M: Module, S: Squares>(
+        &self,
+        model: &M,
+        grads: &GradientsParams,
+        parameters: bool,
+        sums: S,
+    ) -> (Vec<Slot>, S) {
+        let statistics = self.statistics.as_slice();
+        let (slots, seen) = (Vec::new(), HashSet::new());
+        let mut gather = Gather { grads, statistics, parameters, sums, slots, seen };
+        model.visit(&mut gather);
+        (gather.slots, gather.sums)
     }
 
     /// One reading; with `parameters`, the parameters themselves are checked too. Without a loss it
@@ -110,19 +122,10 @@ impl Monitor {
         loss: Option<&Tensor<1>>,
         parameters: bool,
     ) -> Result<Reading, Error> {
-        let mut gather = Gather {
-            grads,
-            statistics: &self.statistics,
-            parameters,
-            sums: Sums::default(),
-            slots: Vec::new(),
-            seen: HashSet::new(),
-        };
-        model.visit(&mut gather);
+        let (slots, mut sums) = self.gather(model, grads, parameters, Sums::default());
         if let Some(loss) = loss {
-            gather.sums.value(loss.clone().without_autodiff());
+            sums.value(loss.clone().without_autodiff());
         }
-        let Gather { sums, slots, .. } = gather;
         self.count_readback();
         let values = sums.read()?;
 
@@ -195,9 +198,8 @@ impl Monitor {
 
     /// Whether these parameters are finite, and their squares too.
     fn are_finite<M: Module>(model: &M, ids: impl Iterator<Item = ParamId>) -> Result<bool, Error> {
-        let mut gather = Values { ids: ids.collect(), sums: Sums::default() };
-        model.visit(&mut gather);
-        Ok(gather.sums.read()?.iter().all(|sum| sum.is_finite()))
+        let sums = squares_of(model, ids, Sums::default()).read()?;
+        Ok(sums.iter().all(|sum| sum.is_finite()))
     }
 
     /// Whether there is anything to train, and nothing is broken before the first step.
@@ -236,17 +238,17 @@ impl Monitor {
 }
 
 /// Puts everything that a reading needs into one set of sums.
-struct Gather<'a> {
+struct Gather<'a, S> {
     grads: &'a GradientsParams,
     statistics: &'a [ParamId],
     parameters: bool,
-    sums: Sums,
+    sums: S,
     slots: Vec<Slot>,
     /// A parameter used in two places is visited twice, and has one gradient.
     seen: HashSet<ParamId>,
 }
 
-impl ModuleVisitor for Gather<'_> {
+impl<S: Squares> ModuleVisitor for Gather<'_, S> {
     fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
         if let Some(grad) = self.grads.get::<D>(param.id)
             && self.seen.insert(param.id)
@@ -265,13 +267,23 @@ impl ModuleVisitor for Gather<'_> {
     }
 }
 
-/// The sums of squares of chosen parameters.
-struct Values {
-    ids: HashSet<ParamId>,
-    sums: Sums,
+/// Adds the squares of these parameters to `sums`, each once.
+pub(crate) fn squares_of<M: Module, S: Squares>(
+    model: &M,
+    ids: impl Iterator<Item = ParamId>,
+    sums: S,
+) -> S {
+    let mut values = Values { ids: ids.collect(), sums };
+    model.visit(&mut values);
+    values.sums
 }
 
-impl ModuleVisitor for Values {
+struct Values<S> {
+    ids: HashSet<ParamId>,
+    sums: S,
+}
+
+impl<S: Squares> ModuleVisitor for Values<S> {
     fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
         if self.ids.remove(&param.id) {
             self.sums.square(param.base().without_autodiff());

@@ -5,6 +5,9 @@ use std::sync::{Arc, Mutex};
 
 use burn::tensor::{DType, Tensor};
 
+use super::culprits::how_many;
+use crate::wide::widened;
+
 /// What a model is handed so that its activations can be watched.
 ///
 /// A model's `forward` takes a `&Probe` and passes activations through [`watch`](Self::watch), which
@@ -109,21 +112,14 @@ impl fmt::Debug for Probe {
 pub(super) fn look<const D: usize>(name: &str, tensor: Tensor<D>) -> Option<Watched> {
     let elements = tensor.shape().num_elements();
     let limit = largest_finite(tensor.dtype());
-    let wide = match tensor.dtype() {
-        DType::F16 | DType::BF16 => tensor.cast(DType::F32),
-        _ => tensor,
-    };
-    let count = |flags: Tensor<D, burn::tensor::Bool>| -> Option<usize> {
-        let data = flags.int().sum().try_into_data().ok()?;
-        data.convert::<i64>().iter::<i64>().next().and_then(|n| usize::try_from(n).ok())
-    };
+    let wide = widened(tensor);
     let (nan, infinite, largest) = match elements {
         0 => (0, 0, 0.0),
         _ => {
             let bad = wide.clone().is_nan().bool_or(wide.clone().is_inf());
             let finite = wide.clone().mask_fill(bad, 0.0).abs().max();
             let largest = finite.try_into_data().ok()?.convert::<f64>().iter::<f64>().next()?;
-            (count(wide.clone().is_nan())?, count(wide.is_inf())?, largest)
+            (how_many(wide.clone().is_nan())?, how_many(wide.is_inf())?, largest)
         }
     };
     let headroom = (limit / largest).log2();

@@ -17,10 +17,15 @@ pub(super) struct Sums {
     portable: portable::Batch,
 }
 
-impl Sums {
-    /// Adds `Σx²`, accumulated in at least `f32`. What overflows `f32` reads as infinity, except of
-    /// an `f64` tensor.
-    pub(super) fn square<const D: usize>(&mut self, tensor: Tensor<D>) {
+/// Where sums of squares go.
+pub(crate) trait Squares {
+    /// Adds `Σx²`, accumulated in at least `f32`.
+    fn square<const D: usize>(&mut self, tensor: Tensor<D>);
+}
+
+/// What overflows `f32` reads as infinity, except of an `f64` tensor.
+impl Squares for Sums {
+    fn square<const D: usize>(&mut self, tensor: Tensor<D>) {
         let slot = self.take_slot();
         #[cfg(feature = "flex")]
         let tensor = match self.flex.take(slot, tensor) {
@@ -29,7 +34,9 @@ impl Sums {
         };
         self.portable.square(slot, tensor);
     }
+}
 
+impl Sums {
     /// Adds a single value, as it is.
     pub(super) fn value(&mut self, tensor: Tensor<1>) {
         let slot = self.take_slot();

@@ -4,6 +4,7 @@ use burn::tensor::{DType, Device, Tensor, Transaction};
 
 use super::bounded;
 use crate::Error;
+use crate::wide::widened;
 
 /// Scalars that wait on their devices.
 #[derive(Default)]
@@ -77,13 +78,5 @@ impl Batch {
             }
         }
         Ok(())
-    }
-}
-
-/// Half precision as `f32`: its squares overflow at 256.
-fn widened<const D: usize>(tensor: Tensor<D>) -> Tensor<D> {
-    match tensor.dtype() {
-        DType::F16 | DType::BF16 => tensor.cast(DType::F32),
-        _ => tensor,
     }
 }
