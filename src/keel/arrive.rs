@@ -3,7 +3,7 @@
 use burn::module::Module;
 
 use super::judge::Ruling;
-use super::on_device::Pending;
+use super::on_device::{Facts, Pending};
 use super::{Halted, Keel, Stepped};
 use crate::schedule::Rate;
 use crate::{Fault, Reading, Report, Verdict};
@@ -80,27 +80,30 @@ impl<M: Module + 'static> Keel<M> {
             }
         };
         let next = rate.position().map(|at| at.saturating_add(u64::from(used)));
-        if stop && report.verdict == Verdict::Rewind {
-            if let Some(model) = self.rewind(rate, &mut report) {
-                self.incidents.push(&report);
-                late.push(report.clone());
-                return Ok(Stepped { model, report, late });
-            }
-            self.progress.rejected = 0;
-            self.incidents.push(&report);
-            return Err(Halted::new(model, report));
-        }
-        if used {
-            rate.go_on()
+        let back = if stop && report.verdict == Verdict::Rewind {
+            self.rewind(rate, &mut report)
         } else {
-            rate.hold()
-        }
+            if used {
+                rate.go_on()
+            } else {
+                rate.hold()
+            }
+            None
+        };
         if stop {
-            self.progress.rejected = 0;
             self.incidents.push(&report);
-            return Err(Halted::new(model, report));
         }
-        self.keep_snapshot(from, &model, next);
+        let model = match (back, stop) {
+            (Some(earlier), _) => earlier,
+            (None, true) => {
+                self.progress.rejected = 0;
+                return Err(Halted::new(model, report));
+            }
+            (None, false) => {
+                self.keep_snapshot(from, &model, next);
+                model
+            }
+        };
         late.push(report.clone());
         Ok(Stepped { model, report, late })
     }
@@ -109,12 +112,8 @@ impl<M: Module + 'static> Keel<M> {
     fn judge_pending(&mut self) -> Result<Arrived, crate::Error> {
         let pending = std::mem::take(&mut self.pending);
         let from = self.progress.updates - pending.len() as u64;
-        let (rows, facts): (Vec<_>, Vec<_>) = pending
-            .into_iter()
-            .map(|Pending { row, attempt, lr, scale, averaged, exact }| {
-                (row, (attempt, lr, scale, averaged, exact))
-            })
-            .unzip();
+        let (rows, facts): (Vec<_>, Vec<_>) =
+            pending.into_iter().map(|Pending { row, facts }| (row, facts)).unzip();
         let mut arrived = Arrived { late: Vec::new(), dropped: 0, stop: false, from };
         if rows.is_empty() {
             return Ok(arrived);
@@ -122,25 +121,25 @@ impl<M: Module + 'static> Keel<M> {
         let numbers = self.monitor.late(rows)?;
         self.update.settle(&numbers.iter().map(|step| step.applied).collect::<Vec<_>>());
         self.progress.updates = from;
-        for (step, (attempt, lr, scale, averaged, exact)) in numbers.into_iter().zip(facts) {
+        for (step, facts) in numbers.into_iter().zip(facts) {
             let applied = step.applied;
             if applied {
                 self.progress.updates += 1;
             } else {
                 arrived.dropped += 1;
-                if let Some(average) = self.average.as_mut().filter(|_| averaged) {
+                if let Some(average) = self.average.as_mut().filter(|_| facts.averaged) {
                     average.untake();
                 }
             }
             if arrived.stop {
                 continue;
             }
-            let mut reading = step.reading.with_lr(lr);
-            reading.attempt = attempt;
+            let mut reading = step.reading.with_lr(facts.lr);
+            reading.attempt = facts.attempt;
             reading.update = self.progress.updates - u64::from(applied);
-            reading.grad_norm /= scale;
-            reading.layers = std::mem::take(&mut reading.layers).scaled(1.0 / scale);
-            let report = self.judge_late(reading, step.factor, (applied, exact), scale);
+            reading.grad_norm /= facts.scale;
+            reading.layers = std::mem::take(&mut reading.layers).scaled(1.0 / facts.scale);
+            let report = self.judge_late(reading, step.factor, applied, &facts);
             arrived.stop = report.verdict > Verdict::Skip;
             if report.verdict == Verdict::Skip {
                 self.incidents.push(&report);
@@ -150,15 +149,15 @@ impl<M: Module + 'static> Keel<M> {
         Ok(arrived)
     }
 
-    /// Judges a step that the device has `applied` or not; in the latter case `exact`ly as if it had
-    /// never been, or with a trace in the optimizer.
+    /// Judges a step that the device has `applied` or not.
     fn judge_late(
         &mut self,
         reading: Reading,
         factor: f64,
-        (applied, exact): (bool, bool),
-        scale: f64,
+        applied: bool,
+        facts: &Facts,
     ) -> Report {
+        let scale = facts.scale;
         // A number measured at another scale says nothing of the present one.
         let current = scale == self.loss_scale();
         let mut ruling = match (applied, current) {
@@ -178,7 +177,7 @@ impl<M: Module + 'static> Keel<M> {
             // It is in the weights already.
             ruling.verdict = ruling.verdict.max(Verdict::Rewind);
         }
-        if reading.fault == Some(Fault::Update) && !exact {
+        if reading.fault == Some(Fault::Update) && !facts.exact {
             // The optimizer has seen this gradient.
             ruling.verdict = ruling.verdict.max(Verdict::Rewind);
             self.spent = true;

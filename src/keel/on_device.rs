@@ -15,13 +15,19 @@ use crate::{Decide, Reading, Report};
 #[derive(Debug)]
 pub(super) struct Pending {
     pub(super) row: Row,
+    pub(super) facts: Facts,
+}
+
+/// What the host knows of such a step.
+#[derive(Debug)]
+pub(super) struct Facts {
     pub(super) attempt: u64,
     pub(super) lr: f64,
     /// What the gradients are divided by.
     pub(super) scale: f64,
     /// Whether the average has counted it.
     pub(super) averaged: bool,
-    /// Whether the optimizer can take it back.
+    /// Whether it is taken back in the optimizer too, if it is dropped.
     pub(super) exact: bool,
 }
 
@@ -74,7 +80,8 @@ impl<M: Module + 'static> Keel<M> {
 
         // Counted as made, until it is known.
         self.progress.updates += 1;
-        self.pending.push(Pending { row, attempt, lr, scale, averaged, exact });
+        let facts = Facts { attempt, lr, scale, averaged, exact };
+        self.pending.push(Pending { row, facts });
         let every = match self.limits.decide {
             Decide::OnDevice { every } => every,
             Decide::Now => 1,
