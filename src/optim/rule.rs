@@ -205,3 +205,39 @@ pub(super) fn step<const D: usize, L: Kept>(
     let slots = done.slots.into_iter().map(Buffer::into_tensor).collect();
     (done.param.into_tensor(), Some(TensorState::new(memory, slots)))
 }
+
+/// What every rule is by being [`Fused`] and [`Kept`]: Burn's [`Optimizer`], and a [`Rule`]. `Kind` is
+/// what the rule's own module calls so.
+macro_rules! burns_optimizer {
+    ($rule:ident) => {
+        impl<K: Kind> burn::optim::Optimizer for $rule<K> {
+            type State<const D: usize> = $crate::optim::TensorState<Self, D>;
+
+            fn step<const D: usize>(
+                &self,
+                lr: f64,
+                tensor: burn::tensor::Tensor<D>,
+                grad: burn::tensor::Tensor<D>,
+                state: Option<Self::State<D>>,
+            ) -> (burn::tensor::Tensor<D>, Option<Self::State<D>>) {
+                $crate::optim::rule::step(self, lr, tensor, grad, state)
+            }
+
+            fn to_device<const D: usize>(
+                state: Self::State<D>,
+                device: &burn::tensor::Device,
+            ) -> Self::State<D> {
+                state.on(device)
+            }
+        }
+
+        impl<K: Kind> $crate::optim::rule::sealed::Sealed for $rule<K> {}
+
+        impl<K: Kind> $crate::optim::rule::Rule for $rule<K> {
+            fn erased(self) -> $crate::optim::rule::Erased {
+                $crate::optim::rule::Erased::of(self)
+            }
+        }
+    };
+}
+pub(super) use burns_optimizer;

@@ -3,13 +3,10 @@
 use std::fmt;
 use std::marker::PhantomData;
 
-use burn::optim::Optimizer;
-use burn::tensor::{Device, Tensor};
-
 use super::hyper::{Hyper, Range};
 use super::kernel::{self, Plan};
-use super::record::{Kept, Leaves, Memory, TensorState};
-use super::rule::{self, Before, Bound, Decay, Erased, Fused, Now, Rule, sealed};
+use super::record::{Kept, Leaves, Memory};
+use super::rule::{Before, Bound, Decay, Fused, Now, burns_optimizer, sealed};
 use crate::Error;
 use crate::error::check::Param;
 
@@ -250,31 +247,7 @@ impl<K: Kind> Fused for ScheduleFree<K> {
     }
 }
 
-impl<K: Kind> Optimizer for ScheduleFree<K> {
-    type State<const D: usize> = TensorState<Self, D>;
-
-    fn step<const D: usize>(
-        &self,
-        lr: f64,
-        tensor: Tensor<D>,
-        grad: Tensor<D>,
-        state: Option<Self::State<D>>,
-    ) -> (Tensor<D>, Option<Self::State<D>>) {
-        rule::step(self, lr, tensor, grad, state)
-    }
-
-    fn to_device<const D: usize>(state: Self::State<D>, device: &Device) -> Self::State<D> {
-        state.on(device)
-    }
-}
-
-impl<K: Kind> sealed::Sealed for ScheduleFree<K> {}
-
-impl<K: Kind> Rule for ScheduleFree<K> {
-    fn erased(self) -> Erased {
-        Erased::of(self)
-    }
-}
+burns_optimizer!(ScheduleFree);
 
 impl<K: Kind> fmt::Debug for ScheduleFree<K> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

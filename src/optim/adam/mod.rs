@@ -9,13 +9,10 @@ pub use spam::Spam;
 use std::fmt;
 use std::marker::PhantomData;
 
-use burn::optim::Optimizer;
-use burn::tensor::{Device, Tensor};
-
 use super::hyper::Hyper;
 use super::kernel::{self, Plan, Scaling, Second};
-use super::record::{Kept, Leaves, Memory, TensorState};
-use super::rule::{self, Before, Bound, Decay, Erased, Fused, Now, Rule, sealed};
+use super::record::{Kept, Leaves, Memory};
+use super::rule::{Before, Bound, Decay, Fused, Now, burns_optimizer};
 use kind::{Kind, Most, Rates};
 
 /// Adam ([Kingma & Ba 2015](https://arxiv.org/abs/1412.6980)).
@@ -257,31 +254,7 @@ impl<K: Kind> Fused for Adaptive<K> {
     }
 }
 
-impl<K: Kind> Optimizer for Adaptive<K> {
-    type State<const D: usize> = TensorState<Self, D>;
-
-    fn step<const D: usize>(
-        &self,
-        lr: f64,
-        tensor: Tensor<D>,
-        grad: Tensor<D>,
-        state: Option<Self::State<D>>,
-    ) -> (Tensor<D>, Option<Self::State<D>>) {
-        rule::step(self, lr, tensor, grad, state)
-    }
-
-    fn to_device<const D: usize>(state: Self::State<D>, device: &Device) -> Self::State<D> {
-        state.on(device)
-    }
-}
-
-impl<K: Kind> sealed::Sealed for Adaptive<K> {}
-
-impl<K: Kind> Rule for Adaptive<K> {
-    fn erased(self) -> Erased {
-        Erased::of(self)
-    }
-}
+burns_optimizer!(Adaptive);
 
 impl<K: Kind> fmt::Debug for Adaptive<K> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

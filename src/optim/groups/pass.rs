@@ -22,16 +22,25 @@ pub(super) fn run<M: Module>(
     model: M,
     mut grads: GradientsParams,
 ) -> M {
+    rounds(groups, model, |groups, model| round(groups, lr, factor, model, &mut grads))
+}
+
+/// A round over all parameters, and if that has met one with no entry, another when it has.
+pub(super) fn rounds<M: Module>(
+    groups: &mut Groups,
+    model: M,
+    mut round: impl FnMut(&mut Groups, M) -> (M, bool),
+) -> M {
     if groups.entries.is_empty() {
         groups.entries.complete(&groups.rules, &model);
     }
     groups.turn += 1;
-    let (model, strangers) = round(groups, lr, factor, model, &mut grads);
+    let (model, strangers) = round(groups, model);
     if !strangers {
         return model;
     }
     groups.entries.complete(&groups.rules, &model);
-    round(groups, lr, factor, model, &mut grads).0
+    round(groups, model).0
 }
 
 /// Updates every parameter that has an entry, and tells whether one with a gradient had none.

@@ -13,7 +13,7 @@ use super::super::rule::Now;
 use super::super::{Pace, units};
 use super::Groups;
 use super::entries::Slots;
-use super::pass::Context;
+use super::pass::{Context, rounds};
 use crate::gate::Flag;
 
 /// What is not settled of one parameter.
@@ -35,14 +35,12 @@ pub(super) fn run<M: Module>(
     model: M,
     mut grads: GradientsParams,
 ) -> M {
-    groups.entries.complete(&groups.rules, &model);
-    groups.turn += 1;
-    model.map(&mut Step {
-        groups,
-        pace,
-        grads: &mut grads,
-        pickers: HashMap::new(),
-        copies: HashMap::new(),
+    rounds(groups, model, |groups, model| {
+        let (pickers, copies) = (HashMap::new(), HashMap::new());
+        let grads = &mut grads;
+        let mut step = Step { groups, pace, grads, pickers, copies, strangers: false };
+        let model = model.map(&mut step);
+        (model, step.strangers)
     })
 }
 
@@ -82,21 +80,24 @@ struct Step<'a> {
     pickers: HashMap<Vec<usize>, Picker>,
     /// What has become of parameters: they may be used in more than one place.
     copies: HashMap<ParamId, BridgeTensor>,
+    strangers: bool,
 }
 
 impl ModuleMapper for Step<'_> {
     fn map_float<const D: usize>(&mut self, param: Param<Tensor<D>>) -> Param<Tensor<D>> {
-        let Some(at) = self.groups.entries.position(param.id) else { return param };
-        let turn = self.groups.turn;
+        let Some(at) = self.groups.entries.position(param.id) else {
+            self.strangers = true;
+            return param;
+        };
         if let Some(updated) = self.copies.get(&param.id) {
             let (id, old, mapper) = param.consume();
             let tensor = Context::of(&old).restored(Tensor::from_bridge(updated.clone()), id);
             return Param::from_mapped_value(id, tensor, mapper);
         }
         let Some(grad) = self.grads.remove::<D>(param.id) else { return param };
-        let Groups { rules, entries, verdicts, .. } = &mut *self.groups;
+        let Groups { rules, entries, verdicts, turn, .. } = &mut *self.groups;
         let entry = entries.get_mut(at);
-        entry.turn = turn;
+        entry.turn = *turn;
 
         let (id, tensor, mapper) = param.consume();
         let context = Context::of(&tensor);

@@ -13,7 +13,7 @@ mod tests;
 
 pub(crate) use choice::{Picker, Plans};
 pub(crate) use plan::{Adam, Free, Incoming, Momentum, Normal, Plan, Scaling, Second};
-pub(crate) use portable::{LEAST_SHARE, begun, step};
+pub(crate) use portable::{LEAST_SHARE, begun, cautious, step};
 
 #[cfg(feature = "flex")]
 use burn::backend::flex::FlexTensor;

@@ -4,7 +4,7 @@ use burn::tensor::{DType, Tensor, f16};
 
 use super::Limits;
 use super::choice::{Choice, Number, Plans};
-use super::plan::{Adam, Free, Incoming, Momentum, Normal, Plan, Scaling, Second};
+use super::plan::{Adam, Free, Incoming, Momentum, Normal, Plan, Second};
 
 /// One update: the parameter, and the state in the order of the rule, as [`begun`] completes it. Half
 /// precision is computed, and its state kept, in `f32`.
@@ -210,14 +210,8 @@ fn apply<const D: usize>(
     grad: &Tensor<D>,
     rms: Option<Tensor<1>>,
 ) -> Tensor<D> {
-    let Scaling { cautious, .. } = plan.first().scaling;
-    let step = match cautious {
-        true => {
-            // By signs: the product of two small numbers may vanish.
-            let along = (step.clone().sign() * grad.clone().sign()).greater_elem(0.0);
-            let share = along.clone().float().cast(step.dtype()).mean().clamp_min(LEAST_SHARE);
-            step.mask_fill(along.bool_not(), 0.0) * share.recip().reshape([1; D])
-        }
+    let step = match plan.first().scaling.cautious {
+        true => cautious(step, grad.clone()),
         false => step,
     };
     match rms {
@@ -228,6 +222,15 @@ fn apply<const D: usize>(
         }
         None => shrunk(plan, |plan| plan.shrink, param) - step,
     }
+}
+
+/// The elements of a step that point along the gradient, enlarged by one over their share. Both are of
+/// one type.
+pub(crate) fn cautious<const D: usize>(step: Tensor<D>, grad: Tensor<D>) -> Tensor<D> {
+    // By signs: the product of two small numbers may vanish.
+    let along = (step.clone().sign() * grad.sign()).greater_elem(0.0);
+    let share = along.clone().float().cast(step.dtype()).mean().clamp_min(LEAST_SHARE);
+    step.mask_fill(along.bool_not(), 0.0) * share.recip().reshape([1; D])
 }
 
 /// The least share of a cautious step that is assumed to be left, as in the authors' code.

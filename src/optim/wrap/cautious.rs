@@ -3,7 +3,7 @@
 use burn::optim::Optimizer;
 use burn::tensor::Tensor;
 
-use super::super::kernel::LEAST_SHARE;
+use super::super::kernel;
 use super::{Stepped, less, state_of_inner, taken};
 
 /// Takes only those elements of an optimizer's step that point along the gradient, and enlarges them
@@ -53,11 +53,7 @@ impl<O: Optimizer> Optimizer for Cautious<O> {
     ) -> Stepped<O, D> {
         let (after, state) = self.inner.step(lr, tensor.clone(), grad.clone(), state);
         let step = taken(&tensor, &after);
-        // By signs: the product of two small numbers may vanish.
-        let grad = grad.cast(step.dtype());
-        let along = (step.clone().sign() * grad.sign()).greater_elem(0.0);
-        let share = along.clone().float().cast(step.dtype()).mean().clamp_min(LEAST_SHARE);
-        let step = step.mask_fill(along.bool_not(), 0.0) * share.recip().reshape([1; D]);
+        let step = kernel::cautious(step.clone(), grad.cast(step.dtype()));
         (less(tensor, step), state)
     }
 }
