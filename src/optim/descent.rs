@@ -52,12 +52,12 @@ pub type Momentum = Descent<Heavy>;
 /// and `V` and writes `p` and `V` in place: 20 bytes for each `f32`. Elsewhere tensor operations.
 #[derive(Clone)]
 pub struct Descent<K> {
-    momentum: Hyper,
-    dampening: Hyper,
-    nesterov: bool,
-    decay: Decay,
-    centralized: bool,
-    maximize: bool,
+    pub(super) momentum: Hyper,
+    pub(super) dampening: Hyper,
+    pub(super) nesterov: bool,
+    pub(super) decay: Decay,
+    pub(super) centralized: bool,
+    pub(super) maximize: bool,
     kind: PhantomData<fn() -> K>,
 }
 

@@ -5,6 +5,8 @@ use std::sync::Arc;
 
 use crate::Error;
 use crate::error::check::Param;
+#[cfg(feature = "serde")]
+use crate::schedule::{Schedule, ScheduleConfig};
 
 /// A setting of an optimizer: a number, or a curve over the updates.
 ///
@@ -31,9 +33,12 @@ pub struct Hyper {
 }
 
 #[derive(Clone)]
-enum Source {
+pub(super) enum Source {
     Number(f64),
     Curve(Arc<dyn Fn(u64) -> f64 + Send + Sync>),
+    /// A curve that can be written down.
+    #[cfg(feature = "serde")]
+    Written(Box<ScheduleConfig>),
 }
 
 /// What a setting may be.
@@ -70,6 +75,8 @@ impl Hyper {
         match &self.source {
             Source::Number(x) => *x,
             Source::Curve(curve) => self.range.nearest(curve(update)),
+            #[cfg(feature = "serde")]
+            Source::Written(schedule) => self.range.nearest(schedule.at(update)),
         }
     }
 
@@ -87,8 +94,13 @@ impl Hyper {
     pub(crate) fn constant(&self) -> Option<f64> {
         match self.source {
             Source::Number(x) => Some(x),
-            Source::Curve(_) => None,
+            _ => None,
         }
+    }
+
+    #[cfg(feature = "serde")]
+    pub(super) fn source(&self) -> &Source {
+        &self.source
     }
 }
 
@@ -116,11 +128,18 @@ impl<F: Fn(u64) -> f64 + Send + Sync + 'static> From<F> for Hyper {
     }
 }
 
+#[cfg(feature = "serde")]
+impl From<ScheduleConfig> for Hyper {
+    fn from(schedule: ScheduleConfig) -> Self {
+        Self { source: Source::Written(Box::new(schedule)), range: Range::NonNegative }
+    }
+}
+
 impl fmt::Debug for Hyper {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.source {
             Source::Number(x) => write!(f, "{x}"),
-            Source::Curve(_) => f.write_str("curve"),
+            _ => f.write_str("curve"),
         }
     }
 }

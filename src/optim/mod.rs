@@ -35,6 +35,8 @@
 //! number of a rule can be a curve over the updates: see [`Hyper`].
 
 mod adam;
+#[cfg(feature = "serde")]
+mod config;
 mod descent;
 mod groups;
 mod hyper;
@@ -49,6 +51,8 @@ mod update;
 mod wrap;
 
 pub use adam::{AdaBelief, Adam, AdamW, Adamax, Adaptive, Adopt, NAdam, RAdam, Spam};
+#[cfg(feature = "serde")]
+pub use config::RuleConfig;
 pub use descent::{Descent, Heavy, Momentum, Plain, Sgd};
 pub use groups::{Groups, vectors};
 pub use hyper::Hyper;

@@ -60,12 +60,12 @@ pub type ScheduleFreeAdamW = ScheduleFree<Adapted>;
 /// nothing bounds `z`.
 #[derive(Clone)]
 pub struct ScheduleFree<K> {
-    beta: f64,
-    beta_2: Hyper,
-    epsilon: Hyper,
-    decay: Decay,
-    power: f64,
-    maximize: bool,
+    pub(super) beta: f64,
+    pub(super) beta_2: Hyper,
+    pub(super) epsilon: Hyper,
+    pub(super) decay: Decay,
+    pub(super) power: f64,
+    pub(super) maximize: bool,
     kind: PhantomData<fn() -> K>,
 }
 
@@ -158,6 +158,16 @@ impl<K: Kind> ScheduleFree<K> {
         self.maximize = true;
         self
     }
+
+    pub(super) fn with_beta_2(mut self, beta: Hyper) -> Result<Self, Error> {
+        self.beta_2 = beta.checked(Range::Share, Param(K::NAME, "beta_2"))?;
+        Ok(self)
+    }
+
+    pub(super) fn with_epsilon(mut self, epsilon: Hyper) -> Result<Self, Error> {
+        self.epsilon = epsilon.checked(Range::Positive, Param(K::NAME, "epsilon"))?;
+        Ok(self)
+    }
 }
 
 impl ScheduleFreeAdamW {
@@ -165,18 +175,16 @@ impl ScheduleFreeAdamW {
     ///
     /// # Errors
     /// If it is out of range.
-    pub fn beta_2(mut self, beta: impl Into<Hyper>) -> Result<Self, Error> {
-        self.beta_2 = beta.into().checked(Range::Share, Param(Adapted::NAME, "beta_2"))?;
-        Ok(self)
+    pub fn beta_2(self, beta: impl Into<Hyper>) -> Result<Self, Error> {
+        self.with_beta_2(beta.into())
     }
 
     /// `ε`, added to the root of the second moment; positive.
     ///
     /// # Errors
     /// If it is not positive and finite.
-    pub fn epsilon(mut self, epsilon: impl Into<Hyper>) -> Result<Self, Error> {
-        self.epsilon = epsilon.into().checked(Range::Positive, Param(Adapted::NAME, "epsilon"))?;
-        Ok(self)
+    pub fn epsilon(self, epsilon: impl Into<Hyper>) -> Result<Self, Error> {
+        self.with_epsilon(epsilon.into())
     }
 }
 

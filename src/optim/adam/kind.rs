@@ -29,12 +29,15 @@ pub trait Squares: Kind {}
 #[doc(hidden)]
 #[derive(Debug, Clone, Copy)]
 pub struct Defaults {
-    pub(super) name: &'static str,
+    pub(in super::super) name: &'static str,
     pub(super) betas: (f64, f64),
     pub(super) epsilon: f64,
     pub(super) decay: f64,
     pub(super) decoupled: bool,
     pub(super) second: Second,
+    /// The settings that it has and not every member.
+    #[cfg_attr(not(feature = "serde"), allow(dead_code))]
+    pub(in super::super) own: &'static [&'static str],
 }
 
 /// What the coefficients of an update depend on.
@@ -129,7 +132,11 @@ const ADAM: Defaults = Defaults {
     decay: 0.0,
     decoupled: false,
     second: Second::Square,
+    own: &["amsgrad", "update_rms_at_most", "gradient_start", "spam"],
 };
+
+/// What [`Squares`] is about.
+const SQUARES: &[&str] = &["update_rms_at_most", "gradient_start", "spam"];
 
 member! {
     /// [`Adam`](crate::optim::Adam).
@@ -155,7 +162,11 @@ member! {
 }
 
 impl Kind for NAdam {
-    const DEFAULTS: Defaults = Defaults { name: "NAdam", ..ADAM };
+    const DEFAULTS: Defaults = Defaults {
+        name: "NAdam",
+        own: &["momentum_decay", "update_rms_at_most", "gradient_start", "spam"],
+        ..ADAM
+    };
 
     fn coefficients(now: &mut Rates<'_>) -> Coefficients {
         let t = now.t as f64;
@@ -184,7 +195,7 @@ member! {
 }
 
 impl Kind for RAdam {
-    const DEFAULTS: Defaults = Defaults { name: "RAdam", ..ADAM };
+    const DEFAULTS: Defaults = Defaults { name: "RAdam", own: SQUARES, ..ADAM };
 
     fn coefficients(now: &mut Rates<'_>) -> Coefficients {
         let adam = Coefficients::adam(now);
@@ -211,7 +222,7 @@ member! {
 
 impl Kind for AdaBelief {
     const DEFAULTS: Defaults =
-        Defaults { name: "AdaBelief", epsilon: 1e-16, second: Second::Belief, ..ADAM };
+        Defaults { name: "AdaBelief", epsilon: 1e-16, second: Second::Belief, own: &[], ..ADAM };
 
     fn coefficients(now: &mut Rates<'_>) -> Coefficients {
         Coefficients { extra: now.epsilon, ..Coefficients::adam(now) }
@@ -229,7 +240,8 @@ member! {
 }
 
 impl Kind for Adamax {
-    const DEFAULTS: Defaults = Defaults { name: "Adamax", second: Second::Infinity, ..ADAM };
+    const DEFAULTS: Defaults =
+        Defaults { name: "Adamax", second: Second::Infinity, own: &[], ..ADAM };
 }
 
 member! {
@@ -243,6 +255,7 @@ impl Kind for Adopt {
         betas: (0.9, 0.9999),
         epsilon: 1e-6,
         second: Second::Adopt,
+        own: &["bound"],
         ..ADAM
     };
 

@@ -123,18 +123,18 @@ pub type Adopt = Adaptive<kind::Adopt>;
 /// elements of a tensor at once and take a second pass. Elsewhere tensor operations.
 #[derive(Clone)]
 pub struct Adaptive<K> {
-    betas: [Hyper; 2],
-    epsilon: Hyper,
-    decay: Decay,
-    corrected: bool,
-    amsgrad: bool,
-    momentum_decay: Hyper,
-    bound: Option<f64>,
-    gradient_start: bool,
-    spam: Option<Spam>,
-    scaling: Scaling,
-    centralized: bool,
-    maximize: bool,
+    pub(super) betas: [Hyper; 2],
+    pub(super) epsilon: Hyper,
+    pub(super) decay: Decay,
+    pub(super) corrected: bool,
+    pub(super) amsgrad: bool,
+    pub(super) momentum_decay: Hyper,
+    pub(super) bound: Option<f64>,
+    pub(super) gradient_start: bool,
+    pub(super) spam: Option<Spam>,
+    pub(super) scaling: Scaling,
+    pub(super) centralized: bool,
+    pub(super) maximize: bool,
     kind: PhantomData<fn() -> K>,
 }
 

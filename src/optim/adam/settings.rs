@@ -41,6 +41,16 @@ impl<K: Kind> Adaptive<K> {
         Param(K::DEFAULTS.name, name)
     }
 
+    pub(in super::super) fn with_momentum_decay(mut self, psi: Hyper) -> Result<Self, Error> {
+        self.momentum_decay = psi.checked(Range::NonNegative, Self::param("momentum_decay"))?;
+        Ok(self)
+    }
+
+    pub(in super::super) fn with_rms(mut self, threshold: f64) -> Result<Self, Error> {
+        self.scaling.rms = Some(Self::param("update_rms_at_most").positive(threshold)?);
+        Ok(self)
+    }
+
     /// `β₁`, the share of the first moment that is kept, in `[0, 1)`.
     ///
     /// # Errors
@@ -158,10 +168,8 @@ impl NAdam {
     ///
     /// # Errors
     /// If it is negative or not finite.
-    pub fn momentum_decay(mut self, psi: impl Into<Hyper>) -> Result<Self, Error> {
-        self.momentum_decay =
-            psi.into().checked(Range::NonNegative, Self::param("momentum_decay"))?;
-        Ok(self)
+    pub fn momentum_decay(self, psi: impl Into<Hyper>) -> Result<Self, Error> {
+        self.with_momentum_decay(psi.into())
     }
 }
 
@@ -186,9 +194,8 @@ impl<K: Squares> Adaptive<K> {
     ///
     /// # Errors
     /// If the threshold is not positive and finite.
-    pub fn update_rms_at_most(mut self, threshold: f64) -> Result<Self, Error> {
-        self.scaling.rms = Some(Self::param("update_rms_at_most").positive(threshold)?);
-        Ok(self)
+    pub fn update_rms_at_most(self, threshold: f64) -> Result<Self, Error> {
+        self.with_rms(threshold)
     }
 
     /// Begins the second moment at the square of the first gradient, and corrects its bias as ever:

@@ -26,9 +26,9 @@ use crate::error::check::Param;
 /// [`LossSpike`](crate::guard::LossSpike) and [`GlobalNorm`](crate::clip::GlobalNorm).
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Spam {
-    pub(super) threshold: f64,
-    pub(super) reset_every: u64,
-    pub(super) warm_up: u64,
+    pub(in super::super) threshold: f64,
+    pub(in super::super) reset_every: u64,
+    pub(in super::super) warm_up: u64,
 }
 
 impl Default for Spam {

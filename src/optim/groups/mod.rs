@@ -80,7 +80,11 @@ impl Clone for Scratch {
 impl Groups {
     /// One rule for all parameters.
     pub fn new(rule: impl Rule) -> Self {
-        let rules = vec![(ParamGroup::all(), rule.erased())];
+        Self::of(rule.erased())
+    }
+
+    pub(super) fn of(rule: Erased) -> Self {
+        let rules = vec![(ParamGroup::all(), rule)];
         Self {
             rules,
             entries: Entries::default(),
