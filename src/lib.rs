@@ -82,6 +82,8 @@ pub mod average;
 mod bits;
 pub mod checkpoint;
 pub mod clip;
+#[cfg(feature = "cube")]
+mod cube;
 mod decide;
 pub mod docs;
 mod error;

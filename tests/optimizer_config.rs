@@ -72,12 +72,7 @@ fn all() -> Vec<Case> {
         case(
             "[adamw]\ndecoupled = false\nupdate_rms_at_most = 0.5\ngradient_start = true\n\
              cautious = true\n",
-            AdamW::new()
-                .coupled()
-                .update_rms_at_most(0.5)
-                .unwrap()
-                .gradient_start()
-                .cautious(),
+            AdamW::new().coupled().update_rms_at_most(0.5).unwrap().gradient_start().cautious(),
         ),
         case(
             "[adamw.spam]\nthreshold = 2.0\nreset_every = 3\nwarm_up = 2\n",

@@ -12,7 +12,7 @@ use burn::module::{Module, ParamId};
 use burn::optim::GradientsParams;
 use burn::tensor::{DType, Device, Tensor};
 
-use crate::monitor::{HALF_SQUARES, Monitor, Row, Slot, Squares, squares_of};
+use crate::monitor::{HALF_SQUARES, Monitor, Row, Slot, Squares, square_on_device, squares_of};
 use crate::shelf::Shelf;
 use crate::wide::widened;
 
@@ -36,8 +36,7 @@ struct OnDevice(Vec<Tensor<1>>);
 
 impl Squares for OnDevice {
     fn square<const D: usize>(&mut self, tensor: Tensor<D>) {
-        let tensor = widened(tensor);
-        self.0.push((tensor.clone() * tensor).sum());
+        self.0.push(square_on_device(tensor));
     }
 }
 

@@ -27,8 +27,8 @@ use burn::tensor::{DType, Tensor};
 use crate::report::Layers;
 use crate::shelf::Shelf;
 use crate::{Error, Fault, Reading};
-pub(crate) use sums::Squares;
 use sums::Sums;
+pub(crate) use sums::{Squares, square_on_device};
 
 /// Loss, gradient norm, and every parameter's gradient norm: one step's [`Reading`].
 ///

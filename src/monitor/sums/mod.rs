@@ -1,5 +1,7 @@
 //! Sums of squares of many tensors, read together.
 
+#[cfg(feature = "cube")]
+mod cube;
 #[cfg(feature = "flex")]
 mod flex;
 mod portable;
@@ -7,6 +9,7 @@ mod portable;
 use burn::tensor::Tensor;
 
 use crate::Error;
+use crate::wide::widened;
 
 /// Sums to be read in one go. Slots are numbered in the order in which they were added.
 #[derive(Default)]
@@ -14,6 +17,8 @@ pub(super) struct Sums {
     slots: usize,
     #[cfg(feature = "flex")]
     flex: flex::Batch,
+    #[cfg(feature = "cube")]
+    cube: cube::Batch,
     portable: portable::Batch,
 }
 
@@ -29,6 +34,11 @@ impl Squares for Sums {
         let slot = self.take_slot();
         #[cfg(feature = "flex")]
         let tensor = match self.flex.take(slot, tensor) {
+            None => return,
+            Some(foreign) => foreign,
+        };
+        #[cfg(feature = "cube")]
+        let tensor = match self.cube.take(slot, tensor) {
             None => return,
             Some(foreign) => foreign,
         };
@@ -49,13 +59,29 @@ impl Sums {
     }
 
     /// All sums, by slot. One readback a device.
-    pub(super) fn read(self) -> Result<Vec<f64>, Error> {
+    #[cfg_attr(not(feature = "cube"), allow(unused_mut))]
+    pub(super) fn read(mut self) -> Result<Vec<f64>, Error> {
         let mut sums = vec![f64::NAN; self.slots];
         #[cfg(feature = "flex")]
         self.flex.read(&mut sums);
+        #[cfg(feature = "cube")]
+        for cube::Parts { slots, values } in self.cube.launch() {
+            self.portable.parts(slots, values);
+        }
         self.portable.read(&mut sums)?;
         Ok(sums)
     }
+}
+
+/// `Σx²` of one tensor, left on its device.
+pub(crate) fn square_on_device<const D: usize>(tensor: Tensor<D>) -> Tensor<1> {
+    #[cfg(feature = "cube")]
+    let tensor = match cube::square(tensor) {
+        Ok(sum) => return sum,
+        Err(tensor) => tensor,
+    };
+    let tensor = widened(tensor);
+    (tensor.clone() * tensor).sum()
 }
 
 /// The bound that squares must keep, so that the verdict on a gradient does not depend on whether a

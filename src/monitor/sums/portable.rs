@@ -2,22 +2,23 @@
 
 use burn::tensor::{DType, Device, Tensor, Transaction};
 
-use super::bounded;
+use super::{bounded, square_on_device};
 use crate::Error;
 use crate::wide::widened;
 
-/// Scalars that wait on their devices.
+/// Values that wait on their devices.
 #[derive(Default)]
 pub(super) struct Batch {
     groups: Vec<Group>,
 }
 
-/// Scalars of one device and one element type: what can be concatenated.
+/// Values of one device and one element type: what can be concatenated.
 struct Group {
     device: Device,
     dtype: DType,
-    slots: Vec<(usize, Kind)>,
-    scalars: Vec<Tensor<1>>,
+    /// Of each slot, how many of the values are parts of it.
+    slots: Vec<(usize, Kind, usize)>,
+    values: Vec<Tensor<1>>,
 }
 
 #[derive(Clone, Copy, PartialEq)]
@@ -28,30 +29,35 @@ enum Kind {
 
 impl Batch {
     pub(super) fn square<const D: usize>(&mut self, slot: usize, tensor: Tensor<D>) {
-        let tensor = widened(tensor);
-        self.add(slot, Kind::Square, (tensor.clone() * tensor).sum());
+        self.add(vec![(slot, Kind::Square, 1)], square_on_device(tensor));
     }
 
     pub(super) fn value(&mut self, slot: usize, tensor: Tensor<1>) {
-        self.add(slot, Kind::Value, widened(tensor));
+        self.add(vec![(slot, Kind::Value, 1)], widened(tensor));
     }
 
-    fn add(&mut self, slot: usize, kind: Kind, scalar: Tensor<1>) {
-        let (device, dtype) = (scalar.device(), scalar.dtype());
+    /// Adds sums in parts: of each slot, how many.
+    #[cfg(feature = "cube")]
+    pub(super) fn parts(&mut self, slots: Vec<(usize, usize)>, values: Tensor<1>) {
+        let slots = slots.into_iter().map(|(slot, parts)| (slot, Kind::Square, parts));
+        self.add(slots.collect(), values);
+    }
+
+    fn add(&mut self, slots: Vec<(usize, Kind, usize)>, values: Tensor<1>) {
+        let (device, dtype) = (values.device(), values.dtype());
         let same = |group: &&mut Group| group.device == device && group.dtype == dtype;
         match self.groups.iter_mut().find(same) {
             Some(group) => {
-                group.slots.push((slot, kind));
-                group.scalars.push(scalar);
+                group.slots.extend(slots);
+                group.values.push(values);
             }
             None => {
-                let (slots, scalars) = (vec![(slot, kind)], vec![scalar]);
-                self.groups.push(Group { device, dtype, slots, scalars });
+                self.groups.push(Group { device, dtype, slots, values: vec![values] });
             }
         }
     }
 
-    /// Puts each sum into its slot. One readback a device, whatever the number of scalars.
+    /// Puts each sum into its slot. One readback a device, whatever the number of values.
     pub(super) fn read(mut self, sums: &mut [f64]) -> Result<(), Error> {
         while let Some(first) = self.groups.first() {
             let device = first.device.clone();
@@ -62,14 +68,16 @@ impl Batch {
             let (mut slots, mut transaction) = (Vec::new(), Transaction::default());
             for group in here {
                 slots.push((group.slots, group.dtype));
-                transaction = transaction.register(Tensor::cat(group.scalars, 0));
+                transaction = transaction.register(Tensor::cat(group.values, 0));
             }
             let data = transaction
                 .try_execute()
                 .map_err(|cause| Error::io("reading the gradients from the device", cause))?;
             for (data, (slots, dtype)) in data.into_iter().zip(slots) {
-                let values = data.convert::<f64>();
-                for ((slot, kind), value) in slots.into_iter().zip(values.iter::<f64>()) {
+                let data = data.convert::<f64>();
+                let mut values = data.iter::<f64>();
+                for (slot, kind, parts) in slots {
+                    let value = values.by_ref().take(parts).sum();
                     sums[slot] = match (kind, dtype) {
                         (Kind::Square, DType::F32) => bounded(value),
                         _ => value,

@@ -7,7 +7,7 @@ use burn::optim::GradientsParams;
 use burn::tensor::kind::BridgeTensor;
 use burn::tensor::{Int, Tensor};
 
-use super::super::kernel::{self, Buffer, Picker, Plans};
+use super::super::kernel::{self, Buffer, Picker, Plans, Shared};
 use super::super::record::Memory;
 use super::super::rule::Now;
 use super::super::{Pace, units};
@@ -37,8 +37,8 @@ pub(super) fn run<M: Module>(
 ) -> M {
     rounds(groups, model, |groups, model| {
         let (pickers, copies) = (HashMap::new(), HashMap::new());
-        let grads = &mut grads;
-        let mut step = Step { groups, pace, grads, pickers, copies, strangers: false };
+        let (grads, shared) = (&mut grads, Shared::default());
+        let mut step = Step { groups, pace, grads, shared, pickers, copies, strangers: false };
         let model = model.map(&mut step);
         (model, step.strangers)
     })
@@ -76,6 +76,7 @@ struct Step<'a> {
     groups: &'a mut Groups,
     pace: &'a Pace,
     grads: &'a mut GradientsParams,
+    shared: Shared,
     /// By the updates that a parameter was in before: most have been in all.
     pickers: HashMap<Vec<usize>, Picker>,
     /// What has become of parameters: they may be used in more than one place.
@@ -129,13 +130,13 @@ impl ModuleMapper for Step<'_> {
         let slots = kernel::begun(&plans[0], &param, slots);
         unsure.before = slots.iter().cloned().map(Buffer::of).collect();
         let (param, slots) = match plans.as_slice() {
-            [plan] => kernel::step(Plans::One(plan), param, grad, slots),
+            [plan] => kernel::step(&self.shared, Plans::One(plan), param, grad, slots),
             plans => {
                 let picker = self
                     .pickers
                     .entry(rounds)
                     .or_insert_with_key(|rounds| Picker::new(count(rounds, verdicts)));
-                kernel::step(Plans::Any(plans, picker), param, grad, slots)
+                kernel::step(&self.shared, Plans::Any(plans, picker), param, grad, slots)
             }
         };
         entry.slots = Slots::Live(slots.into_iter().map(Buffer::of).collect());

@@ -27,6 +27,22 @@ impl<'a> Plans<'a> {
         }
     }
 
+    #[cfg(feature = "cube")]
+    pub(super) fn all(self) -> &'a [Plan] {
+        match self {
+            Self::One(plan) => std::slice::from_ref(plan),
+            Self::Any(plans, _) => plans,
+        }
+    }
+
+    #[cfg(feature = "cube")]
+    pub(super) fn picker(self) -> Option<&'a Picker> {
+        match self {
+            Self::One(_) => None,
+            Self::Any(_, picker) => Some(picker),
+        }
+    }
+
     /// The same for one kind of plan, with numbers for a tensor at `at`.
     pub(super) fn choice<P: Copy>(
         self,
@@ -121,6 +137,12 @@ pub(crate) struct Picker {
 impl Picker {
     pub(crate) fn new(count: Tensor<1, Int>) -> Self {
         Self { count, picked: RefCell::default() }
+    }
+
+    /// The count itself.
+    #[cfg(feature = "cube")]
+    pub(super) fn count(&self) -> Tensor<1, Int> {
+        self.count.clone()
     }
 
     /// The one of `values` that the count says.

@@ -1,9 +1,11 @@
-//! One update of one tensor, or of many: on Flex in a kernel of our own, elsewhere in tensor
-//! operations. The choice is made for each tensor, by its device, types and layout.
+//! One update of one tensor, or of many: on Flex and on CubeCL devices in kernels of our own, elsewhere
+//! in tensor operations. The choice is made for each tensor, by its device, types and layout.
 //!
 //! A kernel takes a [`Plan`] and buffers. It knows no rule, no model and no schedule.
 
 mod choice;
+#[cfg(feature = "cube")]
+mod cube;
 #[cfg(feature = "flex")]
 mod flex;
 mod plan;
@@ -13,7 +15,7 @@ mod tests;
 
 pub(crate) use choice::{Picker, Plans};
 pub(crate) use plan::{Adam, Free, Incoming, Momentum, Normal, Plan, Scaling, Second};
-pub(crate) use portable::{LEAST_SHARE, begun, cautious, step};
+pub(crate) use portable::{LEAST_SHARE, begun, cautious};
 
 #[cfg(feature = "flex")]
 use burn::backend::flex::FlexTensor;
@@ -165,19 +167,19 @@ impl Job {
         Self { rank, plan, param, grad: Some(grad), slots }
     }
 
-    fn finish(self) -> Done {
-        fn by_operations<const D: usize>((job, grad): (Job, Buffer)) -> Done {
+    fn finish(self, shared: &Shared) -> Done {
+        fn by_tensors<const D: usize>((job, grad, shared): (Job, Buffer, &Shared)) -> Done {
             let slots = job.slots.into_iter().map(Buffer::into_tensor::<D>).collect();
             let (param, grad) = (job.param.into_tensor(), grad.into_tensor());
             let slots = begun(&job.plan, &param, slots);
-            let (param, slots) = step::<D>(Plans::One(&job.plan), param, grad, slots);
+            let (param, slots) = step::<D>(shared, Plans::One(&job.plan), param, grad, slots);
             Done { param: Buffer::of(param), slots: slots.into_iter().map(Buffer::of).collect() }
         }
         let mut job = self;
         match job.grad.take() {
             None => Done { param: job.param, slots: job.slots },
-            // Tensor operations need the rank in the type.
-            Some(grad) => with_rank!(job.rank, by_operations, (job, grad)),
+            // Tensors have their rank in the type.
+            Some(grad) => with_rank!(job.rank, by_tensors, (job, grad, shared)),
         }
     }
 }
@@ -186,14 +188,40 @@ impl Job {
 pub(crate) fn run(jobs: &mut Vec<Job>) -> impl Iterator<Item = Done> {
     #[cfg(feature = "flex")]
     flex::run(jobs);
-    jobs.drain(..).map(Job::finish)
+    let shared = Shared::default();
+    jobs.drain(..).map(move |job| job.finish(&shared))
 }
 
 /// Runs one job.
 pub(crate) fn run_one(job: Job) -> Done {
     #[cfg(feature = "flex")]
     let job = flex::run_one(job);
-    job.finish()
+    job.finish(&Shared::default())
+}
+
+/// What the updates of one model have in common.
+#[derive(Default)]
+pub(crate) struct Shared {
+    #[cfg(feature = "cube")]
+    tables: cube::Tables,
+}
+
+/// One update of a tensor that may be anywhere: by a kernel on CubeCL devices, and else in operations.
+/// The state is complete, as [`begun`] makes it.
+pub(crate) fn step<const D: usize>(
+    shared: &Shared,
+    plans: Plans<'_>,
+    param: Tensor<D>,
+    grad: Tensor<D>,
+    slots: Vec<Tensor<D>>,
+) -> (Tensor<D>, Vec<Tensor<D>>) {
+    #[cfg(feature = "cube")]
+    let (param, grad, slots) = match cube::step(&shared.tables, plans, (param, grad, slots)) {
+        Ok(done) => return done,
+        Err(tensors) => tensors,
+    };
+    let Shared { .. } = shared;
+    portable::step(plans, param, grad, slots)
 }
 
 /// The type in which a tensor of this type is computed, and its state kept.

@@ -93,6 +93,14 @@ pub(crate) struct Scaling {
     pub(crate) cautious: bool,
 }
 
+impl Scaling {
+    /// Whether a step depends on all elements.
+    #[cfg(any(feature = "flex", feature = "cube"))]
+    pub(super) fn is_needed(self) -> bool {
+        self.rms.is_some() || self.cautious
+    }
+}
+
 /// Schedule-free. With `d = g'`, or `g'/(k·√v + ε) + λp`:
 /// `y = (1 − c)·y + c·z − q·d`, `z = z − γ·d`, where `p` is `y` and `q = γ(1 − β(1 − c))`.
 #[derive(Debug, Clone, Copy, PartialEq)]

@@ -9,7 +9,7 @@ use super::super::{
 };
 use super::{Buffer, Job, Plan, flex, portable, run, wide};
 
-fn rules() -> Vec<Erased> {
+pub(super) fn rules() -> Vec<Erased> {
     let momentum = || Momentum::new(0.9).unwrap();
     let spam = Spam::default().threshold(2.0).unwrap().reset_every(2).unwrap();
     vec![
@@ -40,11 +40,11 @@ fn rules() -> Vec<Erased> {
 }
 
 /// Numbers of both signs, of this type, over a buffer of their own.
-fn random<const D: usize>(shape: [usize; D], dtype: DType) -> Tensor<D> {
+pub(super) fn random<const D: usize>(shape: [usize; D], dtype: DType) -> Tensor<D> {
     Tensor::<D>::random(shape, Distribution::Normal(0.0, 1.0), &Device::flex()).cast(dtype)
 }
 
-fn values<const D: usize>(tensor: Tensor<D>) -> Vec<f64> {
+pub(super) fn values<const D: usize>(tensor: Tensor<D>) -> Vec<f64> {
     tensor.into_data().iter::<f64>().collect()
 }
 
@@ -55,7 +55,7 @@ fn copy<const D: usize>(tensor: &Tensor<D>) -> Tensor<D> {
     Tensor::<D>::from_data(data, (&Device::flex(), DType::F64)).cast(dtype)
 }
 
-fn close(ours: &[f64], reference: &[f64], epsilon: f64, what: &str) {
+pub(super) fn close(ours: &[f64], reference: &[f64], epsilon: f64, what: &str) {
     assert_eq!(ours.len(), reference.len(), "{what}");
     for (at, (a, b)) in ours.iter().zip(reference).enumerate() {
         let near = (a - b).abs() <= epsilon * (1.0 + b.abs());

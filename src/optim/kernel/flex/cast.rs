@@ -1,6 +1,6 @@
 //! Plans in the type that is computed in, and what a kernel has to know of one.
 
-use super::super::plan::{Adam, Free, Incoming, Momentum, Normal, Scaling, Second};
+use super::super::plan::{Adam, Free, Incoming, Momentum, Normal, Second};
 use super::Limits;
 
 /// A type that a kernel computes in.
@@ -18,12 +18,6 @@ impl Number for f32 {
 impl Number for f64 {
     fn of(x: f64) -> Self {
         x
-    }
-}
-
-impl Scaling {
-    pub(in super::super) fn is_needed(self) -> bool {
-        self.rms.is_some() || self.cautious
     }
 }
 
