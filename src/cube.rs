@@ -48,4 +48,12 @@ pub(crate) fn given<const D: usize>(cube: CubeTensor) -> Tensor<D> {
     }
 }
 
+/// How many elements a unit reads at once, of so many that lie in order.
+pub(crate) fn width(elements: usize) -> usize {
+    match elements.is_multiple_of(4) {
+        true => 4,
+        false => 1,
+    }
+}
+
 type Primitive = <Cube as burn::backend::BackendTypes>::FloatTensorPrimitive;

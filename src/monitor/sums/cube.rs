@@ -7,7 +7,7 @@ use burn_cubecl::cubecl::prelude::*;
 use burn_cubecl::ops::numeric::empty_device_dtype;
 use burn_cubecl::tensor::CubeTensor;
 
-use crate::cube::{given, taken};
+use crate::cube::{given, taken, width};
 
 /// Units of a cube: what every device has.
 const UNITS: usize = 256;
@@ -80,6 +80,7 @@ fn sum(tensors: Vec<(usize, CubeTensor)>, device: &CubeDevice) -> Parts {
             &client,
             CubeCount::Static(*parts as u32, 1, 1),
             CubeDim::new_1d(UNITS as u32),
+            width(tensor.meta.num_elements()),
             tensor.into_buffer_arg(),
             out.clone().into_buffer_arg(),
             at as u32,
@@ -91,9 +92,9 @@ fn sum(tensors: Vec<(usize, CubeTensor)>, device: &CubeDevice) -> Parts {
 
 /// Each unit sums every so manieth element, and then the units of a cube are added up by halves.
 #[cube(launch)]
-fn squares(x: &[f32], out: &mut [f32], at: u32) {
+fn squares<N: Size>(x: &[Vector<f32, N>], out: &mut [f32], at: u32) {
     let unit = UNIT_POS as usize;
-    let mut sum = 0.0f32;
+    let mut sum = Vector::<f32, N>::new(0.0f32);
     let mut i = CUBE_POS as usize * UNITS + unit;
     while i < x.len() {
         let value = x[i];
@@ -101,7 +102,7 @@ fn squares(x: &[f32], out: &mut [f32], at: u32) {
         i += CUBE_COUNT as usize * UNITS;
     }
     let mut sums = Shared::new_slice(UNITS);
-    sums[unit] = sum;
+    sums[unit] = sum.vector_sum();
     let mut half = CUBE_DIM as usize / 2;
     while half > 0 {
         sync_cube();
@@ -142,6 +143,8 @@ mod tests {
             (whole.clone().narrow(1, 1, 2), 4.0 + 9.0 + 25.0 + 36.0),
             (whole.clone().narrow(0, 1, 1), 16.0 + 25.0 + 36.0),
             (whole.clone().narrow(0, 0, 1).expand([2, 3]), 2.0 * (1.0 + 4.0 + 9.0)),
+            // Four elements that begin at the second.
+            (whole.clone().reshape([1, 6]).narrow(1, 1, 4), 4.0 + 9.0 + 16.0 + 25.0),
             (Tensor::zeros([0, 3], &device), 0.0),
         ] {
             sums.square(view);

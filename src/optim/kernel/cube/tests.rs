@@ -17,6 +17,13 @@ fn there<const D: usize>(tensor: &Tensor<D>) -> Tensor<D> {
     Tensor::from_data(data, (&wgpu(), DType::F32))
 }
 
+/// The shape of the first row.
+fn one_row<const D: usize>(tensor: &Tensor<D>) -> [usize; D] {
+    let mut shape = tensor.dims();
+    shape[0] = 1;
+    shape
+}
+
 fn is_fused(plan: &Plan) -> bool {
     !matches!(plan, Plan::Adam(adam) if adam.scaling.is_needed())
 }
@@ -36,8 +43,13 @@ fn agree<const D: usize>(rule: &Erased, param: Tensor<D>, turned: bool, what: &s
         let plan = plan(rule, &mut memory, D);
         let grad = random(param.dims(), DType::F32);
         let there_grad = match turned && D == 2 {
-            // The same numbers, lying the other way round.
-            true => there(&grad.clone().swap_dims(0, 1)).swap_dims(0, 1),
+            // The same numbers, lying the other way round, and then inside of something larger.
+            true if turn == 0 => there(&grad.clone().swap_dims(0, 1)).swap_dims(0, 1),
+            true => {
+                let above = random([1, grad.dims()[1]], DType::F32).reshape(one_row(&grad));
+                let rows = grad.dims()[0];
+                there(&Tensor::cat(vec![above, grad.clone()], 0)).narrow(0, 1, rows)
+            }
             false => there(&grad),
         };
         let begun = portable::begun(&plan, &expected, state);
@@ -69,13 +81,14 @@ fn agree<const D: usize>(rule: &Erased, param: Tensor<D>, turned: bool, what: &s
 fn kernels_agree_with_tensor_operations() {
     Device::flex().seed(17);
     for rule in rules() {
-        for shape in [[1, 1], [7, 13], [33, 31]] {
+        for shape in [[1, 1], [7, 13], [32, 31]] {
             agree(&rule, random(shape, DType::F32), false, &format!("{shape:?}"));
             agree(&rule, random(shape, DType::F32), true, &format!("{shape:?}, turned"));
         }
         agree(&rule, random([5], DType::F32), false, "rank 1");
         agree(&rule, random([2, 3, 3, 5], DType::F32), false, "rank 4");
         agree(&rule, random([70_001], DType::F32), false, "large");
+        agree(&rule, random([70_004], DType::F32), false, "large, by fours");
     }
 }
 

@@ -1,7 +1,6 @@
-//! The kernel: one unit an element, the same arithmetic as on every other device.
+//! The kernel: each unit does every so manieth element, in the same arithmetic as on every other device.
 
 use burn_cubecl::cubecl;
-use burn_cubecl::cubecl::calculate_cube_count_elemwise;
 use burn_cubecl::cubecl::prelude::*;
 use burn_cubecl::tensor::CubeTensor;
 
@@ -12,6 +11,7 @@ use super::numbers::{
     BY_GRADIENT, BY_MOMENT, COUNT, COUPLED, EPSILON, EXTRA, FACTOR, FIRST_NEW, FIRST_OLD, KEEP,
     LEFT, ROOT, SECOND_NEW, SECOND_OLD, SPIKE,
 };
+use crate::cube::width;
 
 /// Which code a kernel is compiled to: everything that is the same for every element.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -58,6 +58,15 @@ impl Form {
     }
 }
 
+/// Units of a cube: what every device has.
+const UNITS: u32 = 256;
+
+/// Elements that are worth a unit, which has to read the plan first.
+const SHARE: usize = 16;
+
+/// Cubes that every device can launch.
+const CUBES: usize = 65_535;
+
 /// Runs the kernel over one parameter. With `row` the device says which row of the table is meant.
 pub(super) fn launch(
     form: Form,
@@ -69,8 +78,8 @@ pub(super) fn launch(
 ) -> (CubeTensor, Vec<CubeTensor>) {
     let client = param.client.clone();
     let elements = param.meta.num_elements();
-    let dim = CubeDim::new(&client, elements);
-    let count = calculate_cube_count_elemwise(&client, elements, dim);
+    let dim = CubeDim::new_1d(UNITS);
+    let count = elements.div_ceil(UNITS as usize * SHARE).min(CUBES);
 
     // Arguments that alias others are named by the place of those among the ones that do not.
     let (mut inputs, mut place) = (Vec::new(), 0);
@@ -99,8 +108,9 @@ pub(super) fn launch(
     let row = row.map_or_else(nothing, CubeTensor::into_buffer_arg);
     update::launch(
         &client,
-        count,
+        CubeCount::Static(count as u32, 1, 1),
         dim,
+        width(elements),
         p,
         s0,
         s1,
@@ -121,92 +131,103 @@ pub(super) fn launch(
 
 #[cube(launch)]
 #[allow(clippy::too_many_arguments)]
-fn update(
-    p: &[f32],
-    s0: &[f32],
-    s1: &[f32],
-    s2: &[f32],
-    g: &[f32],
+fn update<N: Size>(
+    p: &[Vector<f32, N>],
+    s0: &[Vector<f32, N>],
+    s1: &[Vector<f32, N>],
+    s2: &[Vector<f32, N>],
+    g: &[Vector<f32, N>],
     table: &[f32],
     row: &[f32],
-    p_out: &mut [f32],
-    s0_out: &mut [f32],
-    s1_out: &mut [f32],
-    s2_out: &mut [f32],
+    p_out: &mut [Vector<f32, N>],
+    s0_out: &mut [Vector<f32, N>],
+    s1_out: &mut [Vector<f32, N>],
+    s2_out: &mut [Vector<f32, N>],
     limit: f32,
     #[comptime] form: Form,
     #[comptime] picked: bool,
 ) {
-    let i = ABSOLUTE_POS;
-    if i >= p.len() {
-        terminate!();
-    }
     let at = if picked { u32::cast_from(row[0]) as usize * COUNT } else { 0usize.runtime() };
-    let param = p[i];
-    let grad = clamp(table[at + FACTOR] * g[i] + table[at + COUPLED] * param, -limit, limit);
-    if comptime!(form.rule == MOMENTUM) {
-        let mut step = table[at + BY_GRADIENT] * grad;
-        if comptime!(form.slots == 1) {
-            let velocity = table[at + FIRST_OLD] * s0[i] + table[at + FIRST_NEW] * grad;
-            s0_out[i] = velocity;
-            step += table[at + BY_MOMENT] * velocity;
-        }
-        p_out[i] = table[at + LEFT] * param - step;
-    } else if comptime!(form.rule == FREE) {
-        let z = s0[i];
-        let mut d = grad;
-        if comptime!(form.slots == 2) {
-            let v = table[at + SECOND_OLD] * s1[i] + table[at + SECOND_NEW] * grad * grad;
-            s1_out[i] = v;
-            d = grad / (table[at + ROOT] * v.sqrt() + table[at + EPSILON])
-                + table[at + EXTRA] * param;
-        }
-        p_out[i] =
-            table[at + LEFT] * param + table[at + FIRST_OLD] * z - table[at + BY_GRADIENT] * d;
-        s0_out[i] = z - table[at + BY_MOMENT] * d;
-    } else {
-        let old = s1[i];
-        let mut g = grad;
-        if comptime!(form.spikes) {
-            let spike = table[at + SPIKE];
-            let most = spike * old;
-            if spike >= 0.0 && old > 0.0 && g * g > most {
-                let root = most.sqrt();
-                g = select(g < 0.0, -root, root);
+    let factor = Vector::new(table[at + FACTOR]);
+    let coupled = Vector::new(table[at + COUPLED]);
+    let first_old = Vector::new(table[at + FIRST_OLD]);
+    let first_new = Vector::new(table[at + FIRST_NEW]);
+    let second_old = Vector::new(table[at + SECOND_OLD]);
+    let second_new = Vector::new(table[at + SECOND_NEW]);
+    let keep = Vector::new(table[at + KEEP]);
+    let left = Vector::new(table[at + LEFT]);
+    let by_gradient = Vector::new(table[at + BY_GRADIENT]);
+    let by_moment = Vector::new(table[at + BY_MOMENT]);
+    let root = Vector::new(table[at + ROOT]);
+    let epsilon = Vector::new(table[at + EPSILON]);
+    let extra = Vector::new(table[at + EXTRA]);
+    let spike = Vector::new(table[at + SPIKE]);
+    let (least, most) = (Vector::new(-limit), Vector::new(limit));
+    let zero = Vector::<f32, N>::new(0.0f32);
+    let mut i = CUBE_POS as usize * CUBE_DIM as usize + UNIT_POS as usize;
+    while i < p.len() {
+        let param = p[i];
+        let grad = clamp(factor * g[i] + coupled * param, least, most);
+        if comptime!(form.rule == MOMENTUM) {
+            let mut step = by_gradient * grad;
+            if comptime!(form.slots == 1) {
+                let velocity = first_old * s0[i] + first_new * grad;
+                s0_out[i] = velocity;
+                step += by_moment * velocity;
             }
+            p_out[i] = left * param - step;
+        } else if comptime!(form.rule == FREE) {
+            let z = s0[i];
+            let mut d = grad;
+            if comptime!(form.slots == 2) {
+                let v = second_old * s1[i] + second_new * grad * grad;
+                s1_out[i] = v;
+                d = grad / (root * v.sqrt() + epsilon) + extra * param;
+            }
+            p_out[i] = left * param + first_old * z - by_gradient * d;
+            s0_out[i] = z - by_moment * d;
+        } else {
+            let old = s1[i];
+            let mut g = grad;
+            if comptime!(form.spikes) {
+                let bound = spike * old;
+                let cut = bound.sqrt();
+                let cut = select_many(g.less_than(&zero), -cut, cut);
+                let seen = old.greater_than(&zero).vec_and(spike.greater_than(&zero));
+                let is_spike = (g * g).greater_than(&bound).vec_and(seen);
+                g = select_many(is_spike, cut, g);
+            }
+            let mut into = g;
+            if comptime!(form.rule == ADOPT) {
+                into = clamp(g / max(old.sqrt(), epsilon), -extra, extra);
+            }
+            let m = first_old * s0[i] + first_new * into;
+            s0_out[i] = m;
+            let mut square = g;
+            if comptime!(form.rule == BELIEF) {
+                square = g - m;
+            }
+            let mut v = second_old * old + second_new * square * square;
+            if comptime!(form.rule == BELIEF) {
+                v += extra;
+            }
+            if comptime!(form.rule == INFINITY) {
+                v = max(second_old * old, g.abs() + epsilon);
+            }
+            s1_out[i] = v;
+            let mut normal = v;
+            if comptime!(form.rule == LARGEST) {
+                normal = max(keep * s2[i], v);
+                s2_out[i] = normal;
+            }
+            let mut step = by_gradient * g + by_moment * m;
+            if comptime!(form.rule == INFINITY) {
+                step = step / normal;
+            } else if comptime!(form.rule != ADOPT) {
+                step = step / (root * normal.sqrt() + epsilon);
+            }
+            p_out[i] = left * param - step;
         }
-        let epsilon = table[at + EPSILON];
-        let mut into = g;
-        if comptime!(form.rule == ADOPT) {
-            let most = table[at + EXTRA];
-            into = clamp(g / max(old.sqrt(), epsilon), -most, most);
-        }
-        let m = table[at + FIRST_OLD] * s0[i] + table[at + FIRST_NEW] * into;
-        s0_out[i] = m;
-        let mut square = g;
-        if comptime!(form.rule == BELIEF) {
-            square = g - m;
-        }
-        let mut v = table[at + SECOND_OLD] * old + table[at + SECOND_NEW] * square * square;
-        if comptime!(form.rule == BELIEF) {
-            v += table[at + EXTRA];
-        }
-        if comptime!(form.rule == INFINITY) {
-            v = max(table[at + SECOND_OLD] * old, g.abs() + epsilon);
-        }
-        s1_out[i] = v;
-        let mut normal = v;
-        if comptime!(form.rule == LARGEST) {
-            normal = max(table[at + KEEP] * s2[i], v);
-            s2_out[i] = normal;
-        }
-        let top = table[at + BY_GRADIENT] * g + table[at + BY_MOMENT] * m;
-        let mut step = top;
-        if comptime!(form.rule == INFINITY) {
-            step = top / normal;
-        } else if comptime!(form.rule != ADOPT) {
-            step = top / (table[at + ROOT] * normal.sqrt() + epsilon);
-        }
-        p_out[i] = table[at + LEFT] * param - step;
+        i += CUBE_COUNT as usize * CUBE_DIM as usize;
     }
 }
