@@ -42,6 +42,7 @@
 //! |---|---|
 //! | NaN within the first steps | [`Keel`] at once; then smaller inputs and targets: standardize both |
 //! | the loss explodes above some rate | [`Ramp`](schedule::Ramp) up to the rate, and [`GlobalNorm`](clip::GlobalNorm) |
+//! | no rate is low enough at the start and high enough later | [`Governor`](curvature::Governor), for descent and momentum |
 //! | it explodes now and then, after good progress | [`LossSpike`](guard::LossSpike), answering with a [`Rewind`] |
 //! | NaN from single bad batches | nothing more: [`Keel`] skips them |
 //! | it gets stuck towards the end | [`Cosine`](schedule::Cosine) or [`Step`](schedule::Step) down, or [`Plateau`](schedule::Plateau) |
@@ -60,6 +61,7 @@
 //! - [`monitor`]: tensors in, numbers out, one readback a step.
 //! - [`optim`]: optimizers that are one pass over memory, and wrappers for any; every Burn optimizer
 //!   will do as well.
+//! - [`curvature`]: how high the loss's curvature lets the rate go, and a governor that holds it there.
 //! - [`average`]: averaged weights. [`precision`]: loss scaling.
 //! - [`checkpoint`]: saved state that is whole or absent.
 //! - `faults`, with the feature of that name: faults put into a run on purpose, and checks of any loop.
@@ -84,6 +86,7 @@ pub mod checkpoint;
 pub mod clip;
 #[cfg(feature = "cube")]
 mod cube;
+pub mod curvature;
 mod decide;
 pub mod docs;
 mod error;
@@ -100,6 +103,7 @@ mod recover;
 mod report;
 mod running;
 pub mod schedule;
+mod shared;
 mod shelf;
 mod stat;
 mod wide;

@@ -214,7 +214,7 @@ pub struct Report {
     pub pending: bool,
     /// Who asked for it, when it is not [`Verdict::Apply`]: the name of a guard, or a [`Fault`].
     pub by: Option<String>,
-    /// The factor that the clips put on the gradient: 1 when none was active.
+    /// What the clips left of the step, of the gradient and of the rate together: 1 when none was active.
     pub factor: f64,
     /// Steps rejected in a row, this one included; 0 after an applied step.
     pub rejected: u64,

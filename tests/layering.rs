@@ -78,6 +78,11 @@ fn policies_do_not_know_each_other_nor_the_step() {
         &["crate::schedule", "crate::guard", "crate::clip", "crate::keel"],
         &[],
     );
+    must_not_know(
+        "curvature",
+        &["crate::schedule", "crate::guard", "crate::keel", "crate::optim"],
+        &[],
+    );
     // A setting that is a curve is written as a schedule.
     must_not_know("optim", &["crate::schedule"], &["optim/config.rs", "optim/hyper.rs"]);
     must_not_know("optim", &["crate::guard", "crate::keel", "crate::monitor"], &[]);

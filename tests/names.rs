@@ -8,6 +8,7 @@ mod beside_burn {
     use evenkeel::average::*;
     use evenkeel::checkpoint::*;
     use evenkeel::clip::*;
+    use evenkeel::curvature::*;
     #[cfg(feature = "faults")]
     use evenkeel::faults::*;
     use evenkeel::guard::*;
@@ -28,6 +29,7 @@ mod beside_burn {
         P: Persist,
     >(
         _: (Keel<M>, Stepped<M>, Halted<M>, Builder<M>, Rewind, Rewound, Incident, Incidents),
+        _: (Sharpness, PowerIteration, Critical, Diagonal, Governor),
         _: (Reading, Layers, Fault, Verdict, Report, Culprit, Part),
         _: (
             Then<A, B>,

@@ -49,7 +49,10 @@ impl<M: Module + 'static> Keel<M> {
             let ruling = self.judge(&reading);
             return self.rejected(rate, model, reading, factor, ruling, Vec::new());
         }
-        let pace = self.pace(&rate, factor / scale, reading.grad_norm * scale);
+        let share = self.share(&rate, &reading, factor);
+        let pace = self.pace(&rate, share, factor / scale, reading.grad_norm * scale);
+        // What is left of the step, of the gradient and of the rate together.
+        let factor = factor * share;
         match self.attempt(pace, model, grads, reading) {
             Ok((model, reading)) => Ok(self.applied(rate, model, reading, factor)),
             Err(failed) => {

@@ -1,9 +1,10 @@
 //! Deciding: verdicts, factors and rates, from plain numbers.
 
-use burn::lr_scheduler::module_lr_scheduler::ModuleLrScheduler;
+use burn::lr_scheduler::module_lr_scheduler::{ModuleLearningRate, ModuleLrScheduler};
 use burn::module::{Module, ParamGroup, ParamId};
 
 use super::Keel;
+use crate::monitor::Entry;
 use crate::optim::Pace;
 use crate::schedule::Rate;
 use crate::{Fault, Reading, Verdict};
@@ -108,17 +109,40 @@ impl<M: Module + 'static> Keel<M> {
         }
     }
 
-    /// What the optimizer is told.
-    pub(super) fn pace(&self, rate: &Rate<'_>, factor: f64, grad_norm: f64) -> Pace {
+    /// What is left of the rate by the clips that bound it, where all of them together have left `factor`
+    /// of the gradient.
+    pub(super) fn share(&self, rate: &Rate<'_>, now: &Reading, factor: f64) -> f64 {
+        let bounds = self.clips.iter().filter_map(|clip| clip.rate_at_most(now));
+        // NaN is no number above 0 either.
+        let Some(bound) = bounds.map(|bound| bound.max(0.0)).reduce(f64::min) else { return 1.0 };
         let gain = self.gain(rate);
+        let highest = match rate.groups() {
+            Some(groups) => {
+                self.rates(groups).into_iter().map(|(_, lr)| lr.abs()).fold(0.0, f64::max)
+            }
+            None => rate.value().abs(),
+        };
+        match highest * gain * factor {
+            asked if asked > bound => bound / asked,
+            _ => 1.0,
+        }
+    }
+
+    /// The rate of each parameter.
+    fn rates(&self, groups: &ModuleLearningRate) -> Vec<(ParamId, f64)> {
+        let entries = self.monitor.layout().entries().iter();
+        let rate = |entry: &Entry| groups.lr_from_param(entry.id, Some(&entry.path));
+        entries.map(|entry| (entry.id, rate(entry))).collect()
+    }
+
+    /// What the optimizer is told; `share` is what is left of the rate.
+    pub(super) fn pace(&self, rate: &Rate<'_>, share: f64, factor: f64, grad_norm: f64) -> Pace {
+        let gain = self.gain(rate) * share;
         let pace = Pace::new(rate.value() * gain, factor, grad_norm);
         let Some(groups) = rate.groups() else { return pace };
         // Burn's rates by group can be asked, not listed or scaled: one group for each parameter.
-        let entries = self.monitor.layout().entries().iter();
-        let rates: Vec<(ParamId, f64)> = entries
-            .map(|entry| (entry.id, groups.lr_from_param(entry.id, Some(&entry.path)) * gain))
-            .collect();
-        let values = || rates.iter().map(|(_, lr)| *lr);
+        let rates = self.rates(groups);
+        let values = || rates.iter().map(|(_, lr)| *lr * gain);
         let lowest = values().fold(f64::INFINITY, f64::min);
         let highest = values().fold(f64::NEG_INFINITY, f64::max);
         if gain == 1.0 {
@@ -127,7 +151,7 @@ impl<M: Module + 'static> Keel<M> {
         let base = ModuleLrScheduler::new(groups.base() * gain);
         let mut scaled = rates
             .into_iter()
-            .fold(base, |all, (id, lr)| all.with_group(ParamGroup::from_ids(vec![id]), lr));
+            .fold(base, |all, (id, lr)| all.with_group(ParamGroup::from_ids(vec![id]), lr * gain));
         pace.with_rates(scaled.step(), lowest, highest)
     }
 }

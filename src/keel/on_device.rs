@@ -70,7 +70,7 @@ impl<M: Module + 'static> Keel<M> {
         );
         let grads = gate.gradients(&model, grads);
         // The factor is on the gradients, and nobody here knows their norm.
-        let pace = self.pace(&rate, 1.0, f64::INFINITY);
+        let pace = self.pace(&rate, 1.0, 1.0, f64::INFINITY);
         let after = self.update.update_unsure(pace, model.clone(), grads);
         let (model, flag, row) = gate.close(&model, after, &mut self.monitor);
         let exact = self.update.keep_if(flag.tensor());

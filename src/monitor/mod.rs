@@ -5,6 +5,7 @@
 
 mod blame;
 mod culprits;
+mod dots;
 mod layout;
 mod probe;
 mod row;
@@ -12,7 +13,8 @@ mod sums;
 
 pub use blame::{Blame, Origin, blame};
 pub(crate) use culprits::culprits;
-pub(crate) use layout::Layout;
+pub(crate) use dots::{Side, dots, scalars};
+pub(crate) use layout::{Entry, Layout};
 pub use probe::{Probe, Watched};
 pub(crate) use row::{Row, Slot};
 

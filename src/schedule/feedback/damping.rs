@@ -2,11 +2,11 @@
 
 use super::Setback;
 use super::damped::Damped;
-use super::shared::Shared;
 use crate::Error;
 use crate::checkpoint::State;
 use crate::error::check::Param;
 use crate::schedule::Schedule;
+use crate::shared::Shared;
 
 /// The guard's damping, as a factor.
 ///

@@ -3,11 +3,11 @@
 use std::collections::VecDeque;
 
 use super::metric::{Better, Threshold, same_settings};
-use super::shared::Shared;
 use crate::Error;
 use crate::checkpoint::State;
 use crate::error::check::Param;
 use crate::schedule::Schedule;
+use crate::shared::Shared;
 
 /// A factor that rises while a metric gets better, and falls when it does not.
 ///

@@ -10,7 +10,6 @@ mod greedy;
 mod metric;
 mod plateau;
 mod setback;
-mod shared;
 
 pub(crate) use damped::Damped;
 pub use damping::Damping;

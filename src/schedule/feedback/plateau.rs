@@ -1,11 +1,11 @@
 //! Less when nothing gets better.
 
 use super::metric::{Better, Threshold, same_settings};
-use super::shared::Shared;
 use crate::Error;
 use crate::checkpoint::State;
 use crate::error::check::Param;
 use crate::schedule::Schedule;
+use crate::shared::Shared;
 
 /// A factor that falls when a metric has stopped getting better.
 ///

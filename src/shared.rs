@@ -1,10 +1,10 @@
-//! A memory that all clones of a schedule have in common.
+//! A memory that all clones of a thing have in common.
 
 use std::sync::{Arc, Mutex, PoisonError};
 
 /// A value behind a lock that is only ever held for a few instructions.
 #[derive(Debug, Default)]
-pub(super) struct Shared<M>(Arc<Mutex<M>>);
+pub(crate) struct Shared<M>(Arc<Mutex<M>>);
 
 // By hand, because a clone needs no clone of the memory.
 impl<M> Clone for Shared<M> {
@@ -22,16 +22,16 @@ impl<M: Clone + PartialEq> PartialEq for Shared<M> {
 }
 
 impl<M> Shared<M> {
-    pub(super) fn new(memory: M) -> Self {
+    pub(crate) fn new(memory: M) -> Self {
         Self(Arc::new(Mutex::new(memory)))
     }
 
     /// The same for all clones, and for nothing else.
-    pub(super) fn address(&self) -> usize {
+    pub(crate) fn address(&self) -> usize {
         Arc::as_ptr(&self.0).addr()
     }
 
-    pub(super) fn with<T>(&self, what: impl FnOnce(&mut M) -> T) -> T {
+    pub(crate) fn with<T>(&self, what: impl FnOnce(&mut M) -> T) -> T {
         // Nothing that is done under the lock can panic and leave half of a change behind.
         what(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner))
     }

@@ -1,0 +1,176 @@
+//! The rate from which on a step makes things worse.
+
+use burn::module::Module;
+use burn::optim::GradientsParams;
+use burn::tensor::Tensor;
+
+use super::space::{gradient, moved};
+use crate::Error;
+use crate::error::check::Param;
+use crate::monitor::scalars;
+
+/// The critical rate of the first step: below it, one step of plain descent lowers the loss of the batch
+/// that it was made from.
+///
+/// A run may well begin with a higher rate and get over it, in what is called a catapult: the loss rises,
+/// the curvature falls, and then the loss falls too. On five small nets the highest constant rate was 0.4
+/// to 16 times the critical one, so a third of it was always safe. It is the natural start of a warm-up.
+///
+/// ```
+/// use burn::nn::{Linear, LinearConfig};
+/// use burn::tensor::{Device, Tensor};
+/// use evenkeel::curvature::Critical;
+/// use evenkeel::schedule::Ramp;
+///
+/// // ½w²: a step of rate γ leaves (1 − γ)²/2·w², which is worse from 2 on.
+/// let device = Device::default().autodiff();
+/// let model = LinearConfig::new(1, 1).with_bias(false).init(&device);
+/// let loss = |model: &Linear| model.weight.val().powi_scalar(2).mean() * 0.5;
+///
+/// let critical = Critical::measure(&model, loss)?;
+/// assert!((critical.rate().unwrap() - 2.0).abs() < 0.01);
+/// // A rate of 8 wants a warm-up that begins at the critical rate, and may be that much shorter.
+/// let over = critical.warm_up(8.0, 1000)?;
+/// assert_eq!(over, 750);
+/// let warm_up = Ramp::new(critical.rate().unwrap_or(0.0).min(8.0), 8.0, over)?;
+/// # let _ = warm_up;
+/// # Ok::<(), evenkeel::Error>(())
+/// ```
+///
+/// Source: Kalra & Barkeshli 2024 (arXiv 2406.09405), the search of their warm-up, with a finer end: the
+/// rate is known to a thousandth.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Critical {
+    rate: Option<f64>,
+    forwards: u64,
+}
+
+/// Rates are looked for between these.
+const RANGE: (f64, f64) = (1e-20, 1e20);
+
+impl Critical {
+    /// Doubles or halves a rate of 10⁻³ until the loss begins to rise, and bisects.
+    ///
+    /// # Errors
+    /// If loss or gradient are not finite at `model` itself, or the device cannot be read.
+    ///
+    /// # Cost
+    /// One gradient, and about 20 forward passes with a readback each.
+    pub fn measure<M: Module>(model: &M, loss: impl Fn(&M) -> Tensor<1>) -> Result<Self, Error> {
+        let own = super::space::apart(model);
+        let grads = gradient(&own, &loss);
+        Self::along(model, &grads, loss)
+    }
+
+    /// The same along a gradient that is there already; the loss must be of the batch that it is of.
+    ///
+    /// # Errors
+    /// As [`measure`](Self::measure).
+    ///
+    /// # Cost
+    /// About 20 forward passes with a readback each.
+    pub fn along<M: Module>(
+        model: &M,
+        grads: &GradientsParams,
+        loss: impl Fn(&M) -> Tensor<1>,
+    ) -> Result<Self, Error> {
+        let at = |rate: f64| -> Result<f64, Error> {
+            Ok(scalars(vec![loss(&moved(model, grads, -rate))])?[0])
+        };
+        let start = at(0.0)?;
+        if !start.is_finite() {
+            return Err(Error::model("its loss is not finite"));
+        }
+        search(start, at)
+    }
+
+    /// The critical rate. `None` if no rate up to 10²⁰ made the loss worse, which is a loss without
+    /// curvature, or a gradient of zero.
+    pub fn rate(&self) -> Option<f64> {
+        self.rate
+    }
+
+    /// How many forward passes it took.
+    pub fn forwards(&self) -> u64 {
+        self.forwards
+    }
+
+    /// How many updates of a warm-up to `target` are left, if it begins at the critical rate, and one
+    /// from 0 would have taken `over`: `over·(target − γ)/target`, and none where the target is lower.
+    ///
+    /// # Errors
+    /// If `target` is not positive and finite.
+    pub fn warm_up(&self, target: f64, over: u64) -> Result<u64, Error> {
+        let target = Param("Critical", "target").positive(target)?;
+        let from = self.rate.unwrap_or(f64::INFINITY).min(target);
+        Ok((over as f64 * (target - from) / target).round() as u64)
+    }
+}
+
+/// Where `at` begins to be above `start`, or not finite, to a thousandth.
+fn search(start: f64, at: impl Fn(f64) -> Result<f64, Error>) -> Result<Critical, Error> {
+    let mut forwards = 1;
+    let mut is_worse = |rate: f64| -> Result<bool, Error> {
+        forwards += 1;
+        // NaN is worse.
+        Ok(!matches!(at(rate)?.partial_cmp(&start), Some(order) if order.is_le()))
+    };
+    let (mut low, mut high) = (1e-3, 1e-3);
+    if is_worse(low)? {
+        while is_worse(low)? {
+            (high, low) = (low, low / 2.0);
+            if low < RANGE.0 {
+                // Worse however small the step: the gradient is not that of this loss.
+                return Ok(Critical { rate: Some(0.0), forwards });
+            }
+        }
+    } else {
+        while !is_worse(high)? {
+            (low, high) = (high, high * 2.0);
+            if high > RANGE.1 {
+                return Ok(Critical { rate: None, forwards });
+            }
+        }
+    }
+    while high / low > 1.001 {
+        let middle = (low * high).sqrt();
+        match is_worse(middle)? {
+            true => high = middle,
+            false => low = middle,
+        }
+    }
+    Ok(Critical { rate: Some(low), forwards })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn of(loss: impl Fn(f64) -> f64) -> Option<f64> {
+        search(loss(0.0), |rate| Ok(loss(rate))).unwrap().rate()
+    }
+
+    #[test]
+    fn it_is_where_the_loss_crosses_its_start() {
+        for edge in [1e-12, 3e-4, 1e-3, 0.7, 5e8] {
+            let found = of(|rate| rate * (rate - edge)).unwrap();
+            assert!((found / edge - 1.0).abs() < 2e-3, "{found} is not {edge}");
+        }
+    }
+
+    #[test]
+    fn what_is_not_finite_is_worse() {
+        let edge = 40.0;
+        for bad in [f64::NAN, f64::INFINITY] {
+            let found = of(|rate| if rate > edge { bad } else { -rate }).unwrap();
+            assert!((found / edge - 1.0).abs() < 2e-3, "{found}");
+        }
+    }
+
+    #[test]
+    fn without_an_edge_there_is_none() {
+        assert_eq!(of(|rate| -rate), None);
+        assert_eq!(of(|_| 1.0), None);
+        assert_eq!(of(|rate| rate), Some(0.0));
+    }
+}

@@ -1,0 +1,273 @@
+//! The largest eigenvalue of the Hessian.
+
+use burn::module::Module;
+use burn::optim::GradientsParams;
+use burn::tensor::Tensor;
+
+use super::Diagonal;
+use super::space::{How, apart, combined, gradient, moved, random, step};
+use crate::Error;
+use crate::error::check::Param;
+use crate::monitor::{Side, dots};
+
+/// The largest eigenvalue of the loss's Hessian, or of `P⁻¹H` with Adam's `P`, and what it allows.
+///
+/// ```
+/// use burn::module::Param;
+/// use burn::nn::{Linear, LinearConfig};
+/// use burn::tensor::{Device, Tensor};
+/// use evenkeel::curvature::PowerIteration;
+///
+/// // ½·(3·w₁² + w₂²): eigenvalues 3 and 1.
+/// let device = Device::default().autodiff();
+/// let model = LinearConfig::new(2, 1).with_bias(false).init(&device);
+/// let loss = |model: &Linear| {
+///     let scale = Tensor::<2>::from_floats([[1.5], [0.5]], &device);
+///     (model.weight.val().powi_scalar(2) * scale).sum()
+/// };
+/// let sharpness = PowerIteration::new().measure(&model, loss)?;
+/// assert!((sharpness.value() - 3.0).abs() < 0.01);
+/// assert!((sharpness.descent().unwrap() - 2.0 / 3.0).abs() < 0.01);
+/// # Ok::<(), evenkeel::Error>(())
+/// ```
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Sharpness {
+    value: f64,
+    steps: u64,
+    converged: bool,
+}
+
+impl Sharpness {
+    /// `λ`, in units of loss over units of parameter squared. Not positive where the loss curves down in
+    /// every direction.
+    pub fn value(&self) -> f64 {
+        self.value
+    }
+
+    /// How many products with the Hessian it took.
+    pub fn steps(&self) -> u64 {
+        self.steps
+    }
+
+    /// Whether the last step changed `λ` by less than was asked for. If not, `λ` is still too low.
+    pub fn is_converged(&self) -> bool {
+        self.converged
+    }
+
+    fn allows(&self, numerator: f64) -> Option<f64> {
+        (self.value > 0.0).then(|| numerator / self.value)
+    }
+
+    /// `2/λ`: the highest stable rate of descent. `None` if nothing bounds it.
+    pub fn descent(&self) -> Option<f64> {
+        self.allows(2.0)
+    }
+
+    /// `(2 + 2μ)/λ`: that of momentum, dampening 0.
+    ///
+    /// # Errors
+    /// If `μ` is not in `[0, 1)`.
+    pub fn momentum(&self, mu: f64) -> Result<Option<f64>, Error> {
+        let mu = Param("Sharpness", "momentum").below_one(mu)?;
+        Ok(self.allows(2.0 + 2.0 * mu))
+    }
+
+    /// `(2 + 2μ)/((1 + 2μ)λ)`: that of Nesterov's momentum.
+    ///
+    /// # Errors
+    /// If `μ` is not in `[0, 1)`.
+    pub fn nesterov(&self, mu: f64) -> Result<Option<f64>, Error> {
+        let mu = Param("Sharpness", "nesterov").below_one(mu)?;
+        Ok(self.allows((2.0 + 2.0 * mu) / (1.0 + 2.0 * mu)))
+    }
+
+    /// `(2 + 2β₁)/((1 − β₁)λ)`: that of the Adam family, if `λ` was measured with its
+    /// [diagonal](PowerIteration::measure_scaled). Source: Cohen et al. 2022 (arXiv 2207.14484).
+    ///
+    /// # Errors
+    /// If `β₁` is not in `[0, 1)`.
+    pub fn adam(&self, beta_1: f64) -> Result<Option<f64>, Error> {
+        let beta_1 = Param("Sharpness", "adam").below_one(beta_1)?;
+        Ok(self.allows((2.0 + 2.0 * beta_1) / (1.0 - beta_1)))
+    }
+}
+
+/// How [`Sharpness`] is measured: `v ← Hv/‖Hv‖`, again and again, until `λ = vᵀHv` stands still.
+///
+/// `Hv ≈ (∇L(θ + hv) − ∇L(θ − hv))/2h` with `‖v‖ = 1` and `h = 10⁻³·‖θ‖`. Where the eigenvalue that is
+/// largest in size is negative, the iteration goes on with `H − λI`, whose largest is the one sought.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct PowerIteration {
+    at_most: u64,
+    within: f64,
+    seed: u64,
+}
+
+impl Default for PowerIteration {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl PowerIteration {
+    /// At most 100 products, until one changes `λ` by less than a thousandth.
+    pub fn new() -> Self {
+        Self { at_most: 100, within: 1e-3, seed: 0 }
+    }
+
+    /// How many products with the Hessian at most.
+    ///
+    /// # Errors
+    /// If it is below 2.
+    pub fn steps_at_most(mut self, products: u64) -> Result<Self, Error> {
+        self.at_most = Param("PowerIteration", "steps_at_most").at_least(2, products)?;
+        Ok(self)
+    }
+
+    /// The relative change of `λ` that ends it.
+    ///
+    /// # Errors
+    /// If it is not positive and finite.
+    pub fn within(mut self, change: f64) -> Result<Self, Error> {
+        self.within = Param("PowerIteration", "within").positive(change)?;
+        Ok(self)
+    }
+
+    /// Of the direction to begin with.
+    pub fn seed(mut self, seed: u64) -> Self {
+        self.seed = seed;
+        self
+    }
+
+    /// The sharpness of `loss` at `model`.
+    ///
+    /// # Errors
+    /// If a gradient is not finite, or the device cannot be read.
+    ///
+    /// # Cost
+    /// Two gradients of the loss and one readback for each product; three more sets of parameters.
+    pub fn measure<M: Module>(
+        &self,
+        model: &M,
+        loss: impl Fn(&M) -> Tensor<1>,
+    ) -> Result<Sharpness, Error> {
+        self.run(model, &loss, None)
+    }
+
+    /// The sharpness that Adam sees, of `P⁻¹H`: measured as that of `P^-½·H·P^-½`, which has the same
+    /// eigenvalues.
+    ///
+    /// # Errors
+    /// As [`measure`](Self::measure), and if the diagonal has seen no gradient.
+    ///
+    /// # Cost
+    /// As [`measure`](Self::measure), and two passes over the parameters for each product.
+    pub fn measure_scaled<M: Module>(
+        &self,
+        model: &M,
+        diagonal: &Diagonal,
+        loss: impl Fn(&M) -> Tensor<1>,
+    ) -> Result<Sharpness, Error> {
+        Param("PowerIteration", "diagonal").must(
+            !diagonal.is_empty(),
+            "one that has seen a gradient",
+            "an empty one",
+        )?;
+        self.run(model, &loss, Some(diagonal.root(model)))
+    }
+
+    fn run<M: Module>(
+        &self,
+        model: &M,
+        loss: &dyn Fn(&M) -> Tensor<1>,
+        root: Option<GradientsParams>,
+    ) -> Result<Sharpness, Error> {
+        let like = gradient(&apart(model), loss);
+        let start = random(model, &like, self.seed);
+        let norms = [
+            (Side::Grads(&like), Side::Grads(&like)),
+            (Side::Grads(&start), Side::Grads(&start)),
+            (Side::Parameters, Side::Parameters),
+        ];
+        let norms: Vec<f64> = dots(model, &norms)?.into_iter().map(f64::sqrt).collect();
+        if !norms.iter().all(|norm| norm.is_finite()) {
+            return Err(Error::model("its gradient is not finite, and has no curvature"));
+        }
+        let h = step(norms[2]);
+        let product = |v: &GradientsParams| hessian(model, loss, v, h, root.as_ref());
+        let unit = combined(model, &start, &start, How::Sum(1.0 / norms[1], 0.0));
+
+        let (first, mut steps) = self.iterate(model, &product, &unit, 0.0, self.at_most)?;
+        let mut found = first;
+        if found.0 < 0.0 && steps < self.at_most {
+            let left = self.at_most - steps;
+            let (second, more) = self.iterate(model, &product, &unit, found.0, left)?;
+            steps += more;
+            found = second;
+        }
+        let (value, converged) = found;
+        Ok(Sharpness { value, steps, converged })
+    }
+
+    /// The eigenvalue of `H` for which that of `H − shift·I` is largest in size, whether it stood still,
+    /// and how many products that took.
+    fn iterate<M: Module>(
+        &self,
+        model: &M,
+        product: &dyn Fn(&GradientsParams) -> Result<GradientsParams, Error>,
+        start: &GradientsParams,
+        shift: f64,
+        at_most: u64,
+    ) -> Result<((f64, bool), u64), Error> {
+        let mut v = combined(model, start, start, How::Sum(1.0, 0.0));
+        let mut last = f64::NAN;
+        for step in 1..=at_most {
+            let hv = combined(model, &product(&v)?, &v, How::Sum(1.0, -shift));
+            let pairs = [(Side::Grads(&v), Side::Grads(&hv)), (Side::Grads(&hv), Side::Grads(&hv))];
+            let read = dots(model, &pairs)?;
+            let (value, norm) = (read[0], read[1].sqrt());
+            if !value.is_finite() || !norm.is_finite() {
+                return Err(Error::model("its gradient is not finite a small step away"));
+            }
+            if norm == 0.0 {
+                return Ok(((shift, true), step));
+            }
+            if (value - last).abs() <= self.within * (value + shift).abs() {
+                return Ok(((value + shift, true), step));
+            }
+            last = value;
+            v = combined(model, &hv, &hv, How::Sum(1.0 / norm, 0.0));
+        }
+        Ok(((last + shift, false), at_most))
+    }
+}
+
+/// `Hv`, or `R·H·R·v` with a diagonal `R`; moves by `h`.
+fn hessian<M: Module>(
+    model: &M,
+    loss: &dyn Fn(&M) -> Tensor<1>,
+    v: &GradientsParams,
+    h: f64,
+    root: Option<&GradientsParams>,
+) -> Result<GradientsParams, Error> {
+    let Some(root) = root else { return Ok(differences(model, loss, v, h)) };
+    let along = combined(model, v, root, How::Product);
+    // The diagonal's units are those of a gradient: `R·v` may be of any length.
+    let norm = dots(model, &[(Side::Grads(&along), Side::Grads(&along))])?[0].sqrt();
+    if !(norm.is_finite() && norm > 0.0) {
+        return Err(Error::model("the diagonal leaves nothing of a direction"));
+    }
+    let hv = differences(model, loss, &along, h / norm);
+    Ok(combined(model, &hv, root, How::Product))
+}
+
+fn differences<M: Module>(
+    model: &M,
+    loss: &dyn Fn(&M) -> Tensor<1>,
+    along: &GradientsParams,
+    h: f64,
+) -> GradientsParams {
+    let ahead = gradient(&moved(model, along, h), loss);
+    let behind = gradient(&moved(model, along, -h), loss);
+    combined(model, &ahead, &behind, How::Sum(0.5 / h, -0.5 / h))
+}
