@@ -99,6 +99,7 @@ mod report;
 mod running;
 pub mod schedule;
 mod shelf;
+pub mod standardize;
 mod stat;
 mod wide;
 

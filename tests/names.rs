@@ -14,6 +14,7 @@ mod beside_burn {
     use evenkeel::monitor::*;
     use evenkeel::precision::*;
     use evenkeel::schedule::*;
+    use evenkeel::standardize::*;
     use evenkeel::*;
 
     /// Naming each once makes the compiler look it up in all of the globs above: one that Burn has
@@ -49,6 +50,7 @@ mod beside_burn {
         _: (Answering<G>, Escalating<G>, GlobalNorm, Ema, Swa, LossScale),
         _: (State, Checkpoint, Folder, Found),
         _: (Probe, Watched, Blame, Origin),
+        _: (Standardize, Moments),
         _: (G, C, P),
     ) {
         #[cfg(feature = "plot")]

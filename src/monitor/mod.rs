@@ -7,6 +7,7 @@ mod blame;
 mod culprits;
 mod layout;
 mod probe;
+mod read;
 mod row;
 mod sums;
 
@@ -14,6 +15,7 @@ pub use blame::{Blame, Origin, blame};
 pub(crate) use culprits::culprits;
 pub(crate) use layout::Layout;
 pub use probe::{Probe, Watched};
+pub(crate) use read::{integers, numbers};
 pub(crate) use row::{Row, Slot};
 
 use std::cell::Cell;
