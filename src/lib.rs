@@ -84,6 +84,7 @@ pub mod checkpoint;
 pub mod clip;
 mod decide;
 pub mod docs;
+pub mod doctor;
 mod error;
 #[cfg(feature = "faults")]
 pub mod faults;

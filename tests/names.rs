@@ -8,6 +8,7 @@ mod beside_burn {
     use evenkeel::average::*;
     use evenkeel::checkpoint::*;
     use evenkeel::clip::*;
+    use evenkeel::doctor::*;
     #[cfg(feature = "faults")]
     use evenkeel::faults::*;
     use evenkeel::guard::*;
@@ -51,6 +52,7 @@ mod beside_burn {
         _: (State, Checkpoint, Folder, Found),
         _: (Probe, Watched, Blame, Origin),
         _: (Standardize, Moments),
+        _: (Doctor, Diagnosis, Finding, Check, Severity, Squash),
         _: (G, C, P),
     ) {
         #[cfg(feature = "plot")]
