@@ -78,6 +78,7 @@
 #![cfg_attr(not(test), warn(clippy::unwrap_used, clippy::expect_used))]
 #![deny(unsafe_code)]
 
+pub mod advise;
 pub mod average;
 mod bits;
 pub mod checkpoint;

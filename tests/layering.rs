@@ -60,6 +60,7 @@ fn deciding_knows_no_tensors() {
     must_not_know("stat.rs", BURN, &[]);
     must_not_know("report.rs", BURN, &[]);
     must_not_know("recover.rs", BURN, &[]);
+    must_not_know("advise", BURN, &["advise/mod.rs", "advise/advisor.rs", "advise/trial.rs"]);
     must_not_know("doctor", BURN, &["doctor/mod.rs", "doctor/look.rs", "doctor/patient.rs"]);
 }
 

@@ -5,6 +5,7 @@ mod beside_burn {
     use burn::nn::*;
     use burn::optim::*;
     use burn::prelude::*;
+    use evenkeel::advise::*;
     use evenkeel::average::*;
     use evenkeel::checkpoint::*;
     use evenkeel::clip::*;
@@ -52,6 +53,7 @@ mod beside_burn {
         _: (State, Checkpoint, Folder, Found),
         _: (Probe, Watched, Blame, Origin),
         _: (Standardize, Moments),
+        _: (Advisor<'_, ()>, Advice, Stage<'_>, Aim, Outcome, Point, Recipe, Method, Bound),
         _: (Doctor, Diagnosis, Finding, Check, Severity, Squash),
         _: (G, C, P),
     ) {
