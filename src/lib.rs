@@ -80,6 +80,7 @@
 #![cfg_attr(not(test), warn(clippy::unwrap_used, clippy::expect_used))]
 #![deny(unsafe_code)]
 
+pub mod advise;
 pub mod average;
 mod bits;
 pub mod checkpoint;
@@ -89,6 +90,7 @@ mod cube;
 pub mod curvature;
 mod decide;
 pub mod docs;
+pub mod doctor;
 mod error;
 #[cfg(feature = "faults")]
 pub mod faults;
@@ -105,6 +107,7 @@ mod running;
 pub mod schedule;
 mod shared;
 mod shelf;
+pub mod standardize;
 mod stat;
 mod wide;
 

@@ -60,6 +60,10 @@ fn deciding_knows_no_tensors() {
     must_not_know("stat.rs", BURN, &[]);
     must_not_know("report.rs", BURN, &[]);
     must_not_know("recover.rs", BURN, &[]);
+    let tensors = ["advise/mod.rs", "advise/advisor.rs", "advise/trial.rs"];
+    // The code that is to be pasted names Burn.
+    must_not_know("advise", BURN, &[tensors.as_slice(), &["advise/recipe.rs"]].concat());
+    must_not_know("doctor", BURN, &["doctor/mod.rs", "doctor/look.rs", "doctor/patient.rs"]);
 }
 
 #[test]

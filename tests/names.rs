@@ -5,16 +5,19 @@ mod beside_burn {
     use burn::nn::*;
     use burn::optim::*;
     use burn::prelude::*;
+    use evenkeel::advise::*;
     use evenkeel::average::*;
     use evenkeel::checkpoint::*;
     use evenkeel::clip::*;
     use evenkeel::curvature::*;
+    use evenkeel::doctor::*;
     #[cfg(feature = "faults")]
     use evenkeel::faults::*;
     use evenkeel::guard::*;
     use evenkeel::monitor::*;
     use evenkeel::precision::*;
     use evenkeel::schedule::*;
+    use evenkeel::standardize::*;
     use evenkeel::*;
 
     /// Naming each once makes the compiler look it up in all of the globs above: one that Burn has
@@ -51,6 +54,9 @@ mod beside_burn {
         _: (Answering<G>, Escalating<G>, GlobalNorm, Ema, Swa, LossScale),
         _: (State, Checkpoint, Folder, Found),
         _: (Probe, Watched, Blame, Origin),
+        _: (Standardize, Moments),
+        _: (Advisor<'_, ()>, Advice, Stage<'_>, Aim, Outcome, Point, Recipe, Method, Bound),
+        _: (Doctor, Diagnosis, Finding, Check, Severity, Squash),
         _: (G, C, P),
     ) {
         #[cfg(feature = "plot")]

@@ -8,6 +8,7 @@ mod culprits;
 mod dots;
 mod layout;
 mod probe;
+mod read;
 mod row;
 mod sums;
 
@@ -16,6 +17,7 @@ pub(crate) use culprits::culprits;
 pub(crate) use dots::{Side, dots, scalars};
 pub(crate) use layout::{Entry, Layout};
 pub use probe::{Probe, Watched};
+pub(crate) use read::{integers, numbers};
 pub(crate) use row::{Row, Slot};
 
 use std::cell::Cell;

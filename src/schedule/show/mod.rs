@@ -5,5 +5,6 @@ mod preview;
 mod svg;
 
 pub use preview::Preview;
+pub(crate) use preview::short;
 #[cfg(feature = "plot")]
 pub use svg::Plot;

@@ -93,7 +93,7 @@ impl<S: Schedule + ?Sized> fmt::Display for Preview<'_, S> {
 }
 
 /// Three digits, and an exponent only where it is shorter.
-pub(super) fn short(x: f64) -> String {
+pub(crate) fn short(x: f64) -> String {
     let rounded: f64 = format!("{x:.2e}").parse().unwrap_or(x);
     match rounded.abs() {
         0.0 => "0".into(),

@@ -1,0 +1,147 @@
+//! What was measured of one recipe, and what is wanted of it.
+
+use super::Recipe;
+
+/// What is wanted.
+#[derive(Debug, Clone, Copy, PartialEq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+pub enum Aim {
+    /// The fewest updates until the loss, averaged over a twentieth of a run, is this or less.
+    FastestTo(f64),
+    /// The lowest loss at the end of a run, averaged over its last tenth.
+    LowestLoss,
+    /// The highest stable rate. What is stable may learn nothing: the lowest loss decides between equals.
+    HighestRate,
+}
+
+/// What became of one rate, seed by seed.
+#[derive(Debug, Clone, PartialEq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+#[non_exhaustive]
+pub struct Point {
+    /// The rate, at its highest.
+    pub rate: f64,
+    /// The mean loss of each run's last tenth; `None` if the run broke or was hopeless.
+    pub losses: Vec<Option<f64>>,
+    /// The updates that each run took to the target, where there is one and it was reached.
+    pub reached: Vec<Option<u64>>,
+    /// How many runs met a value that was not finite.
+    pub broke: usize,
+    /// Whether all seeds ended at a loss that is not above that of the untrained model.
+    pub stable: bool,
+    /// Seconds for each update, where there is a clock.
+    pub seconds: Option<f64>,
+}
+
+impl Point {
+    /// The median loss, in which a broken run counts as infinite.
+    pub fn loss(&self) -> f64 {
+        median(self.losses.iter().map(|loss| loss.unwrap_or(f64::INFINITY)))
+    }
+
+    /// The lowest and the highest loss over seeds; infinite where a run broke.
+    pub fn spread(&self) -> (f64, f64) {
+        let all = || self.losses.iter().map(|loss| loss.unwrap_or(f64::INFINITY));
+        (all().fold(f64::INFINITY, f64::min), all().fold(f64::NEG_INFINITY, f64::max))
+    }
+
+    /// The median of the updates to the target; `None` unless most seeds have reached it.
+    pub fn updates(&self) -> Option<f64> {
+        let all = self.reached.iter().map(|n| n.map_or(f64::INFINITY, |n| n as f64));
+        Some(median(all)).filter(|n| n.is_finite())
+    }
+
+    /// What is compared between rates, the lower the better: updates first where those are wanted.
+    pub(super) fn score(&self, aim: Aim) -> (f64, f64) {
+        match aim {
+            Aim::FastestTo(_) => (self.updates().unwrap_or(f64::INFINITY), self.loss()),
+            Aim::LowestLoss | Aim::HighestRate => (self.loss(), self.loss()),
+        }
+    }
+
+    /// The same for one seed.
+    fn of_seed(&self, seed: usize, aim: Aim) -> (f64, f64) {
+        let loss = self.losses.get(seed).copied().flatten().unwrap_or(f64::INFINITY);
+        let reached = self.reached.get(seed).copied().flatten();
+        match aim {
+            Aim::FastestTo(_) => (reached.map_or(f64::INFINITY, |n| n as f64), loss),
+            Aim::LowestLoss | Aim::HighestRate => (loss, loss),
+        }
+    }
+}
+
+/// The middle value, the upper one of two; infinite of none.
+fn median(values: impl Iterator<Item = f64>) -> f64 {
+    let mut values: Vec<f64> = values.collect();
+    values.sort_by(f64::total_cmp);
+    values.get(values.len() / 2).copied().unwrap_or(f64::INFINITY)
+}
+
+/// Everything that was measured of one recipe.
+#[derive(Debug, Clone, PartialEq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+#[non_exhaustive]
+pub struct Outcome {
+    /// The recipe.
+    pub recipe: Recipe,
+    /// By rate, the lowest first.
+    pub points: Vec<Point>,
+}
+
+impl Outcome {
+    pub(super) fn new(recipe: Recipe, mut points: Vec<Point>) -> Self {
+        points.sort_by(|a, b| a.rate.total_cmp(&b.rate));
+        Self { recipe, points }
+    }
+
+    /// The best rate, and what became of it; `None` if nothing was measured, or no rate is stable.
+    pub fn best(&self, aim: Aim) -> Option<&Point> {
+        let stable = self.points.iter().filter(|point| point.stable);
+        stable.min_by(|a, b| order(a.score(aim), b.score(aim)))
+    }
+
+    /// The highest rate that is stable, with all that were tried between it and the one of lowest loss.
+    pub fn highest_stable(&self) -> Option<f64> {
+        let best = self.best(Aim::LowestLoss)?.rate;
+        let above = self.points.iter().skip_while(|point| point.rate < best);
+        above.take_while(|point| point.stable).last().map(|point| point.rate)
+    }
+
+    /// The first rate above that which was tried, and is not stable: the true edge is between the two.
+    /// `None` if the highest rate of all is stable.
+    pub fn first_unstable(&self) -> Option<f64> {
+        let stable = self.highest_stable()?;
+        self.points.iter().find(|point| point.rate > stable).map(|point| point.rate)
+    }
+
+    /// What recipes are ranked by, the lower the better.
+    fn rank(&self, aim: Aim) -> (f64, f64) {
+        let Some(best) = self.best(aim) else { return (f64::INFINITY, f64::INFINITY) };
+        match aim {
+            Aim::HighestRate => (-self.highest_stable().unwrap_or(0.0), best.loss()),
+            _ => best.score(aim),
+        }
+    }
+
+    /// For how many seeds, of how many, this is ahead of `other`, each at its best rate.
+    pub fn ahead_of(&self, other: &Self, aim: Aim) -> (usize, usize) {
+        let Some(mine) = self.best(aim) else { return (0, 0) };
+        let seeds = mine.losses.len();
+        let Some(theirs) = other.best(aim) else { return (seeds, seeds) };
+        let wins = |seed: &usize| match aim {
+            Aim::HighestRate => self.rank(aim).0 < other.rank(aim).0,
+            _ => order(mine.of_seed(*seed, aim), theirs.of_seed(*seed, aim)).is_lt(),
+        };
+        ((0..seeds).filter(wins).count(), seeds)
+    }
+}
+
+/// Lexicographic.
+pub(super) fn order(a: (f64, f64), b: (f64, f64)) -> std::cmp::Ordering {
+    a.0.total_cmp(&b.0).then(a.1.total_cmp(&b.1))
+}
+
+/// The best first; equals as they were.
+pub(super) fn rank(outcomes: &mut [Outcome], aim: Aim) {
+    outcomes.sort_by(|a, b| order(a.rank(aim), b.rank(aim)));
+}

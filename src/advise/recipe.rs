@@ -1,0 +1,201 @@
+//! One way to train.
+
+use std::fmt;
+
+use crate::Error;
+use crate::schedule::{Boxed, Constant, Cosine, Ramp, Schedule, short};
+
+/// The optimizer of a [`Recipe`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+#[non_exhaustive]
+pub enum Method {
+    /// [`Sgd`](crate::optim::Sgd).
+    Sgd,
+    /// [`Momentum`](crate::optim::Momentum) of 0.9.
+    Momentum,
+    /// The same after Nesterov.
+    Nesterov,
+    /// [`Adam`](crate::optim::Adam).
+    Adam,
+    /// [`AdamW`](crate::optim::AdamW) that bounds its updates: StableAdamW.
+    AdamW,
+}
+
+impl Method {
+    fn name(self) -> &'static str {
+        match self {
+            Self::Sgd => "SGD",
+            Self::Momentum => "momentum",
+            Self::Nesterov => "Nesterov",
+            Self::Adam => "Adam",
+            Self::AdamW => "AdamW, updates clipped",
+        }
+    }
+
+    /// The type to import, and the expression.
+    fn code(self) -> (&'static str, &'static str) {
+        match self {
+            Self::Sgd => ("Sgd", "Sgd::new()"),
+            Self::Momentum => ("Momentum", "Momentum::new(0.9)?"),
+            Self::Nesterov => ("Momentum", "Momentum::new(0.9)?.nesterov()"),
+            Self::Adam => ("Adam", "Adam::new()"),
+            Self::AdamW => ("AdamW", "AdamW::new().update_rms_at_most(1.0)?"),
+        }
+    }
+}
+
+/// The bound on gradients of a [`Recipe`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+#[non_exhaustive]
+pub enum Bound {
+    /// None.
+    Free,
+    /// [`GlobalNorm`](crate::clip::GlobalNorm) of 1.
+    Global,
+    /// [`AdaptiveClip`](crate::optim::AdaptiveClip) of 0.01: each unit's gradient by its weights.
+    Adaptive,
+}
+
+/// One way to train: everything but the rate.
+#[derive(Debug, Clone, PartialEq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+#[non_exhaustive]
+pub struct Recipe {
+    /// The name of a model that was [supplied](super::Advisor::variant); empty for the one as it is.
+    pub variant: String,
+    /// Whether features are standardized.
+    pub standardized: bool,
+    /// The optimizer.
+    pub method: Method,
+    /// The bound on gradients.
+    pub bound: Bound,
+    /// Over how many updates the rate rises from 0.
+    pub warm_up: u64,
+    /// Whether it falls to 0 by half a cosine after that.
+    pub cosine: bool,
+}
+
+impl Recipe {
+    /// Plain descent at a constant rate.
+    pub(super) fn plain() -> Self {
+        Self {
+            variant: String::new(),
+            standardized: false,
+            method: Method::Sgd,
+            bound: Bound::Free,
+            warm_up: 0,
+            cosine: false,
+        }
+    }
+
+    /// The rate of a run of `over` updates, `rate` at its highest.
+    pub(super) fn schedule(&self, rate: f64, over: u64) -> Result<Boxed, Error> {
+        let rest = over.saturating_sub(self.warm_up);
+        let main = match self.cosine {
+            true => Cosine::new(rate, 0.0, rest)?.boxed(),
+            false => Constant::new(rate)?.boxed(),
+        };
+        Ok(match self.warm_up {
+            0 => main,
+            n => Ramp::new(0.0, rate, n)?.then(n, main).boxed(),
+        })
+    }
+
+    /// The code of this recipe for a run of `over` updates at `rate`.
+    pub fn code(&self, rate: f64, over: u64) -> String {
+        let (import, rule) = self.method.code();
+        let (clip, optimizer) = match self.bound {
+            Bound::Adaptive => {
+                let optimizer = format!("ModuleOptimizer::from(AdaptiveClip::new(0.01, {rule})?)");
+                (false, optimizer)
+            }
+            bound => (bound == Bound::Global, rule.to_string()),
+        };
+        let rest = over.saturating_sub(self.warm_up);
+        let rate = short(rate);
+        let (main, curve) = match self.cosine {
+            true => ("Cosine", format!("Cosine::new({}, 0.0, {rest})?", float(&rate))),
+            false => ("Constant", format!("Constant::new({})?", float(&rate))),
+        };
+        let (curves, schedule) = match self.warm_up {
+            0 => (format!("{main}, Schedule"), format!("{curve}.start()")),
+            n => (
+                format!("{main}, Ramp, Schedule"),
+                format!("Ramp::new(0.0, {}, {n})?.then({n}, {curve}).start()", float(&rate)),
+            ),
+        };
+
+        let mut code = String::new();
+        let mut line = |text: &str| {
+            code.push_str(text);
+            code.push('\n');
+        };
+        let adaptive = self.bound == Bound::Adaptive;
+        line(match adaptive {
+            true => "use burn::optim::{GradientsParams, ModuleOptimizer};",
+            false => "use burn::optim::GradientsParams;",
+        });
+        line("use evenkeel::Keel;");
+        if clip {
+            line("use evenkeel::clip::GlobalNorm;");
+        }
+        match adaptive {
+            true => line(&format!("use evenkeel::optim::{{AdaptiveClip, {import}}};")),
+            false => line(&format!("use evenkeel::optim::{import};")),
+        }
+        line(&format!("use evenkeel::schedule::{{{curves}}};"));
+        if self.standardized {
+            line("use evenkeel::standardize::Standardize;");
+            line("");
+            line("// Once, on the training features. As a field of the model it is saved with it.");
+            line("let standardize = Standardize::fit([features.clone()])?;");
+            line("let features = standardize.forward(features);");
+        }
+        line("");
+        line(&format!("let mut schedule = {schedule};"));
+        line(&format!("let mut keel = Keel::wrap({optimizer})"));
+        if clip {
+            line("    .clip(GlobalNorm::at_most(1.0)?)");
+        }
+        line("    .build(&model)?;");
+        line("");
+        line("// For each batch, after `let loss = …`:");
+        line("let grads = GradientsParams::from_grads(loss.backward(), &model);");
+        line("model = keel.step(schedule.step(), model, grads, &loss)?.model;");
+        code
+    }
+}
+
+/// A number that Rust takes for a float.
+fn float(number: &str) -> String {
+    match number.contains(['.', 'e']) {
+        true => number.to_string(),
+        false => format!("{number}.0"),
+    }
+}
+
+impl fmt::Display for Recipe {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut parts = vec![self.method.name().to_string()];
+        match self.bound {
+            Bound::Free => {}
+            Bound::Global => parts.push("clip 1".into()),
+            Bound::Adaptive => parts.push("adaptive clip".into()),
+        }
+        if self.warm_up > 0 {
+            parts.push(format!("warm-up {}", self.warm_up));
+        }
+        if self.cosine {
+            parts.push("cosine".into());
+        }
+        if self.standardized {
+            parts.push("standardized".into());
+        }
+        if !self.variant.is_empty() {
+            parts.push(self.variant.clone());
+        }
+        f.pad(&parts.join(" + "))
+    }
+}

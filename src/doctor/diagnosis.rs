@@ -1,0 +1,48 @@
+//! All that was found.
+
+use std::fmt;
+
+use super::{Check, Finding, Severity};
+
+/// What a [`Doctor`](super::Doctor) found, the worst first.
+#[derive(Debug, Clone, PartialEq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+pub struct Diagnosis {
+    findings: Vec<Finding>,
+}
+
+impl Diagnosis {
+    pub(super) fn new(mut findings: Vec<Finding>) -> Self {
+        // Stable: what was shown first stays first within a severity.
+        findings.sort_by_key(|finding| std::cmp::Reverse(finding.severity));
+        Self { findings }
+    }
+
+    /// The worst first.
+    pub fn findings(&self) -> &[Finding] {
+        &self.findings
+    }
+
+    /// The worst finding of this check, if there is any.
+    pub fn found(&self, check: Check) -> Option<&Finding> {
+        self.findings.iter().find(|finding| finding.check == check)
+    }
+
+    /// How bad the worst is; `None` if nothing was found.
+    pub fn worst(&self) -> Option<Severity> {
+        self.findings.first().map(|finding| finding.severity)
+    }
+}
+
+impl fmt::Display for Diagnosis {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.findings.is_empty() {
+            return f.write_str("nothing found in what was shown");
+        }
+        for (at, finding) in self.findings.iter().enumerate() {
+            let end = if at + 1 < self.findings.len() { "\n" } else { "" };
+            write!(f, "{finding}{end}")?;
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,308 @@
+//! Advice where the right one is known.
+
+mod common;
+#[rustfmt::skip]
+mod pasted;
+
+use std::ops::ControlFlow;
+
+use burn::module::{Module, Param};
+use burn::nn::{Linear, LinearConfig};
+use burn::tensor::{Device, Tensor, TensorData};
+use common::{Batch, Net, bits, filled, noise, on_every_device};
+use evenkeel::advise::{Advice, Advisor, Aim, Bound, Method, Outcome, Recipe};
+
+/// `½·Σ λᵢwᵢ²`.
+#[derive(Module, Debug)]
+struct Bowl {
+    w: Param<Tensor<1>>,
+}
+
+const CURVATURES: [f32; 2] = [1.0, 0.2];
+
+impl Bowl {
+    fn new(device: &Device) -> Self {
+        Self { w: Param::from_tensor(Tensor::from_floats([1.0, -1.0], device)) }
+    }
+
+    fn loss(&self, _: ()) -> Tensor<1> {
+        let w = self.w.val();
+        let curvatures = Tensor::from_floats(CURVATURES, &w.device());
+        (w.powi_scalar(2) * curvatures).sum() * 0.5
+    }
+}
+
+fn bowl(device: &Device) -> Advisor<'_, ()> {
+    Advisor::new(|_| Bowl::new(device), Bowl::loss, |_| ()).over(60).unwrap().seeds(1).unwrap()
+}
+
+/// The outcome of a recipe that differs from plain descent as `is` says.
+fn outcome<'a>(advice: &'a Advice, is: impl Fn(&Recipe) -> bool) -> &'a Outcome {
+    advice.outcomes().iter().find(|o| is(&o.recipe)).expect("measured")
+}
+
+fn only(method: Method) -> impl Fn(&Recipe) -> bool {
+    move |r| {
+        r.method == method
+            && r.bound == Bound::Free
+            && r.warm_up == 0
+            && !r.cosine
+            && !r.standardized
+            && r.variant.is_empty()
+    }
+}
+
+#[test]
+fn the_edge_of_a_bowl_is_where_theory_puts_it() {
+    on_every_device(|device| {
+        let advice = bowl(device).rates(1e-2, 1e2).unwrap().run().unwrap();
+        assert!(advice.is_complete());
+        // λ = 1, μ = 0.9: 2/λ; (2 + 2μ)/λ; (2 + 2μ)/((1 + 2μ)λ).
+        let edges = [(Method::Sgd, 2.0), (Method::Momentum, 3.8), (Method::Nesterov, 3.8 / 2.8)];
+        for (method, edge) in edges {
+            let found = outcome(&advice, only(method));
+            let (stable, not) = (found.highest_stable().unwrap(), found.first_unstable().unwrap());
+            assert!(stable < edge && edge < not, "{method:?}: {stable} to {not}, not {edge}");
+            assert!(not / stable < 3.2, "neighbours on the ladder");
+        }
+        // The rate that shrinks both ends alike, 2/(λ₁ + λ₂), is nearest to 10^0.
+        let best = outcome(&advice, only(Method::Sgd)).best(Aim::LowestLoss).unwrap();
+        assert!((best.rate - 1.0).abs() < 1e-9, "{}", best.rate);
+    });
+}
+
+/// Two columns, one of them a thousand times the other.
+fn raw(k: u64, device: &Device) -> (Tensor<2>, Tensor<2>) {
+    let z = noise(k % 8, 32);
+    let x: Vec<f32> = z.chunks(2).flat_map(|r| [r[0], 1000.0 * r[1]]).collect();
+    let y: Vec<f32> = z.chunks(2).map(|r| 3.0 * r[0] - 2.0 * r[1]).collect();
+    (
+        Tensor::from_data(TensorData::new(x, [16, 2]), device),
+        Tensor::from_data(TensorData::new(y, [16, 1]), device),
+    )
+}
+
+fn squares(model: &Linear, (x, y): (Tensor<2>, Tensor<2>)) -> Tensor<1> {
+    (model.forward(x) - y).powi_scalar(2).mean()
+}
+
+fn regression(device: &Device) -> Advisor<'_, (Tensor<2>, Tensor<2>)> {
+    let build = |seed| filled(LinearConfig::new(2, 1).init(device), seed);
+    Advisor::new(build, squares, |k| raw(k, device))
+        .standardizing(|(x, _)| x.clone(), |(_, y), x| (x, y))
+        .over(50)
+        .unwrap()
+}
+
+#[test]
+fn standardized_features_are_found_to_be_worth_orders_of_magnitude() {
+    on_every_device(|device| {
+        let advice = regression(device).run().unwrap();
+        let plain = outcome(&advice, only(Method::Sgd));
+        let alone = |r: &Recipe| {
+            r.standardized && r.method == Method::Sgd && r.bound == Bound::Free && !r.cosine
+        };
+        let standardized = outcome(&advice, alone);
+        // E[x²] is 1/12 · 10⁶, so the edge is near 2/(2·10⁶/12).
+        assert!(plain.highest_stable().unwrap() < 2e-5);
+        assert!(standardized.highest_stable().unwrap() >= 0.3);
+        assert_eq!(standardized.ahead_of(plain, Aim::LowestLoss), (2, 2));
+        assert_eq!(plain.ahead_of(standardized, Aim::LowestLoss), (0, 2));
+
+        let best = advice.best().unwrap();
+        assert!(best.recipe.standardized, "{advice}");
+        let best = best.best(Aim::LowestLoss).unwrap().loss();
+        assert!(best < 1e-3 * plain.best(Aim::LowestLoss).unwrap().loss());
+        // What stands on the best foundation was measured too.
+        let whole = |r: &Recipe| r.standardized && r.cosine && r.warm_up == 5;
+        assert_eq!(advice.outcomes().iter().filter(|o| whole(&o.recipe)).count(), 4);
+        assert!(advice.code().unwrap().contains("Standardize::fit"));
+    });
+}
+
+#[test]
+fn two_searches_are_the_same() {
+    let device = Device::flex().autodiff();
+    let advise = || regression(&device).rates(1e-3, 1.0).unwrap().over(20).unwrap().run().unwrap();
+    assert_eq!(advise(), advise());
+}
+
+#[test]
+fn the_aim_decides_the_order() {
+    let device = Device::flex().autodiff();
+    let advise =
+        |aim| regression(&device).aim(aim).unwrap().rates(1e-3, 10.0).unwrap().run().unwrap();
+    let fast = advise(Aim::FastestTo(0.05));
+    let updates: Vec<f64> = fast
+        .outcomes()
+        .iter()
+        .filter_map(|o| o.best(fast.aim()))
+        .map(|point| point.updates().unwrap_or(f64::INFINITY))
+        .collect();
+    assert!(updates.is_sorted() && updates[0] < 50.0, "{updates:?}");
+    let high = advise(Aim::HighestRate);
+    let edges: Vec<f64> = high.outcomes().iter().filter_map(Outcome::highest_stable).collect();
+    assert!(edges.is_sorted_by(|a, b| a >= b) && edges[0] > edges[edges.len() - 1], "{edges:?}");
+    let low = advise(Aim::LowestLoss);
+    let losses: Vec<f64> =
+        low.outcomes().iter().filter_map(|o| o.best(low.aim())).map(|p| p.loss()).collect();
+    assert!(losses.is_sorted());
+}
+
+/// Everything the caller holds, down to the running statistics that clones share.
+#[test]
+fn the_callers_model_is_as_it_was_even_when_the_search_is_interrupted() {
+    on_every_device(|device| {
+        let mine = Net::new(device);
+        let before = bits(&mine);
+        for stop_at in [37, u64::MAX] {
+            let advice = Advisor::new(|_| mine.clone(), Net::loss, |k| Batch::number(k, device))
+                .over(10)
+                .unwrap()
+                .seeds(1)
+                .unwrap()
+                .rates(1e-3, 1e3)
+                .unwrap()
+                .watch(|stage| match stage.updates >= stop_at {
+                    true => ControlFlow::Break(()),
+                    false => ControlFlow::Continue(()),
+                })
+                .run()
+                .unwrap();
+            assert_eq!(advice.is_complete(), stop_at == u64::MAX);
+            assert_eq!(bits(&mine), before, "stopped at {stop_at}");
+        }
+    });
+}
+
+#[test]
+fn a_budget_is_kept_to_the_update_and_leaves_what_is_known() {
+    let device = Device::flex().autodiff();
+    let advice = regression(&device).over(20).unwrap().budget(500).run().unwrap();
+    assert_eq!((advice.updates(), advice.is_complete()), (500, false));
+    assert!(!advice.outcomes().is_empty());
+    assert!(advice.to_string().contains("ended after 500 updates"));
+    let nothing = regression(&device).budget(0).run().unwrap();
+    assert!(nothing.outcomes().is_empty() && nothing.best().is_none() && nothing.code().is_none());
+    assert!(nothing.to_string().contains("No recipe has a stable rate"));
+}
+
+#[test]
+fn stages_count_up() {
+    let device = Device::flex().autodiff();
+    let mut seen = Vec::new();
+    let advice = bowl(&device)
+        .over(10)
+        .unwrap()
+        .watch(|stage| {
+            seen.push((stage.done, stage.updates));
+            assert!(stage.done < stage.of);
+            ControlFlow::Continue(())
+        })
+        .run()
+        .unwrap();
+    assert!(seen.is_sorted() && seen.last().unwrap().0 == advice.outcomes().len() - 1);
+    assert_eq!(seen.len() as u64, advice.updates());
+}
+
+#[test]
+fn a_variant_of_the_model_is_measured_and_combined() {
+    let device = Device::flex().autodiff();
+    // The same rows, which a model that takes out the scale itself can learn from.
+    let scaled = |model: &Linear, (x, y): (Tensor<2>, Tensor<2>)| {
+        let scale = Tensor::<2>::from_floats([[1.0, 1e-3]], &device);
+        squares(model, (x * scale, y))
+    };
+    let build = |seed| filled(LinearConfig::new(2, 1).init(&device), seed);
+    let plain = Advisor::new(build, squares, |k| raw(k, &device)).over(50).unwrap();
+    let advice = plain.variant("scaled", build, scaled).run().unwrap();
+    let best = advice.best().unwrap();
+    assert_eq!(best.recipe.variant, "scaled", "{advice}");
+    let combined = |r: &Recipe| r.variant == "scaled" && r.method == Method::Adam && r.cosine;
+    assert!(advice.outcomes().iter().any(|o| combined(&o.recipe)));
+}
+
+#[test]
+fn a_clock_gives_costs_and_without_one_there_are_none() {
+    let device = Device::flex().autodiff();
+    let ticks = std::cell::Cell::new(0.0);
+    // Half a second for each look at the clock: one before, and one after each run.
+    let clock = || {
+        ticks.set(ticks.get() + 0.5);
+        ticks.get()
+    };
+    let timed = bowl(&device).over(10).unwrap().clock(clock).run().unwrap();
+    let best = timed.baseline().unwrap().best(Aim::LowestLoss).unwrap();
+    assert!((best.seconds.unwrap() - 0.05).abs() < 1e-12);
+    assert!(timed.to_string().contains("per update"));
+    let bare = bowl(&device).over(10).unwrap().run().unwrap();
+    assert!(bare.outcomes().iter().flat_map(|o| &o.points).all(|p| p.seconds.is_none()));
+    assert!(!bare.to_string().contains("per update"));
+}
+
+#[test]
+fn wrong_arguments_are_errors() {
+    let device = Device::flex().autodiff();
+    assert!(bowl(&device).over(9).unwrap_err().is_parameter());
+    assert!(bowl(&device).seeds(0).unwrap_err().is_parameter());
+    assert!(bowl(&device).rates(0.0, 1.0).unwrap_err().is_parameter());
+    assert!(bowl(&device).rates(1.0, 0.1).unwrap_err().is_parameter());
+    assert!(bowl(&device).aim(Aim::FastestTo(f64::NAN)).unwrap_err().is_parameter());
+    let frozen = Advisor::new(|_| Bowl::new(&device).no_grad(), Bowl::loss, |_| ());
+    assert!(frozen.run().unwrap_err().is_model());
+}
+
+#[test]
+fn the_text_has_a_line_for_each_recipe_and_says_what_a_high_rate_is_worth() {
+    let device = Device::flex().autodiff();
+    let advice = regression(&device).run().unwrap();
+    let said = advice.to_string();
+    for outcome in advice.outcomes() {
+        assert!(said.contains(&outcome.recipe.to_string()), "{} is not in {said}", outcome.recipe);
+    }
+    assert!(said.contains("A high stable rate is no aim of its own"));
+    assert!(said.ends_with(&advice.code().unwrap()));
+    let widths = said.lines().skip(2).take(advice.outcomes().len() + 1).map(|l| l.chars().count());
+    let widths: Vec<usize> = widths.collect();
+    assert!(widths.windows(2).all(|w| w[0] == w[1]), "ragged: {said}");
+}
+
+#[cfg(feature = "serde")]
+#[test]
+fn it_can_be_written_and_read() {
+    let device = Device::flex().autodiff();
+    let advice = regression(&device).rates(1e-6, 1e-3).unwrap().run().unwrap();
+    let written = serde_json::to_string(&advice).unwrap();
+    let read: Advice = serde_json::from_str(&written).unwrap();
+    assert_eq!(read, advice);
+}
+
+#[cfg(feature = "plot")]
+#[test]
+fn it_can_be_drawn() {
+    let device = Device::flex().autodiff();
+    let advice = regression(&device).run().unwrap();
+    let picture = advice.to_svg().unwrap();
+    assert!(picture.contains("(plain)") && picture.contains("standardized"));
+    let page = advice.to_html().unwrap();
+    assert!(page.contains("<svg") && page.contains("Keel::wrap") && page.ends_with("</html>\n"));
+    assert!(
+        !page.contains("http://")
+            || page.matches("http://").count() == page.matches("http://www.w3.org").count()
+    );
+    let nothing = regression(&device).budget(0).run().unwrap();
+    assert!(nothing.to_svg().unwrap_err().is_parameter());
+}
+
+/// Every recipe's code, for a rate of 0.03, stands in a file that is compiled.
+#[test]
+fn the_code_to_paste_compiles() {
+    let device = Device::flex().autodiff();
+    let advice = regression(&device).rates(0.1, 0.1).unwrap().run().unwrap();
+    let compiled = include_str!("pasted/mod.rs");
+    assert!(advice.outcomes().len() > 10);
+    for outcome in advice.outcomes() {
+        let code = outcome.recipe.code(0.03, 50);
+        assert!(compiled.contains(&code), "{}:\n{code}", outcome.recipe);
+    }
+}
