@@ -61,6 +61,7 @@
 //! - [`monitor`]: tensors in, numbers out, one readback a step.
 //! - [`optim`]: optimizers that are one pass over memory, and wrappers for any; every Burn optimizer
 //!   will do as well.
+//! - [`finder`]: the highest stable rate, found by short runs of a copy.
 //! - [`curvature`]: how high the loss's curvature lets the rate go, and a governor that holds it there.
 //! - [`average`]: averaged weights. [`precision`]: loss scaling.
 //! - [`checkpoint`]: saved state that is whole or absent.
@@ -94,6 +95,7 @@ pub mod doctor;
 mod error;
 #[cfg(feature = "faults")]
 pub mod faults;
+pub mod finder;
 mod gate;
 pub mod guard;
 mod incident;
