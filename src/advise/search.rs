@@ -42,7 +42,7 @@ fn to_measure(known: &[Option<Point>], aim: Aim) -> Option<usize> {
     let Some((best, _)) = best else {
         // Nothing is stable yet: further down. Where even the lowest rate is not, up: a rate may have been
         // too low for noise to leave the loss below its start.
-        let (lowest, highest) = (stable().next()?.0, stable().last()?.0);
+        let (lowest, highest) = (stable().next()?.0, stable().next_back()?.0);
         let up = Some(highest + 1).filter(|at| *at < known.len());
         let broke = stable().any(|(_, point)| point.losses.iter().any(Option::is_none));
         return lowest.checked_sub(1).or(up.filter(|_| !broke));

@@ -48,7 +48,7 @@ fn missing(slopes: &[Slope]) -> Option<Finding> {
 /// over 1000 between the ends, severe over 10⁶.
 fn along_depth(slopes: &[Slope]) -> Option<Finding> {
     let weights = || slopes.iter().filter(|s| s.matrix && s.grad.is_some_and(|norm| norm > 0.0));
-    let (first, last) = (weights().next()?, weights().last()?);
+    let (first, last) = (weights().next()?, weights().next_back()?);
     let (from, to) = (first.rms()?, last.rms()?);
     let text = format!(
         "the typical gradient is {} in {} and {} in {}",
