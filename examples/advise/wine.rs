@@ -13,7 +13,7 @@ pub type Batch = (Tensor<2>, Tensor<2>);
 const CSV: &str = include_str!("../data/wine_quality_red.csv");
 const SIZE: usize = 64;
 
-/// Rows of the file, each fifth as the file has them, so that a batch has wines from all of it.
+/// Every 25th row, round and round, which meets all of them and mixes the file's order.
 fn batch(k: u64, rows: &[Vec<f32>], size: usize, device: &Device) -> Batch {
     let at = |i: usize| &rows[(k as usize * size + i) * 25 % rows.len()];
     let x: Vec<f32> = (0..size).flat_map(|i| at(i)[..11].to_vec()).collect();
