@@ -37,7 +37,7 @@ fn bowl(device: &Device) -> Advisor<'_, ()> {
 }
 
 /// The outcome of a recipe that differs from plain descent as `is` says.
-fn outcome<'a>(advice: &'a Advice, is: impl Fn(&Recipe) -> bool) -> &'a Outcome {
+fn outcome(advice: &Advice, is: impl Fn(&Recipe) -> bool) -> &Outcome {
     advice.outcomes().iter().find(|o| is(&o.recipe)).expect("measured")
 }
 

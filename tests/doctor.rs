@@ -256,7 +256,7 @@ fn batches_too_small_for_batch_norm_are_found() {
         let with =
             Stack { batch: Some(BatchNormConfig::new(3).init(device)), ..Stack::new(2, device) };
         let rows = |stack: &Stack, n: usize| {
-            let x = sound(1, 3, device).narrow(0, 0, n);
+            let x = sound(1, 3, device).slice(0..n);
             let doctor = Doctor::new().features(&x).unwrap().model(stack).unwrap();
             severity(&doctor.finish(), Check::SmallBatch)
         };
@@ -331,7 +331,7 @@ fn a_network_that_is_only_a_line_is_found() {
         // One layer may be a line.
         assert_eq!(function(&Stack::new(1, device), 1.0, false).worst(), None);
         assert_eq!(severity(&function(&stack, 0.0, false), Check::DeadUnits), SEVERE);
-        let one = x.clone().narrow(0, 0, 1);
+        let one = x.clone().slice(0..1);
         assert!(Doctor::new().function(&one, |x| x).unwrap_err().is_parameter());
     });
 }

@@ -204,8 +204,8 @@ impl Doctor {
     ) -> Result<Self, Error> {
         let rows = x.dims()[0];
         Param("Doctor", "rows").at_least(2, rows as u64)?;
-        let a = x.clone().narrow(0, 0, rows - 1);
-        let b = x.clone().narrow(0, 1, rows - 1);
+        let a = x.clone().slice(0..rows - 1);
+        let b = x.clone().slice(1..rows);
         let middle = (a.clone() + b.clone()) * 0.5;
         let [a, b, middle] =
             [numbers(forward(a))?, numbers(forward(b))?, numbers(forward(middle))?];
