@@ -20,13 +20,13 @@ const COLORS: [RGBColor; 7] = [
     RGBColor(0x00, 0x00, 0x00),
 ];
 
-const SIZE: (u32, u32) = (900, 520);
+const SIZE: (u32, u32) = (900, 640);
 
 type Area<'a> = DrawingArea<SVGBackend<'a>, Shift>;
 
 impl Advice {
     /// The median loss over the rate, one curve for each recipe: the best six and plain descent in colour,
-    /// the rest in grey. A cross at the top is a rate at which a run broke or was hopeless.
+    /// the rest in grey. A cross above the curves is a rate at which a run broke or was hopeless.
     ///
     /// # Errors
     /// If nothing was measured.
@@ -65,6 +65,8 @@ fn draw(
     losses: Range<f64>,
 ) -> Result<(), Box<dyn std::error::Error>> {
     let top = losses.end;
+    // Room for the legend above all curves, the best of which lie at the bottom.
+    let losses = losses.start..top * (top / losses.start).powf(0.6);
     let mut chart = ChartBuilder::on(area)
         .caption(format!("loss after {} updates", advice.over()), ("sans-serif", 20))
         .margin(12)
@@ -117,7 +119,7 @@ fn draw(
     }
     chart
         .configure_series_labels()
-        .position(SeriesLabelPosition::LowerLeft)
+        .position(SeriesLabelPosition::UpperLeft)
         .background_style(WHITE.mix(0.85))
         .border_style(BLACK.mix(0.2))
         .label_font(("sans-serif", 13))
