@@ -29,7 +29,7 @@ struct Arguments {
     #[arg(long, default_value_t = 200)]
     updates: u64,
     /// How many seeds each rate is tried with.
-    #[arg(long, default_value_t = 2)]
+    #[arg(long, default_value_t = 3)]
     seeds: u64,
     /// The most updates of all runs together.
     #[arg(long)]
