@@ -2,7 +2,7 @@
 
 use burn::nn::{Linear, LinearConfig};
 use burn::tensor::{Device, Tensor, TensorData};
-use evenkeel::finder::{Found, Run, StableRate, short_run};
+use evenkeel::finder::{ShortRun, StableRange, StableRate, short_run};
 use evenkeel::optim::{Momentum, Sgd};
 
 mod common;
@@ -75,7 +75,7 @@ fn the_edge_of_a_regression_is_that_of_its_columns() {
 }
 
 /// A run whose losses are `ratio(rate)ᵏ`.
-fn geometric(run: &Run, ratio: impl Fn(f64) -> f64) -> Vec<f64> {
+fn geometric(run: &ShortRun, ratio: impl Fn(f64) -> f64) -> Vec<f64> {
     let mut losses = Vec::new();
     for k in 0..run.over {
         losses.push(ratio(run.rate).powi(k as i32));
@@ -113,7 +113,7 @@ fn where_there_is_no_edge_none_is_named() {
     let always = search().find(|run| Ok::<_, ()>(geometric(run, |_| 0.99))).unwrap();
     assert_eq!(always.interval(), Some((1e6, None)));
     // A spike that it comes back from is a spike all the same.
-    let spiked = |run: &Run| {
+    let spiked = |run: &ShortRun| {
         let mut losses = geometric(run, |_| 0.99);
         if run.rate > 0.1 {
             losses[50..60].fill(1e3);
@@ -144,7 +144,7 @@ fn seeds_make_an_interval() {
 /// The best rate is where the loss is lowest, and a curve with a known spread has a known sensitivity.
 #[test]
 fn the_best_rate_and_the_sensitivity_are_those_of_the_curve() {
-    let run = |run: &Run| {
+    let run = |run: &ShortRun| {
         // Lowest at 0.1.
         let end = 0.2 + 0.1 * (run.rate / 0.1).log10().powi(2);
         let losses = (0..run.over).map(|k| if k < run.over / 2 { 1.0 } else { end });
@@ -161,7 +161,7 @@ fn the_best_rate_and_the_sensitivity_are_those_of_the_curve() {
 
 #[test]
 fn a_search_goes_on_where_it_stopped() {
-    let run = |run: &Run| Ok::<_, ()>(geometric(run, |rate| 0.99 + 0.01 * (rate / 0.3)));
+    let run = |run: &ShortRun| Ok::<_, ()>(geometric(run, |rate| 0.99 + 0.01 * (rate / 0.3)));
     let whole = search().find(run).unwrap();
     let mut budget = 400;
     let mut part = search().budget(budget).find(run).unwrap();
@@ -173,13 +173,13 @@ fn a_search_goes_on_where_it_stopped() {
     }
     assert_eq!(part, whole);
     // What is known is not measured again.
-    let nothing = |_: &Run| Err::<Vec<f64>, _>("measured again");
+    let nothing = |_: &ShortRun| Err::<Vec<f64>, _>("measured again");
     assert_eq!(search().resume(whole.clone(), nothing).unwrap(), whole);
     assert_eq!(search().find(nothing).unwrap_err(), "measured again");
     #[cfg(feature = "serde")]
     {
         let text = serde_json::to_string(&whole).unwrap();
-        assert_eq!(serde_json::from_str::<Found>(&text).unwrap(), whole);
+        assert_eq!(serde_json::from_str::<StableRange>(&text).unwrap(), whole);
     }
 }
 
@@ -190,7 +190,7 @@ fn nothing_of_the_callers_is_changed() {
         let before = bits(&net);
         let runs = StableRate::new(10).unwrap().seeds(1).unwrap().budget(60);
         let batch = |k| Batch::number(k, device);
-        let found: Found =
+        let found: StableRange =
             runs.find(|run| short_run(&net, Sgd::new(), run, batch, Net::loss)).unwrap();
         assert!(found.updates() > 10);
         assert_eq!(before, bits(&net));

@@ -13,6 +13,7 @@ mod beside_burn {
     use evenkeel::doctor::*;
     #[cfg(feature = "faults")]
     use evenkeel::faults::*;
+    use evenkeel::finder::*;
     use evenkeel::guard::*;
     use evenkeel::monitor::*;
     use evenkeel::precision::*;
@@ -33,6 +34,7 @@ mod beside_burn {
     >(
         _: (Keel<M>, Stepped<M>, Halted<M>, Builder<M>, Rewind, Rewound, Incident, Incidents),
         _: (Sharpness, PowerIteration, Critical, Diagonal, Governor),
+        _: (Percentile, ZScore, StableRate, StableRange, Edge, Tried, ShortRun),
         _: (Reading, Layers, Fault, Verdict, Report, Culprit, Part),
         _: (
             Then<A, B>,

@@ -23,10 +23,10 @@
 //! # }
 //! ```
 
-mod found;
+mod range;
 mod search;
 mod trial;
 
-pub use found::{Edge, Found, Point};
-pub use search::{Run, StableRate};
+pub use range::{Edge, StableRange, Tried};
+pub use search::{ShortRun, StableRate};
 pub use trial::short_run;

@@ -1,6 +1,6 @@
 //! Bracketing and bisection, in plain numbers.
 
-use super::found::{Edge, Found, Point};
+use super::range::{Edge, StableRange, Tried};
 use crate::Error;
 use crate::error::check::Param;
 
@@ -29,7 +29,7 @@ pub struct StableRate {
 /// What a run is asked for.
 #[derive(Debug, Clone, Copy, PartialEq)]
 #[non_exhaustive]
-pub struct Run {
+pub struct ShortRun {
     /// The rate, constant.
     pub rate: f64,
     /// How many updates.
@@ -47,7 +47,7 @@ const WINDOW: usize = 5;
 /// The loss that is not come back from, in units of the first.
 const HOPELESS: f64 = 100.0;
 
-impl Run {
+impl ShortRun {
     /// Whether nothing that comes after can make it stable: it may be ended.
     pub fn is_hopeless(&self, losses: &[f64]) -> bool {
         let Some(first) = losses.first() else { return false };
@@ -128,12 +128,15 @@ impl StableRate {
     }
 
     /// Runs, and says what was found. `run` gives the losses, one before each update, fewer if it
-    /// [was hopeless](Run::is_hopeless).
+    /// [was hopeless](ShortRun::is_hopeless).
     ///
     /// # Errors
     /// What `run` returns.
-    pub fn find<E>(&self, run: impl FnMut(&Run) -> Result<Vec<f64>, E>) -> Result<Found, E> {
-        self.resume(Found::default(), run)
+    pub fn find<E>(
+        &self,
+        run: impl FnMut(&ShortRun) -> Result<Vec<f64>, E>,
+    ) -> Result<StableRange, E> {
+        self.resume(StableRange::default(), run)
     }
 
     /// The same, with what an earlier search of the same settings has measured: it is not measured again.
@@ -142,10 +145,10 @@ impl StableRate {
     /// What `run` returns.
     pub fn resume<E>(
         &self,
-        known: Found,
-        mut run: impl FnMut(&Run) -> Result<Vec<f64>, E>,
-    ) -> Result<Found, E> {
-        let mut found = Found { edges: Vec::new(), complete: true, ..known };
+        known: StableRange,
+        mut run: impl FnMut(&ShortRun) -> Result<Vec<f64>, E>,
+    ) -> Result<StableRange, E> {
+        let mut found = StableRange { edges: Vec::new(), complete: true, ..known };
         for seed in 0..self.seeds {
             let mut measure = |rate: f64| self.measure(&mut found, rate, seed, &mut run);
             let edge = self.bracket(&mut measure)?;
@@ -163,24 +166,24 @@ impl StableRate {
     /// Whether a rate is stable; `None` if the budget is used up.
     fn measure<E>(
         &self,
-        found: &mut Found,
+        found: &mut StableRange,
         rate: f64,
         seed: u64,
-        run: &mut impl FnMut(&Run) -> Result<Vec<f64>, E>,
+        run: &mut impl FnMut(&ShortRun) -> Result<Vec<f64>, E>,
     ) -> Result<Option<bool>, E> {
-        let is_it = |point: &&Point| point.seed == seed && point.rate == rate;
+        let is_it = |point: &&Tried| point.seed == seed && point.rate == rate;
         if let Some(point) = found.points.iter().find(is_it) {
             return Ok(Some(point.end.is_some()));
         }
         if found.updates.saturating_add(self.over) > self.budget {
             return Ok(None);
         }
-        let asked = Run { rate, over: self.over, seed, first: seed.wrapping_mul(self.over) };
+        let asked = ShortRun { rate, over: self.over, seed, first: seed.wrapping_mul(self.over) };
         let losses = run(&asked)?;
         found.updates += losses.len() as u64;
         let end = asked.end(&losses);
         let start = losses.first().copied().unwrap_or(f64::NAN);
-        found.points.push(Point { rate, seed, start, end });
+        found.points.push(Tried { rate, seed, start, end });
         Ok(Some(end.is_some()))
     }
 

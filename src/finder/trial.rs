@@ -4,7 +4,7 @@ use burn::module::Module;
 use burn::optim::GradientsParams;
 use burn::tensor::Tensor;
 
-use super::Run;
+use super::ShortRun;
 use crate::optim::IntoUpdate;
 use crate::{Error, Keel, Verdict};
 
@@ -24,7 +24,7 @@ use crate::{Error, Keel, Verdict};
 pub fn short_run<M, B, By>(
     model: &M,
     optimizer: impl IntoUpdate<M, By>,
-    run: &Run,
+    run: &ShortRun,
     batch: impl Fn(u64) -> B,
     loss: impl Fn(&M, B) -> Tensor<1>,
 ) -> Result<Vec<f64>, Error>

@@ -6,7 +6,7 @@ use std::fmt;
 #[derive(Debug, Clone, Copy, PartialEq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 #[non_exhaustive]
-pub struct Point {
+pub struct Tried {
     /// Its rate.
     pub rate: f64,
     /// Its seed.
@@ -34,14 +34,14 @@ pub struct Edge {
 /// with it.
 #[derive(Debug, Clone, Default, PartialEq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
-pub struct Found {
+pub struct StableRange {
     pub(super) edges: Vec<Edge>,
-    pub(super) points: Vec<Point>,
+    pub(super) points: Vec<Tried>,
     pub(super) updates: u64,
     pub(super) complete: bool,
 }
 
-impl Found {
+impl StableRange {
     /// The highest rate that was stable for every seed: the lowest of their edges. `None` if some seed
     /// had none.
     pub fn rate(&self) -> Option<f64> {
@@ -93,7 +93,7 @@ impl Found {
     }
 
     /// Every run, in the order in which they were made.
-    pub fn points(&self) -> &[Point] {
+    pub fn points(&self) -> &[Tried] {
         &self.points
     }
 
@@ -113,7 +113,7 @@ impl Found {
     }
 }
 
-impl fmt::Display for Found {
+impl fmt::Display for StableRange {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.interval() {
             Some((low, Some(high))) => {

@@ -1,0 +1,268 @@
+//! A bound on how unusual a norm may be.
+
+use super::Clip;
+use crate::checkpoint::State;
+use crate::error::check::Param;
+use crate::{Error, Reading, Verdict};
+
+/// Clips the norm of the whole gradient where it lies far above its moving mean: ZClip.
+///
+/// ```text
+/// z = (n − μ)/(σ + 10⁻⁶)                     n = ‖g‖
+/// n* = μ + θσ/(z/θ)     for z > θ             the further out, the nearer to the mean
+///    = n                otherwise
+/// factor = n*/n
+/// μ ← αμ + (1 − α)n*     σ² ← ασ² + (1 − α)(n* − μ)²
+/// ```
+///
+/// The first norms only make mean and variance. Defaults: `θ` = 2.5, `α` = 0.97, 25 norms.
+///
+/// It clips spikes and nothing else: where every gradient is too long, they are all usual. The authors bound
+/// the norm by 1 as well; add a [`GlobalNorm`](super::GlobalNorm) for that.
+///
+/// Edges: during the warm-up nothing is clipped. What is rejected is not remembered.
+///
+/// Source: Kumar et al. 2025 (arXiv 2504.02507) and its code, whose reciprocal clipping this is.
+///
+/// ```
+/// use evenkeel::Reading;
+/// use evenkeel::Verdict;
+/// use evenkeel::clip::{Clip, ZScore};
+///
+/// let mut clip = ZScore::default().warm_up(2)?;
+/// for norm in [1.0, 3.0] {
+///     clip.record(&Reading::new(0).with_grad_norm(norm), Verdict::Apply);
+/// }
+/// // μ = 2, σ = 1, so that 12 is 10 deviations out: what is left is 2 + 2.5/4.
+/// let factor = clip.factor(&Reading::new(2).with_grad_norm(12.0));
+/// assert!((factor - 2.625 / 12.0).abs() < 1e-5);
+/// # Ok::<(), evenkeel::Error>(())
+/// ```
+#[derive(Debug, Clone, PartialEq)]
+pub struct ZScore {
+    above: f64,
+    decay: f64,
+    warm_up: u64,
+    memory: Memory,
+}
+
+#[derive(Debug, Clone, PartialEq, Default)]
+struct Memory {
+    /// The norms of the warm-up.
+    first: Vec<f64>,
+    /// Mean and variance.
+    moments: Option<(f64, f64)>,
+}
+
+const NAME: &str = "ZScore";
+/// What keeps a quotient finite where all norms are the same.
+const TINY: f64 = 1e-6;
+
+impl Default for ZScore {
+    fn default() -> Self {
+        Self { above: 2.5, decay: 0.97, warm_up: 25, memory: Memory::default() }
+    }
+}
+
+impl ZScore {
+    /// `θ`: how many deviations above the mean a norm is left alone.
+    ///
+    /// # Errors
+    /// If it is not positive and finite.
+    pub fn above(mut self, deviations: f64) -> Result<Self, Error> {
+        self.above = Param(NAME, "above").positive(deviations)?;
+        Ok(self)
+    }
+
+    /// `α`, what is kept of mean and variance at a step.
+    ///
+    /// # Errors
+    /// If it is not in `[0, 1)`.
+    pub fn decay(mut self, alpha: f64) -> Result<Self, Error> {
+        self.decay = Param(NAME, "decay").below_one(alpha)?;
+        Ok(self)
+    }
+
+    /// From how many norms the first mean and variance are made.
+    ///
+    /// # Errors
+    /// If it is below 2.
+    pub fn warm_up(mut self, norms: u64) -> Result<Self, Error> {
+        self.warm_up = Param(NAME, "warm_up").at_least(2, norms)?;
+        Ok(self)
+    }
+
+    /// `n*`
+    fn clipped(&self, norm: f64) -> f64 {
+        let Some((mean, variance)) = self.memory.moments else { return norm };
+        let deviation = variance.sqrt();
+        let z = (norm - mean) / (deviation + TINY);
+        match z > self.above {
+            true => mean + self.above * deviation * (self.above / z),
+            false => norm,
+        }
+    }
+}
+
+impl Clip for ZScore {
+    fn factor(&self, now: &Reading) -> f64 {
+        match self.clipped(now.grad_norm) {
+            clipped if clipped < now.grad_norm => clipped / now.grad_norm,
+            _ => 1.0,
+        }
+    }
+
+    fn record(&mut self, now: &Reading, ruling: Verdict) {
+        if ruling != Verdict::Apply || !now.grad_norm.is_finite() {
+            return;
+        }
+        // What another clip may have taken from the gradient is not in it.
+        let norm = self.clipped(now.grad_norm);
+        let Memory { first, moments } = &mut self.memory;
+        match moments {
+            Some((mean, variance)) => {
+                *mean = self.decay * *mean + (1.0 - self.decay) * norm;
+                *variance = self.decay * *variance + (1.0 - self.decay) * (norm - *mean).powi(2);
+            }
+            None => {
+                first.push(norm);
+                if first.len() as u64 >= self.warm_up {
+                    let n = first.len() as f64;
+                    let mean = first.iter().sum::<f64>() / n;
+                    let square = |x: &f64| (x - mean).powi(2);
+                    *moments = Some((mean, first.iter().map(square).sum::<f64>() / n));
+                    first.clear();
+                }
+            }
+        }
+    }
+
+    fn name(&self) -> &str {
+        NAME
+    }
+
+    fn state(&self) -> State {
+        let Memory { first, moments } = &self.memory;
+        let moments = moments.map_or(Vec::new(), |(mean, variance)| vec![mean, variance]);
+        State::new().with_list("first", first.clone()).with_list("moments", moments)
+    }
+
+    fn restore(&mut self, state: &State) -> Result<(), Error> {
+        state.only(&["first", "moments"])?;
+        let first = state.list("first")?;
+        let moments = match state.list("moments")? {
+            [] => None,
+            [mean, variance] => Some((*mean, *variance)),
+            _ => return Err(Error::record("a ZScore has a mean and a variance, or neither")),
+        };
+        let sound = |x: f64| x.is_finite() && x >= 0.0;
+        let fits = (first.len() as u64) < self.warm_up && first.iter().copied().all(sound);
+        if !fits || moments.is_some_and(|(mean, variance)| !(sound(mean) && sound(variance))) {
+            return Err(Error::record("the norms of a ZScore must be finite and at least 0"));
+        }
+        self.memory = Memory { first: first.to_vec(), moments };
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn at(norm: f64) -> Reading {
+        Reading::new(0).with_grad_norm(norm)
+    }
+
+    /// The authors' code, line by line.
+    struct Twin {
+        buffer: Vec<f64>,
+        mean: f64,
+        var: f64,
+        initialized: bool,
+    }
+
+    impl Twin {
+        fn step(&mut self, norm: f64) -> f64 {
+            if !self.initialized {
+                self.buffer.push(norm);
+                if self.buffer.len() >= 25 {
+                    let n = self.buffer.len() as f64;
+                    self.mean = self.buffer.iter().sum::<f64>() / n;
+                    self.var = self.buffer.iter().map(|x| (x - self.mean).powi(2)).sum::<f64>() / n;
+                    self.initialized = true;
+                }
+                return norm;
+            }
+            let std = self.var.sqrt();
+            let z = (norm - self.mean) / (std + 1e-6);
+            let clip = if z > 2.5 {
+                let eta = z / 2.5;
+                self.mean + (2.5 * std) / eta
+            } else {
+                norm
+            };
+            self.mean = 0.97 * self.mean + (1.0 - 0.97) * clip;
+            self.var = 0.97 * self.var + (1.0 - 0.97) * (clip - self.mean).powi(2);
+            clip
+        }
+    }
+
+    #[test]
+    fn it_clips_as_the_authors_code_does() {
+        let mut clip = ZScore::default();
+        let mut twin = Twin { buffer: vec![], mean: 0.0, var: 0.0, initialized: false };
+        let mut clipped = 0;
+        for k in 0..400u32 {
+            let calm = 1.0 + 0.3 * f64::from(k * 37 % 101) / 101.0;
+            let norm = if k % 13 == 5 { 20.0 * calm } else { calm };
+            let factor = clip.factor(&at(norm));
+            clip.record(&at(norm), Verdict::Apply);
+            let expected = twin.step(norm) / norm;
+            assert!((factor / expected - 1.0).abs() < 1e-12, "update {k}: {factor}, {expected}");
+            clipped += u32::from(factor < 1.0);
+        }
+        assert!(clipped > 20, "{clipped}");
+    }
+
+    #[test]
+    fn rejected_steps_leave_no_trace() {
+        let mut clip = ZScore::default().warm_up(3).unwrap();
+        for k in 0..10 {
+            clip.record(&at(1.0 + f64::from(k)), Verdict::Apply);
+            let before = clip.clone();
+            for ruling in [Verdict::Skip, Verdict::Rewind, Verdict::Halt] {
+                clip.record(&at(1e6), ruling);
+            }
+            clip.record(&at(f64::NAN), Verdict::Apply);
+            assert_eq!(clip, before);
+        }
+    }
+
+    #[test]
+    fn its_state_resumes_it_and_what_is_wrong_is_named() {
+        let mut clip = ZScore::default().warm_up(4).unwrap();
+        for k in 0..9 {
+            let mut fresh = ZScore::default().warm_up(4).unwrap();
+            fresh.restore(&clip.state()).unwrap();
+            assert_eq!(fresh, clip);
+            clip.record(&at(f64::from(k)), Verdict::Apply);
+        }
+        let lists = |first: Vec<f64>, moments: Vec<f64>| {
+            State::new().with_list("first", first).with_list("moments", moments)
+        };
+        let before = clip.clone();
+        for wrong in [
+            lists(vec![1.0; 4], vec![]),
+            lists(vec![f64::NAN], vec![]),
+            lists(vec![], vec![1.0]),
+            lists(vec![], vec![1.0, -1.0]),
+        ] {
+            assert!(clip.restore(&wrong).unwrap_err().is_record());
+        }
+        assert_eq!(clip, before);
+        assert!(
+            ZScore::default().above(-1.0).is_err() && ZScore::default().above(f64::NAN).is_err()
+        );
+        assert!(ZScore::default().decay(1.0).is_err() && ZScore::default().warm_up(1).is_err());
+    }
+}
