@@ -47,6 +47,8 @@ pub(crate) type Tensors<const D: usize> = (Tensor<D>, Tensor<D>, Vec<Tensor<D>>)
 
 /// One update, or everything back if it is not of a kind that is done here: all tensors of type `f32`,
 /// on one CubeCL device, of one shape, and nothing in the plan that depends on all elements at once.
+// What is given back is what was given, and goes no further than the caller.
+#[allow(clippy::result_large_err)]
 pub(super) fn step<const D: usize>(
     tables: &Tables,
     plans: Plans<'_>,

@@ -164,7 +164,7 @@ fn update<N: Size>(
     let spike = Vector::new(table[at + SPIKE]);
     let (least, most) = (Vector::new(-limit), Vector::new(limit));
     let zero = Vector::<f32, N>::new(0.0f32);
-    let mut i = CUBE_POS as usize * CUBE_DIM as usize + UNIT_POS as usize;
+    let mut i = CUBE_POS * CUBE_DIM as usize + UNIT_POS as usize;
     while i < p.len() {
         let param = p[i];
         let grad = clamp(factor * g[i] + coupled * param, least, most);
@@ -222,12 +222,12 @@ fn update<N: Size>(
             }
             let mut step = by_gradient * g + by_moment * m;
             if comptime!(form.rule == INFINITY) {
-                step = step / normal;
+                step /= normal;
             } else if comptime!(form.rule != ADOPT) {
-                step = step / (root * normal.sqrt() + epsilon);
+                step /= root * normal.sqrt() + epsilon;
             }
             p_out[i] = left * param - step;
         }
-        i += CUBE_COUNT as usize * CUBE_DIM as usize;
+        i += CUBE_COUNT * CUBE_DIM as usize;
     }
 }
