@@ -46,6 +46,8 @@
 //! | it explodes now and then, after good progress | [`LossSpike`](guard::LossSpike), answering with a [`Rewind`] |
 //! | NaN from single bad batches | nothing more: [`Keel`] skips them |
 //! | it gets stuck towards the end | [`Cosine`](schedule::Cosine) or [`Step`](schedule::Step) down, or [`Plateau`](schedule::Plateau) |
+//! | what would help most? | [`Advisor`](advise::Advisor), and [`Doctor`](doctor::Doctor) first |
+//! | how high may the rate go? | [`StableRate`](finder::StableRate) |
 //! | which layer is it? | [`Halted::culprits`], [`monitor::blame`], [`Reading::layers`] |
 //! | a run has to survive being stopped | [`Keel::save`] and [`Keel::load`] |
 //! | batches too large for the device | [`Keel::accumulate`] |
@@ -61,6 +63,8 @@
 //! - [`monitor`]: tensors in, numbers out, one readback a step.
 //! - [`optim`]: optimizers that are one pass over memory, and wrappers for any; every Burn optimizer
 //!   will do as well.
+//! - [`advise`]: what would help your model on your data, measured. [`doctor`]: what is wrong with a set-up
+//!   before its first step. [`standardize`]: features of zero mean and unit deviation.
 //! - [`finder`]: the highest stable rate, found by short runs of a copy.
 //! - [`curvature`]: how high the loss's curvature lets the rate go, and a governor that holds it there.
 //! - [`average`]: averaged weights. [`precision`]: loss scaling.
