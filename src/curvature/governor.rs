@@ -58,11 +58,13 @@ use crate::{Error, Reading, Verdict};
 /// ```
 ///
 /// # Where it helps, and where not
-/// It helped deep perceptrons without normalisation most: a residual net of 16 layers reached its target at
-/// 18 of 18 rates up to 32, where bare momentum did at 4. It does not help Adam, whose step does not
-/// depend on the size of the gradient: there it makes the curve flatter and the loss worse. A cap is no
-/// schedule: what a rate that falls at the end is good for, it does not give. The noise of small batches
-/// is in `q`; a loss that draws random numbers adds its own.
+/// Of 18 constant rates from 2⁻¹² to 32 with momentum 0.9, a residual net of 16 layers without normalisation
+/// learnt digits at 18 (bare at 7), a plain one at 16 (5), one with LayerNorm at 17 (8), four convolutions
+/// at 16 (8), and none of these ended in numbers that are not finite: `examples/governor`. With BatchNorm it
+/// was 14 (7) in two runs and 0 in a third, where the cap stayed too low: it is not to be relied on there.
+/// It does not help Adam, whose step does not depend on the size of the gradient: there it makes the curve
+/// flatter and the loss worse. A cap is no schedule: what a rate that falls at the end is good for, it does
+/// not give. The noise of small batches is in `q`; a loss that draws random numbers adds its own.
 ///
 /// # Edges
 /// A gradient that is not finite is not measured; one that is not a small step away halves the cap. Where the loss has no curvature along the
@@ -120,8 +122,8 @@ impl Governor {
         Ok(Self { momentum, caution, dense: 40, every: 10, growth: 1.3, memory })
     }
 
-    /// `c`: how bold it is. With 1 training is slower, and reached the same loss at half as many rates; from
-    /// 3 on it is not safe.
+    /// `c`: how bold it is. With 1 training is slower: the plain net of 16 layers learnt at 3 of 18 rates, and
+    /// with 2 at 16. From 3 on it is not safe.
     ///
     /// # Errors
     /// If `c` is not positive and finite.
