@@ -60,6 +60,20 @@ impl<T: Float> Window<T> {
         self.values.iter().copied()
     }
 
+    /// The `q`-quantile of what the window would hold with `value` in it, between neighbours in
+    /// proportion: with `n` values in order and `h = q·(n − 1)`, it is `x⌊h⌋ + (h − ⌊h⌋)(x⌈h⌉ − x⌊h⌋)`.
+    /// NumPy's and PyTorch's default.
+    pub(crate) fn quantile_with(&self, value: T, q: T) -> T {
+        let full = usize::from(self.values.len() == self.capacity);
+        let mut sorted: Vec<T> = self.values().skip(full).chain([value]).collect();
+        sorted.sort_unstable_by(|a, b| a.partial_cmp(b).unwrap_or(std::cmp::Ordering::Equal));
+        let last = sorted.len() - 1;
+        let h = q * T::from(last).unwrap_or_else(T::zero);
+        let below = h.to_usize().unwrap_or(last).min(last);
+        let (low, high) = (sorted[below], sorted[(below + 1).min(last)]);
+        low + (h - h.floor()) * (high - low)
+    }
+
     /// Median `m` and median absolute deviation `median(|xᵢ − m|)`; `None` of an empty window.
     pub(crate) fn median_and_mad(&self) -> Option<(T, T)> {
         let mut scratch: Vec<T> = self.values().collect();
@@ -178,6 +192,21 @@ mod tests {
         assert_eq!(classic.median_and_mad(), Some((2.0, 1.0)));
         let large = window(&[1e300, 1.7e308]).median_and_mad();
         assert_eq!(large.map(|(m, _)| m.is_finite()), Some(true));
+    }
+
+    /// The values are what `numpy.quantile` gives.
+    #[test]
+    fn quantiles_of_literals() {
+        let mut w = Window::new(5);
+        assert_eq!(w.quantile_with(7.0, 0.1), 7.0);
+        [3.0, 1.0, 2.0].into_iter().for_each(|x| w.push(x));
+        let of = |q| w.quantile_with(4.0, q);
+        assert_eq!([0.0, 0.5, 1.0].map(of), [1.0, 2.5, 4.0]);
+        assert!((of(0.1) - 1.3).abs() < 1e-15);
+        // Full: the oldest would leave.
+        [5.0, 6.0].into_iter().for_each(|x| w.push(x));
+        assert_eq!(w.quantile_with(4.0, 0.25), 2.0);
+        assert_eq!(w.len(), 5);
     }
 
     #[test]

@@ -5,10 +5,14 @@
 //! order cannot matter. It is asked only about finite readings.
 
 mod global_norm;
+mod percentile;
 mod scale;
+mod z_score;
 
 pub use global_norm::GlobalNorm;
+pub use percentile::Percentile;
 pub use scale::scale;
+pub use z_score::ZScore;
 
 use crate::checkpoint::State;
 use crate::{Error, Reading};
