@@ -65,7 +65,7 @@ mod beside_burn {
             LossScale,
         ),
         _: (State, Checkpoint, Folder, Found),
-        _: (Probe, Watched, Blame, Origin),
+        _: (Probe, Watched, Blame, Origin, Watch, Observation),
         _: (Standardize, Moments),
         _: (Advisor<'_, ()>, Advice, Stage<'_>, Aim, Outcome, Point, Recipe, Method, Bound),
         _: (Doctor, Diagnosis, Finding, Check, Severity, Squash),
