@@ -4,7 +4,7 @@ use std::collections::HashSet;
 
 use burn::module::{ModuleVisitor, Param, ParamId};
 use burn::optim::GradientsParams;
-use burn::tensor::{DType, Tensor};
+use burn::tensor::Tensor;
 
 use crate::monitor::sums::{Squares, Sums};
 use crate::shelf::Shelf;
@@ -87,9 +87,8 @@ impl ModuleVisitor for Before<'_> {
         look.before.put(id, value.clone());
         look.square(What::Parameter(at), value);
         look.square(What::Gradient(at), grad.clone());
-        let count = |flags: Tensor<D, burn::tensor::Bool>| flags.float().cast(DType::F32).sum();
-        look.value(What::Zeros(at), count(grad.clone().equal_elem(0.0)));
-        look.value(What::Broken(at), count(grad.clone().is_finite().bool_not()));
+        look.what.extend([What::Zeros(at), What::Broken(at)]);
+        look.sums.counts(grad.clone());
 
         let Some((past, full)) = self.past else { return };
         let wide = widened(grad);
@@ -117,8 +116,8 @@ impl ModuleVisitor for After {
     fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
         let Some(at) = self.look.ids.iter().position(|&id| id == param.id) else { return };
         if let Some(old) = self.look.before.take::<D>(param.id) {
-            let moved = widened(param.base().without_autodiff()) - widened(old);
-            self.look.square(What::Update(at), moved);
+            self.look.what.push(What::Update(at));
+            self.look.sums.distance(param.base().without_autodiff(), old);
         }
     }
 }

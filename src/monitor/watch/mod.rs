@@ -58,7 +58,7 @@ use look::{Before, Look, Past, What};
 ///
 /// # Cost
 /// Of a step that is not sampled: none. Of a sampled one, about nine passes over the parameters and one
-/// readback; the parameters before the update are held until it is read, so that the update cannot
+/// readback, four on Flex with the `flex` feature; the parameters before the update are held until it is read, so that the update cannot
 /// write over them. Directions hold two more sets of gradients, and add four passes.
 ///
 /// Source of `grad_snr`: the unbiased estimates of McCandlish et al. 2018 (arXiv 1812.06162), appendix A,
