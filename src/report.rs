@@ -139,6 +139,14 @@ impl Layers {
     }
 }
 
+/// Whether the parameter at `path` is under `prefix`, which ends where a path does.
+pub(crate) fn is_under(path: &str, prefix: &str) -> bool {
+    match path.strip_prefix(prefix) {
+        Some(rest) => prefix.is_empty() || rest.is_empty() || rest.starts_with('.'),
+        None => false,
+    }
+}
+
 /// Where a non-finite value was met.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
@@ -215,6 +223,7 @@ pub struct Report {
     /// Who asked for it, when it is not [`Verdict::Apply`]: the name of a guard, or a [`Fault`].
     pub by: Option<String>,
     /// What the clips left of the step, of the gradient and of the rate together: 1 when none was active.
+    /// Where they treat parameters differently, the share of the gradient's norm counts.
     pub factor: f64,
     /// Steps rejected in a row, this one included; 0 after an applied step.
     pub rejected: u64,

@@ -18,7 +18,8 @@ pub(crate) struct Window<T> {
 
 impl<T: Float> Window<T> {
     pub(crate) fn new(capacity: usize) -> Self {
-        Self { values: VecDeque::with_capacity(capacity), capacity }
+        // Room comes as it is needed: a window may be larger than any run.
+        Self { values: VecDeque::new(), capacity }
     }
 
     /// Adds a value and forgets the oldest one past `capacity`. A non-finite value is not taken:

@@ -3,15 +3,26 @@
 //! A [`Clip`] answers how much of the gradient to keep. It reads the numbers from before any
 //! clipping, the same that the guards read; several clips combine by the smallest factor, so their
 //! order cannot matter. It is asked only about finite readings.
+//!
+//! A clip may also have a factor for each parameter. They combine with the one for the whole in the same
+//! way: a parameter's gradient keeps the smallest share that any clip leaves it. Every bound then holds,
+//! and none is applied on top of another.
 
+mod ada_gc;
 mod global_norm;
+mod module_norm;
+mod parameter_norm;
 mod percentile;
 mod scale;
 mod z_score;
 
+pub use ada_gc::AdaGc;
 pub use global_norm::GlobalNorm;
+pub use module_norm::ModuleNorm;
+pub use parameter_norm::ParameterNorm;
 pub use percentile::Percentile;
 pub use scale::scale;
+pub(crate) use scale::scale_each;
 pub use z_score::ZScore;
 
 use crate::checkpoint::State;
@@ -22,6 +33,16 @@ pub trait Clip: Send {
     /// How much of the gradient to keep: 1 is all of it. What is not in `[0, 1]` is taken as the
     /// nearer end, and NaN as 0, so that no clip can make a gradient larger or turn it round.
     fn factor(&self, now: &Reading) -> f64;
+
+    /// How much of each parameter's gradient to keep, in the order of [`Reading::layers`]; or nothing at
+    /// all, where this clip treats all alike. Each is taken as [`factor`](Self::factor) is, and counts
+    /// where it is the smaller of the two. A list of another length leaves nothing of any gradient.
+    ///
+    /// A gradient in half precision is rounded once more where such a factor is below the one for all.
+    fn layer_factors(&self, now: &Reading) -> Vec<f64> {
+        let _ = now;
+        Vec::new()
+    }
 
     /// The bound `c`, if the factor is `min(1, c/‖g‖)` with the norm of the whole gradient: what
     /// [`Decide::OnDevice`](crate::Decide::OnDevice) can clip by. `now` has no more than the step's

@@ -17,8 +17,8 @@ use crate::{Error, Reading, Verdict};
 /// steps of ten are clipped: the bound is far below the usual norm, and the rate works like a step of
 /// nearly constant length. `p` = 90 only trims the tail.
 ///
-/// Edges: the first step is never clipped. A gradient of norm 0 is left as it is. What is rejected is not
-/// remembered.
+/// Edges: the first step is never clipped. A gradient of norm 0 is left as it is and not remembered: a bound
+/// of 0 would never let anything through again. What is rejected is not remembered.
 ///
 /// # Cost
 /// The window is sorted at each step: some 20 µs for 1000 norms.
@@ -67,9 +67,9 @@ impl Percentile {
     /// How many norms are remembered. What is remembered already is forgotten.
     ///
     /// # Errors
-    /// If it is 0.
+    /// If it is below 2: the only norm would be its own bound.
     pub fn window(mut self, norms: u64) -> Result<Self, Error> {
-        let norms = Param(NAME, "window").at_least(1, norms)?;
+        let norms = Param(NAME, "window").at_least(2, norms)?;
         self.norms = Window::new(usize::try_from(norms).unwrap_or(usize::MAX));
         Ok(self)
     }
@@ -97,7 +97,7 @@ impl Clip for Percentile {
     }
 
     fn record(&mut self, now: &Reading, ruling: Verdict) {
-        if ruling == Verdict::Apply {
+        if ruling == Verdict::Apply && now.grad_norm > 0.0 {
             self.norms.push(now.grad_norm);
         }
     }
@@ -112,7 +112,11 @@ impl Clip for Percentile {
 
     fn restore(&mut self, state: &State) -> Result<(), Error> {
         state.only(&["norms"])?;
-        self.norms = self.norms.refilled(state.list("norms")?)?;
+        let norms = state.list("norms")?;
+        if !norms.iter().all(|&norm| norm > 0.0) {
+            return Err(Error::record("a norm in the memory of a Percentile is not above 0"));
+        }
+        self.norms = self.norms.refilled(norms)?;
         Ok(())
     }
 }
@@ -160,7 +164,7 @@ mod tests {
     #[test]
     fn its_state_resumes_it_and_what_is_wrong_is_named() {
         let mut clip = Percentile::default().window(4).unwrap();
-        (0..9).for_each(|k| clip.record(&at(f64::from(k)), Verdict::Apply));
+        (1..9).for_each(|k| clip.record(&at(f64::from(k)), Verdict::Apply));
         let mut fresh = Percentile::default().window(4).unwrap();
         fresh.restore(&clip.state()).unwrap();
         assert_eq!(fresh, clip);
@@ -171,6 +175,13 @@ mod tests {
             let error = Percentile::new(p).unwrap_err().to_string();
             assert!(error.starts_with("`p` of Percentile must be above 0"), "{error}");
         }
-        assert!(Percentile::default().window(0).is_err());
+        assert!(Percentile::default().window(1).is_err());
+        assert!(Percentile::default().window(u64::MAX).is_ok());
+        assert!(fresh.restore(&State::new().with_list("norms", vec![0.0])).is_err());
+
+        // A dead start would make every bound 0.
+        let mut clip = Percentile::default();
+        (0..9).for_each(|_| clip.record(&at(0.0), Verdict::Apply));
+        assert_eq!(clip.factor(&at(3.0)), 1.0);
     }
 }

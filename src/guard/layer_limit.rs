@@ -2,6 +2,7 @@
 
 use super::Guard;
 use crate::error::check::Param;
+use crate::report::is_under;
 use crate::{Error, Reading, Verdict};
 
 /// Rejects a step in which the gradient of one parameter, or of any in a part of the model, is too
@@ -48,18 +49,15 @@ impl LayerLimit {
         self.prefix = prefix.to_string();
         self
     }
-
-    fn covers(&self, path: &str) -> bool {
-        match path.strip_prefix(self.prefix.as_str()) {
-            Some(rest) => self.prefix.is_empty() || rest.is_empty() || rest.starts_with('.'),
-            None => false,
-        }
-    }
 }
 
 impl Guard for LayerLimit {
     fn judge(&self, now: &Reading) -> Verdict {
-        match now.layers.iter().any(|(path, norm)| norm > self.at_most && self.covers(path)) {
+        match now
+            .layers
+            .iter()
+            .any(|(path, norm)| norm > self.at_most && is_under(path, &self.prefix))
+        {
             true => Verdict::Skip,
             false => Verdict::Apply,
         }

@@ -1,10 +1,13 @@
 //! Acting: the one place where parameters change, and where they are put back.
 
+use std::collections::HashMap;
+
 use burn::module::Module;
 use burn::optim::GradientsParams;
 
 use super::judge::Ruling;
 use super::{Halted, Keel, SPENT, Stepped};
+use crate::clip::scale_each;
 use crate::optim::Pace;
 use crate::report::Rewound;
 use crate::schedule::Rate;
@@ -51,8 +54,9 @@ impl<M: Module + 'static> Keel<M> {
         }
         let share = self.share(&rate, &reading, factor);
         let pace = self.pace(&rate, share, factor / scale, reading.grad_norm * scale);
+        let (grads, kept) = self.trim(&model, grads, &reading, factor);
         // What is left of the step, of the gradient and of the rate together.
-        let factor = factor * share;
+        let factor = factor * share * kept;
         match self.attempt(pace, model, grads, reading) {
             Ok((model, reading)) => Ok(self.applied(rate, model, reading, factor)),
             Err(failed) => {
@@ -60,6 +64,26 @@ impl<M: Module + 'static> Keel<M> {
                 self.rejected(rate, before, reading, factor, ruling, culprits)
             }
         }
+    }
+
+    /// The gradients with what single parameters lose beyond `factor`, which all lose; and the share of
+    /// the whole gradient's norm that is left by that.
+    fn trim(
+        &self,
+        model: &M,
+        grads: GradientsParams,
+        now: &Reading,
+        factor: f64,
+    ) -> (GradientsParams, f64) {
+        let Some(shares) = self.layer_shares(now, factor) else { return (grads, 1.0) };
+        let of: HashMap<&str, f64> =
+            now.layers.iter().zip(&shares).map(|((path, _), &share)| (path, share)).collect();
+        let layout = self.monitor.layout();
+        let share = |id| of.get(layout.path(id)).copied().unwrap_or(1.0);
+        let left = now.layers.iter().zip(&shares).map(|((_, norm), share)| share * norm);
+        let left = left.map(|norm| norm * norm).sum::<f64>().sqrt();
+        let kept = (left / now.grad_norm).min(1.0);
+        (scale_each(grads, model, share), kept)
     }
 
     /// The first snapshot is taken before any step has shown where the schedule stands.

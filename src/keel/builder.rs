@@ -61,7 +61,7 @@ impl<M: Module + 'static> Builder<M> {
         self
     }
 
-    /// Adds a clip. The smallest factor counts, so the order of clips does not matter.
+    /// Adds a clip. The smallest factor counts, for each parameter, so the order of clips does not matter.
     pub fn clip(mut self, clip: impl Clip + 'static) -> Self {
         self.clips.push(Box::new(clip));
         self

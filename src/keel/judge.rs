@@ -17,6 +17,14 @@ pub(super) struct Ruling {
     pub(super) counts: bool,
 }
 
+/// What a clip may ask for.
+fn sane(factor: f64) -> f64 {
+    match factor.is_nan() {
+        true => 0.0,
+        false => factor.clamp(0.0, 1.0),
+    }
+}
+
 impl<M: Module + 'static> Keel<M> {
     /// The most severe verdict, and the first guard that gave it. `NonFinite` is the first of all.
     pub(super) fn judge(&self, now: &Reading) -> Ruling {
@@ -92,13 +100,22 @@ impl<M: Module + 'static> Keel<M> {
 
     /// The smallest factor of all clips.
     pub(super) fn factor(&self, now: &Reading) -> f64 {
-        self.clips
-            .iter()
-            .map(|clip| match clip.factor(now) {
-                nan if nan.is_nan() => 0.0,
-                factor => factor.clamp(0.0, 1.0),
-            })
-            .fold(1.0, f64::min)
+        self.clips.iter().map(|clip| sane(clip.factor(now))).fold(1.0, f64::min)
+    }
+
+    /// What is to be left of each parameter's gradient where `factor` is left of all, as a share of
+    /// that, in the order of the layers; `None` if no clip asks for less.
+    pub(super) fn layer_shares(&self, now: &Reading, factor: f64) -> Option<Vec<f64>> {
+        let mut least = vec![factor; now.layers.len()];
+        for factors in self.clips.iter().map(|clip| clip.layer_factors(now)) {
+            if !factors.is_empty() && factors.len() != least.len() {
+                least.fill(0.0);
+            }
+            least.iter_mut().zip(factors).for_each(|(least, of)| *least = least.min(sane(of)));
+        }
+        // A factor of 0 for all is never above a layer's own.
+        let less = least.iter().any(|&of| of < factor);
+        less.then(|| least.iter().map(|of| of / factor).collect())
     }
 
     /// What a rate is multiplied by: a schedule has its own damping, a plain rate has the keel's.

@@ -11,6 +11,7 @@ mod probe;
 mod read;
 mod row;
 mod sums;
+mod watch;
 
 pub use blame::{Blame, Origin, blame};
 pub(crate) use culprits::culprits;
@@ -19,6 +20,7 @@ pub(crate) use layout::{Entry, Layout};
 pub use probe::{Probe, Watched};
 pub(crate) use read::{integers, numbers};
 pub(crate) use row::{Row, Slot};
+pub use watch::{Observation, Watch};
 
 use std::cell::Cell;
 use std::collections::HashSet;

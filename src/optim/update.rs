@@ -21,7 +21,7 @@ pub struct Pace {
     pub range: (f64, f64),
     /// What the gradients are to be multiplied by: what the clips leave of them, over the loss scale.
     pub factor: f64,
-    /// The norm of the gradients as they are handed over; finite.
+    /// The norm of the gradients as they are handed over, or more; finite.
     pub grad_norm: f64,
 }
 

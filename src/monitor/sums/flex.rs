@@ -10,10 +10,10 @@ use super::bounded;
 
 /// Elements that one task sums: 256 KiB of `f32`, so that a large tensor makes work for every core
 /// and a task is worth its dispatch.
-const CHUNK: usize = 1 << 16;
+pub(super) const CHUNK: usize = 1 << 16;
 
 /// Below this many elements in all, one core is done before others have woken up.
-const ALONE: usize = 1 << 18;
+pub(super) const ALONE: usize = 1 << 18;
 
 /// Flex tensors that wait to be summed.
 #[derive(Default)]
@@ -129,10 +129,10 @@ impl Block<'_> {
 }
 
 /// Lanes that the compiler can keep in registers, whatever its vectors are.
-const LANES: usize = 16;
+pub(super) const LANES: usize = 16;
 
 /// Elements summed in the arithmetic of `A` before they are added up in `f64`.
-const RUN: usize = 1024;
+pub(super) const RUN: usize = 1024;
 
 /// `Σx²`: squared and summed in `A` over short runs, and in `f64` from there on.
 fn squares<E: Copy, A: Float + AsPrimitive<f64>>(values: &[E], widen: impl Fn(E) -> A) -> f64 {

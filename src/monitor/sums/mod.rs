@@ -4,9 +4,11 @@
 mod cube;
 #[cfg(feature = "flex")]
 mod flex;
+#[cfg(feature = "flex")]
+mod fused;
 mod portable;
 
-use burn::tensor::Tensor;
+use burn::tensor::{Bool, DType, Tensor};
 
 use crate::Error;
 use crate::wide::widened;
@@ -17,6 +19,8 @@ pub(super) struct Sums {
     slots: usize,
     #[cfg(feature = "flex")]
     flex: flex::Batch,
+    #[cfg(feature = "flex")]
+    fused: fused::Batch,
     #[cfg(feature = "cube")]
     cube: cube::Batch,
     portable: portable::Batch,
@@ -53,6 +57,31 @@ impl Sums {
         self.portable.value(slot, tensor);
     }
 
+    /// Adds the number of zeros, and after it that of non-finite elements.
+    pub(super) fn counts<const D: usize>(&mut self, tensor: Tensor<D>) {
+        let slots = [self.take_slot(), self.take_slot()];
+        #[cfg(feature = "flex")]
+        let tensor = match self.fused.count(slots, tensor) {
+            None => return,
+            Some(foreign) => foreign,
+        };
+        // A count of more than 2²⁴ is rounded where the device sums in `f32`.
+        let count = |flags: Tensor<D, Bool>| flags.float().cast(DType::F32).sum();
+        self.portable.value(slots[0], count(tensor.clone().equal_elem(0.0)));
+        self.portable.value(slots[1], count(tensor.is_finite().bool_not()));
+    }
+
+    /// Adds `Σ(a − b)²`.
+    pub(super) fn distance<const D: usize>(&mut self, a: Tensor<D>, b: Tensor<D>) {
+        let slot = self.take_slot();
+        #[cfg(feature = "flex")]
+        let (a, b) = match self.fused.distance(slot, a, b) {
+            None => return,
+            Some(foreign) => foreign,
+        };
+        self.portable.square(slot, widened(a) - widened(b));
+    }
+
     fn take_slot(&mut self) -> usize {
         self.slots += 1;
         self.slots - 1
@@ -63,7 +92,10 @@ impl Sums {
     pub(super) fn read(mut self) -> Result<Vec<f64>, Error> {
         let mut sums = vec![f64::NAN; self.slots];
         #[cfg(feature = "flex")]
-        self.flex.read(&mut sums);
+        {
+            self.flex.read(&mut sums);
+            self.fused.read(&mut sums);
+        }
         #[cfg(feature = "cube")]
         for cube::Parts { slots, values } in self.cube.launch() {
             self.portable.parts(slots, values);
@@ -95,7 +127,7 @@ fn bounded(sum: f64) -> f64 {
 
 #[cfg(test)]
 mod tests {
-    use burn::tensor::{Device, Tensor};
+    use burn::tensor::Device;
 
     use super::*;
 
@@ -120,5 +152,34 @@ mod tests {
         views.iter().for_each(|(view, _)| sums.square(view.clone()));
         let expected: Vec<f64> = views.iter().map(|(_, sum)| *sum).collect();
         assert_eq!(sums.read().unwrap(), expected);
+    }
+
+    /// On Flex by the fused pass, and in half precision by tensor operations.
+    #[test]
+    fn counts_and_distances_are_those_of_a_loop() {
+        let device = Device::flex();
+        for rows in [1, 3, 1000, 5000] {
+            let x: Vec<f32> = (0..rows * 70).map(|i| (i * 37 % 11) as f32 - 5.0).collect();
+            let a = Tensor::<1>::from_floats(x.as_slice(), &device).reshape([rows, 70]);
+            let b = a.clone().flip([0]).add_scalar(1.0);
+            let broken = a.clone().mask_fill(a.clone().equal_elem(5.0), f32::INFINITY);
+            let broken = broken.clone().mask_fill(broken.equal_elem(4.0), f32::NAN);
+            let zeros = x.iter().filter(|x| **x == 0.0).count() as f64;
+            let bad = x.iter().filter(|x| **x >= 4.0).count() as f64;
+            let y: Vec<f32> = x.chunks(70).rev().flatten().map(|x| x + 1.0).collect();
+            let far: f64 = x.iter().zip(y).map(|(x, y)| f64::from(x - y).powi(2)).sum();
+            for dtype in [DType::F32, DType::F16] {
+                let mut sums = Sums::default();
+                let [a, b, broken] = [&a, &b, &broken].map(|t| t.clone().cast(dtype));
+                sums.counts(broken.transpose());
+                sums.distance(a.clone(), b.clone());
+                sums.distance(a.narrow(0, rows - 1, 1), b.narrow(0, 0, 1));
+                let read = sums.read().unwrap();
+                assert_eq!(read[..2], [zeros, bad]);
+                assert!((read[2] - far).abs() <= 1e-6 * far, "{rows}: {} not {far}", read[2]);
+                // The last row, against itself and 1 more.
+                assert!((read[3] - 70.0).abs() < 1e-3, "{}", read[3]);
+            }
+        }
     }
 }

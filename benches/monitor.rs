@@ -1,0 +1,112 @@
+//! What watching adds to training: ten steps, one of them sampled, with a watch and without.
+//!
+//!     cargo bench --bench monitor
+//!     cargo bench --bench monitor --features wgpu -- --device wgpu
+//!
+//! A perceptron of 4.2 million parameters, in batches of 64, and the same guarded optimizer on both
+//! sides. `--only NAME` runs the cases whose name contains it; `--seconds S` is the time for each.
+
+mod common;
+
+use std::time::Duration;
+
+use burn::module::Module;
+use burn::nn::{Linear, LinearConfig};
+use burn::optim::{AdamWConfig, GradientsParams};
+use burn::tensor::activation::relu;
+use burn::tensor::{Device, Distribution, Tensor};
+use common::{argument, device, heading, paired, report, timed};
+use evenkeel::Keel;
+use evenkeel::monitor::Watch;
+
+const WIDTH: usize = 1024;
+const BATCH: usize = 64;
+const EVERY: u64 = 10;
+
+#[derive(Module, Debug)]
+struct Perceptron {
+    layers: Vec<Linear>,
+}
+
+impl Perceptron {
+    fn new(device: &Device) -> Self {
+        Self { layers: (0..4).map(|_| LinearConfig::new(WIDTH, WIDTH).init(device)).collect() }
+    }
+
+    fn backward(&self, x: Tensor<2>) -> (Tensor<1>, GradientsParams) {
+        let y = self.layers.iter().fold(x.clone(), |x, layer| relu(layer.forward(x)));
+        let loss = (y - x).powi_scalar(2).mean();
+        let grads = GradientsParams::from_grads(loss.backward(), self);
+        (loss, grads)
+    }
+}
+
+/// One side of a comparison.
+struct Side {
+    keel: Keel<Perceptron>,
+    model: Option<Perceptron>,
+    watch: Option<Watch>,
+}
+
+impl Side {
+    fn new(device: &Device, ours: bool, watch: Option<Watch>) -> Self {
+        let model = Perceptron::new(device);
+        let builder = match ours {
+            true => Keel::wrap(evenkeel::optim::AdamW::default()),
+            false => Keel::wrap(AdamWConfig::new().init()),
+        };
+        Self { keel: builder.build(&model).expect("a keel"), model: Some(model), watch }
+    }
+
+    fn ten(&mut self, x: &Tensor<2>, plain: &Device) -> Duration {
+        let mut model = self.model.take().expect("the model");
+        let (model, time) = timed(|| {
+            for _ in 0..EVERY {
+                let (loss, grads) = model.backward(x.clone());
+                if let Some(watch) = &mut self.watch {
+                    watch.look(&model, &grads);
+                }
+                let stepped = self.keel.step(1e-4, model, grads, &loss).expect("a step");
+                if let Some(watch) = &mut self.watch {
+                    let seen = watch.observe(&stepped.model, &stepped.report);
+                    std::hint::black_box(seen.expect("a device"));
+                }
+                model = stepped.model;
+            }
+            plain.sync().expect("a device");
+            model
+        });
+        self.model = Some(model);
+        time
+    }
+}
+
+fn main() {
+    let plain = device();
+    let device = plain.clone().autodiff();
+    let seconds = argument("--seconds").map_or(10.0, |s| s.parse().expect("a number of seconds"));
+    let only = argument("--only").unwrap_or_default();
+    println!("on {plain:?}");
+    heading("ten steps, one of them sampled", "the same ten steps, unwatched");
+
+    let x = Tensor::random([BATCH, WIDTH], Distribution::Normal(0.0, 1.0), &device);
+    let every = || Watch::every(EVERY).expect("a setting").group("layers");
+    let directions = || every().directions(10).expect("a setting");
+    type Case<'a> = (&'a str, bool, &'a dyn Fn() -> Watch);
+    let cases: [Case<'_>; 4] = [
+        ("Burn's AdamW, norms", false, &every),
+        ("Burn's AdamW, everything", false, &directions),
+        ("our AdamW, norms", true, &every),
+        ("our AdamW, everything", true, &directions),
+    ];
+    for (case, ours, watch) in cases.into_iter().filter(|(case, ..)| case.contains(&only)) {
+        let mut watched = Side::new(&device, ours, Some(watch()));
+        let mut bare = Side::new(&device, ours, None);
+        let budget = Duration::from_secs_f64(seconds);
+        report(
+            "monitor",
+            case,
+            &paired(2, budget, || watched.ten(&x, &plain), || bare.ten(&x, &plain)),
+        );
+    }
+}

@@ -1,0 +1,131 @@
+//! Counts and distances of Flex tensors of type `f32`: every buffer read once, on all cores.
+
+use burn::backend::flex::FlexTensor;
+use burn::backend::{DispatchDevice, Flex};
+use burn::tensor::{DType, Tensor};
+use rayon::prelude::*;
+
+use super::flex::{ALONE, CHUNK, LANES, RUN};
+
+/// Flex tensors that wait to be looked at.
+#[derive(Default)]
+pub(super) struct Batch {
+    counts: Vec<([usize; 2], FlexTensor)>,
+    distances: Vec<(usize, [FlexTensor; 2])>,
+}
+
+/// A run of elements and the slots that it adds to.
+enum Task<'a> {
+    Count([usize; 2], &'a [f32]),
+    Distance(usize, &'a [f32], &'a [f32]),
+}
+
+impl Batch {
+    /// Takes the tensor, if it can, to count its zeros into the first slot and its non-finite elements
+    /// into the second.
+    pub(super) fn count<const D: usize>(
+        &mut self,
+        slots: [usize; 2],
+        tensor: Tensor<D>,
+    ) -> Option<Tensor<D>> {
+        if !fits(&tensor) {
+            return Some(tensor);
+        }
+        // Checked above, so that this cannot fail and lose the tensor.
+        if let Ok(flex) = tensor.try_into_primitive::<Flex>() {
+            self.counts.push((slots, in_order(flex)));
+        }
+        None
+    }
+
+    /// Takes both tensors, if it can, for `Σ(a − b)²`.
+    pub(super) fn distance<const D: usize>(
+        &mut self,
+        slot: usize,
+        a: Tensor<D>,
+        b: Tensor<D>,
+    ) -> Option<(Tensor<D>, Tensor<D>)> {
+        if !fits(&a) || !fits(&b) || a.dims() != b.dims() {
+            return Some((a, b));
+        }
+        if let (Ok(a), Ok(b)) = (a.try_into_primitive::<Flex>(), b.try_into_primitive::<Flex>()) {
+            self.distances.push((slot, [in_order(a), in_order(b)]));
+        }
+        None
+    }
+
+    /// Puts each number into its slot.
+    pub(super) fn read(self, sums: &mut [f64]) {
+        let mut tasks = Vec::new();
+        for (slots, tensor) in &self.counts {
+            slots.iter().for_each(|&slot| sums[slot] = 0.0);
+            tasks.extend(tensor.storage::<f32>().chunks(CHUNK).map(|x| Task::Count(*slots, x)));
+        }
+        for (slot, [a, b]) in &self.distances {
+            sums[*slot] = 0.0;
+            let blocks = a.storage::<f32>().chunks(CHUNK).zip(b.storage::<f32>().chunks(CHUNK));
+            tasks.extend(blocks.map(|(a, b)| Task::Distance(*slot, a, b)));
+        }
+        let partial: Vec<[f64; 2]> = match tasks.len() * CHUNK <= ALONE {
+            true => tasks.iter().map(Task::run).collect(),
+            false => tasks.par_iter().map(Task::run).collect(),
+        };
+        // In the order of the chunks, whichever core was first: the same bits every time.
+        for (task, [first, second]) in tasks.iter().zip(partial) {
+            match task {
+                Task::Count([zeros, broken], _) => {
+                    sums[*zeros] += first;
+                    sums[*broken] += second;
+                }
+                Task::Distance(slot, ..) => sums[*slot] += first,
+            }
+        }
+        for (slot, _) in &self.distances {
+            sums[*slot] = super::bounded(sums[*slot]);
+        }
+    }
+}
+
+fn fits<const D: usize>(tensor: &Tensor<D>) -> bool {
+    let on_flex = matches!(tensor.device().as_dispatch(), DispatchDevice::Flex(_));
+    on_flex && tensor.dtype() == DType::F32 && !tensor.is_autodiff()
+}
+
+/// The tensor over a buffer that has its elements in row-major order, and nothing else.
+fn in_order(tensor: FlexTensor) -> FlexTensor {
+    let layout = tensor.layout();
+    let whole = tensor.bytes().len() == layout.num_elements() * size_of::<f32>();
+    match whole && layout.start_offset() == 0 && tensor.is_contiguous() {
+        true => tensor,
+        false => tensor.to_contiguous(),
+    }
+}
+
+impl Task<'_> {
+    fn run(&self) -> [f64; 2] {
+        match self {
+            Self::Count(_, x) => {
+                let count = |of: fn(&&f32) -> bool| x.iter().filter(of).count() as f64;
+                [count(|x| **x == 0.0), count(|x| !x.is_finite())]
+            }
+            Self::Distance(_, a, b) => [distance(a, b), 0.0],
+        }
+    }
+}
+
+/// `Σ(a − b)²`: in `f32` over short runs, and in `f64` from there on.
+fn distance(a: &[f32], b: &[f32]) -> f64 {
+    let square = |(a, b): (&f32, &f32)| (a - b) * (a - b);
+    let run = |(a, b): (&[f32], &[f32])| {
+        let mut lanes = [0_f32; LANES];
+        let ((a, a_rest), (b, b_rest)) = (a.as_chunks::<LANES>(), b.as_chunks::<LANES>());
+        for (a, b) in a.iter().zip(b) {
+            for (lane, pair) in lanes.iter_mut().zip(a.iter().zip(b)) {
+                *lane += square(pair);
+            }
+        }
+        let rest = a_rest.iter().zip(b_rest).map(|pair| f64::from(square(pair)));
+        lanes.iter().map(|&lane| f64::from(lane)).sum::<f64>() + rest.sum::<f64>()
+    };
+    a.chunks(RUN).zip(b.chunks(RUN)).map(run).sum()
+}

@@ -1,0 +1,259 @@
+//! Looking at training itself: norms, updates and directions, now and then.
+
+mod look;
+mod observation;
+mod parts;
+mod read;
+
+pub use observation::Observation;
+
+use std::collections::{HashMap, HashSet};
+use std::fmt;
+
+use burn::module::{Module, ParamId};
+use burn::optim::GradientsParams;
+use burn::tensor::Tensor;
+
+use super::Layout;
+use crate::error::check::Param;
+use crate::{Error, Report, Verdict};
+use look::{Before, Look, Past, What};
+
+/// Looks at every `n`-th step of training, and tells what it saw.
+///
+/// [`look`](Self::look) comes before the update and [`observe`](Self::observe) after it; with a custom
+/// loop in place of a [`Keel`](crate::Keel), [`observe_update`](Self::observe_update). Of each sampled
+/// step, for the whole model, for every parameter that has a gradient, and for each
+/// [group](Self::group):
+///
+/// ```text
+/// grad_norm        ‖g‖, before any clipping
+/// param_norm       ‖p‖, before the update
+/// update_norm      ‖Δp‖            update_ratio     ‖Δp‖/‖p‖, left out at ‖p‖ = 0
+/// grad_zeros       the share of elements of g that are 0
+/// grad_nonfinite   the share that are NaN or infinite
+/// ```
+///
+/// with [`directions`](Self::directions) also, of the gradients of samples,
+///
+/// ```text
+/// grad_cosine      ⟨g, h⟩/(‖g‖·‖h‖) with the gradient h of the sample before
+/// grad_snr         (‖ḡ‖² − σ²/n)⁺/σ²     σ² = n/(n − 1)·(mean‖g‖² − ‖ḡ‖²)     over n samples
+/// ```
+///
+/// left out where a gradient, or the noise, is 0; and of the step, where a report is known,
+///
+/// ```text
+/// lr, factor, effective_lr     the rate, what the clips left, and their product
+/// clip_rate, skip_rate         of all steps since the last sample, the clipped share of those applied,
+///                              and the share of those not applied
+/// ```
+///
+/// and last, what was passed to [`value`](Self::value). A rejected step has no update, and directions do
+/// not learn from it. With [`Decide::OnDevice`](crate::Decide::OnDevice), a step whose report is
+/// pending has no `factor` and does not count in the two rates, and one that the device dropped shows an
+/// update of 0.
+///
+/// The memory of directions is not part of a checkpoint: after a resume it begins anew.
+///
+/// # Cost
+/// Of a step that is not sampled: none. Of a sampled one, about nine passes over the parameters and one
+/// readback, four on Flex with the `flex` feature; the parameters before the update are held until it is read, so that the update cannot
+/// write over them. Directions hold two more sets of gradients, and add four passes.
+///
+/// Source of `grad_snr`: the unbiased estimates of McCandlish et al. 2018 (arXiv 1812.06162), appendix A,
+/// over steps in place of over batch sizes.
+///
+/// ```
+/// use burn::nn::LinearConfig;
+/// use burn::optim::{GradientsParams, SgdConfig};
+/// use burn::tensor::{Device, Distribution, Tensor};
+/// use evenkeel::{Keel, monitor::Watch};
+///
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let device = Device::default().autodiff();
+/// let mut model = LinearConfig::new(4, 1).init(&device);
+/// let mut keel = Keel::wrap(SgdConfig::new().init()).build(&model)?;
+/// let mut watch = Watch::every(2)?;
+/// let mut seen = Vec::new();
+/// for _ in 0..5 {
+///     let x = Tensor::<2>::random([8, 4], Distribution::Default, &device);
+///     let y = model.forward(x);
+///     watch.value("output_max", || y.clone().max());
+///     let loss = y.powi_scalar(2).mean();
+///     let grads = GradientsParams::from_grads(loss.backward(), &model);
+///     watch.look(&model, &grads);
+///     let stepped = keel.step(0.1, model, grads, &loss)?;
+///     seen.extend(watch.observe(&stepped.model, &stepped.report)?);
+///     model = stepped.model;
+/// }
+/// assert_eq!(seen.len(), 3);
+/// let ratio = seen[0].get("update_norm/weight").unwrap() / seen[0].get("grad_norm/weight").unwrap();
+/// assert!((ratio - 0.1).abs() < 1e-4);
+/// # Ok(())
+/// # }
+/// ```
+pub struct Watch {
+    every: u64,
+    layers: bool,
+    groups: Vec<String>,
+    /// How many samples make a window, where directions are compared.
+    directions: Option<u64>,
+    /// How many steps have been looked at or passed over.
+    steps: u64,
+    pending: Option<(Look, Layout)>,
+    values: Vec<(String, Tensor<1>)>,
+    past: Past,
+    memory: HashMap<ParamId, Memory>,
+    /// How many samples are in the window.
+    count: u64,
+    tally: Tally,
+    readbacks: u64,
+}
+
+/// What became of the steps since the last sample.
+#[derive(Debug, Clone, Copy, Default)]
+struct Tally {
+    applied: u64,
+    clipped: u64,
+    rejected: u64,
+}
+
+/// What is known of the earlier gradients of one parameter, beside their directions.
+#[derive(Debug, Clone, Copy, Default)]
+struct Memory {
+    /// `Σg²` of the last sample.
+    last: f64,
+    /// `Σg²`, summed over the window so far, and how many samples those are.
+    squares: f64,
+    samples: u64,
+}
+
+impl Watch {
+    /// Looks at the first step, and at every `n`-th from there.
+    ///
+    /// # Errors
+    /// If `n` is 0.
+    pub fn every(n: u64) -> Result<Self, Error> {
+        Ok(Self {
+            every: Param("Watch", "every").at_least(1, n)?,
+            layers: true,
+            groups: Vec::new(),
+            directions: None,
+            steps: 0,
+            pending: None,
+            values: Vec::new(),
+            past: Past::default(),
+            memory: HashMap::new(),
+            count: 0,
+            tally: Tally::default(),
+            readbacks: 0,
+        })
+    }
+
+    /// Whether every parameter is told of by itself: yes, unless said otherwise here.
+    pub fn layers(self, each: bool) -> Self {
+        Self { layers: each, ..self }
+    }
+
+    /// Tells of the parameters under this path together too. A prefix ends where a path does: `"head"`
+    /// covers `head` and `head.weight`, and not `header.weight`. Groups may overlap.
+    pub fn group(mut self, prefix: &str) -> Self {
+        self.groups.push(prefix.to_string());
+        self
+    }
+
+    /// Compares the directions of gradients: the cosine with the sample before, and the signal-to-noise
+    /// ratio over windows of `over` samples, which begin anew when they are full.
+    ///
+    /// # Errors
+    /// If `over` is below 2.
+    pub fn directions(self, over: u64) -> Result<Self, Error> {
+        Ok(Self { directions: Some(Param("Watch", "directions").at_least(2, over)?), ..self })
+    }
+
+    /// Whether the next [`look`](Self::look) will look.
+    pub fn is_due(&self) -> bool {
+        self.steps.is_multiple_of(self.every)
+    }
+
+    /// How often it has read from the device.
+    pub fn readbacks(&self) -> u64 {
+        self.readbacks
+    }
+
+    /// A number of the user's own, of one element: the largest logit, an entropy, an auxiliary loss.
+    /// `value` is only called if the coming step is [sampled](Self::is_due). Of several of the same
+    /// name the last one counts.
+    pub fn value(&mut self, name: &str, value: impl FnOnce() -> Tensor<1>) {
+        if self.is_due() {
+            let value = value().without_autodiff();
+            self.values.retain(|(known, _)| known != name);
+            self.values.push((name.to_string(), value));
+        }
+    }
+
+    /// Looks at a step before its update, if it is due.
+    ///
+    /// `grads` are those of the loss; of a loss times a scale, the gradients' numbers have that scale.
+    pub fn look<M: Module>(&mut self, model: &M, grads: &GradientsParams) {
+        let due = self.is_due();
+        self.steps += 1;
+        self.pending = None;
+        if !due {
+            return;
+        }
+        let full = self.directions.is_some_and(|over| self.count + 1 >= over);
+        let past = self.directions.map(|_| (&self.past, full));
+        let (look, seen) = (Look::default(), HashSet::new());
+        let mut before = Before { grads, past, look, seen };
+        model.visit(&mut before);
+        let mut look = before.look;
+        for (at, (name, value)) in self.values.drain(..).enumerate() {
+            look.value(What::Value(at), value);
+            look.values.push(name);
+        }
+        self.pending = Some((look, Layout::of(model)));
+    }
+
+    /// What was seen of a step, with what a keel made of it; `None` of one that is not sampled. To be
+    /// called after every step, for the rates.
+    ///
+    /// # Errors
+    /// If the device fails while it is read.
+    pub fn observe<M: Module>(
+        &mut self,
+        after: &M,
+        report: &Report,
+    ) -> Result<Option<Observation>, Error> {
+        match (report.pending, report.verdict) {
+            (true, _) => {}
+            (false, Verdict::Apply) => {
+                self.tally.applied += 1;
+                self.tally.clipped += u64::from(report.is_clipped());
+            }
+            (false, _) => self.tally.rejected += 1,
+        }
+        let counts = report.pending || report.verdict == Verdict::Apply;
+        self.read(counts.then_some(after), Some(report))
+    }
+
+    /// What was seen of a step that was applied in a custom loop; `None` of one that is not sampled.
+    ///
+    /// # Errors
+    /// If the device fails while it is read.
+    pub fn observe_update<M: Module>(&mut self, after: &M) -> Result<Option<Observation>, Error> {
+        self.read(Some(after), None)
+    }
+}
+
+impl fmt::Debug for Watch {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Watch")
+            .field("every", &self.every)
+            .field("groups", &self.groups)
+            .field("directions", &self.directions)
+            .field("steps", &self.steps)
+            .finish_non_exhaustive()
+    }
+}

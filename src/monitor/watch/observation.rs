@@ -1,0 +1,35 @@
+//! What one look at training came to: names and numbers.
+
+/// The numbers of one sampled step, by name.
+///
+/// A name is a quantity, and for a part of the model its path after a slash: `grad_norm` is of the
+/// whole, `grad_norm/encoder.weight` of one parameter or of a group. Names do not change during a run;
+/// which of them are there does, where a number is not known: see [`Watch`](super::Watch).
+#[derive(Debug, Clone, Default, PartialEq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+#[non_exhaustive]
+pub struct Observation {
+    /// How many steps were looked at or passed over before this one.
+    pub step: u64,
+    values: Vec<(String, f64)>,
+}
+
+impl Observation {
+    pub(super) fn new(step: u64) -> Self {
+        Self { step, values: Vec::new() }
+    }
+
+    pub(super) fn push(&mut self, name: impl Into<String>, value: f64) {
+        self.values.push((name.into(), value));
+    }
+
+    /// Name and number of each, in the same order in every observation.
+    pub fn iter(&self) -> impl ExactSizeIterator<Item = (&str, f64)> {
+        self.values.iter().map(|(name, value)| (name.as_str(), *value))
+    }
+
+    /// The number of this name.
+    pub fn get(&self, name: &str) -> Option<f64> {
+        self.iter().find(|(known, _)| *known == name).map(|(_, value)| value)
+    }
+}

@@ -1,0 +1,130 @@
+//! What a look has come to, in numbers.
+
+use burn::module::{Module, ParamId};
+
+use super::look::{After, Past, What};
+use super::parts::Parts;
+use super::{Memory, Observation, Tally, Watch};
+use crate::report::is_under;
+use crate::shelf::Shelf;
+use crate::{Error, Report};
+
+impl Watch {
+    /// Reads what is pending, with the model after the update if there was one.
+    pub(super) fn read<M: Module>(
+        &mut self,
+        after: Option<&M>,
+        report: Option<&Report>,
+    ) -> Result<Option<Observation>, Error> {
+        let Some((mut look, paths)) = self.pending.take() else { return Ok(None) };
+        if let Some(after) = after {
+            let mut visit = After { look };
+            after.visit(&mut visit);
+            look = visit.look;
+        }
+        self.readbacks += 1;
+        let sums = look.sums.read()?;
+        let parts = self.parts(&look.what, &look.elements, &look.ids, &sums, after.is_some());
+
+        let mut seen = Observation::new(self.steps - 1);
+        let all = parts.iter().copied().reduce(Parts::plus).unwrap_or_default();
+        all.tell("", &mut seen);
+        for group in &self.groups {
+            let of = look.ids.iter().zip(&parts);
+            let of = of.filter(|(id, _)| is_under(paths.path(**id), group)).map(|(_, part)| *part);
+            if let Some(sum) = of.reduce(Parts::plus) {
+                sum.tell(&format!("/{group}"), &mut seen);
+            }
+        }
+        for (id, part) in look.ids.iter().zip(&parts).filter(|_| self.layers) {
+            part.tell(&format!("/{}", paths.path(*id)), &mut seen);
+        }
+        if let Some(report) = report {
+            self.tell_of_the_step(report, &mut seen);
+        }
+        for (what, value) in look.what.iter().zip(&sums) {
+            if let What::Value(at) = *what
+                && let Some(name) = look.values.get(at)
+            {
+                seen.push(name, *value);
+            }
+        }
+        if after.is_some() && all.gradient.is_finite() && self.directions.is_some() {
+            self.remember(
+                look.ids,
+                Past { gradients: look.gradients, window: look.window },
+                &parts,
+            );
+        }
+        Ok(Some(seen))
+    }
+
+    /// What is known of each parameter.
+    fn parts(
+        &self,
+        what: &[What],
+        elements: &[usize],
+        ids: &[ParamId],
+        sums: &[f64],
+        updated: bool,
+    ) -> Vec<Parts> {
+        let update = updated.then_some(0.0);
+        let part =
+            |&elements: &usize| Parts { elements: elements as f64, update, ..Parts::default() };
+        let mut parts: Vec<Parts> = elements.iter().map(part).collect();
+        for (what, &sum) in what.iter().zip(sums) {
+            let known = |at: usize| self.memory.get(&ids[at]).copied().unwrap_or_default();
+            match *what {
+                What::Gradient(at) => parts[at].gradient = sum,
+                What::Parameter(at) => parts[at].parameter = sum,
+                What::Update(at) => parts[at].update = Some(sum),
+                What::Zeros(at) => parts[at].zeros = sum,
+                What::Broken(at) => parts[at].broken = sum,
+                What::Product(at) => parts[at].before = Some((sum, known(at).last)),
+                // The gradient comes first.
+                What::Window(at) => {
+                    let Memory { squares, samples, .. } = known(at);
+                    let squares = squares + parts[at].gradient;
+                    parts[at].window = Some((samples as f64 + 1.0, sum, squares));
+                }
+                What::Value(_) => {}
+            }
+        }
+        parts
+    }
+
+    fn tell_of_the_step(&mut self, report: &Report, seen: &mut Observation) {
+        seen.push("lr", report.reading.lr);
+        if !report.pending {
+            seen.push("factor", report.factor);
+            seen.push("effective_lr", report.reading.lr * report.factor);
+        }
+        let Tally { applied, clipped, rejected } = std::mem::take(&mut self.tally);
+        if applied > 0 {
+            seen.push("clip_rate", clipped as f64 / applied as f64);
+        }
+        if applied + rejected > 0 {
+            seen.push("skip_rate", rejected as f64 / (applied + rejected) as f64);
+        }
+    }
+
+    /// Takes a sample into the memory of directions.
+    fn remember(&mut self, ids: Vec<ParamId>, past: Past, parts: &[Parts]) {
+        let old = std::mem::take(&mut self.memory);
+        self.past = past;
+        self.count += 1;
+        let full = self.directions.is_some_and(|over| self.count >= over);
+        if full {
+            self.count = 0;
+            self.past.window = Shelf::default();
+        }
+        for (id, part) in ids.into_iter().zip(parts) {
+            let before = old.get(&id).copied().unwrap_or_default();
+            let (squares, samples) = match full {
+                true => (0.0, 0),
+                false => (before.squares + part.gradient, before.samples + 1),
+            };
+            self.memory.insert(id, Memory { last: part.gradient, squares, samples });
+        }
+    }
+}
