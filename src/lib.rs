@@ -48,6 +48,7 @@
 //! | it gets stuck towards the end | [`Cosine`](schedule::Cosine) or [`Step`](schedule::Step) down, or [`Plateau`](schedule::Plateau) |
 //! | what would help most? | [`Advisor`](advise::Advisor), and [`Doctor`](doctor::Doctor) first |
 //! | how high may the rate go? | [`StableRate`](finder::StableRate) |
+//! | what is going on in there? | [`Watch`](monitor::Watch) |
 //! | which layer is it? | [`Halted::culprits`], [`monitor::blame`], [`Reading::layers`] |
 //! | a run has to survive being stopped | [`Keel::save`] and [`Keel::load`] |
 //! | batches too large for the device | [`Keel::accumulate`] |
@@ -60,7 +61,8 @@
 //!   them is in [`docs::schedules`].
 //! - [`guard`]: judges of a step. [`clip`]: choosers of a factor. Both see plain numbers only, and any
 //!   closure is one.
-//! - [`monitor`]: tensors in, numbers out, one readback a step.
+//! - [`monitor`]: tensors in, numbers out, one readback a step; and a watch over norms and updates, now and
+//!   then.
 //! - [`optim`]: optimizers that are one pass over memory, and wrappers for any; every Burn optimizer
 //!   will do as well.
 //! - [`advise`]: what would help your model on your data, measured. [`doctor`]: what is wrong with a set-up
