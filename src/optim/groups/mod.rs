@@ -11,7 +11,6 @@ use burn::module::{Module, ParamGroup};
 use burn::optim::GradientsParams;
 use burn::tensor::{Bool, Tensor};
 
-use super::kernel::Job;
 use super::rule::{Before, Erased};
 use super::{Pace, Rule, Update};
 use crate::Error;
@@ -23,8 +22,8 @@ use entries::Entries;
 /// [`Keel::wrap`](crate::Keel::wrap) makes of a rule.
 ///
 /// It does what Burn's [`ModuleOptimizer`](burn::optim::ModuleOptimizer) does, for the rules of this
-/// crate, and three things more. All tensors are updated in one parallel pass, so that many small ones
-/// keep all cores busy. The factor of the clips goes into that pass. And it can say beforehand
+/// crate, and three things more. All tensors are updated in parallel, while the others are still being
+/// collected, so that many small ones keep all cores busy. The factor of the clips goes into that pass. And it can say beforehand
 /// whether an update keeps every parameter finite, so that a [`Keel`](crate::Keel) need neither hold
 /// the old parameters nor check the new ones.
 ///
@@ -63,18 +62,6 @@ pub struct Groups {
     turn: u64,
     /// The verdicts that are not read yet.
     verdicts: Vec<Flag>,
-    jobs: Scratch,
-}
-
-/// Room for the jobs of an update, kept from one to the next: made anew it would be mapped anew, page
-/// by page.
-#[derive(Debug, Default)]
-struct Scratch(Vec<Job>);
-
-impl Clone for Scratch {
-    fn clone(&self) -> Self {
-        Self::default()
-    }
 }
 
 impl Groups {
@@ -85,14 +72,7 @@ impl Groups {
 
     pub(super) fn of(rule: Erased) -> Self {
         let rules = vec![(ParamGroup::all(), rule)];
-        Self {
-            rules,
-            entries: Entries::default(),
-            longest: 0.0,
-            turn: 0,
-            verdicts: Vec::new(),
-            jobs: Scratch::default(),
-        }
+        Self { rules, entries: Entries::default(), longest: 0.0, turn: 0, verdicts: Vec::new() }
     }
 
     /// Another rule for the parameters of `group`. Of several that a parameter is in, the last one

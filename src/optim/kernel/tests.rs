@@ -11,7 +11,7 @@ use super::super::{
     AdaBelief, Adam, AdamW, Adamax, Adopt, Momentum, NAdam, RAdam, ScheduleFreeAdamW,
     ScheduleFreeSgd, Sgd, Spam,
 };
-use super::{Buffer, Job, Plan, flex, portable, run, wide};
+use super::{Buffer, Job, Plan, Queue, flex, portable, run_one, wide};
 
 pub(super) fn rules() -> Vec<Erased> {
     let momentum = || Momentum::new(0.9).unwrap();
@@ -94,9 +94,9 @@ fn agree<const D: usize>(rule: &Erased, param: Tensor<D>, grads: &[Tensor<D>], w
     for (turn, grad) in grads.iter().enumerate() {
         let plan = rule.plan(&Now { lr: 0.05, factor: 0.7, rank: D }, &mut memory);
         let mut job = Job::new(D, plan, done.0, Buffer::of(grad.clone()), done.1);
-        flex::run(std::slice::from_mut(&mut job));
+        flex::step(&mut job);
         // What the kernel leaves to operations, it leaves for a reason.
-        let left = job.grad.is_some();
+        let left = !job.done;
         let expects = match plan {
             Plan::Free(_) => turn == 0,
             Plan::Adam(plan) => {
@@ -105,7 +105,7 @@ fn agree<const D: usize>(rule: &Erased, param: Tensor<D>, grads: &[Tensor<D>], w
             Plan::Momentum(_) => false,
         };
         assert_eq!(left, expects, "{what}, update {turn}");
-        let Some(finished) = run(&mut vec![job]).next() else { unreachable!() };
+        let finished = run_one(job);
         (expected, slots) = portable::step(
             super::Plans::One(&plan),
             expected.clone(),
@@ -204,8 +204,7 @@ fn what_others_hold_is_not_written() {
                     .map(|tensor| values(copy(tensor)))
                     .collect();
                 let (p, g) = (Buffer::of(param.clone()), Buffer::of(grad.clone()));
-                let mut jobs = vec![Job::new(2, plan, p, g, state)];
-                let Some(done) = run(&mut jobs).next() else { unreachable!() };
+                let done = run_one(Job::new(2, plan, p, g, state));
                 let after: Vec<_> = [&param, &grad]
                     .into_iter()
                     .chain(&held)
@@ -236,10 +235,10 @@ fn what_nobody_else_holds_is_written_in_place() {
             let job = Job::new(2, rule.0.plan(&now, &mut memory), param, grad, state);
             let fused = {
                 let mut job = job;
-                flex::run(std::slice::from_mut(&mut job));
-                (job.grad.is_none(), job)
+                flex::step(&mut job);
+                (job.done, job)
             };
-            let Some(done) = run(&mut vec![fused.1]).next() else { unreachable!() };
+            let done = run_one(fused.1);
             if fused.0 && turn > 0 {
                 let after: Vec<usize> =
                     [&done.param].into_iter().chain(&done.slots).map(at).collect();
@@ -262,11 +261,13 @@ fn many_tensors_at_once_give_the_bits_of_each_alone() {
             rule.0.plan(&Now { lr: 0.1, factor: 1.0, rank: 2 }, &mut rule.0.leaves().begin());
         Job::new(2, plan, Buffer::of(param.clone()), Buffer::of(grad.clone()), Vec::new())
     };
-    let mut all: Vec<Job> = tensors.iter().map(job).collect();
+    let mut queue = Queue::default();
+    tensors.iter().map(job).for_each(|job| queue.push(job));
     let together: Vec<_> =
-        run(&mut all).map(|done| values(done.param.into_tensor::<2>())).collect();
+        queue.finish().map(|done| values(done.param.into_tensor::<2>())).collect();
+    assert_eq!(together.len(), tensors.len());
     for (pair, together) in tensors.iter().zip(together) {
-        let Some(alone) = run(&mut vec![job(pair)]).next() else { unreachable!() };
+        let alone = run_one(job(pair));
         assert_eq!(values(alone.param.into_tensor::<2>()), together);
     }
 }
