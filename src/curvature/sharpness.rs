@@ -33,6 +33,7 @@ use crate::monitor::{Side, dots};
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Sharpness {
     value: f64,
+    residual: f64,
     steps: u64,
     converged: bool,
 }
@@ -49,7 +50,15 @@ impl Sharpness {
         self.steps
     }
 
-    /// Whether the last step changed `λ` by less than was asked for. If not, `λ` is still too low.
+    /// `‖Hv − λv‖` for the direction `v` of length 1 that `λ` was read along: the Hessian has an eigenvalue
+    /// within so much of `λ`, whatever else is true. If it is one that stands alone, with a gap `d` to the
+    /// others, `λ` is within `residual²/d` of it.
+    pub fn residual(&self) -> f64 {
+        self.residual
+    }
+
+    /// Whether the residual has come below the part of `λ` that was asked for. If not, `λ` is still too low, or
+    /// the differences of gradients are too coarse: of single precision, say.
     pub fn is_converged(&self) -> bool {
         self.converged
     }
@@ -92,7 +101,13 @@ impl Sharpness {
     }
 }
 
-/// How [`Sharpness`] is measured: `v ← Hv/‖Hv‖`, again and again, until `λ = vᵀHv` stands still.
+/// How [`Sharpness`] is measured: `v ← Hv/‖Hv‖`, again and again, until `v` is an eigenvector: until
+/// `‖Hv − λv‖` is small, with `λ = vᵀHv`.
+///
+/// That `λ` stands still would not do: with many eigenvalues close together it does so between two of them, long
+/// before `v` has found the largest. A small residual means that there is an eigenvalue at `λ`. That it is the
+/// largest is certain only as far as the random direction to begin with had a part along that one's eigenvector;
+/// another [`seed`](Self::seed) tries again.
 ///
 /// `Hv ≈ (∇L(θ + hv) − ∇L(θ − hv))/2h` with `‖v‖ = 1` and `h = 10⁻³·‖θ‖`. Where the eigenvalue that is
 /// largest in size is negative, the iteration goes on with `H − λI`, whose largest is the one sought.
@@ -110,9 +125,9 @@ impl Default for PowerIteration {
 }
 
 impl PowerIteration {
-    /// At most 100 products, until one changes `λ` by less than a thousandth.
+    /// At most 100 products, until the residual is a hundredth of `λ`.
     pub fn new() -> Self {
-        Self { at_most: 100, within: 1e-3, seed: 0 }
+        Self { at_most: 100, within: 0.01, seed: 0 }
     }
 
     /// How many products with the Hessian at most.
@@ -124,12 +139,12 @@ impl PowerIteration {
         Ok(self)
     }
 
-    /// The relative change of `λ` that ends it.
+    /// The residual that ends it, as a part of `λ`.
     ///
     /// # Errors
     /// If it is not positive and finite.
-    pub fn within(mut self, change: f64) -> Result<Self, Error> {
-        self.within = Param("PowerIteration", "within").positive(change)?;
+    pub fn within(mut self, part: f64) -> Result<Self, Error> {
+        self.within = Param("PowerIteration", "within").positive(part)?;
         Ok(self)
     }
 
@@ -145,7 +160,7 @@ impl PowerIteration {
     /// If a gradient is not finite, or the device cannot be read.
     ///
     /// # Cost
-    /// Two gradients of the loss and one readback for each product; three more sets of parameters.
+    /// Two gradients of the loss and one readback for each product; four more sets of parameters.
     pub fn measure<M: Module>(
         &self,
         model: &M,
@@ -199,18 +214,18 @@ impl PowerIteration {
 
         let (first, mut steps) = self.iterate(model, &product, &unit, 0.0, self.at_most)?;
         let mut found = first;
-        if found.0 < 0.0 && steps < self.at_most {
+        if found.value < 0.0 && steps < self.at_most {
             let left = self.at_most - steps;
-            let (second, more) = self.iterate(model, &product, &unit, found.0, left)?;
+            let (second, more) = self.iterate(model, &product, &unit, found.value, left)?;
             steps += more;
             found = second;
         }
-        let (value, converged) = found;
-        Ok(Sharpness { value, steps, converged })
+        let Pair { value, residual, converged } = found;
+        Ok(Sharpness { value, residual, steps, converged })
     }
 
-    /// The eigenvalue of `H` for which that of `H − shift·I` is largest in size, whether it stood still,
-    /// and how many products that took.
+    /// The eigenvalue of `H` for which that of `H − shift·I` is largest in size, and how many products that
+    /// took.
     fn iterate<M: Module>(
         &self,
         model: &M,
@@ -218,28 +233,44 @@ impl PowerIteration {
         start: &GradientsParams,
         shift: f64,
         at_most: u64,
-    ) -> Result<((f64, bool), u64), Error> {
+    ) -> Result<(Pair, u64), Error> {
         let mut v = combined(model, start, start, How::Sum(1.0, 0.0));
-        let mut last = f64::NAN;
+        let mut found = Pair { value: shift, residual: f64::INFINITY, converged: false };
+        let mut last = 0.0;
         for step in 1..=at_most {
             let hv = combined(model, &product(&v)?, &v, How::Sum(1.0, -shift));
-            let pairs = [(Side::Grads(&v), Side::Grads(&hv)), (Side::Grads(&hv), Side::Grads(&hv))];
+            // What is left of it beside the last `λ`: that of this one follows from it, in one readback and
+            // without the difference of two large numbers.
+            let rest = combined(model, &hv, &v, How::Sum(1.0, -last));
+            let pairs = [
+                (Side::Grads(&v), Side::Grads(&hv)),
+                (Side::Grads(&hv), Side::Grads(&hv)),
+                (Side::Grads(&rest), Side::Grads(&rest)),
+            ];
             let read = dots(model, &pairs)?;
             let (value, norm) = (read[0], read[1].sqrt());
             if !value.is_finite() || !norm.is_finite() {
                 return Err(Error::model("its gradient is not finite a small step away"));
             }
-            if norm == 0.0 {
-                return Ok(((shift, true), step));
-            }
-            if (value - last).abs() <= self.within * (value + shift).abs() {
-                return Ok(((value + shift, true), step));
+            let moved = value - last;
+            let residual = (read[2] - moved * moved).max(0.0).sqrt();
+            let converged = residual <= self.within * (value + shift).abs() || norm == 0.0;
+            found = Pair { value: value + shift, residual, converged };
+            if converged {
+                return Ok((found, step));
             }
             last = value;
             v = combined(model, &hv, &hv, How::Sum(1.0 / norm, 0.0));
         }
-        Ok(((last + shift, false), at_most))
+        Ok((found, at_most))
     }
+}
+
+/// An eigenvalue, as far as it is known.
+struct Pair {
+    value: f64,
+    residual: f64,
+    converged: bool,
 }
 
 /// `Hv`, or `R·H·R·v` with a diagonal `R`; moves by `h`.

@@ -7,8 +7,9 @@ use crate::error::check::Param;
 /// The curve of one sweep: rates that rise, each with the loss before the update at it.
 ///
 /// It ends before the first loss that is not finite, or with the first that is lost: whose smoothed value is
-/// above the best by more than three times `max(|best|, first − best)`. For a positive loss that has not
-/// halved that is fastai's "above 4 times the best"; it also works for one that is negative, or gets to 0.
+/// above the best by more than three times `max(|best|, first − best)`, all of them from the fifth loss on. For
+/// a positive loss that has not halved that is fastai's "above 4 times the best"; it also works for one that is
+/// negative, or gets to 0, and one low loss at the very start does not end it.
 ///
 /// Curves from elsewhere can be read too:
 ///
@@ -37,12 +38,16 @@ pub struct Sweep {
 
 /// What is left out at the end of what the rules see.
 const SKIP_END: usize = 5;
+/// From which loss on the smoothed one is not that of chance alone.
+const SETTLED: usize = 5;
 /// How many points make a curve that anything can be said of.
 pub(super) const POINTS: usize = 20;
 /// The widest window of a level.
 const WINDOW: usize = 5;
+/// How near to its lowest a loss is a low one, in parts of its fall.
+const NEAR: f64 = 0.1;
 /// A fall has to be so many of its standard errors,
-const CERTAIN: f64 = 5.0;
+const CERTAIN: f64 = 4.0;
 /// and this part of the loss at the start.
 const LEAST: f64 = 1e-3;
 /// The fall that noise may not hide, in parts of the loss at the start.
@@ -124,21 +129,23 @@ impl Sweep {
         rule.rate(&self.rates[self.skip..end], &self.smooth[self.skip..end])
     }
 
-    /// The edge of divergence: the highest rate after which the loss was still as low as anywhere on the
-    /// curve, within its noise. From there on it only rose, to where it was lost. `None` if it was not.
+    /// The edge of divergence: the highest rate after which the loss was still near its lowest. From there on
+    /// it only rose, to where it was lost. `None` if it was not.
     ///
-    /// "As low as anywhere" is a median of 5 losses at most 3 standard deviations above the lowest.
+    /// "Near its lowest" is a median of 5 losses that is above the lowest one by a tenth of the whole fall at
+    /// most, or by 3 standard deviations of the noise.
     ///
-    /// A sweep sees the edge late: what grows from an update to the next has to grow out of what else is
-    /// in the loss before it shows, and the rates go on rising meanwhile. On quadratics with 14 rates
-    /// a decade it is 0.8 to 2.5 times `2/λ`; [`StableRate`](super::StableRate) is exact.
+    /// It is vague, for every rate has one update only. On noiseless quadratics it was up to 6 times what the
+    /// curvature allows for plain descent, where what will grow has all but died out by then, and down to a
+    /// tenth of it for momentum, whose swings look like a rise. [`StableRate`](super::StableRate) finds it to a
+    /// few per cent.
     pub fn edge(&self) -> Option<f64> {
         if !self.diverged {
             return None;
         }
         let levels = self.levels(WINDOW);
-        let lowest = levels.iter().copied().reduce(f64::min)?;
-        let good = lowest + 3.0 * self.noise();
+        let (first, lowest) = (*levels.first()?, levels.iter().copied().reduce(f64::min)?);
+        let good = lowest + (NEAR * (first - lowest)).max(3.0 * self.noise());
         let last = levels.iter().rposition(|level| *level <= good)?;
         // Its loss is the work of the rates before it.
         self.rates.get(last.saturating_sub(1)).copied()
@@ -146,9 +153,10 @@ impl Sweep {
 
     /// Why no rate should be read off this curve, if so.
     ///
-    /// The loss at the start is the median of the first tenth of the points (at least 5), the lowest that of
-    /// the lowest such stretch. A fall counts if it is five times its standard error, from the noise
-    /// between neighbouring losses, and a thousandth of the loss at the start.
+    /// A level is the median of a stretch of losses: of a tenth of the points, and again of a fifth. The fall is
+    /// from the first level to the lowest one. It counts if it is four times its standard error, which
+    /// comes from the [noise](Self::noise), and a thousandth of the first level. Of curves of pure noise, one in
+    /// several hundred passes; of three sweeps two have to.
     pub fn refusal(&self) -> Option<Refusal> {
         let points = self.losses.len();
         if points < POINTS {
@@ -157,23 +165,21 @@ impl Sweep {
                 false => Refusal::TooShort { updates: points as u64 },
             });
         }
-        let width = (points / 10).max(WINDOW);
-        let levels: Vec<f64> = self.losses.windows(width).map(median).collect();
-        let (first, last) = (*levels.first()?, *levels.last()?);
-        let (at, lowest) =
-            levels.iter().copied().enumerate().min_by(|a, b| a.1.total_cmp(&b.1))?;
-        // Of the difference of two medians.
-        let error = (std::f64::consts::PI / width as f64).sqrt() * self.noise();
-        let enough = (CERTAIN * error).max(LEAST * first.abs());
-        if first - lowest > enough {
-            let open = !self.diverged && at + width.div_ceil(2) >= levels.len();
+        let narrow = Levels::new(self, (points / 10).max(WINDOW))?;
+        let wide = Levels::new(self, (points / 5).max(WINDOW))?;
+        if let Some(fallen) = [&narrow, &wide].into_iter().find(|of| of.fall > of.enough) {
+            let open = !self.diverged && fallen.ends_lowest;
             return open.then(|| Refusal::StillFalling { at: self.rates[points - 1] });
         }
-        let fall = (first - lowest).max(0.0);
-        Some(if CERTAIN * error > VISIBLE * first.abs() {
+        let Levels { first, last, middle, fall, enough, hidden, .. } = wide;
+        // One that is lost at its end has risen there, whatever came before.
+        let late = if self.diverged { middle } else { narrow.last.max(last) };
+        Some(if late - first > enough {
+            Refusal::Rising { from: first, to: narrow.last }
+        } else if hidden {
             Refusal::Noisy { fall, needed: enough }
-        } else if self.diverged || last - first > enough {
-            Refusal::Rising { from: first, to: last }
+        } else if self.diverged {
+            Refusal::Rising { from: first, to: narrow.last }
         } else {
             Refusal::Flat { fall, needed: enough }
         })
@@ -201,12 +207,47 @@ impl Sweep {
     }
 }
 
+/// The medians of stretches of one width, and what they say.
+struct Levels {
+    first: f64,
+    middle: f64,
+    last: f64,
+    /// From the first to the lowest.
+    fall: f64,
+    /// What a fall has to be to count.
+    enough: f64,
+    /// Whether the noise would hide a fall that matters.
+    hidden: bool,
+    /// Whether the lowest is at the end.
+    ends_lowest: bool,
+}
+
+impl Levels {
+    fn new(sweep: &Sweep, width: usize) -> Option<Self> {
+        let levels: Vec<f64> = sweep.losses.windows(width).map(median).collect();
+        let (at, lowest) = levels.iter().enumerate().min_by(|a, b| a.1.total_cmp(b.1))?;
+        let (first, last, middle) = (*levels.first()?, *levels.last()?, levels[levels.len() / 2]);
+        // Of the difference of two medians.
+        let error = (std::f64::consts::PI / width as f64).sqrt() * sweep.noise();
+        Some(Self {
+            first,
+            middle,
+            last,
+            fall: first - lowest,
+            enough: (CERTAIN * error).max(LEAST * first.abs()),
+            hidden: CERTAIN * error > VISIBLE * first.abs(),
+            ends_lowest: at + width.div_ceil(2) >= levels.len(),
+        })
+    }
+}
+
 /// The smoothed loss as it comes in, and whether it is lost.
 #[derive(Debug, Clone)]
 pub(super) struct Smoothed {
     beta: f64,
     sum: f64,
     weight: f64,
+    count: usize,
     first: f64,
     best: f64,
     now: f64,
@@ -214,21 +255,26 @@ pub(super) struct Smoothed {
 
 impl Smoothed {
     pub(super) fn new(beta: f64) -> Self {
-        Self { beta, sum: 0.0, weight: 1.0, first: f64::NAN, best: f64::INFINITY, now: f64::NAN }
+        let (first, best, now) = (f64::INFINITY, f64::INFINITY, f64::NAN);
+        Self { beta, sum: 0.0, weight: 1.0, count: 0, first, best, now }
     }
 
     pub(super) fn push(&mut self, loss: f64) -> f64 {
         self.sum = self.beta * self.sum + (1.0 - self.beta) * loss;
         self.weight *= self.beta;
         self.now = self.sum / (1.0 - self.weight);
-        if self.first.is_nan() {
+        self.count += 1;
+        if self.count == SETTLED {
             self.first = self.now;
         }
-        self.best = self.best.min(self.now);
+        if self.count >= SETTLED {
+            self.best = self.best.min(self.now);
+        }
         self.now
     }
 
     pub(super) fn is_lost(&self) -> bool {
-        self.now - self.best > 3.0 * self.best.abs().max(self.first - self.best)
+        self.count > SETTLED
+            && self.now - self.best > 3.0 * self.best.abs().max(self.first - self.best)
     }
 }
