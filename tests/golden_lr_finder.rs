@@ -41,7 +41,8 @@ fn every_rule_chooses_fastais_point() {
     for curve in &golden.curves {
         let losses = losses(curve);
         let (from, to) = (curve.updates / 10, curve.rates.len() - 5);
-        for (rule, name) in Suggestion::ALL.into_iter().zip(["valley", "slide", "minimum", "steep"]) {
+        for (rule, name) in Suggestion::ALL.into_iter().zip(["valley", "slide", "minimum", "steep"])
+        {
             let (rates, losses) = (&curve.rates[from..to], &losses[from..to]);
             assert_eq!(losses.iter().take_while(|x| x.is_finite()).count(), curve.trimmed);
             let theirs = curve.index[name];

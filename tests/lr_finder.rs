@@ -53,7 +53,9 @@ fn a_valley_is_found_with_its_intervals() {
         let edge = found.edge().unwrap();
         assert!((0.02..0.35).contains(&edge.rate), "{found}");
         let text = found.to_string();
-        for word in ["valley", "slide", "minimum/10", "steepest", "edge of divergence", "█", "5 lost"] {
+        for word in
+            ["valley", "slide", "minimum/10", "steepest", "edge of divergence", "█", "5 lost"]
+        {
             assert!(text.contains(word), "{word} is not in\n{text}");
         }
     }
@@ -164,7 +166,8 @@ fn the_edge_of_a_quadratic_is_near_two_over_its_curvature() {
                         }
                     }
                 };
-                let found = LrFinder::new(1e-6, 1e3).unwrap().over(over).unwrap().find(run).unwrap();
+                let found =
+                    LrFinder::new(1e-6, 1e3).unwrap().over(over).unwrap().find(run).unwrap();
                 let bound = (2.0 + 2.0 * momentum.unwrap_or(0.0)) / f64::from(lambda[1]);
                 let factor = found.edge().unwrap().rate / bound;
                 let stated = if momentum.is_none() { 0.9..6.0 } else { 0.1..1.5 };

@@ -60,7 +60,9 @@ impl Suggestion {
             Self::Minimum => lowest(losses.iter().copied()),
             Self::Steep => {
                 let pairs = losses.windows(2).zip(rates.windows(2));
-                lowest(pairs.map(|(loss, rate)| (loss[1] - loss[0]) / (rate[1].ln() - rate[0].ln())))
+                lowest(
+                    pairs.map(|(loss, rate)| (loss[1] - loss[0]) / (rate[1].ln() - rate[0].ln())),
+                )
             }
         }
     }

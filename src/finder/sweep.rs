@@ -200,9 +200,8 @@ impl Sweep {
     /// Medians of `width` losses around each, fewer at the ends.
     fn levels(&self, width: usize) -> Vec<f64> {
         let (half, count) = (width / 2, self.losses.len());
-        let level = |at: usize| {
-            median(&self.losses[at.saturating_sub(half)..(at + half + 1).min(count)])
-        };
+        let level =
+            |at: usize| median(&self.losses[at.saturating_sub(half)..(at + half + 1).min(count)]);
         (0..count).map(level).collect()
     }
 }
