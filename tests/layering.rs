@@ -60,6 +60,7 @@ fn deciding_knows_no_tensors() {
     must_not_know("stat.rs", BURN, &[]);
     must_not_know("report.rs", BURN, &[]);
     must_not_know("recover.rs", BURN, &[]);
+    must_not_know("finder", BURN, &["finder/mod.rs", "finder/trial.rs"]);
     let tensors = ["advise/mod.rs", "advise/advisor.rs", "advise/trial.rs"];
     // The code that is to be pasted names Burn.
     must_not_know("advise", BURN, &[tensors.as_slice(), &["advise/recipe.rs"]].concat());

@@ -33,8 +33,9 @@ mod beside_burn {
         P: Persist,
     >(
         _: (Keel<M>, Stepped<M>, Halted<M>, Builder<M>, Rewind, Rewound, Incident, Incidents),
-        _: (Sharpness, PowerIteration, Critical, Diagonal, Governor),
-        _: (Percentile, ZScore, StableRate, StableRange, Edge, Tried, ShortRun),
+        _: (Sharpness, Lanczos, Critical, Diagonal, Governor),
+        _: (Percentile, ZScore, StableRate<'_>, StableRange, Edge, Tried, ShortRun<'_>),
+        _: (LrFinder, LrRange, ShortSweep, Sweep, Suggestion, Estimate, Refusal, Progress),
         _: (Reading, Layers, Fault, Verdict, Report, Culprit, Part),
         _: (
             Then<A, B>,

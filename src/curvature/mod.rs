@@ -11,7 +11,7 @@
 //! | Nesterov | `(2 + 2μ)/((1 + 2μ)λ)` |
 //! | Adam | `(2 + 2β₁)/((1 − β₁)λ)`, with `λ` of `P⁻¹H` and `P = diag(√v̂ + ε)`: `38/λ` for `β₁ = 0.9` |
 //!
-//! - [`Sharpness`] is `λ`, by power iteration.
+//! - [`Sharpness`] is `λ`, by the method of [`Lanczos`].
 //! - [`Critical`] is the rate from which on one step along a gradient makes the loss of its batch worse: a
 //!   few forward passes, and where a warm-up may begin.
 //! - [`Governor`] caps the rate of descent and of momentum at what the curvature along the gradient
@@ -32,8 +32,9 @@ mod diagonal;
 mod governor;
 mod sharpness;
 mod space;
+mod tridiagonal;
 
 pub use critical::Critical;
 pub use diagonal::Diagonal;
 pub use governor::Governor;
-pub use sharpness::{PowerIteration, Sharpness};
+pub use sharpness::{Lanczos, Sharpness};

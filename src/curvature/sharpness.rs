@@ -5,7 +5,8 @@ use burn::optim::GradientsParams;
 use burn::tensor::Tensor;
 
 use super::Diagonal;
-use super::space::{How, apart, combined, gradient, moved, random, step};
+use super::space::{How, apart, combined, gradient, moved, random};
+use super::tridiagonal::{Top, Tridiagonal};
 use crate::Error;
 use crate::error::check::Param;
 use crate::monitor::{Side, dots};
@@ -16,7 +17,7 @@ use crate::monitor::{Side, dots};
 /// use burn::module::Param;
 /// use burn::nn::{Linear, LinearConfig};
 /// use burn::tensor::{Device, Tensor};
-/// use evenkeel::curvature::PowerIteration;
+/// use evenkeel::curvature::Lanczos;
 ///
 /// // ½·(3·w₁² + w₂²): eigenvalues 3 and 1.
 /// let device = Device::default().autodiff();
@@ -25,7 +26,7 @@ use crate::monitor::{Side, dots};
 ///     let scale = Tensor::<2>::from_floats([[1.5], [0.5]], &device);
 ///     (model.weight.val().powi_scalar(2) * scale).sum()
 /// };
-/// let sharpness = PowerIteration::new().measure(&model, loss)?;
+/// let sharpness = Lanczos::new().measure(&model, loss)?;
 /// assert!((sharpness.value() - 3.0).abs() < 0.01);
 /// assert!((sharpness.descent().unwrap() - 2.0 / 3.0).abs() < 0.01);
 /// # Ok::<(), evenkeel::Error>(())
@@ -33,6 +34,7 @@ use crate::monitor::{Side, dots};
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Sharpness {
     value: f64,
+    residual: f64,
     steps: u64,
     converged: bool,
 }
@@ -49,7 +51,15 @@ impl Sharpness {
         self.steps
     }
 
-    /// Whether the last step changed `λ` by less than was asked for. If not, `λ` is still too low.
+    /// `‖Hv − λv‖` for the direction `v` of length 1 that `λ` was read along: the Hessian has an eigenvalue
+    /// within so much of `λ`, whatever else is true. Mostly `λ` is much closer: within `residual²/d`, if the
+    /// largest eigenvalue stands alone by a gap of `d`.
+    pub fn residual(&self) -> f64 {
+        self.residual
+    }
+
+    /// Whether the residual has come below the part of `λ` that was asked for. If not, `λ` is still too low, or
+    /// the differences of gradients are too coarse: in half precision, say.
     pub fn is_converged(&self) -> bool {
         self.converged
     }
@@ -82,7 +92,7 @@ impl Sharpness {
     }
 
     /// `(2 + 2β₁)/((1 − β₁)λ)`: that of the Adam family, if `λ` was measured with its
-    /// [diagonal](PowerIteration::measure_scaled). Source: Cohen et al. 2022 (arXiv 2207.14484).
+    /// [diagonal](Lanczos::measure_scaled). Source: Cohen et al. 2022 (arXiv 2207.14484).
     ///
     /// # Errors
     /// If `β₁` is not in `[0, 1)`.
@@ -92,27 +102,53 @@ impl Sharpness {
     }
 }
 
-/// How [`Sharpness`] is measured: `v ← Hv/‖Hv‖`, again and again, until `λ = vᵀHv` stands still.
+/// How [`Sharpness`] is measured: by the method of Lanczos, from products of the Hessian with directions.
 ///
-/// `Hv ≈ (∇L(θ + hv) − ∇L(θ − hv))/2h` with `‖v‖ = 1` and `h = 10⁻³·‖θ‖`. Where the eigenvalue that is
-/// largest in size is negative, the iteration goes on with `H − λI`, whose largest is the one sought.
+/// ```text
+/// w = H·vₖ − αₖ·vₖ − βₖ₋₁·vₖ₋₁        αₖ = vₖᵀH·vₖ        βₖ = ‖w‖        vₖ₊₁ = w/βₖ
+/// ```
+///
+/// `λ` is the largest eigenvalue of the tridiagonal matrix of `α` and `β`, and the residual is `βₖ` times the last
+/// element of its eigenvector. It ends when the residual is small, and not because `λ` stands still, which many
+/// eigenvalues close together can feign. A small residual means that there is an eigenvalue at `λ`; that it is the largest is certain
+/// only as far as the random direction to begin with had a part along its eigenvector. Another
+/// [`seed`](Self::seed) tries again.
+///
+/// Power iteration would take as many products as the square of these, and where the largest and the lowest
+/// eigenvalue are of like size it does not end at all. That is not rare: far from a minimum, the Hessian of a
+/// network is full of pairs `±λ`.
+///
+/// `Hv ≈ (∇L(θ + hv) − ∇L(θ − hv))/2h` with `‖v‖ = 1` and `h = 10⁻²·‖θ‖`. Directions are not made orthogonal again
+/// to all of the earlier ones, which would have to be kept: eigenvalues that were found may be found twice, but
+/// none is wrong for that.
+///
+/// # Kinks
+/// At a kink of ReLU the gradient jumps, and a difference takes the jump for curvature: the sharpness comes out too
+/// large, and the rates that it allows too low, by a factor that depends on the step. On a network of 5000
+/// parameters that has 27.3 by exact derivatives it was 33 to 53 for three directions to begin with; with steps
+/// of 10⁻³ and 10⁻⁴, of which fewer cross a kink but each is the worse for it, 70 to 200. With tanh in the place of
+/// ReLU all of them were exact to 1 %.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub struct PowerIteration {
+pub struct Lanczos {
     at_most: u64,
     within: f64,
+    step: f64,
     seed: u64,
 }
 
-impl Default for PowerIteration {
+/// Of the differences, in parts of `‖θ‖`.
+const STEP: f64 = 1e-2;
+
+impl Default for Lanczos {
     fn default() -> Self {
         Self::new()
     }
 }
 
-impl PowerIteration {
-    /// At most 100 products, until one changes `λ` by less than a thousandth.
+impl Lanczos {
+    /// At most 100 products, until the residual is a hundredth of `λ`.
     pub fn new() -> Self {
-        Self { at_most: 100, within: 1e-3, seed: 0 }
+        Self { at_most: 100, within: 0.01, step: STEP, seed: 0 }
     }
 
     /// How many products with the Hessian at most.
@@ -120,16 +156,26 @@ impl PowerIteration {
     /// # Errors
     /// If it is below 2.
     pub fn steps_at_most(mut self, products: u64) -> Result<Self, Error> {
-        self.at_most = Param("PowerIteration", "steps_at_most").at_least(2, products)?;
+        self.at_most = Param("Lanczos", "steps_at_most").at_least(2, products)?;
         Ok(self)
     }
 
-    /// The relative change of `λ` that ends it.
+    /// The residual that ends it, as a part of `λ`.
     ///
     /// # Errors
     /// If it is not positive and finite.
-    pub fn within(mut self, change: f64) -> Result<Self, Error> {
-        self.within = Param("PowerIteration", "within").positive(change)?;
+    pub fn within(mut self, part: f64) -> Result<Self, Error> {
+        self.within = Param("Lanczos", "within").positive(part)?;
+        Ok(self)
+    }
+
+    /// `h` in parts of `‖θ‖`: 10⁻², unless said otherwise here. Smaller where the loss is far from quadratic, larger
+    /// where its gradient is coarse.
+    ///
+    /// # Errors
+    /// If it is not positive and finite.
+    pub fn step(mut self, part: f64) -> Result<Self, Error> {
+        self.step = Param("Lanczos", "step").positive(part)?;
         Ok(self)
     }
 
@@ -145,7 +191,7 @@ impl PowerIteration {
     /// If a gradient is not finite, or the device cannot be read.
     ///
     /// # Cost
-    /// Two gradients of the loss and one readback for each product; three more sets of parameters.
+    /// Two gradients of the loss and two readbacks for each product; five more sets of parameters.
     pub fn measure<M: Module>(
         &self,
         model: &M,
@@ -168,7 +214,7 @@ impl PowerIteration {
         diagonal: &Diagonal,
         loss: impl Fn(&M) -> Tensor<1>,
     ) -> Result<Sharpness, Error> {
-        Param("PowerIteration", "diagonal").must(
+        Param("Lanczos", "diagonal").must(
             !diagonal.is_empty(),
             "one that has seen a gradient",
             "an empty one",
@@ -193,52 +239,44 @@ impl PowerIteration {
         if !norms.iter().all(|norm| norm.is_finite()) {
             return Err(Error::model("its gradient is not finite, and has no curvature"));
         }
-        let h = step(norms[2]);
+        let h = if norms[2] > 0.0 { self.step * norms[2] } else { self.step };
         let product = |v: &GradientsParams| hessian(model, loss, v, h, root.as_ref());
         let unit = combined(model, &start, &start, How::Sum(1.0 / norms[1], 0.0));
 
-        let (first, mut steps) = self.iterate(model, &product, &unit, 0.0, self.at_most)?;
-        let mut found = first;
-        if found.0 < 0.0 && steps < self.at_most {
-            let left = self.at_most - steps;
-            let (second, more) = self.iterate(model, &product, &unit, found.0, left)?;
-            steps += more;
-            found = second;
-        }
-        let (value, converged) = found;
-        Ok(Sharpness { value, steps, converged })
+        self.iterate(model, &product, unit)
     }
 
-    /// The eigenvalue of `H` for which that of `H − shift·I` is largest in size, whether it stood still,
-    /// and how many products that took.
     fn iterate<M: Module>(
         &self,
         model: &M,
         product: &dyn Fn(&GradientsParams) -> Result<GradientsParams, Error>,
-        start: &GradientsParams,
-        shift: f64,
-        at_most: u64,
-    ) -> Result<((f64, bool), u64), Error> {
-        let mut v = combined(model, start, start, How::Sum(1.0, 0.0));
-        let mut last = f64::NAN;
-        for step in 1..=at_most {
-            let hv = combined(model, &product(&v)?, &v, How::Sum(1.0, -shift));
-            let pairs = [(Side::Grads(&v), Side::Grads(&hv)), (Side::Grads(&hv), Side::Grads(&hv))];
-            let read = dots(model, &pairs)?;
-            let (value, norm) = (read[0], read[1].sqrt());
-            if !value.is_finite() || !norm.is_finite() {
+        start: GradientsParams,
+    ) -> Result<Sharpness, Error> {
+        let (mut v, mut before) = (start, None);
+        let mut found = Tridiagonal::default();
+        let mut beta = 0.0;
+        let mut steps = 0;
+        loop {
+            steps += 1;
+            let hv = product(&v)?;
+            let alpha = dots(model, &[(Side::Grads(&v), Side::Grads(&hv))])?[0];
+            let mut rest = combined(model, &hv, &v, How::Sum(1.0, -alpha));
+            if let Some(before) = &before {
+                rest = combined(model, &rest, before, How::Sum(1.0, -beta));
+            }
+            beta = dots(model, &[(Side::Grads(&rest), Side::Grads(&rest))])?[0].sqrt();
+            if !alpha.is_finite() || !beta.is_finite() {
                 return Err(Error::model("its gradient is not finite a small step away"));
             }
-            if norm == 0.0 {
-                return Ok(((shift, true), step));
+            let Top { value, last } = found.push(alpha, beta);
+            let residual = beta * last;
+            let converged = residual <= self.within * value.abs();
+            if converged || steps == self.at_most || beta == 0.0 {
+                return Ok(Sharpness { value, residual, steps, converged });
             }
-            if (value - last).abs() <= self.within * (value + shift).abs() {
-                return Ok(((value + shift, true), step));
-            }
-            last = value;
-            v = combined(model, &hv, &hv, How::Sum(1.0 / norm, 0.0));
+            let next = combined(model, &rest, &rest, How::Sum(1.0 / beta, 0.0));
+            before = Some(std::mem::replace(&mut v, next));
         }
-        Ok(((last + shift, false), at_most))
     }
 }
 

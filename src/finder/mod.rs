@@ -1,7 +1,13 @@
-//! The highest rate at which a model trains, found by training it.
+//! Which rate to train at, found by training.
 //!
-//! [`StableRate`] brackets and bisects the rate in its logarithm, over several seeds. It knows no tensors:
-//! whoever asks says what a short run at a rate gives. [`short_run`] is such a run, of a copy of a model.
+//! - [`StableRate`] brackets and bisects the highest rate at which a model trains, in the logarithm and over
+//!   several seeds.
+//! - [`LrFinder`] is the learning rate range test: it raises the rate in sweeps, and reads a rate off the
+//!   curve of the loss, or says why none should be. Quicker, and vaguer.
+//!
+//! Neither knows tensors: whoever asks says what a short run gives. [`short_run`] and [`short_sweep`] are such
+//! runs, of a copy of a model: parameters, optimizer, BatchNorm's running statistics and the place in the
+//! data stay as they are.
 //!
 //! ```
 //! use burn::nn::{Linear, LinearConfig};
@@ -23,10 +29,31 @@
 //! # }
 //! ```
 
+mod estimate;
+mod lr_finder;
+mod lr_range;
 mod range;
+mod refusal;
+mod run;
 mod search;
+mod suggestion;
+mod sweep;
 mod trial;
 
+pub use estimate::Estimate;
+pub use lr_finder::{LrFinder, ShortSweep};
+pub use lr_range::LrRange;
 pub use range::{Edge, StableRange, Tried};
-pub use search::{ShortRun, StableRate};
-pub use trial::short_run;
+pub use refusal::Refusal;
+pub use run::{Progress, ShortRun};
+pub use search::StableRate;
+pub use suggestion::Suggestion;
+pub use sweep::Sweep;
+pub use trial::{short_run, short_sweep};
+
+/// The middle value, of an even number the upper one; NaN of none.
+fn median(values: &[f64]) -> f64 {
+    let mut sorted = values.to_vec();
+    sorted.sort_by(f64::total_cmp);
+    sorted.get(sorted.len() / 2).copied().unwrap_or(f64::NAN)
+}

@@ -166,6 +166,15 @@ impl<M: Module + 'static> Keel<M> {
         self.progress.attempts
     }
 
+    /// A copy of the optimizer, with the state that it has now: to [try rates](crate::finder) on in the middle
+    /// of training. The clips, the guards and the loss scale are not in it.
+    ///
+    /// # Cost
+    /// Copies handles.
+    pub fn optimizer(&self) -> Box<dyn Update<M>> {
+        self.update.boxed()
+    }
+
     /// What the loss is to be multiplied by before the backward pass; 1 without loss scaling.
     pub fn loss_scale(&self) -> f64 {
         self.loss_scale.as_ref().map_or(1.0, LossScale::value)

@@ -119,6 +119,52 @@ pub trait Update<M: Module>: Send {
     fn restore(&mut self, state: &State) -> Result<(), Error>;
 }
 
+impl<M: Module> Update<M> for Box<dyn Update<M>> {
+    fn update(&mut self, pace: Pace, model: M, grads: GradientsParams) -> M {
+        (**self).update(pace, model, grads)
+    }
+
+    fn update_unsure(&mut self, pace: Pace, model: M, grads: GradientsParams) -> M {
+        (**self).update_unsure(pace, model, grads)
+    }
+
+    fn keep_if(&mut self, counts: &Tensor<1, Bool>) -> bool {
+        (**self).keep_if(counts)
+    }
+
+    fn settle(&mut self, counted: &[bool]) {
+        (**self).settle(counted);
+    }
+
+    fn is_bounded(&self, pace: &Pace) -> bool {
+        (**self).is_bounded(pace)
+    }
+
+    fn squares_in_own_type(&self) -> bool {
+        (**self).squares_in_own_type()
+    }
+
+    fn is_finite(&self) -> Result<bool, Error> {
+        (**self).is_finite()
+    }
+
+    fn eval_model(&self, model: &M) -> M {
+        (**self).eval_model(model)
+    }
+
+    fn boxed(&self) -> Box<dyn Update<M>> {
+        (**self).boxed()
+    }
+
+    fn state(&self) -> Result<State, Error> {
+        (**self).state()
+    }
+
+    fn restore(&mut self, state: &State) -> Result<(), Error> {
+        (**self).restore(state)
+    }
+}
+
 /// What [`Keel::wrap`](crate::Keel::wrap) takes: an [`Update`], or a rule of this crate, which becomes
 /// one over all parameters.
 ///

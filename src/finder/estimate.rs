@@ -1,0 +1,52 @@
+//! A number from several tries.
+
+use std::fmt;
+
+use super::median;
+use crate::schedule::short;
+
+/// A rate from several sweeps or seeds: the median, and the lowest and the highest.
+///
+/// With `n` of them, the median of all that there could be lies between the lowest and the highest with
+/// probability `1 − 2^(1−n)`, whatever the distribution: 75 % for 3, 94 % for 5.
+#[derive(Debug, Clone, Copy, PartialEq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+#[non_exhaustive]
+pub struct Estimate {
+    /// The median; of an even number the upper of the two.
+    pub rate: f64,
+    /// The lowest.
+    pub low: f64,
+    /// The highest.
+    pub high: f64,
+    /// Of how many.
+    pub of: u64,
+}
+
+impl Estimate {
+    pub(super) fn of(rates: &[f64]) -> Option<Self> {
+        let low = rates.iter().copied().reduce(f64::min)?;
+        let high = rates.iter().copied().reduce(f64::max)?;
+        Some(Self { rate: median(rates), low, high, of: rates.len() as u64 })
+    }
+
+    /// The probability that the true median lies between `low` and `high`: `1 − 2^(1−n)`.
+    pub fn confidence(&self) -> f64 {
+        confidence(self.of)
+    }
+}
+
+/// That of the range of `n` independent draws, for the median.
+pub(super) fn confidence(n: u64) -> f64 {
+    1.0 - 0.5f64.powf(n.max(1) as f64 - 1.0)
+}
+
+impl fmt::Display for Estimate {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}", short(self.rate))?;
+        match self.low == self.high {
+            true => Ok(()),
+            false => write!(f, " ({} to {})", short(self.low), short(self.high)),
+        }
+    }
+}
