@@ -18,7 +18,7 @@ impl Advice {
     /// As [`to_svg`](Self::to_svg).
     pub fn to_html(&self) -> Result<String, Error> {
         let shown = table::shown(self);
-        let row = |tag: &str, cells: &[String; 6]| {
+        let row = |tag: &str, cells: &[String; table::COLUMNS]| {
             let cell = |at: &usize| format!("<{tag}>{}</{tag}>", escaped(&cells[*at]));
             format!("<tr>{}</tr>\n", shown.iter().map(cell).collect::<String>())
         };
@@ -29,6 +29,7 @@ impl Advice {
             "<!doctype html>\n<html lang=\"en\"><head><meta charset=\"utf-8\"><title>evenkeel: advice</title>\
              <style>{STYLE}</style></head><body>\n<h1>What helps</h1>\n"
         );
+        let _ = writeln!(page, "<p>{}</p>", escaped(&table::heading(self)));
         for sentence in table::summary(self) {
             let _ = writeln!(page, "<p>{}</p>", escaped(&sentence));
         }

@@ -56,6 +56,7 @@
 
 mod advice;
 mod advisor;
+mod confidence;
 #[cfg(feature = "plot")]
 mod html;
 mod outcome;
@@ -64,6 +65,7 @@ mod plan;
 mod plot;
 mod recipe;
 mod search;
+mod session;
 mod table;
 mod trial;
 

@@ -91,6 +91,8 @@ struct Memory {
     known: Known,
     /// With the measurement of a step of which nobody has said what became of it.
     unsure: Option<Known>,
+    /// The rate that was asked for last, of steps that were made.
+    asked: Option<f64>,
 }
 
 #[derive(Debug, Clone, Copy, Default, PartialEq)]
@@ -108,6 +110,9 @@ impl Memory {
 }
 
 const NAME: &str = "Governor";
+
+/// So many times below the bound a rate is far from it, and nothing is urgent.
+const FAR: f64 = 8.0;
 
 impl Governor {
     /// For momentum `μ`, 0 for plain descent. Measures at each of the first 40 updates, and then at every
@@ -168,11 +173,14 @@ impl Governor {
         self.memory.with(|memory| memory.now().measured)
     }
 
-    /// Whether it would measure before this update.
+    /// Whether it would measure before this update: at each of the first ones, unless the rate that was
+    /// asked for last is below an eighth of the bound; later, and then, once in [so many](Self::every).
     pub fn is_due(&self, update: u64) -> bool {
-        let at = self.memory.with(|memory| memory.now().at);
+        let (at, asked) = self.memory.with(|memory| (memory.now().at, memory.asked));
+        let far = asked.zip(self.rate_at_most()).is_some_and(|(asked, most)| asked * FAR < most);
         // After a rewind the last measurement may lie ahead; one that is past due is made up for.
-        update < self.dense || at.is_none_or(|at| update < at || update >= at + self.every)
+        (update < self.dense && !far)
+            || at.is_none_or(|at| update < at || update >= at.saturating_add(self.every))
     }
 
     /// Measures, if it is due before `update`, and moves the cap. `grads` are those of `loss` at `model`,
@@ -212,7 +220,10 @@ fn critical<M: Module>(
     loss: &dyn Fn(&M) -> Tensor<1>,
 ) -> Result<Option<f64>, Error> {
     let own = Side::Grads(grads);
-    let read = dots(model, &[(own, own), (Side::Parameters, Side::Parameters)])?;
+    // Running statistics are no part of the point: one of 10⁶ would put the other end of the difference
+    // outside of everything.
+    let trained = Side::Trained(grads);
+    let read = dots(model, &[(own, own), (trained, trained)])?;
     let (gg, size) = (read[0], read[1].sqrt());
     if gg == 0.0 {
         return Ok(Some(f64::INFINITY));
@@ -247,10 +258,11 @@ impl Clip for Governor {
         self.rate_at_most()
     }
 
-    fn record(&mut self, _: &Reading, ruling: Verdict) {
+    fn record(&mut self, now: &Reading, ruling: Verdict) {
         self.memory.with(|memory| {
             if ruling == Verdict::Apply {
                 memory.known = memory.now();
+                memory.asked = Some(now.lr).filter(|rate| rate.is_finite());
             }
             memory.unsure = None;
         });
@@ -261,22 +273,28 @@ impl Clip for Governor {
     }
 
     fn state(&self) -> State {
-        let Known { cap, measured, at } = self.memory.with(|memory| memory.now());
+        let (known, asked) = self.memory.with(|memory| (memory.now(), memory.asked));
+        let Known { cap, measured, at } = known;
         State::new()
             .with_list("cap", cap.into_iter().collect())
+            .with_list("asked", asked.into_iter().collect())
             .with_count("measured", measured)
             .with_count("next", at.map_or(0, |at| at.saturating_add(1)))
     }
 
     fn restore(&mut self, state: &State) -> Result<(), Error> {
-        state.only(&["cap", "measured", "next"])?;
+        state.only(&["cap", "asked", "measured", "next"])?;
         let cap = state.list("cap")?.first().copied();
+        let asked = state.list("asked")?.first().copied();
         if cap.is_some_and(|cap| !(cap.is_finite() && cap >= 0.0)) {
             return Err(Error::record("a Governor's cap must be finite and at least 0"));
         }
+        if asked.is_some_and(|asked| !asked.is_finite()) {
+            return Err(Error::record("the rate that a Governor was asked for must be finite"));
+        }
         let (measured, at) = (state.count("measured")?, state.count("next")?.checked_sub(1));
         let known = Known { cap, measured, at };
-        self.memory.with(|memory| *memory = Memory { known, unsure: None });
+        self.memory.with(|memory| *memory = Memory { known, unsure: None, asked });
         Ok(())
     }
 }
@@ -306,6 +324,19 @@ mod tests {
         look(2);
         let due: Vec<u64> = (0..12).filter(|update| governor.is_due(*update)).collect();
         assert_eq!(due, [0, 1, 2, 7, 8, 9, 10, 11]);
+        // Far below the bound of 10 · (1 − 0.9) · 2 = 2 the first ones are no different from the others.
+        look(2);
+        let ask = |asked| {
+            governor.memory.with(|memory| {
+                memory.known.cap = Some(10.0);
+                memory.asked = Some(asked);
+            });
+        };
+        let dense = Governor { dense: 8, ..governor.clone() };
+        ask(0.2);
+        assert_eq!((3..9).filter(|update| dense.is_due(*update)).collect::<Vec<_>>(), [7, 8]);
+        ask(0.3);
+        assert_eq!((3..9).filter(|update| dense.is_due(*update)).count(), 6);
         // After a rewind.
         look(50);
         assert!(governor.is_due(40) && !governor.is_due(51));
@@ -335,7 +366,7 @@ mod tests {
     fn its_state_resumes_it() {
         let mut governor = Governor::new(0.9).unwrap();
         let known = Known { cap: Some(0.25), measured: 7, at: Some(40) };
-        let memory = Memory { known, unsure: None };
+        let memory = Memory { known, unsure: None, asked: Some(0.25) };
         governor.memory.with(|now| *now = memory.clone());
         let mut fresh = Governor::new(0.9).unwrap();
         assert_eq!(fresh.rate_at_most(), None);
@@ -343,8 +374,11 @@ mod tests {
         assert_eq!(fresh.memory.with(|now| now.clone()), memory);
         assert!((fresh.rate_at_most().unwrap() - 0.05).abs() < 1e-15);
 
-        let broken = State::new().with_list("cap", vec![f64::NAN]).with_count("measured", 1);
-        assert!(governor.restore(&broken.with_count("next", 1)).is_err());
+        for (cap, asked) in [(f64::NAN, 1.0), (1.0, f64::NAN)] {
+            let broken = State::new().with_list("cap", vec![cap]).with_list("asked", vec![asked]);
+            let broken = broken.with_count("measured", 1).with_count("next", 1);
+            assert!(governor.restore(&broken).is_err());
+        }
         assert!(governor.restore(&State::new()).is_err());
         assert_eq!(governor.memory.with(|now| now.clone()), memory);
     }

@@ -15,6 +15,8 @@ use crate::wide::widened;
 pub(crate) enum Side<'a> {
     /// The parameters themselves.
     Parameters,
+    /// Those of them that have a gradient: no running statistics, and nothing frozen.
+    Trained(&'a GradientsParams),
     Grads(&'a GradientsParams),
 }
 
@@ -53,6 +55,9 @@ impl ModuleVisitor for Dots<'_> {
         }
         let side = |side: &Side| match side {
             Side::Parameters => Some(param.base().without_autodiff()),
+            Side::Trained(grads) => {
+                grads.get::<D>(param.id).map(|_| param.base().without_autodiff())
+            }
             Side::Grads(grads) => grads.get::<D>(param.id),
         };
         for (at, (a, b)) in self.pairs.iter().enumerate() {
