@@ -28,6 +28,9 @@ struct Arguments {
     seeds: u64,
     #[arg(long, default_value_t = 300)]
     steps: u64,
+    /// How bold the governor is; 2 is the default.
+    #[arg(long)]
+    caution: Option<f64>,
     /// Measures the cost of a step only.
     #[arg(long)]
     cost: bool,
@@ -77,17 +80,16 @@ fn train(
     rate: f64,
     seed: u64,
     steps: u64,
-    governed: bool,
+    governor: Option<Governor>,
     data: &Digits,
 ) -> Result<Option<f64>, Box<dyn std::error::Error>> {
     let device = Device::flex().autodiff();
     device.seed(seed);
     let mut net = Net::new(kind, &device);
-    let governor = Governor::new(0.9)?;
     let keel = Keel::wrap(Momentum::new(0.9)?).skips_at_most(0);
-    let mut keel = match governed {
-        true => keel.clip(governor.clone()).build(&net)?,
-        false => keel.build(&net)?,
+    let mut keel = match &governor {
+        Some(governor) => keel.clip(governor.clone()).build(&net)?,
+        None => keel.build(&net)?,
     };
     let entropy = CrossEntropyLossConfig::new().init(&device);
     let mut tail = Vec::new();
@@ -96,7 +98,7 @@ fn train(
         let loss_of = |net: &Net| entropy.forward(net.forward(x.clone()), y.clone());
         let loss = loss_of(&net);
         let grads = GradientsParams::from_grads(loss.backward(), &net);
-        if governed {
+        if let Some(governor) = &governor {
             governor.watch(keel.updates(), &net, &grads, loss_of)?;
         }
         match keel.step(rate, net, grads, &loss) {
@@ -177,7 +179,12 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
                 let start = Instant::now();
                 let mut losses = Vec::new();
                 for seed in 0..arguments.seeds {
-                    let end = train(kind, rate, seed, arguments.steps, governed, &data)?;
+                    let governor = match (governed, arguments.caution) {
+                        (false, _) => None,
+                        (true, None) => Some(Governor::new(0.9)?),
+                        (true, Some(c)) => Some(Governor::new(0.9)?.caution(c)?),
+                    };
+                    let end = train(kind, rate, seed, arguments.steps, governor, &data)?;
                     broken[at] += usize::from(end.is_none());
                     losses.push(end.unwrap_or(f64::INFINITY));
                 }

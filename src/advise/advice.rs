@@ -47,6 +47,7 @@ impl Advice {
         if top.iter().all(|o| o.confirmed.is_some()) {
             let score = |o: &Outcome| {
                 let point = o.confirmed.as_ref();
+                let point = point.filter(|point| point.stable);
                 point.map_or((f64::INFINITY, f64::INFINITY), |point| point.score(wanted.aim))
             };
             top.sort_by(|a, b| order(score(a), score(b)));
@@ -101,10 +102,10 @@ impl Advice {
         self.complete
     }
 
-    /// The code of the best recipe at its best rate.
+    /// The code of the best recipe at its [rate](Outcome::rate).
     pub fn code(&self) -> Option<String> {
         let best = self.best()?;
-        Some(best.recipe.code(best.best(self.aim())?.rate, self.over()))
+        Some(best.recipe.code(best.rate(self.aim())?, self.over()))
     }
 
     /// With which chance a difference as large as that between these two would be seen, between any two of

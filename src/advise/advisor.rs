@@ -199,7 +199,8 @@ impl<'a, B> Advisor<'a, B> {
 
     /// How many of the best recipes are looked at more closely, plain descent beside them: best rate and edge
     /// between the rungs, and then a run at the best rate with each of so many fresh seeds, which had no say
-    /// in what is best. The best 5 with 10 seeds, unless said otherwise here; of 0 recipes, none.
+    /// in what is best. Where one of them is not stable, the next lower rate that is good, up to four times. The
+    /// best 5 with 10 seeds, unless said otherwise here; of 0 recipes, none.
     ///
     /// Fewer than 10 seeds cannot tell the best of 5, and plain descent, apart with confidence. For the
     /// [highest rate](Aim::HighestRate) edges are made finer, and no fresh seed is run.
@@ -291,6 +292,11 @@ impl<'a, B> Advisor<'a, B> {
     pub(super) fn is_spent(&self, updates: u64) -> bool {
         let late = || self.seconds.zip(self.clock.as_ref()).is_some_and(|(end, now)| now() >= end);
         self.budget.is_some_and(|budget| updates >= budget) || late()
+    }
+
+    /// The first seed that the search does not use.
+    pub(super) fn fresh_seed(&self) -> u64 {
+        self.first_seed.saturating_add(self.seeds)
     }
 
     pub(super) fn counted_to(&self) -> Option<f64> {

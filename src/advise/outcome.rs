@@ -104,7 +104,8 @@ pub struct Outcome {
     /// By rate, the lowest first.
     pub points: Vec<Point>,
     /// What became of the best rate with fresh seeds, where that was tried: the number to believe. The best
-    /// of many rates is a little lucky with the seeds that it was chosen by.
+    /// of many rates is a little lucky with the seeds that it was chosen by. If it was not stable with all
+    /// of them, this is of a lower rate.
     pub confirmed: Option<Point>,
 }
 
@@ -123,6 +124,17 @@ impl Outcome {
     pub fn best(&self, aim: Aim) -> Option<&Point> {
         let stable = self.points.iter().filter(|point| point.stable);
         stable.min_by(|a, b| order(a.score(aim), b.score(aim)))
+    }
+
+    /// The best of the rates below this one.
+    pub(super) fn best_below(&self, rate: f64, aim: Aim) -> Option<&Point> {
+        let stable = self.points.iter().filter(|point| point.stable && point.rate < rate);
+        stable.min_by(|a, b| order(a.score(aim), b.score(aim)))
+    }
+
+    /// The rate to train at: the one that fresh seeds have confirmed, or else the [best](Self::best).
+    pub fn rate(&self, aim: Aim) -> Option<f64> {
+        Some(self.confirmed.as_ref().or(self.best(aim))?.rate)
     }
 
     /// The highest rate that is stable, with all that were tried between it and the one of lowest loss.

@@ -8,6 +8,9 @@ use super::trial::{End, Order, Trial};
 use super::{Advice, Recipe, plan, search};
 use crate::Error;
 
+/// How many rates are tried with fresh seeds, if they are not stable.
+const LOWER: usize = 4;
+
 pub(super) struct Session<'s, 'a, B> {
     advisor: &'s Advisor<'a, B>,
     prepare: Option<Prepare<'a, B>>,
@@ -65,6 +68,7 @@ impl<'s, 'a, B> Session<'s, 'a, B> {
         rank(&mut outcomes, advisor.aim);
         self.outcomes = outcomes;
         let finalists = self.finalists();
+        self.parts.1 = self.parts.0 + finalists.len();
         for &at in &finalists {
             self.confirm(at)?;
         }
@@ -160,17 +164,21 @@ impl<'s, 'a, B> Session<'s, 'a, B> {
         Ok(())
     }
 
-    /// A finalist at its best rate, with seeds that had no say in which rate that is.
+    /// A finalist at its best rate, with seeds that had no say in which rate that is. If one of them is not
+    /// stable there, a lower rate.
     fn confirm(&mut self, at: usize) -> Result<(), Error> {
-        let (first, n) = (self.advisor.first_seed + self.advisor.seeds, self.advisor.confirm.1);
-        let outcome = &self.outcomes[at];
-        if n > 0 && self.advisor.aim != Aim::HighestRate {
-            let recipe = outcome.recipe.clone();
-            let Some(rate) = outcome.best(self.advisor.aim).map(|point| point.rate) else {
-                return Ok(());
-            };
+        let (first, n) = (self.advisor.fresh_seed(), self.advisor.confirm.1);
+        let aim = self.advisor.aim;
+        let mut best = self.outcomes[at].best(aim).map(|point| point.rate);
+        for _ in 0..LOWER {
+            let Some(rate) = best.filter(|_| n > 0 && aim != Aim::HighestRate) else { break };
+            let recipe = self.outcomes[at].recipe.clone();
             let Some(point) = self.point(&recipe, rate, first..first.saturating_add(n))? else {
                 return Ok(());
+            };
+            best = match point.stable {
+                true => None,
+                false => self.outcomes[at].best_below(rate, aim).map(|point| point.rate),
             };
             self.outcomes[at].confirmed = Some(point);
         }
@@ -180,8 +188,7 @@ impl<'s, 'a, B> Session<'s, 'a, B> {
 
     /// The seeds of the search at one rate.
     fn searched(&mut self, recipe: &Recipe, rate: f64) -> Result<Option<Point>, Error> {
-        let first = self.advisor.first_seed;
-        self.point(recipe, rate, first..first.saturating_add(self.advisor.seeds))
+        self.point(recipe, rate, self.advisor.first_seed..self.advisor.fresh_seed())
     }
 
     /// These seeds at one rate; `None` if it was told to stop.

@@ -18,15 +18,16 @@ pub(super) fn cells(advice: &Advice, outcome: &Outcome) -> [String; COLUMNS] {
         Some(_) => short(rate),
         None => format!("≥ {}", short(rate)),
     });
-    let best = outcome.best(aim);
     let confirmed = outcome.confirmed.as_ref();
+    let at = |rate: f64| outcome.points.iter().find(|point| point.rate == rate);
+    let best = outcome.rate(aim).and_then(at);
     // The better numbers, where there are two.
     let updates = confirmed.or(best).and_then(Point::updates).map(|n| format!("{n}"));
     let cost = best.and_then(|point| point.seconds).map(|s| format!("{} ms", short(1e3 * s)));
     [
         outcome.recipe.to_string(),
         or(edge, "none"),
-        or(best.map(|point| short(point.rate)), "none"),
+        or(outcome.rate(aim).map(short), "none"),
         or(best.map(loss), "–"),
         or(confirmed.map(loss), "–"),
         or(updates, "–"),
@@ -121,6 +122,12 @@ pub(super) fn summary(advice: &Advice) -> Vec<String> {
                 short(plain),
                 short(from),
                 short(to)
+            ),
+            (None, Some(_), _) => format!(
+                "`{}` comes to a loss of {}; {} alone breaks with fresh seeds at the rates that were good.",
+                best.recipe,
+                short(loss),
+                baseline.recipe
             ),
             _ => format!(
                 "`{}` comes to a loss of {}; {} alone has no stable rate among those tried.",
