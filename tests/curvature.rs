@@ -179,7 +179,9 @@ fn the_governor_holds_absurd_rates() {
                 near(stepped.report.factor, expected, 1e-9);
                 bowl = stepped.model;
             }
-            assert_eq!(governor.measurements(), 40 + 16);
+            // A rate far below the bound is not worth a measurement at each update.
+            let expected = if rate < 0.01 { 20 } else { 40 + 16 };
+            assert_eq!(governor.measurements(), expected);
             let end: f64 = bowl.loss(LAMBDA).into_scalar::<f32>().into();
             assert!(end < if rate < 0.1 { 0.5 } else { 1e-2 } * start, "rate {rate}: {end}");
         }

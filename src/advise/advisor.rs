@@ -235,9 +235,9 @@ impl<'a, B> Advisor<'a, B> {
         self
     }
 
-    /// The seconds of all runs together, by the [clock](Self::clock), or by the system's where there is none.
-    /// When they are over, the advice is what is known by then, and [not complete](Advice::is_complete).
-    /// What is known by then depends on the machine, and on chance: a budget of updates does not.
+    /// The seconds of all runs together, by the [clock](Self::clock), which has to be given too. When they are
+    /// over, the advice is what is known by then, and [not complete](Advice::is_complete). What is known by
+    /// then depends on the machine: a budget of updates does not.
     ///
     /// # Errors
     /// If they are negative or not finite.
@@ -272,12 +272,18 @@ impl<'a, B> Advisor<'a, B> {
     /// Measures.
     ///
     /// # Errors
-    /// If a model cannot be trained at all, features cannot be standardized, or a device fails.
+    /// If a model cannot be trained at all, features cannot be standardized, a device fails, or there is a
+    /// budget of seconds and no clock.
     pub fn run(mut self) -> Result<Advice, Error> {
         if let Some(seconds) = self.seconds {
-            let begun = std::time::Instant::now();
-            let clock =
-                self.clock.get_or_insert_with(|| Box::new(move || begun.elapsed().as_secs_f64()));
+            let Some(clock) = &self.clock else {
+                return Err(Error::parameter(
+                    NAME,
+                    "clock",
+                    "given, for seconds to be counted",
+                    "none",
+                ));
+            };
             self.seconds = Some(clock() + seconds);
         }
         let prepare = match &self.prepare {

@@ -18,6 +18,9 @@ pub(crate) enum Side<'a> {
     /// Those of them that have a gradient: no running statistics, and nothing frozen.
     Trained(&'a GradientsParams),
     Grads(&'a GradientsParams),
+    /// The first less the second, element by element: the difference of two products would be lost in
+    /// their rounding.
+    Difference(&'a GradientsParams, &'a GradientsParams),
 }
 
 /// `⟨a, b⟩` of each pair, over the parameters that both sides have. One readback for all.
@@ -59,6 +62,9 @@ impl ModuleVisitor for Dots<'_> {
                 grads.get::<D>(param.id).map(|_| param.base().without_autodiff())
             }
             Side::Grads(grads) => grads.get::<D>(param.id),
+            Side::Difference(a, b) => {
+                Some(widened(a.get::<D>(param.id)?) - widened(b.get::<D>(param.id)?))
+            }
         };
         for (at, (a, b)) in self.pairs.iter().enumerate() {
             let (Some(a), Some(b)) = (side(a), side(b)) else { continue };
