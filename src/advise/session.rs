@@ -63,10 +63,8 @@ impl<'s, 'a, B> Session<'s, 'a, B> {
         for &at in &finalists {
             self.refine(at)?;
         }
-        let mut outcomes = std::mem::take(&mut self.outcomes);
-        // Refinement may have changed who is ahead of whom.
-        rank(&mut outcomes, advisor.aim);
-        self.outcomes = outcomes;
+        // That may have changed who is ahead of whom.
+        rank(&mut self.outcomes, advisor.aim);
         let finalists = self.finalists();
         self.parts.1 = self.parts.0 + finalists.len();
         for &at in &finalists {
