@@ -166,6 +166,11 @@ fn the_first_loss_is_held_against_chance() {
     let given = Doctor::new().loss_against(&loss(1.0), 0.1).unwrap().finish();
     assert_eq!(severity(&given, Check::InitialLoss), SEVERE);
     assert!(Doctor::new().loss_against(&loss(1.0), 0.0).unwrap_err().is_parameter());
+    // One class: there is nothing to guess.
+    let labels = Tensor::<1, Int>::from_ints([0, 0], &device);
+    let doctor = Doctor::new().labels(&labels, 1).unwrap();
+    let found = doctor.loss(&loss(0.0)).unwrap().finish();
+    assert_eq!(severity(&found, Check::InitialLoss), None);
     // Nothing to compare with.
     assert_eq!(Doctor::new().loss(&loss(1e9)).unwrap().finish().worst(), None);
 }
@@ -262,6 +267,15 @@ fn batches_too_small_for_batch_norm_are_found() {
         };
         assert_eq!([1, 4, 8].map(|n| rows(&with, n)), [SEVERE, WARNING, None]);
         assert_eq!(rows(&Stack::new(2, device), 1), None);
+        // All of the data is shown, and training takes a few rows of it at a time.
+        let batches = |stack: &Stack, n: usize| {
+            let doctor = Doctor::new().features(&sound(1, 3, device)).unwrap();
+            let doctor = doctor.model(stack).unwrap().batch(n).unwrap();
+            severity(&doctor.finish(), Check::SmallBatch)
+        };
+        assert_eq!([1, 4, 8].map(|n| batches(&with, n)), [SEVERE, WARNING, None]);
+        assert_eq!(batches(&Stack::new(2, device), 1), None);
+        assert!(Doctor::new().batch(0).unwrap_err().is_parameter());
         // Sixteen pixels a row are enough.
         let image = Tensor::<4>::from_data(TensorData::new(noise(1, 48), [1, 3, 4, 4]), device);
         let doctor = Doctor::new().features(&image).unwrap().model(&with).unwrap();

@@ -65,7 +65,7 @@ pub fn examine(device: &Device) -> Result<Diagnosis, Error> {
     let net = Net::new(false, 0, device);
     let loss = net.loss((x.clone(), y.clone()));
     let grads = GradientsParams::from_grads(loss.backward(), &net);
-    let doctor = Doctor::new().features(&x)?.targets(&y)?.loss(&loss)?;
+    let doctor = Doctor::new().features(&x)?.batch(SIZE)?.targets(&y)?.loss(&loss)?;
     Ok(doctor.model(&net)?.gradients(&net, &grads)?.finish())
 }
 

@@ -6,18 +6,21 @@ use std::ops::ControlFlow;
 use burn::module::Module;
 use burn::tensor::Tensor;
 
-use super::outcome::{Aim, Outcome, Point};
-use super::trial::{self, End, Order, Trial};
-use super::{Advice, Recipe, plan, search};
+use super::advice::Wanted;
+use super::outcome::Aim;
+use super::session::Session;
+use super::trial::{self, Order, Trial};
+use super::{Advice, Recipe};
 use crate::Error;
 use crate::error::check::Param;
 use crate::standardize::Moments;
 
 /// Trains a fresh model in the way it is told.
-type Runner<'a, B> = Box<dyn Fn(Order<'_, B>) -> Result<Trial, Error> + 'a>;
+pub(super) type Runner<'a, B> = Box<dyn Fn(Order<'_, B>) -> Result<Trial, Error> + 'a>;
 /// What is done to a batch first, made from the batches of a run.
-type Preparing<'a, B> = Box<dyn Fn(u64, &dyn Fn(u64) -> B) -> Result<Prepare<'a, B>, Error> + 'a>;
-type Prepare<'a, B> = Box<dyn Fn(B) -> B + 'a>;
+pub(super) type Preparing<'a, B> =
+    Box<dyn Fn(u64, &dyn Fn(u64) -> B) -> Result<Prepare<'a, B>, Error> + 'a>;
+pub(super) type Prepare<'a, B> = Box<dyn Fn(B) -> B + 'a>;
 
 /// How far a search is: what [`Advisor::watch`] is told before each update.
 #[derive(Debug, Clone, PartialEq)]
@@ -29,9 +32,10 @@ pub struct Stage<'a> {
     pub rate: f64,
     /// With this seed.
     pub seed: u64,
-    /// How many recipes are done.
+    /// How many parts of the search are done: a part is a recipe, and later a closer look at one.
     pub done: usize,
-    /// How many there are, as far as is known: combinations come when the rest is measured.
+    /// How many there are, as far as is known: combinations come when the rest is measured, and the closer
+    /// look after them.
     pub of: usize,
     /// How many updates have been made so far.
     pub updates: u64,
@@ -46,25 +50,35 @@ pub struct Stage<'a> {
 /// same for the same arguments: seed the device in `build`.
 ///
 /// # Cost
-/// Some 20 recipes, each at 4 to 10 rates with each seed: 100 to 200 runs a seed, of which the broken and the
-/// hopeless end early. A forward and a backward pass, an update, and one readback for each update, and 4
-/// forward passes for each run.
+/// Some 25 recipes, each at 4 to 10 rates with each seed: 120 to 250 runs a seed, of which the broken and the
+/// hopeless end early; then 4 to 8 rates with each seed, and a run with each fresh one, for each of up to six
+/// recipes. A forward and a backward pass, an update, and one readback for each update, and 4 forward passes
+/// for each run. A governor takes one more gradient where it measures; it is not counted as an update, but
+/// it is in the seconds.
 #[must_use = "`run` measures"]
 pub struct Advisor<'a, B> {
-    base: Runner<'a, B>,
-    variants: Vec<(String, Runner<'a, B>)>,
-    batch: Box<dyn Fn(u64) -> B + 'a>,
-    prepare: Option<Preparing<'a, B>>,
-    aim: Aim,
-    over: u64,
-    seeds: u64,
-    rates: (f64, f64),
+    pub(super) base: Runner<'a, B>,
+    pub(super) variants: Vec<(String, Runner<'a, B>)>,
+    pub(super) batch: Box<dyn Fn(u64) -> B + 'a>,
+    pub(super) prepare: Option<Preparing<'a, B>>,
+    pub(super) aim: Aim,
+    target: Option<f64>,
+    pub(super) over: u64,
+    pub(super) seeds: u64,
+    pub(super) first_seed: u64,
+    /// How many recipes are confirmed, and with how many seeds.
+    pub(super) confirm: (usize, u64),
+    pub(super) rates: (f64, f64),
+    pub(super) every_rate: bool,
     budget: Option<u64>,
-    clock: Option<Box<dyn Fn() -> f64 + 'a>>,
+    /// The time from which on nothing is begun, once it runs: at first, for how long.
+    seconds: Option<f64>,
+    pub(super) clock: Option<Clock<'a>>,
     watch: Option<Watch<'a>>,
 }
 
-type Watch<'a> = Box<dyn FnMut(&Stage<'_>) -> ControlFlow<()> + 'a>;
+type Clock<'a> = Box<dyn Fn() -> f64 + 'a>;
+pub(super) type Watch<'a> = Box<dyn FnMut(&Stage<'_>) -> ControlFlow<()> + 'a>;
 
 impl<B> fmt::Debug for Advisor<'_, B> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -88,10 +102,15 @@ impl<'a, B> Advisor<'a, B> {
             batch: Box::new(batch),
             prepare: None,
             aim: Aim::LowestLoss,
+            target: None,
             over: 200,
             seeds: 2,
+            first_seed: 0,
+            confirm: (5, 10),
             rates: (1e-6, 1e2),
+            every_rate: false,
             budget: None,
+            seconds: None,
             clock: None,
             watch: None,
         }
@@ -144,6 +163,16 @@ impl<'a, B> Advisor<'a, B> {
         Ok(self)
     }
 
+    /// The loss that updates are counted to, whatever the aim is. Unless said otherwise here, or by an aim of
+    /// [`FastestTo`](Aim::FastestTo), it is what plain descent comes to at its best rate.
+    ///
+    /// # Errors
+    /// If it is not finite.
+    pub fn target(mut self, loss: f64) -> Result<Self, Error> {
+        self.target = Some(Param(NAME, "target").finite(loss)?);
+        Ok(self)
+    }
+
     /// How many updates a run has: 200, unless said otherwise here.
     ///
     /// # Errors
@@ -160,6 +189,31 @@ impl<'a, B> Advisor<'a, B> {
     pub fn seeds(mut self, n: u64) -> Result<Self, Error> {
         self.seeds = Param(NAME, "seeds").at_least(1, n)?;
         Ok(self)
+    }
+
+    /// The number of the first seed: 0, unless said otherwise here.
+    pub fn seeds_from(mut self, first: u64) -> Self {
+        self.first_seed = first;
+        self
+    }
+
+    /// How many of the best recipes are looked at more closely, plain descent beside them: best rate and edge
+    /// between the rungs, and then a run at the best rate with each of so many fresh seeds, which had no say
+    /// in what is best. Where one of them is not stable, the next lower rate that is good, up to four times. The
+    /// best 5 with 10 seeds, unless said otherwise here; of 0 recipes, none.
+    ///
+    /// Fewer than 10 seeds cannot tell the best of 5, and plain descent, apart with confidence. For the
+    /// [highest rate](Aim::HighestRate) edges are made finer, and no fresh seed is run.
+    pub fn confirm(mut self, recipes: usize, seeds: u64) -> Self {
+        self.confirm = (recipes, seeds);
+        self
+    }
+
+    /// Measures every recipe at every rate, two a decade, instead of going up and down from where it works: a
+    /// grid to hold the advice against, at several times the cost.
+    pub fn every_rate(mut self) -> Self {
+        self.every_rate = true;
+        self
     }
 
     /// The rates between which to look, rounded to half decades: 10⁻⁶ to 100, unless said otherwise here.
@@ -179,6 +233,17 @@ impl<'a, B> Advisor<'a, B> {
     pub fn budget(mut self, updates: u64) -> Self {
         self.budget = Some(updates);
         self
+    }
+
+    /// The seconds of all runs together, by the [clock](Self::clock), which has to be given too. When they are
+    /// over, the advice is what is known by then, and [not complete](Advice::is_complete). What is known by
+    /// then depends on the machine: a budget of updates does not.
+    ///
+    /// # Errors
+    /// If they are negative or not finite.
+    pub fn budget_seconds(mut self, seconds: f64) -> Result<Self, Error> {
+        self.seconds = Some(Param(NAME, "budget_seconds").non_negative(seconds)?);
+        Ok(self)
     }
 
     /// A clock, in seconds, to measure the cost of updates by. Without one nothing depends on time.
@@ -207,141 +272,47 @@ impl<'a, B> Advisor<'a, B> {
     /// Measures.
     ///
     /// # Errors
-    /// If a model cannot be trained at all, features cannot be standardized, or a device fails.
+    /// If a model cannot be trained at all, features cannot be standardized, a device fails, or there is a
+    /// budget of seconds and no clock.
     pub fn run(mut self) -> Result<Advice, Error> {
+        if let Some(seconds) = self.seconds {
+            let Some(clock) = &self.clock else {
+                return Err(Error::parameter(
+                    NAME,
+                    "clock",
+                    "given, for seconds to be counted",
+                    "none",
+                ));
+            };
+            self.seconds = Some(clock() + seconds);
+        }
         let prepare = match &self.prepare {
             Some(prepare) => Some(prepare(self.over, &*self.batch)?),
             None => None,
         };
-        let mut watch = self.watch.take();
-        let ladder = search::ladder(self.rates.0, self.rates.1);
-        let mut session = Session {
-            advisor: &self,
-            prepare,
-            ladder: &ladder,
-            outcomes: Vec::new(),
-            updates: 0,
-            stopped: false,
-        };
-
-        let names: Vec<String> = self.variants.iter().map(|(name, _)| name.clone()).collect();
-        let singles = plan::singles(self.over, self.prepare.is_some(), &names);
-        session.measure(singles, &mut watch)?;
-        if !session.stopped {
-            let more = plan::combinations(self.over, self.aim, &session.outcomes);
-            session.measure(more, &mut watch)?;
-        }
-        let Session { outcomes, updates, stopped, .. } = session;
-        Ok(Advice::new(self.aim, self.over, self.seeds, updates, !stopped, outcomes))
-    }
-}
-
-/// A search under way.
-struct Session<'s, 'a, B> {
-    advisor: &'s Advisor<'a, B>,
-    prepare: Option<Prepare<'a, B>>,
-    ladder: &'s [f64],
-    outcomes: Vec<Outcome>,
-    updates: u64,
-    stopped: bool,
-}
-
-impl<'a, B> Session<'_, 'a, B> {
-    fn measure(
-        &mut self,
-        recipes: Vec<Recipe>,
-        watch: &mut Option<Watch<'a>>,
-    ) -> Result<(), Error> {
-        let (done, of) = (self.outcomes.len(), self.outcomes.len() + recipes.len());
-        for (at, recipe) in recipes.into_iter().enumerate() {
-            if self.stopped {
-                break;
-            }
-            let mut failed = None;
-            // The rate that was best last is near the best of this one, more often than not.
-            let start = self.start();
-            let rungs = self.ladder;
-            let (points, complete) = search::climb(rungs.len(), start, self.advisor.aim, |rung| {
-                let counts = (done + at, of);
-                self.point(&recipe, rungs[rung], counts, watch).unwrap_or_else(|error| {
-                    failed = Some(error);
-                    None
-                })
-            });
-            if let Some(error) = failed {
-                return Err(error);
-            }
-            self.stopped |= !complete;
-            if !points.is_empty() {
-                self.outcomes.push(Outcome::new(recipe, points));
-            }
-        }
-        Ok(())
+        let watch = self.watch.take();
+        Session::new(&self, prepare, watch).run()
     }
 
-    fn start(&self) -> usize {
-        let best = self.outcomes.last().and_then(|o| o.best(self.advisor.aim)).map(|p| p.rate);
-        let near = best.unwrap_or(1e-2);
-        let below = |rate: &&f64| **rate < near * 0.99;
-        self.ladder.iter().take_while(below).count().min(self.ladder.len().saturating_sub(1))
+    /// Whether a budget is used up.
+    pub(super) fn is_spent(&self, updates: u64) -> bool {
+        let late = || self.seconds.zip(self.clock.as_ref()).is_some_and(|(end, now)| now() >= end);
+        self.budget.is_some_and(|budget| updates >= budget) || late()
     }
 
-    /// All seeds at one rate; `None` if it was told to stop.
-    fn point(
-        &mut self,
-        recipe: &Recipe,
-        rate: f64,
-        (done, of): (usize, usize),
-        watch: &mut Option<Watch<'a>>,
-    ) -> Result<Option<Point>, Error> {
-        let advisor = self.advisor;
-        let named = |(name, _): &&(String, Runner<'a, B>)| *name == recipe.variant;
-        let runner = advisor.variants.iter().find(named).map_or(&advisor.base, |(_, run)| run);
-        let prepared = |k: u64| {
-            let batch = (advisor.batch)(k);
-            match self.prepare.as_ref().filter(|_| recipe.standardized) {
-                Some(prepare) => prepare(batch),
-                None => batch,
-            }
-        };
-        let mut point = Point {
-            rate,
-            losses: Vec::new(),
-            reached: Vec::new(),
-            broke: 0,
-            stable: true,
-            seconds: None,
-        };
-        let now = || advisor.clock.as_ref().map(|clock| clock());
-        let (mut seconds, mut made) = (0.0, 0u64);
-        for seed in 0..advisor.seeds {
-            let updates = &mut self.updates;
-            let mut go_on = || {
-                let stage = Stage { recipe, rate, seed, done, of, updates: *updates };
-                let stop = advisor.budget.is_some_and(|budget| *updates >= budget)
-                    || watch.as_mut().is_some_and(|watch| watch(&stage).is_break());
-                *updates += u64::from(!stop);
-                !stop
-            };
-            let over = advisor.over;
-            let begun = now();
-            let order = Order { recipe, rate, seed, over, batch: &prepared, go_on: &mut go_on };
-            let trial = runner(order)?;
-            if trial.end == End::Stopped {
-                return Ok(None);
-            }
-            seconds += now().zip(begun).map_or(0.0, |(end, begun)| end - begun);
-            made += trial.losses.len() as u64;
-            let loss = trial.reached();
-            point.stable &= loss.is_some_and(|loss| loss <= trial.start);
-            point.losses.push(loss);
-            point.broke += usize::from(trial.end == End::Broke);
-            point.reached.push(match advisor.aim {
-                Aim::FastestTo(target) => trial.updates_to(target, over).filter(|_| loss.is_some()),
-                _ => None,
-            });
+    /// The first seed that the search does not use.
+    pub(super) fn fresh_seed(&self) -> u64 {
+        self.first_seed.saturating_add(self.seeds)
+    }
+
+    pub(super) fn counted_to(&self) -> Option<f64> {
+        match self.aim {
+            Aim::FastestTo(target) => Some(target),
+            _ => self.target,
         }
-        point.seconds = advisor.clock.as_ref().map(|_| seconds / made.max(1) as f64);
-        Ok(Some(point))
+    }
+
+    pub(super) fn wanted(&self) -> Wanted {
+        Wanted { aim: self.aim, over: self.over, seeds: self.seeds, confirm: self.confirm }
     }
 }

@@ -6,9 +6,9 @@ use std::path::Path;
 use super::{Advice, table};
 use crate::Error;
 
-const STYLE: &str = "body{font:16px/1.5 sans-serif;max-width:62rem;margin:2rem auto;padding:0 1rem}\
-                     table{border-collapse:collapse}td,th{padding:.2rem .7rem;text-align:right}\
-                     td:first-child,th:first-child{text-align:left}tr:nth-child(even){background:#f4f4f4}\
+const STYLE: &str = "body{font:16px/1.5 sans-serif;max-width:75rem;margin:2rem auto;padding:0 1rem}\
+                     table{border-collapse:collapse;font-size:14px}td,th{padding:.2rem .7rem;text-align:right;white-space:nowrap}\
+                     td:first-child,th:first-child{text-align:left;white-space:normal}tr:nth-child(even){background:#f4f4f4}\
                      pre{background:#f4f4f4;padding:1rem;overflow:auto}svg{max-width:100%;height:auto}";
 
 impl Advice {
@@ -18,7 +18,7 @@ impl Advice {
     /// As [`to_svg`](Self::to_svg).
     pub fn to_html(&self) -> Result<String, Error> {
         let shown = table::shown(self);
-        let row = |tag: &str, cells: &[String; 6]| {
+        let row = |tag: &str, cells: &[String; table::COLUMNS]| {
             let cell = |at: &usize| format!("<{tag}>{}</{tag}>", escaped(&cells[*at]));
             format!("<tr>{}</tr>\n", shown.iter().map(cell).collect::<String>())
         };
@@ -29,8 +29,9 @@ impl Advice {
             "<!doctype html>\n<html lang=\"en\"><head><meta charset=\"utf-8\"><title>evenkeel: advice</title>\
              <style>{STYLE}</style></head><body>\n<h1>What helps</h1>\n"
         );
+        let _ = writeln!(page, "<p>{}</p>", escaped(&table::heading(self)));
         for sentence in table::summary(self) {
-            let _ = writeln!(page, "<p>{}</p>", escaped(&sentence));
+            let _ = writeln!(page, "<p>{}</p>", coded(&sentence));
         }
         let _ = writeln!(page, "{}\n<table>\n{rows}</table>", self.to_svg()?);
         if let Some(code) = self.code() {
@@ -53,4 +54,13 @@ impl Advice {
 
 fn escaped(text: &str) -> String {
     text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;").replace('"', "&quot;")
+}
+
+/// The same with what stands between backticks as code.
+fn coded(text: &str) -> String {
+    let escaped = escaped(text);
+    let parts = escaped.split('`').enumerate();
+    parts
+        .map(|(at, part)| if at % 2 == 1 { format!("<code>{part}</code>") } else { part.into() })
+        .collect()
 }

@@ -39,23 +39,47 @@
 //!
 //! # What is measured
 //!
-//! Plain descent first; then each remedy alone on top of it; then what was best of the data and the model
-//! with each optimizer, bare and with clip, warm-up and cosine. A run of `over` updates is
+//! Plain descent first; then each remedy alone on top of it: standardized features, the variants that were
+//! supplied, warm-ups of 10 and of 100 updates, a cosine, a clip of the whole gradient, one of each unit,
+//! AutoClip, ZClip, the governor, momentum, Nesterov's, Adam, AdamW with bounded updates. Then what was best
+//! of the data and the model with each optimizer, bare and with clip, warm-up and cosine, and under the
+//! governor. A run of `over` updates is
 //!
 //! - *stable*, if everything stays finite and the mean loss of its last tenth is not above the loss of the
 //!   untrained model; a rate is stable if all seeds are, and so are all lower rates down to the best one;
 //! - *hopeless*, and ended early, once the median of 10 losses is above 100 times that of the untrained
 //!   model.
 //!
-//! Rates are on a grid of two a decade, and every edge is known to a factor of √10. A highest stable rate is
-//! no aim of its own: what is stable may learn nothing, which is why the best rate and what is reached at it
-//! stand beside it.
+//! Rates are two a decade at first. Then the best recipes, and plain descent, are looked at
+//! [more closely](Advisor::confirm): the rates beside the best one, and the edge, known to a factor of 1.2
+//! then and of √10 elsewhere. Each of them is then run at its best rate with fresh seeds; where those are not
+//! all stable, a lower one is taken. What was best among many rates is a little lucky with the seeds that it
+//! was chosen by, and these were not.
 //!
-//! Short runs favour what is fast early. Give a run as many updates as decide the matter; a tenth of a
-//! training run is a start.
+//! A highest stable rate is no aim of its own: what is stable may learn nothing, which is why the best rate
+//! and what is reached at it stand beside it. And short runs favour what is fast early: give a run as many
+//! updates as decide the matter. A tenth of a training run is a start.
+//!
+//! # What the order is worth
+//!
+//! Among 25 recipes and with 3 seeds somebody is ahead by chance, so the search alone says nothing of that
+//! kind. The recipes that were confirmed are ranked by fresh seeds alone, compared seed by seed by
+//! [Wilcoxon's signed ranks](Advice::chance), and the chance is multiplied by the number of all pairs, since
+//! it is the same seeds that say which one is first. The text says which of them cannot be told apart from
+//! the first. 10 seeds are the fewest that can tell six recipes apart at 5 %. All of this is about the
+//! training loss of short runs on your batches: what a model is worth on data that it has not seen is
+//! another question.
+//!
+//! # Why it does not search as the finder does
+//!
+//! [`StableRate`](crate::finder::StableRate) bisects one edge, seed by seed, at a constant rate, from copies
+//! of one model. Here a rate has to hold for all seeds at once, the models are fresh, the rate may follow a
+//! schedule, and the valley counts, not the edge. What both share is [`Keel`](crate::Keel), and the rule that a
+//! run is hopeless at 100 times the loss that it began with.
 
 mod advice;
 mod advisor;
+mod confidence;
 #[cfg(feature = "plot")]
 mod html;
 mod outcome;
@@ -64,6 +88,7 @@ mod plan;
 mod plot;
 mod recipe;
 mod search;
+mod session;
 mod table;
 mod trial;
 

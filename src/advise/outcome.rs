@@ -1,6 +1,7 @@
 //! What was measured of one recipe, and what is wanted of it.
 
-use super::Recipe;
+use super::trial::{End, Trial};
+use super::{Recipe, confidence};
 
 /// What is wanted.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -34,6 +35,22 @@ pub struct Point {
 }
 
 impl Point {
+    /// Nothing yet.
+    pub(super) fn at(rate: f64) -> Self {
+        let (losses, reached) = (Vec::new(), Vec::new());
+        Self { rate, losses, reached, broke: 0, stable: true, seconds: None }
+    }
+
+    /// One more seed.
+    pub(super) fn take(&mut self, trial: &Trial, target: Option<f64>, over: u64) {
+        let loss = trial.reached();
+        self.stable &= loss.is_some_and(|loss| loss <= trial.start);
+        self.losses.push(loss);
+        self.broke += usize::from(trial.end == End::Broke);
+        let target = target.filter(|_| loss.is_some());
+        self.reached.push(target.and_then(|target| trial.updates_to(target, over)));
+    }
+
     /// The median loss, in which a broken run counts as infinite.
     pub fn loss(&self) -> f64 {
         median(self.losses.iter().map(|loss| loss.unwrap_or(f64::INFINITY)))
@@ -86,18 +103,38 @@ pub struct Outcome {
     pub recipe: Recipe,
     /// By rate, the lowest first.
     pub points: Vec<Point>,
+    /// What became of the best rate with fresh seeds, where that was tried: the number to believe. The best
+    /// of many rates is a little lucky with the seeds that it was chosen by. If it was not stable with all
+    /// of them, this is of a lower rate.
+    pub confirmed: Option<Point>,
 }
 
 impl Outcome {
     pub(super) fn new(recipe: Recipe, mut points: Vec<Point>) -> Self {
         points.sort_by(|a, b| a.rate.total_cmp(&b.rate));
-        Self { recipe, points }
+        Self { recipe, points, confirmed: None }
+    }
+
+    pub(super) fn insert(&mut self, point: Point) {
+        let at = self.points.partition_point(|other| other.rate < point.rate);
+        self.points.insert(at, point);
     }
 
     /// The best rate, and what became of it; `None` if nothing was measured, or no rate is stable.
     pub fn best(&self, aim: Aim) -> Option<&Point> {
         let stable = self.points.iter().filter(|point| point.stable);
         stable.min_by(|a, b| order(a.score(aim), b.score(aim)))
+    }
+
+    /// The best of the rates below this one.
+    pub(super) fn best_below(&self, rate: f64, aim: Aim) -> Option<&Point> {
+        let stable = self.points.iter().filter(|point| point.stable && point.rate < rate);
+        stable.min_by(|a, b| order(a.score(aim), b.score(aim)))
+    }
+
+    /// The rate to train at: the one that fresh seeds have confirmed, or else the [best](Self::best).
+    pub fn rate(&self, aim: Aim) -> Option<f64> {
+        Some(self.confirmed.as_ref().or(self.best(aim))?.rate)
     }
 
     /// The highest rate that is stable, with all that were tried between it and the one of lowest loss.
@@ -134,6 +171,16 @@ impl Outcome {
         };
         ((0..seeds).filter(wins).count(), seeds)
     }
+}
+
+/// The chance that `a` and `b` differ this much between fresh seeds if neither is better, two-sided. `None`
+/// without fresh seeds.
+pub(super) fn chance(a: &Outcome, b: &Outcome, aim: Aim) -> Option<f64> {
+    let (a, b) = (a.confirmed.as_ref()?, b.confirmed.as_ref()?);
+    let seeds = 0..a.losses.len().min(b.losses.len());
+    let difference = |seed| a.of_seed(seed, aim).0 - b.of_seed(seed, aim).0;
+    let differences: Vec<f64> = seeds.map(difference).collect();
+    Some(confidence::signed_rank(&differences))
 }
 
 /// Lexicographic.

@@ -16,14 +16,16 @@ pub(super) fn singles(over: u64, standardized: bool, variants: &[String]) -> Vec
     let warm_ups = [10, 100].into_iter().filter(|n| 2 * n <= over);
     recipes.extend(warm_ups.map(|warm_up| Recipe { warm_up, ..plain() }));
     recipes.push(Recipe { cosine: true, ..plain() });
-    recipes.push(Recipe { bound: Bound::Global, ..plain() });
-    recipes.push(Recipe { bound: Bound::Adaptive, ..plain() });
+    let bounds = [Bound::Global, Bound::Adaptive, Bound::Percentile, Bound::ZScore];
+    recipes.extend(bounds.map(|bound| Recipe { bound, ..plain() }));
+    recipes.push(Recipe { governed: true, ..plain() });
     let methods = [Method::Momentum, Method::Nesterov, Method::Adam, Method::AdamW];
     recipes.extend(methods.map(|method| Recipe { method, ..plain() }));
     recipes
 }
 
-/// The best of the data and the model with each optimizer, bare and with clip, warm-up and cosine.
+/// The best of the data and the model with each optimizer, bare and with clip, warm-up and cosine, and with
+/// governed momentum, bare and with a cosine: a governor is a warm-up of its own.
 pub(super) fn combinations(over: u64, aim: Aim, singles: &[Outcome]) -> Vec<Recipe> {
     let foundation = |o: &&Outcome| {
         let Recipe { variant, standardized, .. } = &o.recipe;
@@ -41,6 +43,10 @@ pub(super) fn combinations(over: u64, aim: Aim, singles: &[Outcome]) -> Vec<Reci
         cosine: true,
         ..recipe
     });
+    let governed = [false, true].map(|cosine| {
+        let method = Method::Momentum;
+        Recipe { method, governed: true, cosine, ..base.clone() }
+    });
     let measured = |recipe: &Recipe| singles.iter().any(|o| o.recipe == *recipe);
-    bare.into_iter().chain(whole).filter(|recipe| !measured(recipe)).collect()
+    bare.into_iter().chain(whole).chain(governed).filter(|recipe| !measured(recipe)).collect()
 }

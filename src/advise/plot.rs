@@ -22,6 +22,9 @@ const COLORS: [RGBColor; 7] = [
 
 const SIZE: (u32, u32) = (900, 640);
 
+/// How far above the best loss a picture goes.
+const FAR: f64 = 10.0;
+
 type Area<'a> = DrawingArea<SVGBackend<'a>, Shift>;
 
 impl Advice {
@@ -33,9 +36,13 @@ impl Advice {
     pub fn to_svg(&self) -> Result<String, Error> {
         let points = || self.outcomes().iter().flat_map(|outcome| &outcome.points);
         let rates = range(points().map(|point| point.rate));
-        // Above the worst stable loss there is nothing to be told apart.
-        let stable = points().filter(|point| point.stable).map(|point| point.loss());
-        let losses = range(stable.filter(|loss| *loss > 0.0));
+        // Above the worst stable loss there is nothing to be told apart, and little far above the best.
+        let stable = || {
+            let stable = points().filter(|point| point.stable).map(|point| point.loss());
+            stable.filter(|loss| *loss > 0.0)
+        };
+        let far = FAR * stable().fold(f64::INFINITY, f64::min);
+        let losses = range(stable().map(|loss| loss.min(far)));
         let (Some(rates), Some(losses)) = (rates, losses) else {
             return Err(Error::parameter("Advice", "outcomes", "stable somewhere", "none"));
         };
@@ -66,7 +73,7 @@ fn draw(
 ) -> Result<(), Box<dyn std::error::Error>> {
     let top = losses.end;
     // Room for the legend above all curves, the best of which lie at the bottom.
-    let losses = losses.start..top * (top / losses.start).powf(0.6);
+    let losses = losses.start..top * (top / losses.start).powf(0.4);
     let mut chart = ChartBuilder::on(area)
         .caption(format!("loss after {} updates", advice.over()), ("sans-serif", 20))
         .margin(12)
@@ -86,32 +93,40 @@ fn draw(
         .draw()?;
 
     let baseline = advice.baseline().map(|outcome| &outcome.recipe);
-    // The best last, so that they lie on top.
-    for (place, outcome) in advice.outcomes().iter().enumerate().rev() {
-        let plain = baseline == Some(&outcome.recipe);
+    let style = |place: usize, plain: bool| {
         let color = match (place, plain) {
             (_, true) => Some(COLORS[6]),
             (0..6, _) => Some(COLORS[place]),
             _ => None,
         };
-        let style = match color {
-            Some(color) => ShapeStyle { color: color.to_rgba(), filled: true, stroke_width: 2 },
-            None => ShapeStyle { color: BLACK.mix(0.18), filled: true, stroke_width: 1 },
+        let (color, stroke_width) = match color {
+            Some(color) => (color.to_rgba(), 2),
+            None => (BLACK.mix(0.18), 1),
         };
+        (stroke_width == 2, ShapeStyle { color, filled: true, stroke_width })
+    };
+    // The names first, from the best on, and the lines from the last on, so that the best lie on top.
+    for (place, outcome) in advice.outcomes().iter().enumerate() {
+        let plain = baseline == Some(&outcome.recipe);
+        if let (true, style) = style(place, plain) {
+            let name = match plain {
+                true => format!("{} (plain)", outcome.recipe),
+                false => outcome.recipe.to_string(),
+            };
+            let line = chart.draw_series(LineSeries::new(Vec::<(f64, f64)>::new(), style))?;
+            line.label(name).legend(move |(x, y)| PathElement::new([(x, y), (x + 18, y)], style));
+        }
+    }
+    for (place, outcome) in advice.outcomes().iter().enumerate().rev() {
+        let (named, style) = style(place, baseline == Some(&outcome.recipe));
         let shown: Vec<(f64, f64)> = outcome
             .points
             .iter()
             .filter(|point| point.loss().is_finite())
             .map(|point| (point.rate, point.loss().min(top)))
             .collect();
-        let line = chart.draw_series(LineSeries::new(shown.clone(), style))?;
-        if color.is_some() {
-            let name = if plain {
-                format!("{} (plain)", outcome.recipe)
-            } else {
-                outcome.recipe.to_string()
-            };
-            line.label(name).legend(move |(x, y)| PathElement::new([(x, y), (x + 18, y)], style));
+        chart.draw_series(LineSeries::new(shown.clone(), style))?;
+        if named {
             chart.draw_series(shown.into_iter().map(|at| Circle::new(at, 3, style)))?;
         }
         let broken = outcome.points.iter().filter(|point| !point.loss().is_finite());

@@ -5,6 +5,9 @@ use std::fmt;
 use crate::Error;
 use crate::schedule::{Boxed, Constant, Cosine, Ramp, Schedule, short};
 
+/// The momentum of the recipes that have one.
+pub(super) const MOMENTUM: f64 = 0.9;
+
 /// The optimizer of a [`Recipe`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
@@ -56,6 +59,32 @@ pub enum Bound {
     Global,
     /// [`AdaptiveClip`](crate::optim::AdaptiveClip) of 0.01: each unit's gradient by its weights.
     Adaptive,
+    /// [`Percentile`](crate::clip::Percentile) as it is by default: AutoClip.
+    Percentile,
+    /// [`ZScore`](crate::clip::ZScore) as it is by default: ZClip.
+    ZScore,
+}
+
+impl Bound {
+    fn name(self) -> Option<&'static str> {
+        match self {
+            Self::Free => None,
+            Self::Global => Some("clip 1"),
+            Self::Adaptive => Some("adaptive clip"),
+            Self::Percentile => Some("AutoClip"),
+            Self::ZScore => Some("ZClip"),
+        }
+    }
+
+    /// The type to import from `clip`, and the expression, of one that a keel is given.
+    fn clip(self) -> Option<(&'static str, &'static str)> {
+        match self {
+            Self::Free | Self::Adaptive => None,
+            Self::Global => Some(("GlobalNorm", "GlobalNorm::at_most(1.0)?")),
+            Self::Percentile => Some(("Percentile", "Percentile::default()")),
+            Self::ZScore => Some(("ZScore", "ZScore::default()")),
+        }
+    }
 }
 
 /// One way to train: everything but the rate.
@@ -71,6 +100,8 @@ pub struct Recipe {
     pub method: Method,
     /// The bound on gradients.
     pub bound: Bound,
+    /// Whether a [`Governor`](crate::curvature::Governor) caps the rate; for descent and momentum.
+    pub governed: bool,
     /// Over how many updates the rate rises from 0.
     pub warm_up: u64,
     /// Whether it falls to 0 by half a cosine after that.
@@ -85,6 +116,7 @@ impl Recipe {
             standardized: false,
             method: Method::Sgd,
             bound: Bound::Free,
+            governed: false,
             warm_up: 0,
             cosine: false,
         }
@@ -103,43 +135,40 @@ impl Recipe {
         })
     }
 
+    /// The momentum that a governor has to know of.
+    pub(super) fn momentum(&self) -> f64 {
+        match self.method {
+            Method::Momentum | Method::Nesterov => MOMENTUM,
+            _ => 0.0,
+        }
+    }
+
     /// The code of this recipe for a run of `over` updates at `rate`.
     pub fn code(&self, rate: f64, over: u64) -> String {
         let (import, rule) = self.method.code();
-        let (clip, optimizer) = match self.bound {
-            Bound::Adaptive => {
-                let optimizer = format!("ModuleOptimizer::from(AdaptiveClip::new(0.01, {rule})?)");
-                (false, optimizer)
-            }
-            bound => (bound == Bound::Global, rule.to_string()),
+        let adaptive = self.bound == Bound::Adaptive;
+        let optimizer = match adaptive {
+            true => format!("ModuleOptimizer::from(AdaptiveClip::new(0.01, {rule})?)"),
+            false => rule.to_string(),
         };
-        let rest = over.saturating_sub(self.warm_up);
-        let rate = short(rate);
-        let (main, curve) = match self.cosine {
-            true => ("Cosine", format!("Cosine::new({}, 0.0, {rest})?", float(&rate))),
-            false => ("Constant", format!("Constant::new({})?", float(&rate))),
-        };
-        let (curves, schedule) = match self.warm_up {
-            0 => (format!("{main}, Schedule"), format!("{curve}.start()")),
-            n => (
-                format!("{main}, Ramp, Schedule"),
-                format!("Ramp::new(0.0, {}, {n})?.then({n}, {curve}).start()", float(&rate)),
-            ),
-        };
+        let clip = self.bound.clip();
+        let (curves, schedule) = self.schedule_code(rate, over);
 
         let mut code = String::new();
         let mut line = |text: &str| {
             code.push_str(text);
             code.push('\n');
         };
-        let adaptive = self.bound == Bound::Adaptive;
         line(match adaptive {
             true => "use burn::optim::{GradientsParams, ModuleOptimizer};",
             false => "use burn::optim::GradientsParams;",
         });
         line("use evenkeel::Keel;");
-        if clip {
-            line("use evenkeel::clip::GlobalNorm;");
+        if let Some((name, _)) = clip {
+            line(&format!("use evenkeel::clip::{name};"));
+        }
+        if self.governed {
+            line("use evenkeel::curvature::Governor;");
         }
         match adaptive {
             true => line(&format!("use evenkeel::optim::{{AdaptiveClip, {import}}};")),
@@ -155,16 +184,46 @@ impl Recipe {
         }
         line("");
         line(&format!("let mut schedule = {schedule};"));
+        if self.governed {
+            let momentum = float(&self.momentum().to_string());
+            line(&format!("let governor = Governor::new({momentum})?;"));
+        }
         line(&format!("let mut keel = Keel::wrap({optimizer})"));
-        if clip {
-            line("    .clip(GlobalNorm::at_most(1.0)?)");
+        if let Some((_, expression)) = clip {
+            line(&format!("    .clip({expression})"));
+        }
+        if self.governed {
+            line("    .clip(governor.clone())");
         }
         line("    .build(&model)?;");
         line("");
-        line("// For each batch, after `let loss = …`:");
+        match self.governed {
+            true => line("// For each batch, after `let loss = loss_of(&model);`:"),
+            false => line("// For each batch, after `let loss = …`:"),
+        }
         line("let grads = GradientsParams::from_grads(loss.backward(), &model);");
+        if self.governed {
+            line("governor.watch(keel.updates(), &model, &grads, loss_of)?;");
+        }
         line("model = keel.step(schedule.step(), model, grads, &loss)?.model;");
         code
+    }
+
+    /// The types to import from `schedule`, and the expression.
+    fn schedule_code(&self, rate: f64, over: u64) -> (String, String) {
+        let rest = over.saturating_sub(self.warm_up);
+        let rate = float(&short(rate));
+        let (main, curve) = match self.cosine {
+            true => ("Cosine", format!("Cosine::new({rate}, 0.0, {rest})?")),
+            false => ("Constant", format!("Constant::new({rate})?")),
+        };
+        match self.warm_up {
+            0 => (format!("{main}, Schedule"), format!("{curve}.start()")),
+            n => (
+                format!("{main}, Ramp, Schedule"),
+                format!("Ramp::new(0.0, {rate}, {n})?.then({n}, {curve}).start()"),
+            ),
+        }
     }
 }
 
@@ -179,10 +238,9 @@ fn float(number: &str) -> String {
 impl fmt::Display for Recipe {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mut parts = vec![self.method.name().to_string()];
-        match self.bound {
-            Bound::Free => {}
-            Bound::Global => parts.push("clip 1".into()),
-            Bound::Adaptive => parts.push("adaptive clip".into()),
+        parts.extend(self.bound.name().map(String::from));
+        if self.governed {
+            parts.push("governor".into());
         }
         if self.warm_up > 0 {
             parts.push(format!("warm-up {}", self.warm_up));

@@ -1,6 +1,6 @@
 //! Up and down a ladder of rates, from somewhere in the middle.
 
-use super::outcome::{Aim, Point, order};
+use super::outcome::{Aim, Outcome, Point, order};
 
 /// Two rates a decade, both ends included.
 pub(super) fn ladder(from: f64, to: f64) -> Vec<f64> {
@@ -31,6 +31,38 @@ pub(super) fn climb(
         next = to_measure(&known, aim);
     }
     (known.into_iter().flatten().collect(), complete)
+}
+
+/// Measures all rungs, from the lowest up; as [`climb`] otherwise.
+pub(super) fn sweep(
+    rungs: usize,
+    mut measure: impl FnMut(usize) -> Option<Point>,
+) -> (Vec<Point>, bool) {
+    let points: Vec<Point> = (0..rungs).map_while(&mut measure).collect();
+    let complete = points.len() == rungs;
+    (points, complete)
+}
+
+/// An edge is known well enough if it lies between two rates of this ratio.
+const EDGE: f64 = 1.2;
+/// A best rate is, if those beside it are this near.
+const BEST: f64 = 1.5;
+
+/// The rate to measure next, between the rungs: first around the best one, then at the edge. `None` once both
+/// are known well enough.
+pub(super) fn between(outcome: &Outcome, aim: Aim) -> Option<f64> {
+    let best = outcome.best(aim)?.rate;
+    let points = &outcome.points;
+    let above = points.iter().find(|point| point.rate > best).map(|point| point.rate);
+    let below = points.iter().rev().find(|point| point.rate < best).map(|point| point.rate);
+    let middle = |low: f64, high: f64, near: f64| (high > near * low).then(|| (low * high).sqrt());
+    let up = above.and_then(|above| middle(best, above, BEST));
+    let down = below.and_then(|below| middle(below, best, BEST));
+    let edge = || {
+        let (stable, not) = (outcome.highest_stable()?, outcome.first_unstable()?);
+        middle(stable, not, EDGE)
+    };
+    up.or(down).or_else(edge)
 }
 
 /// The rung to measure next.

@@ -4,8 +4,10 @@ use burn::module::Module;
 use burn::optim::{GradientsParams, ModuleOptimizer};
 use burn::tensor::Tensor;
 
+use super::recipe::MOMENTUM;
 use super::{Bound, Method, Recipe};
-use crate::clip::GlobalNorm;
+use crate::clip::{GlobalNorm, Percentile, ZScore};
+use crate::curvature::Governor;
 use crate::monitor::numbers;
 use crate::optim::{Adam, AdamW, AdaptiveClip, Momentum, Rule, Sgd};
 use crate::schedule::Schedule;
@@ -83,12 +85,14 @@ fn keel<M: Module + 'static>(recipe: &Recipe) -> Result<Builder<M>, Error> {
             Bound::Free => Keel::wrap(rule),
             Bound::Global => Keel::wrap(rule).clip(GlobalNorm::at_most(1.0)?),
             Bound::Adaptive => Keel::wrap(ModuleOptimizer::from(AdaptiveClip::new(0.01, rule)?)),
+            Bound::Percentile => Keel::wrap(rule).clip(Percentile::default()),
+            Bound::ZScore => Keel::wrap(rule).clip(ZScore::default()),
         })
     }
     match recipe.method {
         Method::Sgd => bounded(Sgd::new(), recipe.bound),
-        Method::Momentum => bounded(Momentum::new(0.9)?, recipe.bound),
-        Method::Nesterov => bounded(Momentum::new(0.9)?.nesterov(), recipe.bound),
+        Method::Momentum => bounded(Momentum::new(MOMENTUM)?, recipe.bound),
+        Method::Nesterov => bounded(Momentum::new(MOMENTUM)?.nesterov(), recipe.bound),
         Method::Adam => bounded(Adam::new(), recipe.bound),
         Method::AdamW => bounded(AdamW::new().update_rms_at_most(1.0)?, recipe.bound),
     }
@@ -115,16 +119,27 @@ pub(super) fn run<M: Module + 'static, B>(
 
     let mut model = build(seed);
     let mut schedule = recipe.schedule(rate, over)?.start();
-    let mut keel = keel(recipe)?.build(&model)?;
+    let governor = match recipe.governed {
+        true => Some(Governor::new(recipe.momentum())?),
+        false => None,
+    };
+    let keel = keel(recipe)?;
+    let mut keel = match &governor {
+        Some(governor) => keel.clip(governor.clone()).build(&model)?,
+        None => keel.build(&model)?,
+    };
     let mut trial = Trial { start, losses: Vec::new(), end: End::Finished };
     for k in 0..over {
         if !go_on() {
             trial.end = End::Stopped;
             break;
         }
-        let loss = loss(&model, batch(k));
-        let grads = GradientsParams::from_grads(loss.backward(), &model);
-        let stepped = match keel.step(schedule.step(), model, grads, &loss) {
+        let now = loss(&model, batch(k));
+        let grads = GradientsParams::from_grads(now.backward(), &model);
+        if let Some(governor) = &governor {
+            governor.watch(keel.updates(), &model, &grads, |model| loss(model, batch(k)))?;
+        }
+        let stepped = match keel.step(schedule.step(), model, grads, &now) {
             Ok(stepped) if stepped.report.verdict == Verdict::Apply => stepped,
             _ => {
                 trial.end = End::Broke;

@@ -42,7 +42,8 @@
 //! | [`targets`](Doctor::targets) | NaN, a scale or a mean far from what a fresh model gives |
 //! | [`labels`](Doctor::labels) | classes that are rare, absent, or not there at all |
 //! | [`loss`](Doctor::loss) | against what chance gives |
-//! | [`model`](Doctor::model) | shared, equal, empty and frozen parameters; depth without normalisation; batches too small for BatchNorm |
+//! | [`model`](Doctor::model) | shared, equal, empty and frozen parameters; depth without normalisation |
+//! | [`batch`](Doctor::batch), or the rows of the features | too few for BatchNorm |
 //! | [`gradients`](Doctor::gradients) | vanishing, exploding, missing |
 //! | [`activation`](Doctor::activation) | units that are dead or saturated |
 //! | [`function`](Doctor::function) | a network that is only a line |

@@ -28,6 +28,8 @@ pub struct Doctor {
     findings: Vec<Finding>,
     /// Rows of the features, and elements beside each column: pixels, or positions.
     batch: Option<(usize, usize)>,
+    /// Rows of a batch in training.
+    rows: Option<usize>,
     chance: Option<Chance>,
     loss: Option<f64>,
     parameters: Vec<Parameter>,
@@ -86,6 +88,17 @@ impl Doctor {
         let columns = Columns::of(x.clone())?;
         self.batch = Some((x.dims().first().copied().unwrap_or(1), columns.inner));
         self.findings.extend(features::check(&columns.seen()));
+        Ok(self)
+    }
+
+    /// How many rows a batch has in training, where the features that are shown are more or fewer: BatchNorm
+    /// wants 8 values or more for each of its statistics. The pixels of [`features`](Self::features) count.
+    ///
+    /// # Errors
+    /// If there are none.
+    pub fn batch(mut self, rows: usize) -> Result<Self, Error> {
+        Param("Doctor", "batch").at_least(1, rows as u64)?;
+        self.rows = Some(rows);
         Ok(self)
     }
 
@@ -239,9 +252,11 @@ impl Doctor {
         let rms = |s: &Slope| Some((s.path.clone(), s.rms()?));
         let rms: Vec<(String, f64)> = self.slopes.iter().filter_map(rms).collect();
         let matrices = parameters::matrices(&self.parameters);
+        let shown = self.batch.unwrap_or((1, 1));
+        let rows = self.rows.map(|rows| (rows, shown.1)).or(self.batch);
         let late = [
             self.loss.zip(self.chance).and_then(|(loss, chance)| targets::loss(loss, chance)),
-            self.batch.and_then(|(n, inner)| parameters::small_batch(&self.parameters, n, inner)),
+            rows.and_then(|(n, inner)| parameters::small_batch(&self.parameters, n, inner)),
             self.line.and_then(|(bend, way, size)| units::line(bend, way, size, matrices)),
             self.decay.and_then(|decay| optimizer::decay(decay, &self.parameters)),
             self.epsilon.and_then(|epsilon| optimizer::epsilon(epsilon, &rms)),

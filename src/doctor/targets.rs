@@ -103,6 +103,10 @@ pub(super) fn labels(labels: &[i64], classes: usize) -> Vec<Finding> {
 /// Over 1.5 times what chance gives, severe over 5 times; or below half of it.
 pub(super) fn loss(loss: f64, chance: Chance) -> Option<Finding> {
     let expected = chance.loss();
+    // Of one class nothing can be guessed wrong, and every loss is 0.
+    if matches!(chance, Chance::Classes(1)) && loss.is_finite() {
+        return None;
+    }
     let text =
         |what: &str| format!("the first loss is {}, {what} gives {}", short(loss), short(expected));
     let (what, remedy) = match chance {

@@ -15,7 +15,12 @@ use crate::wide::widened;
 pub(crate) enum Side<'a> {
     /// The parameters themselves.
     Parameters,
+    /// Those of them that have a gradient: no running statistics, and nothing frozen.
+    Trained(&'a GradientsParams),
     Grads(&'a GradientsParams),
+    /// The first less the second, element by element: the difference of two products would be lost in
+    /// their rounding.
+    Difference(&'a GradientsParams, &'a GradientsParams),
 }
 
 /// `⟨a, b⟩` of each pair, over the parameters that both sides have. One readback for all.
@@ -53,7 +58,13 @@ impl ModuleVisitor for Dots<'_> {
         }
         let side = |side: &Side| match side {
             Side::Parameters => Some(param.base().without_autodiff()),
+            Side::Trained(grads) => {
+                grads.get::<D>(param.id).map(|_| param.base().without_autodiff())
+            }
             Side::Grads(grads) => grads.get::<D>(param.id),
+            Side::Difference(a, b) => {
+                Some(widened(a.get::<D>(param.id)?) - widened(b.get::<D>(param.id)?))
+            }
         };
         for (at, (a, b)) in self.pairs.iter().enumerate() {
             let (Some(a), Some(b)) = (side(a), side(b)) else { continue };
