@@ -149,9 +149,9 @@ impl Csv {
 impl Sink for Csv {
     fn open(&mut self, attempt: u64) -> Result<(), Error> {
         let mut lines = Lines::open(&self.path)?;
-        if attempt == 0 && lines.len() > 0 {
+        if lines.len() > 0 && attempt == 0 {
             lines.set_aside()?;
-        } else {
+        } else if lines.len() > 0 {
             let (columns, end) = self.scan(attempt)?;
             lines.cut(end)?;
             self.columns = columns.unwrap_or(std::mem::take(&mut self.columns));

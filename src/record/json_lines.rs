@@ -54,9 +54,9 @@ impl JsonLines {
 impl Sink for JsonLines {
     fn open(&mut self, attempt: u64) -> Result<(), Error> {
         let mut lines = Lines::open(&self.path)?;
-        if attempt == 0 && lines.len() > 0 {
+        if lines.len() > 0 && attempt == 0 {
             lines.set_aside()?;
-        } else {
+        } else if lines.len() > 0 {
             let mut end = 0;
             read(&self.path, |entry, after| {
                 let earlier = entry.attempt < attempt;
