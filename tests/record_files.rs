@@ -3,8 +3,8 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use evenkeel::record::{Csv, Entry, History, JsonLines, Logbook, Sink};
 use evenkeel::Verdict;
+use evenkeel::record::{Csv, Entry, History, JsonLines, Logbook, Sink};
 use proptest::prelude::*;
 
 /// A folder of this test's own, which goes when it does.
@@ -12,7 +12,8 @@ struct Scratch(PathBuf);
 
 impl Scratch {
     fn new(name: &str) -> Self {
-        let path = std::env::temp_dir().join(format!("evenkeel-record-{name}-{}", std::process::id()));
+        let path =
+            std::env::temp_dir().join(format!("evenkeel-record-{name}-{}", std::process::id()));
         let _ = fs::remove_dir_all(&path);
         Self(path)
     }
@@ -100,7 +101,8 @@ fn a_new_name_is_a_column_at_the_end_of_every_row() {
     let mut csv = Csv::new(&path);
     for attempt in 0..4 {
         let entry = Entry::new(attempt, attempt).value("loss", attempt as f64);
-        csv.write(&if attempt < 2 { entry } else { entry.value("a,b", 0.5).value("c", -0.0) }).unwrap();
+        csv.write(&if attempt < 2 { entry } else { entry.value("a,b", 0.5).value("c", -0.0) })
+            .unwrap();
         // The file is there with each flush, and so is what must be written anew.
         csv.flush().unwrap();
     }
@@ -200,8 +202,16 @@ fn files_that_are_no_logs_stay_as_they_are() {
     for (lines, rows, line) in [
         ("hello\n", "hello\n", 1),
         (&format!("{good}\n{{}}\n"), "attempt,update,verdict,why\n0,0,Apply\n", 2),
-        (&format!("{good}\n{}\n", good.replace('0', "-1")), "attempt,update,verdict,why\n-1,0,Apply,\n", 2),
-        (&format!("{good}\n{}\n", good.replace("Apply", "Maybe")), "attempt,update,verdict,why\n,,,\n", 2),
+        (
+            &format!("{good}\n{}\n", good.replace('0', "-1")),
+            "attempt,update,verdict,why\n-1,0,Apply,\n",
+            2,
+        ),
+        (
+            &format!("{good}\n{}\n", good.replace("Apply", "Maybe")),
+            "attempt,update,verdict,why\n,,,\n",
+            2,
+        ),
     ] {
         for ((path, sink), text) in sinks(&scratch).into_iter().zip([lines, rows]) {
             fs::write(&path, text).unwrap();
@@ -234,7 +244,8 @@ fn a_place_that_cannot_be_written_is_an_error_at_once() {
 #[cfg(target_os = "linux")]
 #[test]
 fn a_full_disk_is_told_of_and_does_not_stop_training() {
-    let mut log = Logbook::to(JsonLines::new("/dev/full")).keep(History::default()).open(1).unwrap();
+    let mut log =
+        Logbook::to(JsonLines::new("/dev/full")).keep(History::default()).open(1).unwrap();
     log.push(step(1)).unwrap();
     let error = log.flush().unwrap_err();
     assert!(error.is_io() && error.to_string().contains("/dev/full"), "{error}");

@@ -12,6 +12,8 @@
 //!
 //! With the feature `tracing`, each step of a [`Keel`](crate::Keel) is an event of that crate as well.
 
+#[cfg(feature = "progress")]
+mod bar;
 #[cfg(feature = "record")]
 mod cells;
 #[cfg(feature = "record")]
@@ -31,6 +33,8 @@ mod thin;
 #[cfg(feature = "serde")]
 mod written;
 
+#[cfg(feature = "progress")]
+pub use bar::Bar;
 #[cfg(feature = "record")]
 pub use csv::Csv;
 pub use entry::Entry;
