@@ -109,6 +109,7 @@ mod keel;
 pub mod monitor;
 pub mod optim;
 pub mod precision;
+pub mod record;
 mod recover;
 mod report;
 mod running;

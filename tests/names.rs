@@ -17,6 +17,7 @@ mod beside_burn {
     use evenkeel::guard::*;
     use evenkeel::monitor::*;
     use evenkeel::precision::*;
+    use evenkeel::record::*;
     use evenkeel::schedule::*;
     use evenkeel::standardize::*;
     use evenkeel::*;
@@ -72,8 +73,16 @@ mod beside_burn {
         _: (Standardize, Moments),
         _: (Advisor<'_, ()>, Advice, Stage<'_>, Aim, Outcome, Point, Recipe, Method, Bound),
         _: (Doctor, Diagnosis, Finding, Check, Severity, Squash),
+        _: (Entry, History, Logbook, LogbookBuilder),
         _: (G, C, P),
+        _: impl Sink,
     ) {
+        #[cfg(feature = "record")]
+        let _: (Option<JsonLines>, Option<Csv>) = (None, None);
+        #[cfg(feature = "tensorboard")]
+        let _: Option<TensorBoard> = None;
+        #[cfg(feature = "progress")]
+        let _: Option<Bar> = None;
         #[cfg(feature = "plot")]
         let _: fn(_) -> Plot = Plot::over;
         #[cfg(feature = "serde")]

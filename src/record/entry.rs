@@ -1,0 +1,181 @@
+//! One step of a run, as it is recorded.
+
+use std::sync::Arc;
+
+use super::names::Names;
+use crate::monitor::Observation;
+use crate::{Incident, Report, Verdict};
+
+/// One training step as it is recorded: position, verdict, flat names and numbers, and for a step that
+/// was not applied, why.
+///
+/// Names are those of [`Observation`]: a quantity, and for a part of the model its path after a slash.
+/// They keep the order in which they were first given, and each is there once: a later number of the same
+/// name replaces the earlier one. All NaNs are the same.
+///
+/// ```
+/// use evenkeel::record::Entry;
+///
+/// let entry = Entry::new(7, 5).value("loss", 0.25).value("accuracy", 0.9);
+/// assert_eq!(entry.get("accuracy"), Some(0.9));
+/// assert_eq!(entry.iter().next(), Some(("loss", 0.25)));
+/// ```
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub struct Entry {
+    /// How many steps were asked for before this one: its place in the run, which never goes back.
+    pub attempt: u64,
+    /// How many updates the weights had seen. A rewind lowers it.
+    pub update: u64,
+    /// What became of the step.
+    pub verdict: Verdict,
+    /// Of a step that was not applied, why: one line.
+    pub why: Option<String>,
+    names: Arc<Names>,
+    values: Vec<f64>,
+}
+
+impl Entry {
+    /// What a keel made of a step:
+    ///
+    /// ```text
+    /// loss, lr, grad_norm          as in the reading
+    /// factor                       what the clips left of the step
+    /// effective_lr                 lr · factor
+    /// clip_bound                   where a clip was active: grad_norm · factor, to which it cut
+    /// grad_norm/<path>             of each parameter
+    /// ```
+    ///
+    /// Of a step that is not applied, `why` is its [`Incident`] in words. Of one that is
+    /// [pending](Report::pending) only `lr` is known: record it when it is [late](crate::Stepped::late).
+    pub fn of(report: &Report) -> Self {
+        Self::like(Arc::default(), report, None)
+    }
+
+    /// A report with what was seen of its step. If its names turn out to be those of the template, they
+    /// are shared and not made anew.
+    pub(super) fn like(names: Arc<Names>, report: &Report, seen: Option<&Observation>) -> Self {
+        let now = &report.reading;
+        let mut entry = Self { names, ..Self::new(now.attempt, now.update) };
+        entry.verdict = report.verdict;
+        if report.pending {
+            entry.set("lr", now.lr);
+        } else {
+            entry.set("loss", now.loss);
+            entry.set("lr", now.lr);
+            entry.set("factor", report.factor);
+            entry.set("effective_lr", now.lr * report.factor);
+            entry.set("grad_norm", now.grad_norm);
+            if report.is_clipped() {
+                entry.set("clip_bound", now.grad_norm * report.factor);
+            }
+        }
+        if report.verdict != Verdict::Apply {
+            entry.why = Some(Incident::from(report).to_string());
+        }
+        let mut name = String::from("grad_norm/");
+        let prefix = name.len();
+        for (path, norm) in now.layers.iter() {
+            name.truncate(prefix);
+            name.push_str(path);
+            entry.set(&name, norm);
+        }
+        if let Some(seen) = seen {
+            seen.iter().for_each(|(name, value)| entry.set(name, value));
+        }
+        entry.cut_names();
+        entry
+    }
+
+    /// A step of a custom loop, applied, with no numbers yet.
+    pub fn new(attempt: u64, update: u64) -> Self {
+        Self {
+            attempt,
+            update,
+            verdict: Verdict::Apply,
+            why: None,
+            names: Arc::default(),
+            values: Vec::new(),
+        }
+    }
+
+    /// The same entry, not applied, and why.
+    pub fn not_applied(self, verdict: Verdict, why: impl Into<String>) -> Self {
+        Self { verdict, why: Some(why.into()), ..self }
+    }
+
+    /// The same entry with what a [`Watch`](crate::monitor::Watch) saw of this step.
+    pub fn with(mut self, observation: &Observation) -> Self {
+        observation.iter().for_each(|(name, value)| self.set(name, value));
+        self
+    }
+
+    /// The same entry with this number.
+    pub fn value(mut self, name: &str, value: f64) -> Self {
+        self.set(name, value);
+        self
+    }
+
+    /// The number of this name.
+    pub fn get(&self, name: &str) -> Option<f64> {
+        self.names.position(name).map(|at| self.values[at])
+    }
+
+    /// Name and number of each, in the order in which they were given.
+    pub fn iter(&self) -> impl ExactSizeIterator<Item = (&str, f64)> {
+        self.names.iter().zip(self.values.iter().copied())
+    }
+
+    /// How many numbers there are.
+    pub fn len(&self) -> usize {
+        self.values.len()
+    }
+
+    /// Whether there are no numbers.
+    pub fn is_empty(&self) -> bool {
+        self.values.is_empty()
+    }
+
+    /// There may be more names than numbers: those that are expected to come.
+    fn set(&mut self, name: &str, value: f64) {
+        // One NaN for all, so that what is read back is what was written.
+        let value = if value.is_nan() { f64::NAN } else { value };
+        match self.names.position(name) {
+            Some(at) if at < self.values.len() => self.values[at] = value,
+            Some(at) if at == self.values.len() => self.values.push(value),
+            _ => {
+                self.cut_names();
+                Arc::make_mut(&mut self.names).push(name);
+                self.values.push(value);
+            }
+        }
+    }
+
+    /// Lets go of names for which no number has come.
+    fn cut_names(&mut self) {
+        if self.names.len() > self.values.len() {
+            self.names = Arc::new(self.names.first(self.values.len()));
+        }
+    }
+
+    /// The names, which are shared between entries that have the same ones.
+    pub(super) fn names(&self) -> &Arc<Names> {
+        &self.names
+    }
+
+    /// The same entry; `names` are equal to its own, and held in their place.
+    pub(super) fn sharing(self, names: Arc<Names>) -> Self {
+        Self { names, ..self }
+    }
+}
+
+/// Equal bit by bit: NaN is NaN.
+impl PartialEq for Entry {
+    fn eq(&self, other: &Self) -> bool {
+        let bits = |entry: &Self| entry.values.iter().map(|x| x.to_bits()).collect::<Vec<_>>();
+        (self.attempt, self.update, self.verdict) == (other.attempt, other.update, other.verdict)
+            && self.why == other.why
+            && *self.names == *other.names
+            && bits(self) == bits(other)
+    }
+}

@@ -1,0 +1,172 @@
+//! A whole run in bounded memory.
+
+use std::collections::{HashSet, VecDeque};
+use std::sync::Arc;
+
+use super::Entry;
+use super::names::Names;
+use super::thin::{Numbered, Thinned};
+use crate::error::check::Param;
+use crate::{Error, Verdict};
+
+/// A run in bounded memory: the latest steps whole, the earlier ones thinned, extremes and incidents kept.
+///
+/// Of a `capacity` of `n` entries,
+///
+/// - `n/4` are the latest steps, whatever they were;
+/// - up to `n/4` are earlier steps that were not applied. When there are more, one of the least severe goes,
+///   where they are closest together;
+/// - up to `n/2` stand for the earlier steps that were applied. These lie in stretches of equal length,
+///   which doubles when there are too many: of each stretch are kept the steps of the lowest and of the
+///   highest `loss` and `grad_norm`, and the first of those that have the most numbers, so that what is
+///   looked at now and then is not lost. The first step of the run is always kept.
+///
+/// So the extremes of loss and norm over the whole run are among the entries however long it is, and a
+/// spike shows in a plot of them. Counts are over all steps.
+///
+/// ```
+/// use evenkeel::record::{Entry, History};
+///
+/// # fn main() -> Result<(), evenkeel::Error> {
+/// let mut history = History::new(1000)?;
+/// for k in 0..100_000 {
+///     let loss = if k == 31_415 { 9.0 } else { 1.0 / (1.0 + k as f64) };
+///     history.push(&Entry::new(k, k).value("loss", loss));
+/// }
+/// assert_eq!(history.steps(), 100_000);
+/// assert!(history.len() <= 1000);
+/// assert!(history.series("loss").contains(&(31_415, 9.0)));
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Debug, Clone)]
+pub struct History {
+    capacity: usize,
+    /// How many were pushed.
+    steps: u64,
+    counts: [u64; 4],
+    clipped: u64,
+    latest: VecDeque<Numbered>,
+    earlier: Thinned,
+    /// Lists of names that were met lately, to be shared.
+    shapes: VecDeque<Arc<Names>>,
+}
+
+/// How many lists of names are remembered. Steps that are sampled and steps that are not, clipped and not
+/// clipped, make four.
+const SHAPES: usize = 16;
+
+impl History {
+    /// An empty one that holds up to this many entries.
+    ///
+    /// # Errors
+    /// If `capacity` is below 32.
+    pub fn new(capacity: usize) -> Result<Self, Error> {
+        Param("History", "capacity").at_least(32, capacity as u64)?;
+        Ok(Self::holding(capacity))
+    }
+
+    fn holding(capacity: usize) -> Self {
+        Self {
+            capacity,
+            steps: 0,
+            counts: [0; 4],
+            clipped: 0,
+            latest: VecDeque::new(),
+            earlier: Thinned::new(capacity / 2, capacity / 4),
+            shapes: VecDeque::new(),
+        }
+    }
+
+    /// Adds a step, which comes after all that are there.
+    pub fn push(&mut self, entry: &Entry) {
+        let entry = self.shared(entry.clone());
+        self.counts[entry.verdict as usize] += 1;
+        let applied = entry.verdict == Verdict::Apply;
+        self.clipped += u64::from(applied && entry.get("factor").is_some_and(|f| f < 1.0));
+        self.latest.push_back(Numbered { number: self.steps, entry });
+        self.steps += 1;
+        if self.latest.len() > self.capacity / 4
+            && let Some(oldest) = self.latest.pop_front()
+        {
+            self.earlier.push(oldest);
+        }
+    }
+
+    /// All entries that are kept, in order.
+    pub fn entries(&self) -> impl Iterator<Item = &Entry> {
+        let mut earlier: Vec<&Numbered> = self.earlier.iter().collect();
+        earlier.sort_unstable_by_key(|one| one.number);
+        earlier.into_iter().chain(&self.latest).map(|one| &one.entry)
+    }
+
+    /// The entries of steps that were not applied, in order.
+    pub fn incidents(&self) -> impl Iterator<Item = &Entry> {
+        self.entries().filter(|entry| entry.verdict != Verdict::Apply)
+    }
+
+    /// The names of all numbers of the entries that are kept, in the order in which they first appear.
+    pub fn names(&self) -> impl Iterator<Item = &str> {
+        let (mut lists, mut names, mut found) = (HashSet::new(), HashSet::new(), Vec::new());
+        for entry in self.entries() {
+            if lists.insert(Arc::as_ptr(entry.names())) {
+                found.extend(entry.names().iter().filter(|name| names.insert(*name)));
+            }
+        }
+        found.into_iter()
+    }
+
+    /// Attempt and number of each entry that has one of this name, in order.
+    pub fn series(&self, name: &str) -> Vec<(u64, f64)> {
+        self.entries().filter_map(|entry| Some((entry.attempt, entry.get(name)?))).collect()
+    }
+
+    /// How many steps ended so, of all that were pushed.
+    pub fn count(&self, verdict: Verdict) -> u64 {
+        self.counts[verdict as usize]
+    }
+
+    /// How many steps were applied with a `factor` below 1, of all that were pushed.
+    pub fn clipped(&self) -> u64 {
+        self.clipped
+    }
+
+    /// How many steps were pushed.
+    pub fn steps(&self) -> u64 {
+        self.steps
+    }
+
+    /// How many entries are kept: at most the capacity.
+    pub fn len(&self) -> usize {
+        self.latest.len() + self.earlier.len()
+    }
+
+    /// Whether no step was pushed.
+    pub fn is_empty(&self) -> bool {
+        self.steps == 0
+    }
+
+    /// The same entry, whose names are held in common with the earlier ones.
+    fn shared(&mut self, entry: Entry) -> Entry {
+        if let Some(known) = self.shapes.iter().find(|known| is_same(known, entry.names())) {
+            let known = known.clone();
+            return entry.sharing(known);
+        }
+        if self.shapes.len() == SHAPES {
+            self.shapes.pop_front();
+        }
+        self.shapes.push_back(entry.names().clone());
+        entry
+    }
+}
+
+fn is_same(one: &Arc<Names>, other: &Arc<Names>) -> bool {
+    Arc::ptr_eq(one, other) || one == other
+}
+
+impl Default for History {
+    /// Up to 4000 entries.
+    fn default() -> Self {
+        Self::holding(4000)
+    }
+}
