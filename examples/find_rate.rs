@@ -122,6 +122,13 @@ fn main() -> Result<(), Box<dyn Error>> {
         line("the sweep's edge", swept.edge().map_or(f64::NAN, |edge| edge.rate));
         line("2/sharpness, at the start", bound);
         line("the critical rate, at the start", critical.rate().unwrap_or(f64::NAN));
+        println!(
+            "  The search is the one that has trained at its answer. The sweep's valley is a safe rate to"
+        );
+        println!(
+            "  begin with; its edge, and its slide, are not to be relied on. The curvature speaks of the"
+        );
+        println!("  first step, and a run may get over more than it allows.");
     }
 
     println!("\nAdam, after 200 updates at 1e-3, with the state that it has by then");

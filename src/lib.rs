@@ -47,7 +47,7 @@
 //! | NaN from single bad batches | nothing more: [`Keel`] skips them |
 //! | it gets stuck towards the end | [`Cosine`](schedule::Cosine) or [`Step`](schedule::Step) down, or [`Plateau`](schedule::Plateau) |
 //! | what would help most? | [`Advisor`](advise::Advisor), and [`Doctor`](doctor::Doctor) first |
-//! | how high may the rate go? | [`StableRate`](finder::StableRate) |
+//! | how high may the rate go? | [`StableRate`](finder::StableRate), or quicker and vaguer [`LrFinder`](finder::LrFinder) |
 //! | what is going on in there? | [`Watch`](monitor::Watch) |
 //! | which layer is it? | [`Halted::culprits`], [`monitor::blame`], [`Reading::layers`] |
 //! | a run has to survive being stopped | [`Keel::save`] and [`Keel::load`] |
@@ -67,7 +67,7 @@
 //!   will do as well.
 //! - [`advise`]: what would help your model on your data, measured. [`doctor`]: what is wrong with a set-up
 //!   before its first step. [`standardize`]: features of zero mean and unit deviation.
-//! - [`finder`]: the highest stable rate, found by short runs of a copy.
+//! - [`finder`]: the highest stable rate, and the learning rate range test, by short runs of a copy.
 //! - [`curvature`]: how high the loss's curvature lets the rate go, and a governor that holds it there.
 //! - [`average`]: averaged weights. [`precision`]: loss scaling.
 //! - [`checkpoint`]: saved state that is whole or absent.

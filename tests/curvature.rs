@@ -102,7 +102,8 @@ fn a_pair_of_eigenvalues_of_either_sign_is_no_obstacle() {
         let model = Param::from_tensor(Tensor::<1>::from_floats([0.4, -0.7, 0.2], device));
         let loss = |w: &Param<Tensor<1>>| {
             let w = w.val();
-            let (a, b, c) = (w.clone().slice([0..1]), w.clone().slice([1..2]), w.slice([2..3]));
+            let (a, b, c) =
+                (w.clone().narrow(0, 0, 1), w.clone().narrow(0, 1, 1), w.narrow(0, 2, 1));
             (a * b * 5.0 + c.powi_scalar(2)).sum()
         };
         let found = Lanczos::new().measure(&model, loss).unwrap();
