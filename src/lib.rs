@@ -106,6 +106,7 @@ mod gate;
 pub mod guard;
 mod incident;
 mod keel;
+mod markup;
 pub mod monitor;
 pub mod optim;
 pub mod precision;

@@ -5,6 +5,7 @@ use std::path::Path;
 
 use super::{Advice, table};
 use crate::Error;
+use crate::markup::escaped;
 
 const STYLE: &str = "body{font:16px/1.5 sans-serif;max-width:62rem;margin:2rem auto;padding:0 1rem}\
                      table{border-collapse:collapse}td,th{padding:.2rem .7rem;text-align:right}\
@@ -49,8 +50,4 @@ impl Advice {
         let failed = |cause| Error::io(format_args!("saving {}", path.display()), cause);
         std::fs::write(path, self.to_html()?).map_err(failed)
     }
-}
-
-fn escaped(text: &str) -> String {
-    text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;").replace('"', "&quot;")
 }

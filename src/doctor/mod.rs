@@ -53,7 +53,7 @@
 
 mod diagnosis;
 mod features;
-mod finding;
+pub(crate) mod finding;
 mod gradients;
 mod look;
 mod optimizer;

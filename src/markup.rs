@@ -1,0 +1,34 @@
+//! Text that goes into HTML and SVG.
+
+/// The same text with nothing in it that markup would take for its own, in an element or between quotes.
+///
+/// Characters that XML has no place for become the replacement character: one of them in a name would make
+/// the whole picture unreadable.
+pub(crate) fn escaped(text: &str) -> String {
+    let mut safe = String::with_capacity(text.len());
+    for c in text.chars() {
+        match c {
+            '&' => safe.push_str("&amp;"),
+            '<' => safe.push_str("&lt;"),
+            '>' => safe.push_str("&gt;"),
+            '"' => safe.push_str("&quot;"),
+            '\'' => safe.push_str("&#39;"),
+            '\t' | '\n' | '\r' => safe.push(c),
+            c if c.is_control() || matches!(c, '\u{fffe}' | '\u{ffff}') => safe.push('\u{fffd}'),
+            c => safe.push(c),
+        }
+    }
+    safe
+}
+
+#[cfg(test)]
+mod tests {
+    use super::escaped;
+
+    #[test]
+    fn nothing_is_left_that_markup_would_take_for_its_own() {
+        assert_eq!(escaped("<b a=\"1\" b='2'>&"), "&lt;b a=&quot;1&quot; b=&#39;2&#39;&gt;&amp;");
+        assert_eq!(escaped("l1.weight µ\n"), "l1.weight µ\n");
+        assert_eq!(escaped("a\0b\u{1b}"), "a\u{fffd}b\u{fffd}");
+    }
+}
