@@ -1,0 +1,239 @@
+//! Numbers over steps, as lines, and what happened on the way, as marks.
+
+use std::fmt::Write;
+
+use super::frame::{Frame, width};
+use super::reduce::{middles, reduced};
+use super::scale::{Scale, number};
+use super::{Chart, listed, quoted, steps};
+use crate::Verdict;
+use crate::markup::escaped;
+
+/// One line.
+#[derive(Debug, Clone)]
+pub(in crate::record) struct Line {
+    pub(in crate::record) name: String,
+    pub(in crate::record) points: Vec<(f64, f64)>,
+    /// Dashed, in another colour, and holding its value from point to point.
+    pub(in crate::record) second: bool,
+}
+
+/// A step that was not applied.
+#[derive(Debug, Clone)]
+pub(in crate::record) struct Mark {
+    pub(in crate::record) at: f64,
+    pub(in crate::record) value: Option<f64>,
+    pub(in crate::record) verdict: Verdict,
+    pub(in crate::record) words: String,
+}
+
+/// A picture of lines.
+#[derive(Debug, Clone)]
+pub(in crate::record) struct Lines<'a> {
+    pub(in crate::record) name: &'a str,
+    pub(in crate::record) title: &'a str,
+    pub(in crate::record) size: (u32, u32),
+    pub(in crate::record) span: (u64, u64),
+    pub(in crate::record) lines: Vec<Line>,
+    pub(in crate::record) marks: Vec<Mark>,
+    /// A value for comparison, and what it is.
+    pub(in crate::record) usual: Option<(f64, &'a str)>,
+}
+
+/// Above so many points the line is drawn faintly, and its middle over it.
+const MANY: usize = 240;
+/// Marks closer than this, in pixels, are one.
+const CLOSE: f64 = 9.0;
+
+impl Lines<'_> {
+    pub(in crate::record) fn draw(&self) -> Chart {
+        let frame = Frame::new(self.size, 58.0, 18.0);
+        let (across, up) = (Scale::steps(self.span), self.scale());
+        let log = if up.is_log() { " (log scale)" } else { "" };
+        let mut body = frame.begin(&format!("{}{log}", self.title));
+        frame.values(&up, &mut body);
+        frame.steps(&across, &mut body);
+        if let Some((value, _)) = self.usual {
+            let _ = writeln!(
+                body,
+                "<path class=\"usual\" d=\"M{:.0} {:.1}H{:.0}\"/>",
+                frame.left,
+                frame.y(&up, value),
+                frame.right
+            );
+        }
+        let place = |&(x, y): &(f64, f64)| (frame.x(&across, x), frame.y(&up, y));
+        let bins = self.size.0 as usize / 3;
+        let mut smoothed = false;
+        for line in &self.lines {
+            let points = reduced(&line.points, bins);
+            let class = if line.second { "b" } else { "a" };
+            let many = line.points.len() > MANY && !line.second;
+            smoothed |= many;
+            let faint = if many { " raw" } else { "" };
+            path(&points, place, line.second, &format!("{class}{faint}"), &mut body);
+            if many {
+                path(&middles(&line.points, bins / 5), place, false, class, &mut body);
+            }
+        }
+        let kinds = self.marks(&frame, &across, &up, &mut body);
+        self.legend(&frame, smoothed, &kinds, &mut body);
+        Chart {
+            name: self.name.to_string(),
+            title: self.title.to_string(),
+            size: self.size,
+            description: self.description(&kinds),
+            body,
+            hover: self.hover(&frame),
+        }
+    }
+
+    fn scale(&self) -> Scale {
+        let values = self.lines.iter().flat_map(|line| line.points.iter().map(|(_, y)| *y));
+        Scale::of(values.chain(self.usual.map(|(value, _)| value)))
+    }
+
+    /// Draws the marks, those that lie close as one, and says which kinds there are.
+    fn marks(
+        &self,
+        frame: &Frame,
+        across: &Scale,
+        up: &Scale,
+        to: &mut String,
+    ) -> Vec<(Verdict, usize)> {
+        let mut kinds = Vec::new();
+        for verdict in [Verdict::Skip, Verdict::Rewind, Verdict::Halt] {
+            let marks: Vec<&Mark> = self.marks.iter().filter(|m| m.verdict == verdict).collect();
+            if marks.is_empty() {
+                continue;
+            }
+            kinds.push((verdict, marks.len()));
+            let slot = |mark: &Mark| (frame.x(across, mark.at) / CLOSE) as u64;
+            for close in marks.chunk_by(|a, b| slot(a) == slot(b)) {
+                let (first, last) = (close[0], close[close.len() - 1]);
+                let x = frame.x(across, (first.at + last.at) / 2.0);
+                let value = close.iter().filter_map(|m| m.value).filter(|y| y.is_finite());
+                let y = frame.y(up, value.fold(f64::NAN, f64::max));
+                // Where there is no number, it is beyond all of them.
+                let y = if y.is_finite() { y } else { frame.top };
+                let words = match close.len() {
+                    1 => first.words.clone(),
+                    n => format!("{n} of these close together, the first: {}", first.words),
+                };
+                let _ = writeln!(to, "{}", shape(verdict, (x, y), Some(&words)));
+            }
+        }
+        kinds
+    }
+
+    fn legend(&self, frame: &Frame, smoothed: bool, kinds: &[(Verdict, usize)], to: &mut String) {
+        let mut keys: Vec<(String, String)> = Vec::new();
+        let stroke = |class: &str| format!("<path class=\"{class}\" d=\"M0 0h20\"/>");
+        let several = self.lines.len() > 1 || smoothed || self.usual.is_some() || !kinds.is_empty();
+        for line in self.lines.iter().filter(|_| several) {
+            keys.push((
+                stroke(if line.second { "b" } else { "a" }),
+                match (smoothed, line.second) {
+                    (true, false) => format!("{}, median over faint", line.name),
+                    _ => line.name.clone(),
+                },
+            ));
+        }
+        if let Some((value, name)) = self.usual {
+            keys.push((stroke("usual"), format!("{name} {}", number(value))));
+        }
+        for (verdict, count) in kinds {
+            keys.push((shape(*verdict, (10.0, 0.0), None), format!("{verdict} ({count})")));
+        }
+        let title = width(self.title, 15.0) + if self.scale().is_log() { 90.0 } else { 20.0 };
+        let needed: f64 = keys.iter().map(|(_, name)| width(name, 12.0) + 42.0).sum();
+        let mut x = (frame.right - needed).max(title);
+        for (key, name) in keys {
+            let _ = writeln!(
+                to,
+                "<g transform=\"translate({x:.0} 20)\">{key}<text class=\"k\" x=\"26\" y=\"4\">{}</text></g>",
+                escaped(&name)
+            );
+            x += width(&name, 12.0) + 42.0;
+        }
+    }
+
+    fn description(&self, kinds: &[(Verdict, usize)]) -> String {
+        let (first, last) = self.span;
+        let mut words = format!("Over steps {first} to {last}.");
+        for line in &self.lines {
+            let values = || line.points.iter().map(|(_, y)| *y).filter(|y| y.is_finite());
+            let (Some(start), Some(end)) = (values().next(), values().last()) else { continue };
+            let low = values().fold(f64::INFINITY, f64::min);
+            let high = values().fold(f64::NEG_INFINITY, f64::max);
+            let [start, end, low, high] = [start, end, low, high].map(number);
+            let _ =
+                write!(words, " {}: from {start} to {end}, between {low} and {high}.", line.name);
+        }
+        for (verdict, count) in kinds {
+            let _ = write!(words, " {count} steps {verdict}.");
+        }
+        words
+    }
+
+    fn hover(&self, frame: &Frame) -> String {
+        let (first, last) = Scale::steps(self.span).ends();
+        let one = |line: &Line| {
+            let points = reduced(&line.points, self.size.0 as usize / 8);
+            format!(
+                "{{\"n\":{},\"x\":{},\"y\":{}}}",
+                quoted(&line.name),
+                steps(points.iter().map(|p| p.0)),
+                listed(points.iter().map(|p| p.1))
+            )
+        };
+        let lines: Vec<String> = self.lines.iter().map(one).collect();
+        let Frame { left, right, top, bottom, .. } = frame;
+        format!(
+            "{{\"box\":[{left},{right},{top},{bottom}],\"a\":{first},\"b\":{last},\"lines\":[{}]}}",
+            lines.join(",")
+        )
+    }
+}
+
+/// A line through what is finite; a single point between gaps is a dot.
+fn path(
+    points: &[(f64, f64)],
+    place: impl Fn(&(f64, f64)) -> (f64, f64),
+    held: bool,
+    class: &str,
+    to: &mut String,
+) {
+    let (mut d, mut dots) = (String::new(), String::new());
+    for part in points.split(|(_, y)| !y.is_finite()) {
+        if let [one] = part {
+            let (x, y) = place(one);
+            let _ = write!(dots, "<circle class=\"dot\" cx=\"{x:.1}\" cy=\"{y:.1}\" r=\"2.5\"/>");
+            continue;
+        }
+        for (at, point) in part.iter().enumerate() {
+            let (x, y) = place(point);
+            let _ = match (at, held) {
+                (0, _) => write!(d, "M{x:.1} {y:.1}"),
+                (_, true) => write!(d, "H{x:.1}V{y:.1}"),
+                _ => write!(d, "L{x:.1} {y:.1}"),
+            };
+        }
+    }
+    if !d.is_empty() {
+        let _ = writeln!(to, "<path class=\"{class}\" d=\"{d}\"/>");
+    }
+    to.push_str(&dots);
+}
+
+/// Each verdict has a shape of its own, for who does not tell the colours apart.
+fn shape(verdict: Verdict, (x, y): (f64, f64), words: Option<&str>) -> String {
+    let (class, d) = match verdict {
+        Verdict::Apply => return String::new(),
+        Verdict::Skip => ("skip", "m-5 -5h10l-5 9z"),
+        Verdict::Rewind => ("rewind", "m6 -6v12l-11 -6z"),
+        Verdict::Halt => ("halt", "m-6 -6h12v12h-12z"),
+    };
+    let words = words.map_or(String::new(), |words| format!("<title>{}</title>", escaped(words)));
+    format!("<path class=\"mark {class}\" d=\"M{x:.1} {y:.1}{d}\">{words}</path>")
+}
