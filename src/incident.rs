@@ -124,7 +124,7 @@ impl fmt::Display for Incidents {
 
 /// Numbers that JSON has no word for are written as text.
 #[cfg(feature = "serde")]
-mod any_number {
+pub(crate) mod any_number {
     use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
     #[derive(Serialize, Deserialize)]
@@ -134,7 +134,7 @@ mod any_number {
         Text(String),
     }
 
-    pub(super) fn serialize<S: Serializer>(x: &f64, to: S) -> Result<S::Ok, S::Error> {
+    pub(crate) fn serialize<S: Serializer>(x: &f64, to: S) -> Result<S::Ok, S::Error> {
         match x.is_finite() {
             true => Written::Number(*x),
             false => Written::Text(x.to_string()),
@@ -142,7 +142,7 @@ mod any_number {
         .serialize(to)
     }
 
-    pub(super) fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<f64, D::Error> {
+    pub(crate) fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<f64, D::Error> {
         match Written::deserialize(from)? {
             Written::Number(x) => Ok(x),
             Written::Text(text) => text.parse().map_err(serde::de::Error::custom),

@@ -243,7 +243,8 @@ impl<M: Module + 'static> Keel<M> {
 
     /// Nothing is known of this step: the device could not be read, or the optimizer is spent.
     pub(super) fn broken(&mut self, rate: Rate<'_>, model: M, why: &str) -> Halted<M> {
-        let reading = Reading::new(self.progress.updates).with_lr(rate.value());
+        let mut reading = Reading::new(self.progress.updates).with_lr(rate.value());
+        reading.attempt = self.progress.attempts;
         rate.hold();
         let report = Report::rejected(reading, 1.0, Verdict::Halt, why.to_string(), 0, Vec::new());
         self.incidents.push(&report);

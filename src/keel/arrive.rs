@@ -55,12 +55,14 @@ impl<M: Module + 'static> Keel<M> {
         (reading.attempt, reading.update) = (self.progress.attempts, self.progress.updates);
         self.progress.attempts += 1;
         let ruling = self.judge(&reading);
-        let stepped = self.rejected(rate, model, reading, 1.0, ruling, Vec::new());
-        stepped.map(|stepped| {
-            let mut late = arrived.late;
-            late.push(stepped.report.clone());
-            Stepped { late, ..stepped }
-        })
+        let mut late = arrived.late;
+        match self.rejected(rate, model, reading, 1.0, ruling, Vec::new()) {
+            Ok(stepped) => {
+                late.push(stepped.report.clone());
+                Ok(Stepped { late, ..stepped })
+            }
+            Err(halted) => Err(halted.with_late(late)),
+        }
     }
 
     fn conclude(
@@ -97,7 +99,7 @@ impl<M: Module + 'static> Keel<M> {
             (Some(earlier), _) => earlier,
             (None, true) => {
                 self.progress.rejected = 0;
-                return Err(Halted::new(model, report));
+                return Err(Halted::new(model, report).with_late(late));
             }
             (None, false) => {
                 self.keep_snapshot(from, &model, next);

@@ -18,16 +18,29 @@ pub struct Halted<M>(Box<Inner<M>>);
 struct Inner<M> {
     model: M,
     report: Report,
+    late: Vec<Report>,
 }
 
 impl<M> Halted<M> {
     pub(super) fn new(model: M, report: Report) -> Self {
-        Self(Box::new(Inner { model, report }))
+        Self(Box::new(Inner { model, report, late: Vec::new() }))
+    }
+
+    /// With the reports of earlier steps that were read in this one.
+    pub(super) fn with_late(mut self, late: Vec<Report>) -> Self {
+        self.0.late = late;
+        self
     }
 
     /// What was measured and ruled.
     pub fn report(&self) -> &Report {
         &self.0.report
+    }
+
+    /// What was read in this step of earlier ones, in order. Always empty with
+    /// [`Decide::Now`](crate::Decide::Now).
+    pub fn late(&self) -> &[Report] {
+        &self.0.late
     }
 
     /// The tensors that held non-finite values, the likeliest origin first; empty if there were none.

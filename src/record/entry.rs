@@ -11,7 +11,7 @@ use crate::{Incident, Report, Verdict};
 ///
 /// Names are those of [`Observation`]: a quantity, and for a part of the model its path after a slash.
 /// They keep the order in which they were first given, and each is there once: a later number of the same
-/// name replaces the earlier one.
+/// name replaces the earlier one. All NaNs are the same.
 ///
 /// ```
 /// use evenkeel::record::Entry;
@@ -49,27 +49,41 @@ impl Entry {
     /// Of a step that is not applied, `why` is its [`Incident`] in words. Of one that is
     /// [pending](Report::pending) only `lr` is known: record it when it is [late](crate::Stepped::late).
     pub fn of(report: &Report) -> Self {
+        Self::like(Arc::default(), report, None)
+    }
+
+    /// A report with what was seen of its step. If its names turn out to be those of the template, they
+    /// are shared and not made anew.
+    pub(super) fn like(names: Arc<Names>, report: &Report, seen: Option<&Observation>) -> Self {
         let now = &report.reading;
-        let mut entry = Self::new(now.attempt, now.update);
-        if report.pending {
-            return entry.value("lr", now.lr);
-        }
+        let mut entry = Self { names, ..Self::new(now.attempt, now.update) };
         entry.verdict = report.verdict;
+        if report.pending {
+            entry.set("lr", now.lr);
+        } else {
+            entry.set("loss", now.loss);
+            entry.set("lr", now.lr);
+            entry.set("factor", report.factor);
+            entry.set("effective_lr", now.lr * report.factor);
+            entry.set("grad_norm", now.grad_norm);
+            if report.is_clipped() {
+                entry.set("clip_bound", now.grad_norm * report.factor);
+            }
+        }
         if report.verdict != Verdict::Apply {
             entry.why = Some(Incident::from(report).to_string());
         }
-        let mut entry = entry
-            .value("loss", now.loss)
-            .value("lr", now.lr)
-            .value("factor", report.factor)
-            .value("effective_lr", now.lr * report.factor)
-            .value("grad_norm", now.grad_norm);
-        if report.is_clipped() {
-            entry = entry.value("clip_bound", now.grad_norm * report.factor);
-        }
+        let mut name = String::from("grad_norm/");
+        let prefix = name.len();
         for (path, norm) in now.layers.iter() {
-            entry.set(&format!("grad_norm/{path}"), norm);
+            name.truncate(prefix);
+            name.push_str(path);
+            entry.set(&name, norm);
         }
+        if let Some(seen) = seen {
+            seen.iter().for_each(|(name, value)| entry.set(name, value));
+        }
+        entry.cut_names();
         entry
     }
 
@@ -122,13 +136,25 @@ impl Entry {
         self.values.is_empty()
     }
 
+    /// There may be more names than numbers: those that are expected to come.
     fn set(&mut self, name: &str, value: f64) {
+        // One NaN for all, so that what is read back is what was written.
+        let value = if value.is_nan() { f64::NAN } else { value };
         match self.names.position(name) {
-            Some(at) => self.values[at] = value,
-            None => {
+            Some(at) if at < self.values.len() => self.values[at] = value,
+            Some(at) if at == self.values.len() => self.values.push(value),
+            _ => {
+                self.cut_names();
                 Arc::make_mut(&mut self.names).push(name);
                 self.values.push(value);
             }
+        }
+    }
+
+    /// Lets go of names for which no number has come.
+    fn cut_names(&mut self) {
+        if self.names.len() > self.values.len() {
+            self.names = Arc::new(self.names.first(self.values.len()));
         }
     }
 
@@ -139,7 +165,6 @@ impl Entry {
 
     /// The same entry; `names` are equal to its own, and held in their place.
     pub(super) fn sharing(self, names: Arc<Names>) -> Self {
-        debug_assert_eq!(*self.names, *names);
         Self { names, ..self }
     }
 }

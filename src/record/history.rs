@@ -148,7 +148,7 @@ impl History {
 
     /// The same entry, whose names are held in common with the earlier ones.
     fn shared(&mut self, entry: Entry) -> Entry {
-        if let Some(known) = self.shapes.iter().find(|known| ***known == **entry.names()) {
+        if let Some(known) = self.shapes.iter().find(|known| is_same(known, entry.names())) {
             let known = known.clone();
             return entry.sharing(known);
         }
@@ -158,6 +158,10 @@ impl History {
         self.shapes.push_back(entry.names().clone());
         entry
     }
+}
+
+fn is_same(one: &Arc<Names>, other: &Arc<Names>) -> bool {
+    Arc::ptr_eq(one, other) || one == other
 }
 
 impl Default for History {

@@ -23,6 +23,13 @@ impl Names {
         self.list.push(name);
     }
 
+    /// Only the first ones.
+    pub(super) fn first(&self, n: usize) -> Self {
+        let list = self.list[..n].to_vec();
+        let at = list.iter().cloned().zip(0..).collect();
+        Self { list, at }
+    }
+
     pub(super) fn iter(&self) -> impl ExactSizeIterator<Item = &str> {
         self.list.iter().map(|name| &**name)
     }
@@ -32,6 +39,7 @@ impl Names {
     }
 }
 
+// By hand, because what is in the map follows from the list.
 impl PartialEq for Names {
     fn eq(&self, other: &Self) -> bool {
         self.list == other.list

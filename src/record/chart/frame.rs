@@ -29,12 +29,12 @@ impl Frame {
         self.bottom - scale.place(y) * (self.bottom - self.top)
     }
 
-    /// Paper and title.
-    pub(super) fn begin(&self, title: &str) -> String {
+    /// Paper, title, and a word on it.
+    pub(super) fn begin(&self, title: &str, more: &str) -> String {
         let (width, height) = self.size;
         format!(
             "<rect class=\"paper\" width=\"{width}\" height=\"{height}\"/>\n<text class=\"t\" x=\"14\" \
-             y=\"24\">{}</text>\n",
+             y=\"24\">{}<tspan class=\"k\" dx=\"8\">{more}</tspan></text>\n",
             escaped(title)
         )
     }
@@ -43,7 +43,7 @@ impl Frame {
     pub(super) fn steps(&self, scale: &Scale, to: &mut String) {
         let Self { left, right, bottom, .. } = *self;
         let _ = writeln!(to, "<path class=\"x\" d=\"M{left:.0} {bottom:.1}H{right:.0}\"/>");
-        let count = ((right - left) / 110.0) as usize;
+        let count = ((right - left) / 90.0) as usize;
         for tick in scale.ticks(count.max(2)) {
             if tick < 0.0 || tick.fract() != 0.0 {
                 continue;
@@ -63,7 +63,7 @@ impl Frame {
     /// The axis of values, at the left.
     pub(super) fn values(&self, scale: &Scale, to: &mut String) {
         let Self { left, right, .. } = *self;
-        let count = ((self.bottom - self.top) / 38.0) as usize;
+        let count = ((self.bottom - self.top) / 32.0) as usize;
         for tick in scale.ticks(count.max(2)) {
             let y = self.y(scale, tick);
             let _ = writeln!(
@@ -80,7 +80,7 @@ impl Frame {
 
 /// About how wide a text of this size is.
 pub(super) fn width(text: &str, size: f64) -> f64 {
-    0.56 * size * text.chars().count() as f64
+    0.53 * size * text.chars().count() as f64
 }
 
 /// The end of a text that is too long: of a path, that is what tells it apart.

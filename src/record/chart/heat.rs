@@ -46,7 +46,7 @@ impl Heat<'_> {
         let cells: Vec<Vec<Option<f64>>> = self.rows.iter().map(|row| self.cells(row)).collect();
         let range = self.range(&cells);
 
-        let mut body = frame.begin(self.title);
+        let mut body = frame.begin(self.title, "");
         let _ = writeln!(
             body,
             "<rect class=\"none\" x=\"{:.1}\" y=\"{:.1}\" width=\"{:.1}\" height=\"{:.1}\"/>",
@@ -76,7 +76,7 @@ impl Heat<'_> {
         frame.steps(&across, &mut body);
         let _ = writeln!(
             body,
-            "<text class=\"l\" x=\"{:.1}\" y=\"{:.1}\">at the end</text>",
+            "<text class=\"l\" x=\"{:.1}\" y=\"{:.1}\">last</text>",
             frame.right + 8.0,
             frame.bottom + 18.0
         );
@@ -167,7 +167,8 @@ impl Heat<'_> {
     }
 
     fn legend(&self, frame: &Frame, (low, high): (f64, f64), to: &mut String) {
-        let (wide, x, y) = (5.0, frame.right - 5.0 * LEVELS as f64 - 60.0, 13.0);
+        let wide = 5.0;
+        let (x, y) = (frame.right - wide * LEVELS as f64, 13.0);
         for level in 0..LEVELS {
             let _ = write!(
                 to,

@@ -14,8 +14,30 @@ use crate::markup::escaped;
 pub(in crate::record) struct Line {
     pub(in crate::record) name: String,
     pub(in crate::record) points: Vec<(f64, f64)>,
-    /// Dashed, in another colour, and holding its value from point to point.
-    pub(in crate::record) second: bool,
+    pub(in crate::record) kind: Kind,
+}
+
+/// How a line is drawn.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(in crate::record) enum Kind {
+    /// As it is.
+    Plain,
+    /// Where there are many points faintly, and their middle over it.
+    Noisy,
+    /// Thin, in the second colour.
+    Under,
+    /// Dashed, in the second colour, and holding its value from point to point.
+    Bound,
+}
+
+impl Kind {
+    fn class(self) -> &'static str {
+        match self {
+            Self::Plain | Self::Noisy => "a",
+            Self::Under => "b thin",
+            Self::Bound => "b",
+        }
+    }
 }
 
 /// A step that was not applied.
@@ -40,17 +62,23 @@ pub(in crate::record) struct Lines<'a> {
     pub(in crate::record) usual: Option<(f64, &'a str)>,
 }
 
+const LOG: &str = "log scale";
 /// Above so many points the line is drawn faintly, and its middle over it.
 const MANY: usize = 240;
 /// Marks closer than this, in pixels, are one.
 const CLOSE: f64 = 9.0;
 
+impl Line {
+    fn is_smoothed(&self) -> bool {
+        self.kind == Kind::Noisy && self.points.len() > MANY
+    }
+}
+
 impl Lines<'_> {
     pub(in crate::record) fn draw(&self) -> Chart {
         let frame = Frame::new(self.size, 58.0, 18.0);
         let (across, up) = (Scale::steps(self.span), self.scale());
-        let log = if up.is_log() { " (log scale)" } else { "" };
-        let mut body = frame.begin(&format!("{}{log}", self.title));
+        let mut body = frame.begin(self.title, if up.is_log() { LOG } else { "" });
         frame.values(&up, &mut body);
         frame.steps(&across, &mut body);
         if let Some((value, _)) = self.usual {
@@ -64,20 +92,18 @@ impl Lines<'_> {
         }
         let place = |&(x, y): &(f64, f64)| (frame.x(&across, x), frame.y(&up, y));
         let bins = self.size.0 as usize / 3;
-        let mut smoothed = false;
         for line in &self.lines {
             let points = reduced(&line.points, bins);
-            let class = if line.second { "b" } else { "a" };
-            let many = line.points.len() > MANY && !line.second;
-            smoothed |= many;
-            let faint = if many { " raw" } else { "" };
-            path(&points, place, line.second, &format!("{class}{faint}"), &mut body);
-            if many {
-                path(&middles(&line.points, bins / 5), place, false, class, &mut body);
+            let (class, held) = (line.kind.class(), line.kind == Kind::Bound);
+            if line.is_smoothed() {
+                path(&points, place, false, &format!("{class} raw"), &mut body);
+                path(&middles(&line.points, bins / 3), place, false, class, &mut body);
+            } else {
+                path(&points, place, held, class, &mut body);
             }
         }
         let kinds = self.marks(&frame, &across, &up, &mut body);
-        self.legend(&frame, smoothed, &kinds, &mut body);
+        self.legend(&frame, &kinds, &mut body);
         Chart {
             name: self.name.to_string(),
             title: self.title.to_string(),
@@ -126,18 +152,17 @@ impl Lines<'_> {
         kinds
     }
 
-    fn legend(&self, frame: &Frame, smoothed: bool, kinds: &[(Verdict, usize)], to: &mut String) {
+    fn legend(&self, frame: &Frame, kinds: &[(Verdict, usize)], to: &mut String) {
         let mut keys: Vec<(String, String)> = Vec::new();
         let stroke = |class: &str| format!("<path class=\"{class}\" d=\"M0 0h20\"/>");
-        let several = self.lines.len() > 1 || smoothed || self.usual.is_some() || !kinds.is_empty();
-        for line in self.lines.iter().filter(|_| several) {
-            keys.push((
-                stroke(if line.second { "b" } else { "a" }),
-                match (smoothed, line.second) {
-                    (true, false) => format!("{}, median over faint", line.name),
-                    _ => line.name.clone(),
-                },
-            ));
+        let several = self.lines.len() > 1 || self.usual.is_some() || !kinds.is_empty();
+        for line in &self.lines {
+            if line.is_smoothed() {
+                keys.push((stroke(&format!("{} raw", line.kind.class())), line.name.clone()));
+                keys.push((stroke(line.kind.class()), "median".to_string()));
+            } else if several {
+                keys.push((stroke(line.kind.class()), line.name.clone()));
+            }
         }
         if let Some((value, name)) = self.usual {
             keys.push((stroke("usual"), format!("{name} {}", number(value))));
@@ -145,16 +170,17 @@ impl Lines<'_> {
         for (verdict, count) in kinds {
             keys.push((shape(*verdict, (10.0, 0.0), None), format!("{verdict} ({count})")));
         }
-        let title = width(self.title, 15.0) + if self.scale().is_log() { 90.0 } else { 20.0 };
-        let needed: f64 = keys.iter().map(|(_, name)| width(name, 12.0) + 42.0).sum();
-        let mut x = (frame.right - needed).max(title);
+        let wide = |name: &str| width(name, 12.0) + 40.0;
+        let title = 14.0 + width(self.title, 16.0) + wide(LOG);
+        let needed: f64 = keys.iter().map(|(_, name)| wide(name)).sum();
+        let mut x = (frame.right + 14.0 - needed).max(title);
         for (key, name) in keys {
             let _ = writeln!(
                 to,
                 "<g transform=\"translate({x:.0} 20)\">{key}<text class=\"k\" x=\"26\" y=\"4\">{}</text></g>",
                 escaped(&name)
             );
-            x += width(&name, 12.0) + 42.0;
+            x += wide(&name);
         }
     }
 

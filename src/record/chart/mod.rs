@@ -7,12 +7,12 @@
 mod frame;
 mod heat;
 mod lines;
-mod reduce;
+pub(super) mod reduce;
 mod scale;
 mod style;
 
 pub(super) use heat::{Heat, Shade};
-pub(super) use lines::{Line, Lines, Mark};
+pub(super) use lines::{Kind, Line, Lines, Mark};
 pub(super) use scale::counted;
 pub(super) use style::{alone, page};
 

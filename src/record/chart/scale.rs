@@ -29,6 +29,9 @@ impl Scale {
         if low >= 0.0 && above.is_finite() && high / above > POWERS && log_fits(finite) {
             return Self { low: above.max(high * 1e-12) / 1.15, high: high * 1.15, log: true };
         }
+        if low == 0.0 && high == 0.0 {
+            return Self { low: 0.0, high: 1.0, log: false };
+        }
         let room = match 0.06 * (high - low) {
             room if room > 1e-9 * high.abs().max(low.abs()) => room,
             _ => (0.1 * low.abs()).max(1e-9),
@@ -44,7 +47,7 @@ impl Scale {
         let (low, high) = (first as f64, last as f64);
         match high > low {
             true => Self { low, high, log: false },
-            false => Self { low: low - 1.0, high: low + 1.0, log: false },
+            false => Self { low: low - 0.5, high: low + 0.5, log: false },
         }
     }
 
@@ -76,7 +79,7 @@ impl Scale {
     fn even(&self, count: usize) -> Vec<f64> {
         let least = (self.high - self.low) / count.max(1) as f64;
         let power = 10f64.powf(least.log10().floor());
-        let step = [1.0, 2.0, 5.0, 10.0].map(|m| m * power).into_iter().find(|s| *s >= least);
+        let step = [1.0, 2.0, 2.5, 5.0, 10.0].map(|m| m * power).into_iter().find(|s| *s >= least);
         let step = step.unwrap_or(10.0 * power);
         let (from, to) = ((self.low / step).ceil(), (self.high / step).floor());
         if !(step > 0.0 && to - from < 100.0) {

@@ -66,11 +66,11 @@ impl Palette {
 
 /// What is the same in light and dark.
 const SHAPES: &str = ".ek text{font:12px system-ui,-apple-system,'Segoe UI',Roboto,'Helvetica Neue',Arial,sans-serif}\
-    .ek .t{font-size:15px;font-weight:600}.ek .k{font-size:12px}\
+    .ek .t{font-size:15px;font-weight:600}.ek .k{font-size:12px;font-weight:400}\
     .ek .g,.ek .x{stroke-width:1;shape-rendering:crispEdges}\
     .ek .a,.ek .b,.ek .usual{fill:none;stroke-width:2;stroke-linejoin:round;stroke-linecap:round}\
     .ek .raw{stroke-width:1;stroke-opacity:.38}.ek .b{stroke-dasharray:6 4;stroke-width:1.8}\
-    .ek .usual{stroke-dasharray:1.5 4;stroke-width:1.4}.ek .mark{stroke-width:1.6}\
+    .ek .thin{stroke-dasharray:none;stroke-width:1.2}.ek .usual{stroke-dasharray:1.5 4;stroke-width:1.4}.ek .mark{stroke-width:1.6}\
     .ek .cross{stroke-width:1;stroke-dasharray:2 2;pointer-events:none}.ek .heat{shape-rendering:crispEdges}\
     .ek .over{fill:transparent}";
 

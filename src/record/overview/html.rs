@@ -115,11 +115,28 @@ fn findings(found: &[Finding<Sign>], to: &mut String) {
             "<li><span class=\"tag {class}\"><svg viewBox=\"0 0 12 12\" aria-hidden=\"true\"><path \
              d=\"{shape}\"/></svg>{}</span><div>{}<p class=\"muted\">{}</p></div></li>",
             finding.severity,
-            escaped(&finding.evidence),
-            escaped(&finding.remedy)
+            coded(&finding.evidence),
+            coded(&finding.remedy)
         );
     }
     to.push_str(if found.is_empty() { "</section>\n" } else { "</ul>\n</section>\n" });
+}
+
+/// What stands between grave accents is code; a single one is itself.
+fn coded(text: &str) -> String {
+    let text = escaped(text);
+    let parts: Vec<&str> = text.split('`').collect();
+    let mut coded = String::new();
+    for (at, part) in parts.iter().enumerate() {
+        coded.push_str(match at % 2 {
+            _ if at == 0 => "",
+            1 if at + 1 == parts.len() => "`",
+            1 => "<code>",
+            _ => "</code>",
+        });
+        coded.push_str(part);
+    }
+    coded
 }
 
 fn incidents(of: &Overview<'_>, to: &mut String) {

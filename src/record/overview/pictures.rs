@@ -1,7 +1,7 @@
 //! Which pictures there are of a run.
 
 use super::Overview;
-use crate::record::chart::{Chart, Heat, Line, Lines, Mark, Shade};
+use crate::record::chart::{Chart, Heat, Kind, Line, Lines, Mark, Shade};
 use crate::record::columns::{Point, Row};
 use crate::schedule::short;
 
@@ -79,7 +79,7 @@ fn unique(charts: &mut [(Width, Chart)]) {
 
 fn line(name: &str, points: &[Point]) -> Line {
     let points = points.iter().map(|p| (p.attempt as f64, p.value)).collect();
-    Line { name: name.to_string(), points, second: false }
+    Line { name: name.to_string(), points, kind: Kind::Noisy }
 }
 
 fn lines<'n>(
@@ -116,11 +116,11 @@ fn rate(of: &Overview<'_>, span: (u64, u64)) -> Option<(Width, Chart)> {
     let left = of.columns.line("effective_lr");
     let differs =
         rates.len() != left.len() || rates.iter().zip(left).any(|(a, b)| a.value != b.value);
-    let mut all = vec![line("rate", rates)];
+    let mut all = Vec::new();
     if differs && !left.is_empty() {
-        all.insert(0, line("with clips", left));
-        all[1].second = true;
+        all.push(Line { kind: Kind::Under, ..line("after clips", left) });
     }
+    all.push(Line { kind: Kind::Plain, ..line("rate", rates) });
     let drawn = lines(("rate", "Learning rate"), Width::Half, span, all);
     (!rates.is_empty()).then(|| (Width::Half, drawn.draw()))
 }
@@ -134,14 +134,16 @@ fn gradient(of: &Overview<'_>, span: (u64, u64)) -> Option<(Width, Chart)> {
     let high = values().fold(f64::NEG_INFINITY, f64::max);
     if low <= high {
         let (first, last) = (span.0 as f64, span.1 as f64);
+        // A run of one step is as wide as that step.
+        let lone = if span.0 == span.1 { 0.5 } else { 0.0 };
         let clip = match high - low <= 0.01 * high {
             // One threshold throughout is a line from end to end.
             true => Line {
                 name: format!("clipped to {}", short(high)),
-                points: vec![(first, high), (last.max(first + 1.0), high)],
-                second: true,
+                points: vec![(first - lone, high), (last + lone, high)],
+                kind: Kind::Bound,
             },
-            false => Line { second: true, ..line("clipped to", bound) },
+            false => Line { kind: Kind::Bound, ..line("clipped to", bound) },
         };
         all.push(clip);
     }
@@ -159,15 +161,18 @@ fn update(of: &Overview<'_>, span: (u64, u64)) -> Option<(Width, Chart)> {
 
 fn weights(of: &Overview<'_>, span: (u64, u64)) -> Option<(Width, Chart)> {
     let norms = of.columns.line("param_norm");
-    let drawn =
-        lines(("weights", "Norm of the weights"), Width::Half, span, vec![line("norm", norms)]);
+    let drawn = lines(
+        ("weights", "Norm of the weights"),
+        Width::Half,
+        span,
+        vec![Line { kind: Kind::Plain, ..line("norm", norms) }],
+    );
     (!norms.is_empty()).then(|| (Width::Half, drawn.draw()))
 }
 
 fn heats(of: &Overview<'_>, span: (u64, u64), to: &mut Vec<(Width, Chart)>) {
     let columns = &of.columns;
     let any = |row: &Row| row.finite().any(|x| x > 0.0);
-    let shares = |quantity| Some(columns.parts(quantity)).filter(|rows| rows.iter().any(any));
     let heats = [
         (
             "layers",
@@ -181,13 +186,13 @@ fn heats(of: &Overview<'_>, span: (u64, u64), to: &mut Vec<(Width, Chart)>) {
             columns.update_ratios_within(ROWS),
             Shade::Powers,
         ),
-        ("dead", "Dead units", shares("dead").unwrap_or_default(), Shade::Share),
-        ("saturated", "Saturated units", shares("saturated").unwrap_or_default(), Shade::Share),
+        ("dead", "Dead units", columns.parts("dead"), Shade::Share),
+        ("saturated", "Saturated units", columns.parts("saturated"), Shade::Share),
         ("deviation", "Standard deviation of activations", columns.parts("std"), Shade::Powers),
     ];
     for (name, title, mut rows, shade) in heats {
         rows.truncate(ROWS);
-        if !rows.is_empty() {
+        if rows.iter().any(any) {
             let width = Width::Full.size().0;
             let heat = Heat { name, title, width, span, rows: &rows, shade };
             to.push((Width::Full, heat.draw()));

@@ -5,6 +5,7 @@ use std::fmt;
 use super::Overview;
 use crate::Verdict;
 use crate::record::chart::counted;
+use crate::record::chart::reduce::middles;
 use crate::record::findings::percent;
 use crate::schedule::short;
 
@@ -56,34 +57,24 @@ pub(super) fn counts(of: &Overview<'_>) -> String {
     words
 }
 
-/// One bar for each stretch of the run, as high as its mean; on a scale of powers where all are above 0
-/// and far apart. A stretch without a finite number is blank.
+/// One bar for each stretch of the run, as high as its median; on a scale of powers where all are above 0
+/// and far apart. With the lowest and the highest of all numbers.
 fn bars(points: &[(f64, f64)]) -> Option<(String, [f64; 2])> {
-    let finite = || points.iter().filter(|(_, y)| y.is_finite());
-    let low = finite().map(|p| p.1).fold(f64::INFINITY, f64::min);
-    let high = finite().map(|p| p.1).fold(f64::NEG_INFINITY, f64::max);
-    let (start, end) = (points.first()?.0, points.last()?.0);
+    const BARS: [char; 8] = ['▁', '▂', '▃', '▄', '▅', '▆', '▇', '█'];
+    let ends = |points: &[(f64, f64)]| {
+        let finite = points.iter().map(|(_, y)| *y).filter(|y| y.is_finite());
+        finite.fold([f64::INFINITY, f64::NEG_INFINITY], |[low, high], y| [low.min(y), high.max(y)])
+    };
+    let bins = middles(points, COLUMNS.min(points.len()));
+    let [low, high] = ends(&bins);
     if low > high {
         return None;
     }
-    let log = low > 0.0 && high / low > 25.0;
-    let level = |y: f64| match log {
+    let level = |y: f64| match low > 0.0 && high / low > 25.0 {
         true => (y / low).ln() / (high / low).ln(),
         false if high > low => (y / 2.0 - low / 2.0) / (high / 2.0 - low / 2.0),
         false => 0.5,
     };
-    let columns = COLUMNS.min(points.len());
-    let mut sums = vec![(0.0, 0u32); columns];
-    for (x, y) in finite() {
-        let at = (x - start) / (end - start).max(1.0) * columns as f64;
-        let (sum, count) = &mut sums[(at as usize).min(columns - 1)];
-        *sum += level(*y);
-        *count += 1;
-    }
-    const BARS: [char; 8] = ['▁', '▂', '▃', '▄', '▅', '▆', '▇', '█'];
-    let bar = |(sum, count): (f64, u32)| match count {
-        0 => ' ',
-        n => BARS[((sum / f64::from(n) * 8.0) as usize).min(7)],
-    };
-    Some((sums.into_iter().map(bar).collect(), [low, high]))
+    let bar = |&(_, y): &(f64, f64)| BARS[((level(y) * 8.0) as usize).min(7)];
+    Some((bins.iter().map(bar).collect(), ends(points)))
 }

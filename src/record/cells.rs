@@ -1,0 +1,70 @@
+//! Cells to a row of CSV and back.
+
+use csv_core::{ReadFieldResult, Reader, Writer};
+
+/// Adds one row and the end of its line.
+pub(super) fn write<'a>(to: &mut Vec<u8>, cells: impl IntoIterator<Item = &'a str>) {
+    let mut writer = Writer::new();
+    for (at, cell) in cells.into_iter().enumerate() {
+        // A quote on each side of what may be quotes only, and a comma.
+        let mut out = vec![0; 2 * cell.len() + 4];
+        let mut end = 0;
+        if at > 0 {
+            end += writer.delimiter(&mut out).1;
+        }
+        end += writer.field(cell.as_bytes(), &mut out[end..]).2;
+        to.extend(&out[..end]);
+    }
+    let mut out = [0; 4];
+    let (_, end) = writer.terminator(&mut out);
+    to.extend(&out[..end]);
+}
+
+/// The cells of a row that ends as its line does; `None` if this is none.
+pub(super) fn read(mut line: &[u8]) -> Option<Vec<String>> {
+    let (mut reader, mut out, mut cells) = (Reader::new(), vec![0; line.len()], Vec::new());
+    loop {
+        let (result, read, written) = reader.read_field(line, &mut out);
+        line = &line[read..];
+        let ReadFieldResult::Field { record_end } = result else { return None };
+        cells.push(str::from_utf8(&out[..written]).ok()?.to_string());
+        if record_end {
+            return line.is_empty().then_some(cells);
+        }
+    }
+}
+
+/// Rows are lines, so that half of one can be told from a whole one.
+pub(super) fn one_line(text: &str) -> String {
+    text.replace(['\n', '\r'], " ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn written(cells: &[&str]) -> String {
+        let mut row = Vec::new();
+        write(&mut row, cells.iter().copied());
+        String::from_utf8(row).unwrap()
+    }
+
+    #[test]
+    fn cells_are_quoted_where_they_must_be() {
+        assert_eq!(written(&["1", "a b", "", "c"]), "1,a b,,c\n");
+        assert_eq!(written(&["a,b", "say \"no\"", "\""]), "\"a,b\",\"say \"\"no\"\"\",\"\"\"\"\n");
+    }
+
+    #[test]
+    fn what_was_written_is_read() {
+        let cells = ["0", "", "a,b", "\"\"", "é \"x\", y", ""];
+        assert_eq!(read(written(&cells).as_bytes()).unwrap(), cells);
+    }
+
+    #[test]
+    fn half_a_row_is_none() {
+        for half in ["1,\"a\n", "1,2", "", "1\n2\n"] {
+            assert_eq!(read(half.as_bytes()), None, "{half}");
+        }
+    }
+}

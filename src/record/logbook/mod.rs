@@ -1,0 +1,236 @@
+//! Records a run off the training thread.
+
+mod builder;
+mod queue;
+mod writer;
+
+pub use builder::LogbookBuilder;
+
+use std::collections::VecDeque;
+use std::fmt;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use super::{Entry, History, Sink};
+use crate::error::check::Param;
+use crate::monitor::Observation;
+use crate::{Error, Halted, Report, Stepped};
+use queue::{Message, Queue, Refused};
+
+/// Records a run off the training thread, in as many [`Sink`]s as you like.
+///
+/// A step is put into a queue and training goes on; a thread writes what has gathered five times a
+/// second, and flushes it. [`close`](Self::close) writes the rest and tells of errors; dropping the log
+/// writes the rest too.
+///
+/// *If the queue is full*, because a disk is slower than training, a step waits for a place, for
+/// [`patience`](LogbookBuilder::patience) at the most. Then it is left out, and that is an error; until
+/// there is a place again further steps do not wait, and are errors too. So training is slowed down by a
+/// slow disk, and never stopped by one that hangs.
+///
+/// *If a sink fails*, the others go on without it. The next call returns its error, once, and has done
+/// what it was called for; [`close`](Self::close) returns the first one of all again.
+///
+/// *If the process is killed*, the files hold every step that was flushed, and at most one half of a line
+/// at the end, which the next [`open`](LogbookBuilder::open) cuts off. That is told at which attempt the
+/// run goes on, and what the files have from there is superseded; a rewind needs nothing, because
+/// attempts never go back.
+///
+/// # Cost
+/// A step takes a clone of its report on the training thread, and no readback. Up to
+/// [`queue`](LogbookBuilder::queue) reports are held.
+///
+/// ```
+/// use burn::nn::LinearConfig;
+/// use burn::optim::{GradientsParams, SgdConfig};
+/// use burn::tensor::{Device, Distribution, Tensor};
+/// use evenkeel::Keel;
+/// use evenkeel::record::{History, Logbook};
+///
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let device = Device::default().autodiff();
+/// let mut model = LinearConfig::new(4, 1).init(&device);
+/// let mut keel = Keel::wrap(SgdConfig::new().init()).build(&model)?;
+/// let mut log = Logbook::keep(History::default()).open(keel.attempts())?;
+/// for _ in 0..5 {
+///     let x = Tensor::<2>::random([8, 4], Distribution::Default, &device);
+///     let loss = model.forward(x).powi_scalar(2).mean();
+///     let grads = GradientsParams::from_grads(loss.backward(), &model);
+///     let stepped = keel.step(0.1, model, grads, &loss)?;
+///     log.step(&stepped, None)?;
+///     model = stepped.model;
+/// }
+/// assert_eq!(log.history().series("loss").len(), 5);
+/// log.close()?;
+/// # Ok(())
+/// # }
+/// ```
+pub struct Logbook {
+    queue: Arc<Queue>,
+    writer: Option<JoinHandle<()>>,
+    history: Option<Arc<Mutex<History>>>,
+    patience: Duration,
+    /// Whether the last step found no place.
+    behind: bool,
+    /// The lowest attempt that may come next.
+    next: u64,
+    /// What was seen of steps whose report is to come.
+    seen: VecDeque<(u64, Observation)>,
+}
+
+/// Names that every line has a field of its own for.
+pub(in crate::record) const RESERVED: [&str; 4] = ["attempt", "update", "verdict", "why"];
+
+impl Logbook {
+    /// A log that is written here, and in the sinks that are added.
+    pub fn to(sink: impl Sink + 'static) -> LogbookBuilder {
+        LogbookBuilder::default().to(sink)
+    }
+
+    /// A log that is kept in memory, and in the sinks that are added.
+    pub fn keep(history: History) -> LogbookBuilder {
+        LogbookBuilder::default().keep(history)
+    }
+
+    /// Records a step of a keel, with what a [`Watch`](crate::monitor::Watch) saw of it.
+    ///
+    /// With [`Decide::OnDevice`](crate::Decide::OnDevice) a step is recorded when its report comes, and
+    /// `seen` is kept until then.
+    ///
+    /// # Errors
+    /// If the step could not be recorded, or if a sink has failed: see [`Logbook`].
+    pub fn step<M>(
+        &mut self,
+        stepped: &Stepped<M>,
+        seen: impl Into<Option<Observation>>,
+    ) -> Result<(), Error> {
+        let attempt = stepped.report.reading.attempt;
+        self.seen.extend(seen.into().map(|seen| (attempt, seen)));
+        match stepped.late.is_empty() {
+            true => self.report(&stepped.report),
+            false => self.reports(&stepped.late),
+        }
+    }
+
+    /// Records the step that training was halted at.
+    ///
+    /// # Errors
+    /// As [`step`](Self::step).
+    pub fn halted<M>(&mut self, halted: &Halted<M>) -> Result<(), Error> {
+        self.reports(halted.late())?;
+        self.report(halted.report())
+    }
+
+    /// Records a report, unless it is [pending](Report::pending).
+    ///
+    /// # Errors
+    /// As [`step`](Self::step).
+    pub fn report(&mut self, report: &Report) -> Result<(), Error> {
+        if report.pending {
+            return self.tell();
+        }
+        let attempt = report.reading.attempt;
+        let mut seen = None;
+        while self.seen.front().is_some_and(|(of, _)| *of <= attempt) {
+            seen = self.seen.pop_front().filter(|(of, _)| *of == attempt).map(|(_, seen)| seen);
+        }
+        if let Some(seen) = &seen {
+            seen.iter().try_for_each(|(name, _)| allowed(name))?;
+        }
+        self.send(attempt, Message::Report(Box::new(report.clone()), seen))
+    }
+
+    fn reports(&mut self, reports: &[Report]) -> Result<(), Error> {
+        // Each is recorded, whatever became of the one before.
+        let each = reports.iter().map(|report| self.report(report)).collect::<Vec<_>>();
+        each.into_iter().collect()
+    }
+
+    /// Records a step of a custom loop.
+    ///
+    /// # Errors
+    /// As [`step`](Self::step). Also if its attempt is not after those of all earlier steps, and if a
+    /// number has a name that every line has: `attempt`, `update`, `verdict` or `why`.
+    pub fn push(&mut self, entry: Entry) -> Result<(), Error> {
+        entry.iter().try_for_each(|(name, _)| allowed(name))?;
+        self.send(entry.attempt, Message::Entry(entry))
+    }
+
+    /// Waits until every step so far is written and flushed.
+    ///
+    /// # Errors
+    /// If a sink has failed.
+    pub fn flush(&mut self) -> Result<(), Error> {
+        self.queue.flush();
+        self.tell()
+    }
+
+    /// What is [kept](LogbookBuilder::keep) in memory, with every step so far; empty if nothing is.
+    pub fn history(&self) -> History {
+        self.queue.flush();
+        match &self.history {
+            Some(kept) => kept.lock().unwrap_or_else(PoisonError::into_inner).clone(),
+            None => History::default(),
+        }
+    }
+
+    /// Writes what is left and ends the log.
+    ///
+    /// # Errors
+    /// The first error of any sink, whether it was told of before or not.
+    pub fn close(mut self) -> Result<(), Error> {
+        self.end();
+        self.queue.first_error().map_or(Ok(()), Err)
+    }
+
+    fn send(&mut self, attempt: u64, message: Message) -> Result<(), Error> {
+        Param("Entry", "attempt").at_least(self.next, attempt)?;
+        let patience = if self.behind { Duration::ZERO } else { self.patience };
+        let sent = self.queue.push(message, patience);
+        self.behind = sent == Err(Refused::Full);
+        if let Err(refused) = sent {
+            let cause = match refused {
+                Refused::Full => "the queue is full, because what it is written to is too slow",
+                Refused::Stopped => "a sink has panicked",
+            };
+            return Err(Error::io(format_args!("recording step {attempt}"), cause));
+        }
+        self.next = attempt.saturating_add(1);
+        self.tell()
+    }
+
+    /// The error of a sink, if one has failed since.
+    fn tell(&self) -> Result<(), Error> {
+        self.queue.error().map_or(Ok(()), Err)
+    }
+
+    fn end(&mut self) {
+        self.queue.close();
+        if let Some(writer) = self.writer.take() {
+            // If it has panicked, it has said so.
+            let _ = writer.join();
+        }
+    }
+}
+
+/// A name that a number may have.
+pub(in crate::record) fn allowed(name: &str) -> Result<(), Error> {
+    let must = "other than attempt, update, verdict and why";
+    Param("Entry", "name").must(!RESERVED.contains(&name), must, name).map(|_| ())
+}
+
+impl Drop for Logbook {
+    fn drop(&mut self) {
+        self.end();
+    }
+}
+
+impl fmt::Debug for Logbook {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Logbook")
+            .field("patience", &self.patience)
+            .field("next", &self.next)
+            .finish_non_exhaustive()
+    }
+}

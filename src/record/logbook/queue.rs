@@ -1,0 +1,154 @@
+//! What training hands to the writer, in bounded memory.
+
+use std::collections::VecDeque;
+use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use crate::monitor::Observation;
+use crate::record::Entry;
+use crate::{Error, Report};
+
+/// A step that is to be written.
+pub(super) enum Message {
+    Entry(Entry),
+    /// Made an entry of by the writer, off the training thread.
+    Report(Box<Report>, Option<Observation>),
+}
+
+/// Training on one side, and the writer on the other.
+pub(super) struct Queue {
+    state: Mutex<State>,
+    to_writer: Condvar,
+    to_training: Condvar,
+    at_most: usize,
+}
+
+#[derive(Default)]
+struct State {
+    waiting: VecDeque<Message>,
+    /// How often a flush was asked for, and how many of these have been done.
+    asked: u64,
+    done: u64,
+    closing: bool,
+    /// The writer is gone.
+    stopped: bool,
+    /// Errors that nobody has been told of.
+    errors: VecDeque<Error>,
+    /// The first error of all.
+    first: Option<Error>,
+}
+
+/// What the writer is to do next.
+pub(super) struct Work {
+    pub(super) messages: VecDeque<Message>,
+    /// Flushes that are done with this.
+    asked: u64,
+    pub(super) last: bool,
+}
+
+/// Why a message was not taken.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Refused {
+    Full,
+    Stopped,
+}
+
+impl Queue {
+    pub(super) fn new(at_most: usize) -> Self {
+        Self {
+            state: Mutex::default(),
+            to_writer: Condvar::new(),
+            to_training: Condvar::new(),
+            at_most,
+        }
+    }
+
+    /// Adds a message, and waits for a place for so long.
+    pub(super) fn push(&self, message: Message, patience: Duration) -> Result<(), Refused> {
+        let mut state = self.lock();
+        if state.waiting.len() >= self.at_most {
+            self.to_writer.notify_one();
+            let full = |state: &mut State| state.waiting.len() >= self.at_most && !state.stopped;
+            let waited = self.to_training.wait_timeout_while(state, patience, full);
+            state = waited.unwrap_or_else(PoisonError::into_inner).0;
+        }
+        if state.stopped {
+            return Err(Refused::Stopped);
+        }
+        if state.waiting.len() >= self.at_most {
+            return Err(Refused::Full);
+        }
+        state.waiting.push_back(message);
+        // The first one wakes the writer, which then lets some gather.
+        if state.waiting.len() == 1 || self.is_half_full(&state) {
+            self.to_writer.notify_one();
+        }
+        Ok(())
+    }
+
+    /// Waits until all that was pushed is written and flushed.
+    pub(super) fn flush(&self) {
+        let mut state = self.lock();
+        state.asked += 1;
+        let asked = state.asked;
+        self.to_writer.notify_one();
+        let busy = |state: &mut State| state.done < asked && !state.stopped;
+        drop(self.to_training.wait_while(state, busy));
+    }
+
+    /// Tells the writer that nothing more comes.
+    pub(super) fn close(&self) {
+        self.lock().closing = true;
+        self.to_writer.notify_one();
+    }
+
+    /// An error that was not told of yet.
+    pub(super) fn error(&self) -> Option<Error> {
+        self.lock().errors.pop_front()
+    }
+
+    pub(super) fn first_error(&self) -> Option<Error> {
+        self.lock().first.clone()
+    }
+
+    /// For the writer: waits for something to do, and then a little longer for more of it.
+    pub(super) fn work(&self, gather: Duration) -> Work {
+        let urgent =
+            |state: &State| state.closing || state.asked > state.done || self.is_half_full(state);
+        let idle = |state: &mut State| state.waiting.is_empty() && !urgent(state);
+        let state = self.to_writer.wait_while(self.lock(), idle);
+        let state = state.unwrap_or_else(PoisonError::into_inner);
+        let calm = |state: &mut State| !urgent(state);
+        let waited = self.to_writer.wait_timeout_while(state, gather, calm);
+        let mut state = waited.unwrap_or_else(PoisonError::into_inner).0;
+        let messages = std::mem::take(&mut state.waiting);
+        self.to_training.notify_all();
+        Work { messages, asked: state.asked, last: state.closing }
+    }
+
+    /// For the writer: this work is done.
+    pub(super) fn done(&self, work: &Work, errors: Vec<Error>) {
+        let mut state = self.lock();
+        state.done = work.asked;
+        if state.first.is_none() {
+            state.first = errors.first().cloned();
+        }
+        state.errors.extend(errors);
+        self.to_training.notify_all();
+    }
+
+    /// For the writer: it is gone, whatever the reason.
+    pub(super) fn stop(&self) {
+        self.lock().stopped = true;
+        self.to_training.notify_all();
+    }
+
+    fn is_half_full(&self, state: &State) -> bool {
+        2 * state.waiting.len() >= self.at_most
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        // Nothing that is done under the lock can panic and leave half of a change behind.
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}

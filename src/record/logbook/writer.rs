@@ -1,0 +1,86 @@
+//! The thread that writes.
+
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use super::queue::{Message, Queue};
+use crate::Error;
+use crate::record::names::Names;
+use crate::record::{Entry, History, Sink};
+
+/// How long steps gather before they are written and flushed together.
+const GATHER: Duration = Duration::from_millis(200);
+
+/// Everything that is on the thread.
+pub(super) struct Writer {
+    pub(super) queue: Arc<Queue>,
+    /// Those that have failed are gone.
+    pub(super) sinks: Vec<Box<dyn Sink>>,
+    pub(super) history: Option<Arc<Mutex<History>>>,
+    pub(super) templates: Templates,
+}
+
+/// The names of the last entries of reports: with an observation and without, clipped and not. The next
+/// one of the kind most likely has the same.
+#[derive(Default)]
+pub(super) struct Templates([Arc<Names>; 4]);
+
+/// Tells the other side that the writer is gone, even if a sink has panicked.
+struct Gone(Arc<Queue>);
+
+impl Drop for Gone {
+    fn drop(&mut self) {
+        self.0.stop();
+    }
+}
+
+impl Writer {
+    pub(super) fn run(mut self) {
+        let queue = self.queue.clone();
+        let _gone = Gone(queue.clone());
+        loop {
+            let mut work = queue.work(GATHER);
+            let mut errors = Vec::new();
+            for message in work.messages.drain(..) {
+                let entry = self.templates.entry(message);
+                self.each(&mut errors, |sink| sink.write(&entry));
+                if let Some(history) = &self.history {
+                    history.lock().unwrap_or_else(PoisonError::into_inner).push(&entry);
+                }
+            }
+            self.each(&mut errors, |sink| sink.flush());
+            queue.done(&work, errors);
+            if work.last {
+                return;
+            }
+        }
+    }
+
+    /// Does this with each sink. One that fails is let go.
+    fn each(
+        &mut self,
+        errors: &mut Vec<Error>,
+        mut what: impl FnMut(&mut dyn Sink) -> Result<(), Error>,
+    ) {
+        self.sinks.retain_mut(|sink| match what(sink.as_mut()) {
+            Ok(()) => true,
+            Err(error) => {
+                errors.push(error);
+                false
+            }
+        });
+    }
+}
+
+impl Templates {
+    fn entry(&mut self, message: Message) -> Entry {
+        let (report, seen) = match message {
+            Message::Entry(entry) => return entry,
+            Message::Report(report, seen) => (report, seen),
+        };
+        let kind = usize::from(seen.is_some()) + 2 * usize::from(report.is_clipped());
+        let entry = Entry::like(self.0[kind].clone(), &report, seen.as_ref());
+        self.0[kind] = entry.names().clone();
+        entry
+    }
+}
