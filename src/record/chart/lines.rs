@@ -257,7 +257,7 @@ fn shape(verdict: Verdict, (x, y): (f64, f64), words: Option<&str>) -> String {
     let (class, d) = match verdict {
         Verdict::Apply => return String::new(),
         Verdict::Skip => ("skip", "m-5 -5h10l-5 9z"),
-        Verdict::Rewind => ("rewind", "m6 -6v12l-11 -6z"),
+        Verdict::Rewind => ("rewind", "m7 -7v14l-13 -7z"),
         Verdict::Halt => ("halt", "m-6 -6h12v12h-12z"),
     };
     let words = words.map_or(String::new(), |words| format!("<title>{}</title>", escaped(words)));

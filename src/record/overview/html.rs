@@ -24,14 +24,14 @@ const SCRIPT: &str = include_str!("page.js");
 /// Rows of the table of incidents; more would be the page.
 const INCIDENTS: usize = 200;
 /// More than these are folded away until asked for.
-const OPEN: usize = 12;
+const OPEN: usize = 40;
 
 pub(super) fn page(of: &Overview<'_>) -> String {
     let title = escaped(&of.title);
     let mut page = format!(
         "<!doctype html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n<meta name=\"viewport\" \
          content=\"width=device-width,initial-scale=1\">\n<title>{title}</title>\n<link rel=\"icon\" \
-         href=\"data:,\">\n<style>{LAYOUT}{}</style>\n</head>\n<body>\n<main>\n<h1>{title}</h1>\n<p \
+         href=\"data:,\">\n<style>{}{LAYOUT}</style>\n</head>\n<body>\n<main>\n<h1>{title}</h1>\n<p \
          class=\"muted\">{}</p>\n",
         style(),
         counts(of)
@@ -81,7 +81,7 @@ fn tiles(of: &Overview<'_>, to: &mut String) {
         let bound = of.columns.finite("clip_bound");
         let to = bound
             .last()
-            .map_or("no clip was active".into(), |to| format!("last to {}", short(*to)));
+            .map_or("no clip was active".into(), |to| format!("last clipped to {}", short(*to)));
         tiles.push(("clipped updates", percent(of.clipped()), to));
     }
     let severe = of.findings.iter().filter(|f| f.severity == Severity::Severe).count();
