@@ -240,6 +240,47 @@ fn a_spike_of_one_step_in_a_hundred_thousand_is_drawn() {
     assert!(next - y < 5.0);
 }
 
+/// What has no number is above all that have one.
+#[test]
+fn incidents_are_marks_on_the_loss_with_their_words() {
+    let mut history = History::default();
+    for k in 0..100 {
+        let entry = Entry::new(k, k).value("loss", 2.0 - 0.01 * k as f64);
+        history.push(&match k {
+            20 => entry.value("loss", f64::NAN).not_applied(Verdict::Skip, "not a <number>"),
+            21 => entry.not_applied(Verdict::Skip, "the one after it"),
+            60 => entry.value("loss", 1.4).not_applied(Verdict::Rewind, "a spike"),
+            99 => entry.value("loss", 1e9).not_applied(Verdict::Halt, "enough"),
+            _ => entry,
+        });
+    }
+    let svg = Overview::of(&history).charts()[0].to_svg();
+    let document = roxmltree::Document::parse(&svg).unwrap();
+    let marks: Vec<(&str, &str, String)> = document
+        .descendants()
+        .filter_map(|node| {
+            let words = node.first_element_child()?.text()?;
+            let class = node.attribute("class").filter(|class| class.starts_with("mark"))?;
+            Some((class, words, node.attribute("d")?.to_string()))
+        })
+        .collect();
+    let seen: Vec<(&str, &str)> = marks.iter().map(|(class, words, _)| (*class, *words)).collect();
+    let expected = [
+        ("mark skip", "not a <number>"),
+        ("mark skip", "the one after it"),
+        ("mark rewind", "a spike"),
+        ("mark halt", "enough"),
+    ];
+    assert_eq!(seen, expected);
+    let y = |at: usize| -> f64 {
+        let d: &str = &marks[at].2;
+        let rest = d.split_once(' ').unwrap().1;
+        rest[..rest.find('m').unwrap()].parse().unwrap()
+    };
+    assert_eq!((y(0), y(3)), (42.0, 42.0), "at the top");
+    assert!(y(1) > 42.0 && y(2) > y(1), "at their losses");
+}
+
 #[test]
 fn strange_numbers_can_be_drawn() {
     let strange = [f64::NAN, f64::INFINITY, f64::NEG_INFINITY, 0.0, -1e300, 1e300, 5e-324, 1.0];

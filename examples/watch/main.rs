@@ -27,12 +27,12 @@ use model::Net;
 
 #[derive(Parser)]
 struct Arguments {
-    #[arg(long, default_value_t = 600)]
+    #[arg(long, default_value_t = 500)]
     steps: u64,
     #[arg(long, default_value_t = 1)]
     seed: u64,
     /// The peak of the rate.
-    #[arg(long, default_value_t = 0.15)]
+    #[arg(long, default_value_t = 0.5)]
     rate: f64,
     /// Where the page goes.
     #[arg(long)]

@@ -138,10 +138,9 @@ impl Lines<'_> {
             for close in marks.chunk_by(|a, b| slot(a) == slot(b)) {
                 let (first, last) = (close[0], close[close.len() - 1]);
                 let x = frame.x(across, (first.at + last.at) / 2.0);
-                let value = close.iter().filter_map(|m| m.value).filter(|y| y.is_finite());
-                let y = frame.y(up, value.fold(f64::NAN, f64::max));
+                let values = close.iter().filter_map(|m| m.value).filter(|y| y.is_finite());
                 // Where there is no number, it is beyond all of them.
-                let y = if y.is_finite() { y } else { frame.top };
+                let y = values.reduce(f64::max).map_or(frame.top, |value| frame.y(up, value));
                 let words = match close.len() {
                     1 => first.words.clone(),
                     n => format!("{n} of these close together, the first: {}", first.words),

@@ -22,7 +22,7 @@ const LIGHT: Palette = Palette {
     grid: "#e4e7eb",
     first: "#0072b2",
     second: "#c65300",
-    skip: "#a86100",
+    skip: "#945600",
     rewind: "#7b3fa0",
     halt: "#c4001d",
     card: "#f5f7f9",

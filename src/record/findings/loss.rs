@@ -115,12 +115,12 @@ fn plateau(parts: &[Part], first: Part, lowest: Part) -> Option<Found> {
     })
 }
 
-/// The factor by which the loss falls in an update, per part: only of losses above 0.
+/// By how much the loss falls in an update, part by part.
 fn far_from_fastest(parts: &[Part]) -> Option<Found> {
     let fall = |pair: &[Part]| {
         let (a, b) = (pair[0], pair[1]);
-        let speed = (a.loss / b.loss).ln() / (b.attempt - a.attempt).max(1) as f64;
-        Some((speed, middle([a.rate?, b.rate?])?, a)).filter(|(speed, ..)| speed.is_finite())
+        let speed = (a.loss - b.loss) / (b.attempt - a.attempt).max(1) as f64;
+        Some((speed, middle([a.rate?, b.rate?])?, a))
     };
     let falls = parts.windows(2).filter_map(fall);
     let (_, best, at) =

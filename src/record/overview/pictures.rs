@@ -49,19 +49,32 @@ pub(super) fn all(of: &Overview<'_>) -> Vec<(Width, Chart)> {
         [loss(of, span), rate(of, span), gradient(of, span), update(of, span), weights(of, span)];
     let mut charts: Vec<(Width, Chart)> = charts.into_iter().flatten().collect();
     heats(of, span, &mut charts);
-    let known = |name: &&str| KNOWN.contains(name);
-    let others = of.columns.whole().filter(|name| !known(name));
-    let others = others.filter(|name| !of.columns.line(name).is_empty()).take(OTHERS);
-    charts.extend(others.map(|name| {
+    let shown = |name: &&str| {
+        let values = of.columns.finite(name);
+        let fault = *name == "grad_nonfinite" && values.iter().all(|x| *x == 0.0);
+        !KNOWN.contains(name) && !values.is_empty() && !fault
+    };
+    charts.extend(of.columns.whole().filter(shown).take(OTHERS).map(|name| {
         let line = line(name, of.columns.line(name));
         // A name of the user's may be no name for a file.
         let safe = |c: char| if c.is_alphanumeric() || "-_.".contains(c) { c } else { '_' };
         let file: String = name.chars().map(safe).collect();
-        let lines = lines((&file, name), Width::Third, span, vec![line]);
+        let lines = lines((&file, titled(name)), Width::Third, span, vec![line]);
         (Width::Third, lines.draw())
     }));
     unique(&mut charts);
     charts
+}
+
+/// What a watch calls by a name.
+fn titled(name: &str) -> &str {
+    match name {
+        "grad_zeros" => "Zeros in the gradient",
+        "grad_nonfinite" => "Non-finite in the gradient",
+        "grad_cosine" => "Cosine of gradients",
+        "grad_snr" => "Gradient signal to noise",
+        name => name,
+    }
 }
 
 /// Two names may be the same once they are fit for a file.
