@@ -94,10 +94,12 @@ impl Lines<'_> {
         let bins = self.size.0 as usize / 3;
         for line in &self.lines {
             let points = reduced(&line.points, bins);
+            // Of ten each at least, or the middle would be as restless as they are.
+            let few = (line.points.len() / 10).min(bins / 3);
             let (class, held) = (line.kind.class(), line.kind == Kind::Bound);
             if line.is_smoothed() {
                 path(&points, place, false, &format!("{class} raw"), &mut body);
-                path(&middles(&line.points, bins / 3), place, false, class, &mut body);
+                path(&middles(&line.points, few), place, false, class, &mut body);
             } else {
                 path(&points, place, held, class, &mut body);
             }
@@ -188,7 +190,9 @@ impl Lines<'_> {
         let mut words = format!("Over steps {first} to {last}.");
         for line in &self.lines {
             let values = || line.points.iter().map(|(_, y)| *y).filter(|y| y.is_finite());
-            let (Some(start), Some(end)) = (values().next(), values().last()) else { continue };
+            let (Some(start), Some(end)) = (values().next(), values().next_back()) else {
+                continue;
+            };
             let low = values().fold(f64::INFINITY, f64::min);
             let high = values().fold(f64::NEG_INFINITY, f64::max);
             let [start, end, low, high] = [start, end, low, high].map(number);

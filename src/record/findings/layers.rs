@@ -7,6 +7,8 @@ use crate::record::columns::Row;
 use crate::schedule::short;
 
 type Found = Finding<Sign>;
+/// Its name, and a median.
+type Layer = (String, f64);
 
 /// Samples below which a layer says nothing.
 const ENOUGH: usize = 3;
@@ -30,7 +32,7 @@ pub(super) fn check(columns: &Columns<'_>) -> Vec<Found> {
 }
 
 /// The median of each over the later half of its samples.
-fn late_medians(rows: &[Row]) -> Vec<(String, f64)> {
+fn late_medians(rows: &[Row]) -> Vec<Layer> {
     let of = |row: &Row| {
         let values: Vec<f64> = row.finite().collect();
         let late = values[values.len() / 2..].iter().copied();
@@ -40,8 +42,9 @@ fn late_medians(rows: &[Row]) -> Vec<(String, f64)> {
     rows.iter().filter_map(of).collect()
 }
 
-fn ends(of: &[(String, f64)]) -> Option<(&(String, f64), &(String, f64))> {
-    let by = |a: &&(String, f64), b: &&(String, f64)| a.1.total_cmp(&b.1);
+/// The least and the largest.
+fn ends(of: &[Layer]) -> Option<(&Layer, &Layer)> {
+    let by = |a: &&Layer, b: &&Layer| a.1.total_cmp(&b.1);
     Some((of.iter().min_by(by)?, of.iter().max_by(by)?))
 }
 
@@ -65,7 +68,7 @@ fn non_finite(columns: &Columns<'_>) -> Option<Found> {
     ))
 }
 
-fn none(grads: &[(String, f64)]) -> Option<Found> {
+fn none(grads: &[Layer]) -> Option<Found> {
     let none: Vec<String> =
         grads.iter().filter(|g| g.1 == 0.0).map(|g| format!("`{}`", g.0)).collect();
     (!none.is_empty()).then(|| {
@@ -79,8 +82,8 @@ fn none(grads: &[(String, f64)]) -> Option<Found> {
     })
 }
 
-fn vanishing(grads: &[(String, f64)]) -> Option<Found> {
-    let some: Vec<(String, f64)> = grads.iter().filter(|g| g.1 > 0.0).cloned().collect();
+fn vanishing(grads: &[Layer]) -> Option<Found> {
+    let some: Vec<Layer> = grads.iter().filter(|g| g.1 > 0.0).cloned().collect();
     let (least, most) = ends(&some)?;
     let (_, limit, severity) = above(most.1 / least.1, 1e4, 1e6)?;
     let share = least.1 / most.1;
@@ -93,7 +96,7 @@ fn vanishing(grads: &[(String, f64)]) -> Option<Found> {
     ))
 }
 
-fn large(ratios: &[(String, f64)]) -> Option<Found> {
+fn large(ratios: &[Layer]) -> Option<Found> {
     let (_, most) = ends(ratios)?;
     let (measured, limit, severity) = above(most.1, 0.1, 1.0)?;
     let names = ratios.iter().filter(|r| r.1 > 0.1).map(|r| format!("{} {}", r.0, short(r.1)));
@@ -105,7 +108,7 @@ fn large(ratios: &[(String, f64)]) -> Option<Found> {
     ))
 }
 
-fn small(ratios: &[(String, f64)]) -> Option<Found> {
+fn small(ratios: &[Layer]) -> Option<Found> {
     let (least, _) = ends(ratios)?;
     let names = ratios.iter().filter(|r| r.1 < 1e-5).map(|r| format!("{} {}", r.0, short(r.1)));
     (least.1 < 1e-5).then(|| {

@@ -62,7 +62,9 @@
         line.x.forEach((at, k) => {
           if (Math.abs(at - step) < Math.abs(line.x[near] - step)) near = k;
         });
-        if (line.x.length) words.push(`${line.n}: ${number(line.y[near])}  (step ${count(line.x[near])})`);
+        const level = line.y.length === 2 && line.y[0] === line.y[1];
+        if (level) words.push(line.n);
+        else if (line.x.length) words.push(`${line.n}: ${number(line.y[near])}  (step ${count(line.x[near])})`);
       }
       show(words.join("\n"), event);
     });
