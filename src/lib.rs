@@ -106,7 +106,6 @@ mod gate;
 pub mod guard;
 mod incident;
 mod keel;
-mod markup;
 pub mod monitor;
 pub mod optim;
 pub mod precision;
@@ -119,6 +118,7 @@ mod shared;
 mod shelf;
 pub mod standardize;
 mod stat;
+mod text;
 mod wide;
 
 pub use decide::Decide;

@@ -17,6 +17,7 @@ mod beside_burn {
     use evenkeel::guard::*;
     use evenkeel::monitor::*;
     use evenkeel::precision::*;
+    use evenkeel::record::*;
     use evenkeel::schedule::*;
     use evenkeel::standardize::*;
     use evenkeel::*;
@@ -71,13 +72,22 @@ mod beside_burn {
         _: (Standardize, Moments),
         _: (Advisor<'_, ()>, Advice, Stage<'_>, Aim, Outcome, Point, Recipe, Method, Bound),
         _: (Doctor, Diagnosis, Finding, Check, Severity, Squash),
+        _: (Entry, History, Logbook, LogbookBuilder, Overview<'_>, Chart, Sign),
         _: (G, C, P),
+        _: impl Sink,
     ) {
+        #[cfg(feature = "record")]
+        let _: (Option<JsonLines>, Option<Csv>) = (None, None);
+        #[cfg(feature = "tensorboard")]
+        let _: Option<TensorBoard> = None;
+        #[cfg(feature = "progress")]
+        let _: Option<Bar> = None;
         #[cfg(feature = "plot")]
         let _: fn(_) -> Plot = Plot::over;
         #[cfg(feature = "serde")]
         let _: fn(ScheduleConfig) -> Boxed = Schedule::boxed;
         let _ = scale::<M>;
+        let _ = (html as fn(&History) -> String, findings as fn(&History) -> Vec<Finding<Sign>>);
         let _ = measure::<M>;
         let _ = |model: M| refresh_statistics(model, [(); 0], |_: &M, ()| {});
         let _ = |model: M| blame(&model, |_: &M, _: &Probe| unreachable!());

@@ -246,8 +246,7 @@ fn a_place_that_cannot_be_written_is_an_error_at_once() {
 fn a_full_disk_is_told_of_and_does_not_stop_training() {
     let mut log =
         Logbook::to(JsonLines::new("/dev/full")).keep(History::default()).open(1).unwrap();
-    log.push(step(1)).unwrap();
-    let error = log.flush().unwrap_err();
+    let error = log.push(step(1)).and(log.flush()).unwrap_err();
     assert!(error.is_io() && error.to_string().contains("/dev/full"), "{error}");
     log.push(step(2)).expect("told once");
     assert_eq!(log.history().steps(), 2, "the rest goes on");

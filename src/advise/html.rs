@@ -5,7 +5,7 @@ use std::path::Path;
 
 use super::{Advice, table};
 use crate::Error;
-use crate::markup::escaped;
+use crate::text::escaped;
 
 const STYLE: &str = "body{font:16px/1.5 sans-serif;max-width:62rem;margin:2rem auto;padding:0 1rem}\
                      table{border-collapse:collapse}td,th{padding:.2rem .7rem;text-align:right}\

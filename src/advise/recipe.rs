@@ -3,7 +3,8 @@
 use std::fmt;
 
 use crate::Error;
-use crate::schedule::{Boxed, Constant, Cosine, Ramp, Schedule, short};
+use crate::schedule::{Boxed, Constant, Cosine, Ramp, Schedule};
+use crate::text::short;
 
 /// The optimizer of a [`Recipe`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -4,7 +4,7 @@ use std::fmt;
 
 use super::outcome::{Aim, Outcome};
 use super::{Advice, Point};
-use crate::schedule::short;
+use crate::text::short;
 
 /// The columns of one recipe, as text.
 pub(super) fn cells(advice: &Advice, outcome: &Outcome) -> [String; 6] {

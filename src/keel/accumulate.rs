@@ -5,6 +5,7 @@ use burn::optim::GradientsParams;
 use burn::tensor::Tensor;
 
 use super::judge::Ruling;
+use super::told::{tell, told};
 use super::{Halted, Keel, Stepped};
 use crate::checkpoint::{State, tensors};
 use crate::running::Running;
@@ -120,6 +121,7 @@ impl<M: Module + 'static> Keel<M> {
         let _ = before.restore(model.clone());
         let report = Report::rejected(reading, 1.0, Verdict::Skip, by, 0, culprits);
         self.incidents.push(&report);
+        tell(&report);
         Ok(report)
     }
 
@@ -150,21 +152,21 @@ impl<M: Module + 'static> Keel<M> {
         if self.limits.decide != Decide::Now && count == 0 {
             let lr = rate.value() * self.gain(&rate);
             let reading = Reading::new(0).with_lr(lr).with_loss(f64::NAN);
-            return self.refuse(rate, model, reading);
+            return told(self.refuse(rate, model, reading));
         }
         if self.limits.decide != Decide::Now {
             let device = model.devices().into_iter().next().unwrap_or_default();
             let loss = Tensor::from_floats([loss / count as f64], &device);
-            return self.step_on_device(rate, model, mean.grads, loss, 1.0);
+            return told(self.step_on_device(rate, model, mean.grads, loss, 1.0));
         }
-        match self.measure(&rate, &model, &mean.grads, None, 1.0) {
+        told(match self.measure(&rate, &model, &mean.grads, None, 1.0) {
             Ok(reading) => {
                 // Of no batch at all the mean is NaN, and the step is rejected.
                 let reading = reading.with_loss(loss / count as f64);
                 self.decide(rate, model, mean.grads, reading, 1.0)
             }
             Err(error) => Err(self.broken(rate, model, &error.to_string())),
-        }
+        })
     }
 }
 

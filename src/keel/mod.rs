@@ -13,6 +13,7 @@ mod on_device;
 mod progress;
 mod resume;
 mod snapshot;
+mod told;
 
 pub use builder::Builder;
 pub use halted::Halted;
@@ -39,6 +40,7 @@ use accumulate::Accumulated;
 use on_device::Pending;
 use progress::Progress;
 use snapshot::Snapshot;
+use told::told;
 
 /// An optimizer under guard: measures each step, judges it, and applies, skips, rewinds or halts.
 ///
@@ -237,12 +239,12 @@ impl<M: Module + 'static> Keel<M> {
         self.running.settle(&model);
         let scale = self.loss_scale();
         if self.limits.decide != Decide::Now {
-            return self.step_on_device(rate, model, grads, loss.clone(), scale);
+            return told(self.step_on_device(rate, model, grads, loss.clone(), scale));
         }
-        match self.measure(&rate, &model, &grads, Some(loss), scale) {
+        told(match self.measure(&rate, &model, &grads, Some(loss), scale) {
             Ok(reading) => self.decide(rate, model, grads, reading, scale),
             Err(error) => Err(self.broken(rate, model, &error.to_string())),
-        }
+        })
     }
 
     /// One reading. The gradients are `scale` times too large.

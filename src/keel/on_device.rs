@@ -4,6 +4,7 @@ use burn::module::Module;
 use burn::optim::GradientsParams;
 use burn::tensor::Tensor;
 
+use super::told::told;
 use super::{Halted, Keel, SPENT, Stepped};
 use crate::clip::Clip;
 use crate::gate::{Asked, Gate};
@@ -111,7 +112,7 @@ impl<M: Module + 'static> Keel<M> {
         rate: impl Into<Rate<'s>>,
         model: M,
     ) -> Result<Stepped<M>, Halted<M>> {
-        self.arrive(rate.into(), model, false)
+        told(self.arrive(rate.into(), model, false))
     }
 
     /// The smallest bound of all clips; none of them is known not to be one.

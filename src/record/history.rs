@@ -14,8 +14,8 @@ use crate::{Error, Verdict};
 /// Of a `capacity` of `n` entries,
 ///
 /// - `n/4` are the latest steps, whatever they were;
-/// - up to `n/4` are earlier steps that were not applied. When there are more, of two neighbours the less
-///   severe one goes, or else the later one;
+/// - up to `n/4` are earlier steps that were not applied. When there are more, one of the least severe goes,
+///   where they are closest together;
 /// - up to `n/2` stand for the earlier steps that were applied. These lie in stretches of equal length,
 ///   which doubles when there are too many: of each stretch are kept the steps of the lowest and of the
 ///   highest `loss` and `grad_norm`, and the first of those that have the most numbers, so that what is

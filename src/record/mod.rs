@@ -15,6 +15,8 @@
 //! Of a history, [`findings`] says in words what it gives away, and an [`Overview`] shows it: as a page,
 //! as pictures, and for a terminal.
 
+#[cfg(feature = "progress")]
+mod bar;
 #[cfg(feature = "record")]
 mod cells;
 mod chart;
@@ -38,6 +40,8 @@ mod thin;
 #[cfg(feature = "serde")]
 mod written;
 
+#[cfg(feature = "progress")]
+pub use bar::Bar;
 pub use chart::Chart;
 #[cfg(feature = "record")]
 pub use csv::Csv;

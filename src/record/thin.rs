@@ -87,18 +87,18 @@ impl Thinned {
         }
     }
 
+    /// Of too many, one of the least severe goes, where they are closest together.
     fn push_incident(&mut self, one: Numbered) {
         self.incidents.push(one);
         if self.incidents.len() <= self.incidents_at_most {
             return;
         }
-        let mut incidents = std::mem::take(&mut self.incidents).into_iter();
-        while let Some(earlier) = incidents.next() {
-            let kept = match incidents.next() {
-                Some(later) if later.entry.verdict > earlier.entry.verdict => later,
-                _ => earlier,
-            };
-            self.incidents.push(kept);
+        let severity = |at: usize| self.incidents[at].entry.verdict;
+        let room = |at: usize| self.incidents[at + 1].number - self.incidents[at - 1].number;
+        // Neither the first nor the last, which have a neighbour on one side only.
+        let least = (1..self.incidents.len() - 1).min_by_key(|at| (severity(*at), room(*at)));
+        if let Some(least) = least {
+            self.incidents.remove(least);
         }
     }
 }

@@ -3,7 +3,7 @@
 use std::fmt::Write;
 
 use super::scale::{Scale, counted, number};
-use crate::markup::escaped;
+use crate::text::escaped;
 
 /// Where the numbers are, and what is beside them.
 #[derive(Debug, Clone, Copy)]

@@ -6,8 +6,8 @@ use super::frame::{Frame, ending};
 use super::scale::{Scale, number};
 use super::style::{LEVELS, color};
 use super::{Chart, listed, quoted};
-use crate::markup::escaped;
 use crate::record::columns::Row;
+use crate::text::escaped;
 
 /// What a colour stands for.
 #[derive(Debug, Clone, Copy, PartialEq)]

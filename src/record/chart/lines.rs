@@ -7,7 +7,7 @@ use super::reduce::{middles, reduced};
 use super::scale::{Scale, number};
 use super::{Chart, listed, quoted, steps};
 use crate::Verdict;
-use crate::markup::escaped;
+use crate::text::escaped;
 
 /// One line.
 #[derive(Debug, Clone)]

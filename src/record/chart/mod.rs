@@ -18,7 +18,7 @@ pub(super) use style::{alone, page};
 
 use std::fmt::Write;
 
-use crate::markup::escaped;
+use crate::text::escaped;
 
 /// One picture of a run.
 ///

@@ -1,6 +1,6 @@
 //! From numbers to places in a picture.
 
-use crate::schedule::short;
+use crate::text::short;
 
 /// Numbers along a line: even, or as powers.
 #[derive(Debug, Clone, Copy, PartialEq)]

@@ -4,7 +4,7 @@ use super::{Columns, Sign, middle, percent};
 use crate::doctor::finding::above;
 use crate::doctor::{Finding, Severity};
 use crate::record::columns::Row;
-use crate::schedule::short;
+use crate::text::short;
 
 type Found = Finding<Sign>;
 

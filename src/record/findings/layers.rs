@@ -4,7 +4,7 @@ use super::{Columns, Sign, middle};
 use crate::doctor::finding::{above, named};
 use crate::doctor::{Finding, Severity};
 use crate::record::columns::Row;
-use crate::schedule::short;
+use crate::text::short;
 
 type Found = Finding<Sign>;
 /// Its name, and a median.

@@ -3,7 +3,7 @@
 use super::{Columns, Point, Sign, middle, windows};
 use crate::doctor::finding::above;
 use crate::doctor::{Finding, Severity};
-use crate::schedule::short;
+use crate::text::short;
 
 type Found = Finding<Sign>;
 

@@ -5,7 +5,7 @@ use crate::Verdict;
 use crate::doctor::finding::above;
 use crate::doctor::{Finding, Severity};
 use crate::record::{Entry, History};
-use crate::schedule::short;
+use crate::text::short;
 
 type Found = Finding<Sign>;
 

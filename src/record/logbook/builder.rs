@@ -80,7 +80,7 @@ impl LogbookBuilder {
             history,
             patience,
             behind: false,
-            next: attempt,
+            last: attempt,
             seen: Default::default(),
         })
     }

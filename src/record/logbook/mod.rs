@@ -73,8 +73,8 @@ pub struct Logbook {
     patience: Duration,
     /// Whether the last step found no place.
     behind: bool,
-    /// The lowest attempt that may come next.
-    next: u64,
+    /// The attempt of the last step: none comes before it.
+    last: u64,
     /// What was seen of steps whose report is to come.
     seen: VecDeque<(u64, Observation)>,
 }
@@ -122,7 +122,8 @@ impl Logbook {
         self.report(halted.report())
     }
 
-    /// Records a report, unless it is [pending](Report::pending).
+    /// Records a report, unless it is [pending](Report::pending). Of those that
+    /// [`Keel::accumulate`](crate::Keel::accumulate) gives, record the batches that were left out.
     ///
     /// # Errors
     /// As [`step`](Self::step).
@@ -150,8 +151,8 @@ impl Logbook {
     /// Records a step of a custom loop.
     ///
     /// # Errors
-    /// As [`step`](Self::step). Also if its attempt is not after those of all earlier steps, and if a
-    /// number has a name that every line has: `attempt`, `update`, `verdict` or `why`.
+    /// As [`step`](Self::step). Also if its attempt is below that of the step before it, and if a number has
+    /// a name that every line has: `attempt`, `update`, `verdict` or `why`.
     pub fn push(&mut self, entry: Entry) -> Result<(), Error> {
         entry.iter().try_for_each(|(name, _)| allowed(name))?;
         self.send(entry.attempt, Message::Entry(entry))
@@ -180,23 +181,23 @@ impl Logbook {
     /// # Errors
     /// The first error of any sink, whether it was told of before or not.
     pub fn close(mut self) -> Result<(), Error> {
-        self.end();
-        self.queue.first_error().map_or(Ok(()), Err)
+        let ended = self.end();
+        self.queue.first_error().map_or(ended, Err)
     }
 
     fn send(&mut self, attempt: u64, message: Message) -> Result<(), Error> {
-        Param("Entry", "attempt").at_least(self.next, attempt)?;
+        Param("Entry", "attempt").at_least(self.last, attempt)?;
         let patience = if self.behind { Duration::ZERO } else { self.patience };
         let sent = self.queue.push(message, patience);
         self.behind = sent == Err(Refused::Full);
         if let Err(refused) = sent {
             let cause = match refused {
                 Refused::Full => "the queue is full, because what it is written to is too slow",
-                Refused::Stopped => "a sink has panicked",
+                Refused::Stopped => PANICKED,
             };
             return Err(Error::io(format_args!("recording step {attempt}"), cause));
         }
-        self.next = attempt.saturating_add(1);
+        self.last = attempt;
         self.tell()
     }
 
@@ -205,14 +206,16 @@ impl Logbook {
         self.queue.error().map_or(Ok(()), Err)
     }
 
-    fn end(&mut self) {
+    fn end(&mut self) -> Result<(), Error> {
         self.queue.close();
-        if let Some(writer) = self.writer.take() {
-            // If it has panicked, it has said so.
-            let _ = writer.join();
+        match self.writer.take().map(JoinHandle::join) {
+            Some(Err(_)) => Err(Error::io("writing the log", PANICKED)),
+            _ => Ok(()),
         }
     }
 }
+
+const PANICKED: &str = "a sink has panicked";
 
 /// A name that a number may have.
 pub(in crate::record) fn allowed(name: &str) -> Result<(), Error> {
@@ -222,7 +225,7 @@ pub(in crate::record) fn allowed(name: &str) -> Result<(), Error> {
 
 impl Drop for Logbook {
     fn drop(&mut self) {
-        self.end();
+        let _ = self.end();
     }
 }
 
@@ -230,7 +233,7 @@ impl fmt::Debug for Logbook {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Logbook")
             .field("patience", &self.patience)
-            .field("next", &self.next)
+            .field("last", &self.last)
             .finish_non_exhaustive()
     }
 }

@@ -6,11 +6,11 @@ use super::pictures::{self, Width};
 use super::terminal::counts;
 use super::{History, Overview};
 use crate::doctor::{Finding, Severity};
-use crate::markup::escaped;
 use crate::record::Sign;
 use crate::record::chart::{counted, page as style};
 use crate::record::findings::percent;
-use crate::schedule::short;
+use crate::text::escaped;
+use crate::text::short;
 
 /// A run at a glance as one page of HTML, which needs nothing beside it: [`Overview::to_html`] with the
 /// title it has unless told otherwise.

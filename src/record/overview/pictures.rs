@@ -3,7 +3,7 @@
 use super::Overview;
 use crate::record::chart::{Chart, Heat, Kind, Line, Lines, Mark, Shade};
 use crate::record::columns::{Point, Row};
-use crate::schedule::short;
+use crate::text::short;
 
 /// How much of a page's width a picture takes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -3,8 +3,8 @@
 use std::fmt::Write;
 
 use super::pictures::Width;
-use crate::markup::escaped;
 use crate::record::chart::{Chart, alone};
+use crate::text::escaped;
 
 const WIDTH: u32 = 1140;
 const GAP: u32 = 16;

@@ -7,7 +7,7 @@ use crate::Verdict;
 use crate::record::chart::counted;
 use crate::record::chart::reduce::middles;
 use crate::record::findings::percent;
-use crate::schedule::short;
+use crate::text::short;
 
 /// How many columns a line has for its picture.
 const COLUMNS: usize = 48;

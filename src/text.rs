@@ -1,4 +1,14 @@
-//! Text that goes into HTML and SVG.
+//! Numbers and names as text, for people and for markup.
+
+/// Three digits, and an exponent only where it is shorter.
+pub(crate) fn short(x: f64) -> String {
+    let rounded: f64 = format!("{x:.2e}").parse().unwrap_or(x);
+    match rounded.abs() {
+        0.0 => "0".into(),
+        1e-4..1e6 => format!("{rounded}"),
+        _ => format!("{rounded:e}"),
+    }
+}
 
 /// The same text with nothing in it that markup would take for its own, in an element or between quotes.
 ///
@@ -23,7 +33,13 @@ pub(crate) fn escaped(text: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::escaped;
+    use super::*;
+
+    #[test]
+    fn numbers_are_short() {
+        let all = [0.0, 1.0, 0.003, 1234.0, 0.1 + 0.2, 1e-7, 2.5e9, -0.05].map(short);
+        assert_eq!(all, ["0", "1", "0.003", "1230", "0.3", "1e-7", "2.5e9", "-0.05"]);
+    }
 
     #[test]
     fn nothing_is_left_that_markup_would_take_for_its_own() {

@@ -1,0 +1,56 @@
+//! Steps as events of the `tracing` crate, for those who listen.
+
+use super::{Halted, Stepped};
+use crate::Report;
+
+/// Hands on what a step came to, and tells of all that is known by it.
+pub(super) fn told<M>(result: Result<Stepped<M>, Halted<M>>) -> Result<Stepped<M>, Halted<M>> {
+    match &result {
+        Ok(stepped) if stepped.late.is_empty() => tell(&stepped.report),
+        Ok(stepped) => stepped.late.iter().for_each(tell),
+        Err(halted) => {
+            halted.late().iter().for_each(tell);
+            tell(halted.report());
+        }
+    }
+    result
+}
+
+#[cfg(not(feature = "tracing"))]
+pub(super) fn tell(_: &Report) {}
+
+/// One event, as severe as the verdict.
+#[cfg(feature = "tracing")]
+pub(super) fn tell(report: &Report) {
+    use crate::{Incident, Verdict};
+
+    let now = &report.reading;
+    macro_rules! event {
+        ($level:ident, $what:literal $($more:tt)*) => {
+            tracing::$level!(
+                target: "evenkeel",
+                attempt = now.attempt,
+                update = now.update,
+                loss = now.loss,
+                lr = now.lr,
+                grad_norm = now.grad_norm,
+                factor = report.factor,
+                $($more)*
+                $what
+            )
+        };
+    }
+    macro_rules! incident {
+        ($level:ident, $what:literal) => {
+            event!($level, $what by = report.by.as_deref(), why = %Incident::from(report),)
+        };
+    }
+    match report.verdict {
+        _ if report.pending => {}
+        Verdict::Apply if report.is_clipped() => event!(debug, "clipped"),
+        Verdict::Apply => event!(trace, "applied"),
+        Verdict::Skip => incident!(warn, "skipped"),
+        Verdict::Rewind => incident!(warn, "rewound"),
+        Verdict::Halt => incident!(error, "halted"),
+    }
+}
