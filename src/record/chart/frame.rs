@@ -2,7 +2,7 @@
 
 use std::fmt::Write;
 
-use super::scale::{Scale, counted, number};
+use super::scale::{Scale, brief, counted};
 use crate::text::escaped;
 
 /// Where the numbers are, and what is beside them.
@@ -72,7 +72,7 @@ impl Frame {
                  y=\"{:.1}\" text-anchor=\"end\">{}</text>",
                 left - 8.0,
                 y + 4.0,
-                number(tick)
+                brief(tick)
             );
         }
     }

@@ -112,6 +112,14 @@ pub(super) fn number(x: f64) -> String {
     short(x)
 }
 
+/// The same where there is little room: at an axis.
+pub(super) fn brief(x: f64) -> String {
+    match x.abs() {
+        1e-12..0.99e-3 => format!("{:e}", format!("{x:.2e}").parse().unwrap_or(x)),
+        _ => short(x),
+    }
+}
+
 /// A count, with a comma at each thousand.
 pub(in crate::record) fn counted(x: u64) -> String {
     let digits = x.to_string();
