@@ -6,6 +6,7 @@ use burn::module::{ModuleVisitor, Param, ParamId};
 use burn::optim::GradientsParams;
 use burn::tensor::Tensor;
 
+use crate::monitor::activation::{Facts, Taken};
 use crate::monitor::sums::{Squares, Sums};
 use crate::shelf::Shelf;
 use crate::wide::widened;
@@ -24,6 +25,8 @@ pub(super) enum What {
     Window(usize),
     /// A value that the user passed.
     Value(usize),
+    /// A number of an activation; of each there are several in a row.
+    Activation,
 }
 
 /// What was put together before the update, and is read after it.
@@ -35,6 +38,8 @@ pub(super) struct Look {
     pub(super) elements: Vec<usize>,
     /// The names of the user's values.
     pub(super) values: Vec<String>,
+    /// The activations that the probe has seen.
+    pub(super) activations: Vec<Facts>,
     /// The parameters before the update.
     pub(super) before: Shelf,
     /// These gradients, and the sum of the window with them: the next memory, if they prove good.
@@ -51,6 +56,11 @@ impl Look {
     pub(super) fn value(&mut self, what: What, tensor: Tensor<1>) {
         self.what.push(what);
         self.sums.value(tensor);
+    }
+
+    pub(super) fn activation(&mut self, taken: Taken) {
+        taken.numbers.iter().for_each(|one| self.value(What::Activation, one.clone()));
+        self.activations.push(taken.facts());
     }
 }
 

@@ -14,7 +14,7 @@ use burn::module::{Module, ParamId};
 use burn::optim::GradientsParams;
 use burn::tensor::Tensor;
 
-use super::Layout;
+use super::{Layout, Probe};
 use crate::error::check::Param;
 use crate::{Error, Report, Verdict};
 use look::{Before, Look, Past, What};
@@ -49,7 +49,8 @@ use look::{Before, Look, Past, What};
 ///                              and the share of those not applied
 /// ```
 ///
-/// and last, what was passed to [`value`](Self::value). A rejected step has no update, and directions do
+/// and last, what was passed to [`value`](Self::value), as the largest logit of an attention or of the
+/// output, and what was shown to its [`probe`](Self::probe). A rejected step has no update, and directions do
 /// not learn from it. With [`Decide::OnDevice`](crate::Decide::OnDevice), a step whose report is
 /// pending has no `factor` and does not count in the two rates, and one that the device dropped shows an
 /// update of 0.
@@ -104,6 +105,7 @@ pub struct Watch {
     steps: u64,
     pending: Option<(Look, Layout)>,
     values: Vec<(String, Tensor<1>)>,
+    probe: Probe,
     past: Past,
     memory: HashMap<ParamId, Memory>,
     /// How many samples are in the window.
@@ -144,6 +146,7 @@ impl Watch {
             steps: 0,
             pending: None,
             values: Vec::new(),
+            probe: Probe::of_a_watch(),
             past: Past::default(),
             memory: HashMap::new(),
             count: 0,
@@ -194,12 +197,19 @@ impl Watch {
         }
     }
 
+    /// The probe for the model's forward pass: on in steps that are [sampled](Self::is_due), and what it sees
+    /// is in their observations. A copy may be kept for the whole training.
+    pub fn probe(&self) -> Probe {
+        self.probe.clone()
+    }
+
     /// Looks at a step before its update, if it is due.
     ///
     /// `grads` are those of the loss; of a loss times a scale, the gradients' numbers have that scale.
     pub fn look<M: Module>(&mut self, model: &M, grads: &GradientsParams) {
         let due = self.is_due();
         self.steps += 1;
+        let activations = self.probe.end_step(self.is_due());
         self.pending = None;
         if !due {
             return;
@@ -214,6 +224,7 @@ impl Watch {
             look.value(What::Value(at), value);
             look.values.push(name);
         }
+        activations.into_iter().for_each(|taken| look.activation(taken));
         self.pending = Some((look, Layout::of(model)));
     }
 

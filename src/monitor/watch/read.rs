@@ -5,6 +5,7 @@ use burn::module::{Module, ParamId};
 use super::look::{After, Past, What};
 use super::parts::Parts;
 use super::{Memory, Observation, Tally, Watch};
+use crate::monitor::activation::NUMBERS;
 use crate::report::is_under;
 use crate::shelf::Shelf;
 use crate::{Error, Report};
@@ -49,6 +50,11 @@ impl Watch {
                 seen.push(name, *value);
             }
         }
+        let numbers = look.what.iter().zip(&sums).filter(|(what, _)| **what == What::Activation);
+        let numbers: Vec<f64> = numbers.map(|(_, number)| *number).collect();
+        for (facts, numbers) in look.activations.iter().zip(numbers.chunks(NUMBERS)) {
+            facts.tell(numbers, &mut seen);
+        }
         if after.is_some() && all.gradient.is_finite() && self.directions.is_some() {
             self.remember(
                 look.ids,
@@ -87,7 +93,7 @@ impl Watch {
                     let squares = squares + parts[at].gradient;
                     parts[at].window = Some((samples as f64 + 1.0, sum, squares));
                 }
-                What::Value(_) => {}
+                What::Value(_) | What::Activation => {}
             }
         }
         parts
