@@ -16,6 +16,7 @@ use burn::tensor::Tensor;
 
 use super::{Layout, Probe};
 use crate::error::check::Param;
+use crate::optim::SecondMoments;
 use crate::{Error, Report, Verdict};
 use look::{Before, Look, Past, What};
 
@@ -41,7 +42,18 @@ use look::{Before, Look, Past, What};
 /// grad_snr         (‖ḡ‖² − σ²/n)⁺/σ²     σ² = n/(n − 1)·(mean‖g‖² − ‖ḡ‖²)     over n samples
 /// ```
 ///
-/// left out where a gradient, or the noise, is 0; and of the step, where a report is known,
+/// left out where a gradient, or the noise, is 0; with [`second_moments`](Self::second_moments) also, where
+/// all parameters have one,
+///
+/// ```text
+/// second_moment_rms    √mean(g²/max(v̂, ε²))     v̂ the corrected average of g², after the update
+/// second_moment        √mean(v̂)
+/// ```
+///
+/// with `g` times the report's factor, as the optimizer saw it (exact but for a clip that treats parameters
+/// or rates apart). The first is near 1 in calm training, and from 2.3 on, in the early layers, it foretells a
+/// loss spike: the average has fallen behind the gradient
+/// (Wortsman et al. 2023, arXiv 2304.13013, section 3.4 and algorithm 2). And of the step, where a report is known,
 ///
 /// ```text
 /// lr, factor, effective_lr     the rate, what the clips left, and their product
@@ -106,6 +118,7 @@ pub struct Watch {
     pending: Option<(Look, Layout)>,
     values: Vec<(String, Tensor<1>)>,
     probe: Probe,
+    moments: SecondMoments,
     past: Past,
     memory: HashMap<ParamId, Memory>,
     /// How many samples are in the window.
@@ -147,6 +160,7 @@ impl Watch {
             pending: None,
             values: Vec::new(),
             probe: Probe::of_a_watch(),
+            moments: SecondMoments::default(),
             past: Past::default(),
             memory: HashMap::new(),
             count: 0,
@@ -211,6 +225,7 @@ impl Watch {
         self.steps += 1;
         let activations = self.probe.end_step(self.is_due());
         self.pending = None;
+        self.moments = SecondMoments::default();
         if !due {
             return;
         }
@@ -226,6 +241,14 @@ impl Watch {
         }
         activations.into_iter().for_each(|taken| look.activation(taken));
         self.pending = Some((look, Layout::of(model)));
+    }
+
+    /// The second moments of an optimizer after the update, before [`observe`](Self::observe):
+    /// `watch.second_moments(|| keel.second_moments())`. `moments` is only called if the step is sampled.
+    pub fn second_moments(&mut self, moments: impl FnOnce() -> SecondMoments) {
+        if self.pending.is_some() {
+            self.moments = moments();
+        }
     }
 
     /// What was seen of a step, with what a keel made of it; `None` of one that is not sampled. To be

@@ -19,13 +19,16 @@ impl Watch {
     ) -> Result<Option<Observation>, Error> {
         let Some((mut look, paths)) = self.pending.take() else { return Ok(None) };
         if let Some(after) = after {
-            let mut visit = After { look };
+            let moments = std::mem::take(&mut self.moments);
+            let mut visit = After { look, moments };
             after.visit(&mut visit);
             look = visit.look;
         }
         self.readbacks += 1;
         let sums = look.sums.read()?;
         let parts = self.parts(&look.what, &look.elements, &look.ids, &sums, after.is_some());
+        let factor = report.map_or(1.0, |report| report.factor);
+        let parts: Vec<Parts> = parts.into_iter().map(|part| part.seen_times(factor)).collect();
 
         let mut seen = Observation::new(self.steps - 1);
         let all = parts.iter().copied().reduce(Parts::plus).unwrap_or_default();
@@ -87,6 +90,11 @@ impl Watch {
                 What::Zeros(at) => parts[at].zeros = sum,
                 What::Broken(at) => parts[at].broken = sum,
                 What::Product(at) => parts[at].before = Some((sum, known(at).last)),
+                // The two come together, in this order.
+                What::Ratio(at) => parts[at].moment = Some((sum, 0.0)),
+                What::Moment(at) => {
+                    parts[at].moment = parts[at].moment.map(|(ratio, _)| (ratio, sum));
+                }
                 // The gradient comes first.
                 What::Window(at) => {
                     let Memory { squares, samples, .. } = known(at);
