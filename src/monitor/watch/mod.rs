@@ -72,8 +72,9 @@ use look::{Before, Look, Past, What};
 /// # Cost
 /// Of a step that is not sampled: none. Of a sampled one, one readback and about nine passes over the
 /// parameters, or four on Flex with the `flex` feature; the parameters before the update are held until it
-/// is read, so that the update cannot write over them. Directions hold two more sets of gradients, and add
-/// four passes.
+/// is read, so that the update cannot write over them, and so are the gradients. Second moments add four
+/// passes, or one on Flex; for what a probe costs, see [`Probe`]. Directions hold two more sets of
+/// gradients, and add four passes.
 ///
 /// Source of `grad_snr`: the unbiased estimates of McCandlish et al. 2018 (arXiv 1812.06162), appendix A,
 /// over steps in place of over batch sizes.
