@@ -1,7 +1,7 @@
 //! Sums of Flex tensors: every buffer read once, in place, on all cores.
 
 use burn::backend::flex::FlexTensor;
-use burn::backend::{DispatchDevice, Flex};
+use burn::backend::{BackendTensor, DispatchTensor, DispatchTensorKind};
 use burn::tensor::{DType, Element, Tensor, bf16, f16};
 use num_traits::{AsPrimitive, Float};
 use rayon::prelude::*;
@@ -28,26 +28,24 @@ impl Batch {
         slot: usize,
         tensor: Tensor<D>,
     ) -> Option<Tensor<D>> {
-        let on_flex = matches!(tensor.device().as_dispatch(), DispatchDevice::Flex(_));
-        let float = matches!(tensor.dtype(), DType::F16 | DType::BF16 | DType::F32 | DType::F64);
-        if !on_flex || !float || tensor.is_autodiff() {
-            return Some(tensor);
+        match tensor.into_dispatch() {
+            DispatchTensor {
+                kind: DispatchTensorKind::Flex(BackendTensor::Float(flex)), ..
+            } if is_float(&flex) => {
+                self.tensors.push((slot, dense(flex)));
+                None
+            }
+            other => Some(Tensor::from_dispatch(other)),
         }
-        // Checked above, so that this cannot fail and lose the tensor.
-        if let Ok(flex) = tensor.try_into_primitive::<Flex>() {
-            self.tensors.push((slot, dense(flex)));
-        }
-        None
     }
 
     /// Puts each sum into its slot.
     pub(super) fn read(self, sums: &mut [f64]) {
         let elements: usize = self.tensors.iter().map(|(_, t)| t.layout().num_elements()).sum();
-        let tasks: Vec<(usize, Block<'_>)> = self
-            .tensors
-            .iter()
-            .flat_map(|(slot, tensor)| blocks(tensor).into_iter().map(|block| (*slot, block)))
-            .collect();
+        let mut tasks: Vec<(usize, Block<'_>)> = Vec::with_capacity(self.tensors.len());
+        for (slot, tensor) in &self.tensors {
+            cut(tensor, |block| tasks.push((*slot, block)));
+        }
         let partial: Vec<f64> = match elements <= ALONE {
             true => tasks.iter().map(|(_, block)| block.sum()).collect(),
             false => tasks.par_iter().map(|(_, block)| block.sum()).collect(),
@@ -73,6 +71,11 @@ impl Batch {
 fn dense(tensor: FlexTensor) -> FlexTensor {
     let layout = tensor.layout();
     let elements = layout.num_elements();
+    let whole =
+        tensor.bytes().len() == elements * tensor.dtype().size() && layout.start_offset() == 0;
+    if whole && layout.is_contiguous() {
+        return tensor;
+    }
     let mut axes: Vec<(isize, usize)> = layout
         .strides()
         .iter()
@@ -87,11 +90,14 @@ fn dense(tensor: FlexTensor) -> FlexTensor {
         expected *= size as isize;
         fits
     });
-    let whole = tensor.bytes().len() == elements * tensor.dtype().size();
-    match permuted && whole && layout.start_offset() == 0 {
+    match permuted && whole {
         true => tensor,
         false => tensor.to_contiguous(),
     }
+}
+
+fn is_float(tensor: &FlexTensor) -> bool {
+    matches!(tensor.dtype(), DType::F16 | DType::BF16 | DType::F32 | DType::F64)
 }
 
 /// A run of elements of one type.
@@ -102,18 +108,16 @@ enum Block<'a> {
     F64(&'a [f64]),
 }
 
-fn blocks(tensor: &FlexTensor) -> Vec<Block<'_>> {
-    fn cut<'a, E: Element + bytemuck::Pod>(
-        tensor: &'a FlexTensor,
-        wrap: fn(&'a [E]) -> Block<'a>,
-    ) -> Vec<Block<'a>> {
-        tensor.storage::<E>().chunks(CHUNK).map(wrap).collect()
+/// Cuts a tensor into the runs that tasks sum.
+fn cut<'a>(tensor: &'a FlexTensor, take: impl FnMut(Block<'a>)) {
+    fn runs<E: Element + bytemuck::Pod>(tensor: &FlexTensor) -> std::slice::Chunks<'_, E> {
+        tensor.storage::<E>().chunks(CHUNK)
     }
     match tensor.dtype() {
-        DType::F16 => cut(tensor, Block::F16),
-        DType::BF16 => cut(tensor, Block::Bf16),
-        DType::F64 => cut(tensor, Block::F64),
-        _ => cut(tensor, Block::F32),
+        DType::F16 => runs(tensor).map(Block::F16).for_each(take),
+        DType::BF16 => runs(tensor).map(Block::Bf16).for_each(take),
+        DType::F64 => runs(tensor).map(Block::F64).for_each(take),
+        _ => runs(tensor).map(Block::F32).for_each(take),
     }
 }
 

@@ -11,9 +11,9 @@ use burn::module::{Module, ParamGroup};
 use burn::optim::GradientsParams;
 use burn::tensor::{Bool, Tensor};
 
-use super::kernel::Job;
 use super::rule::{Before, Erased};
-use super::{Pace, Rule, Update};
+use super::second_moments::SecondMoment;
+use super::{Pace, Rule, SecondMoments, Update};
 use crate::Error;
 use crate::checkpoint::State;
 use crate::gate::Flag;
@@ -23,8 +23,8 @@ use entries::Entries;
 /// [`Keel::wrap`](crate::Keel::wrap) makes of a rule.
 ///
 /// It does what Burn's [`ModuleOptimizer`](burn::optim::ModuleOptimizer) does, for the rules of this
-/// crate, and three things more. All tensors are updated in one parallel pass, so that many small ones
-/// keep all cores busy. The factor of the clips goes into that pass. And it can say beforehand
+/// crate, and three things more. All tensors are updated in parallel, while the others are still being
+/// collected, so that many small ones keep all cores busy. The factor of the clips goes into that pass. And it can say beforehand
 /// whether an update keeps every parameter finite, so that a [`Keel`](crate::Keel) need neither hold
 /// the old parameters nor check the new ones.
 ///
@@ -63,18 +63,6 @@ pub struct Groups {
     turn: u64,
     /// The verdicts that are not read yet.
     verdicts: Vec<Flag>,
-    jobs: Scratch,
-}
-
-/// Room for the jobs of an update, kept from one to the next: made anew it would be mapped anew, page
-/// by page.
-#[derive(Debug, Default)]
-struct Scratch(Vec<Job>);
-
-impl Clone for Scratch {
-    fn clone(&self) -> Self {
-        Self::default()
-    }
 }
 
 impl Groups {
@@ -85,14 +73,7 @@ impl Groups {
 
     pub(super) fn of(rule: Erased) -> Self {
         let rules = vec![(ParamGroup::all(), rule)];
-        Self {
-            rules,
-            entries: Entries::default(),
-            longest: 0.0,
-            turn: 0,
-            verdicts: Vec::new(),
-            jobs: Scratch::default(),
-        }
+        Self { rules, entries: Entries::default(), longest: 0.0, turn: 0, verdicts: Vec::new() }
     }
 
     /// Another rule for the parameters of `group`. Of several that a parameter is in, the last one
@@ -188,6 +169,21 @@ impl<M: Module + 'static> Update<M> for Groups {
 
     fn eval_model(&self, model: &M) -> M {
         eval::model(self, model)
+    }
+
+    fn second_moments(&self) -> SecondMoments {
+        let mut moments = SecondMoments::default();
+        // What the device has not told yet is not known: such a parameter is left out.
+        for entry in self.entries.iter().filter(|entry| entry.unsure.is_none()) {
+            if let entries::Slots::Live(slots) = &entry.slots
+                && let Some(average) = slots.get(1).cloned()
+                && let Some((correction, epsilon)) =
+                    self.rules[entry.group].1.0.second_moment(&entry.memory)
+            {
+                moments.put(entry.id, SecondMoment { average, correction, epsilon });
+            }
+        }
+        moments
     }
 
     fn boxed(&self) -> Box<dyn Update<M>> {

@@ -9,7 +9,7 @@ use burn::optim::GradientsParams;
 use burn::tensor::kind::BridgeTensor;
 use burn::tensor::{GradientCheckpointingStrategy, Tensor};
 
-use super::super::kernel::{self, Buffer, Done, Job};
+use super::super::kernel::{Buffer, Done, Job, Queue};
 use super::super::rule::Now;
 use super::super::units;
 use super::Groups;
@@ -52,7 +52,7 @@ fn round<M: Module>(
     grads: &mut GradientsParams,
 ) -> (M, bool) {
     let mut take = Take {
-        jobs: std::mem::take(&mut groups.jobs.0),
+        queue: Queue::default(),
         groups,
         lr,
         factor,
@@ -63,10 +63,9 @@ fn round<M: Module>(
         hollow: [const { None }; RANKS],
     };
     let model = model.map(&mut take);
-    let Take { groups, mut jobs, seats, again, strangers, .. } = take;
-    let seats = seats.into_iter().zip(kernel::run(&mut jobs)).peekable();
+    let Take { groups, queue, seats, again, strangers, .. } = take;
+    let seats = seats.into_iter().zip(queue.finish()).peekable();
     let model = model.map(&mut Put { groups, seats, again, copies: HashMap::new() });
-    groups.jobs.0 = jobs;
     (model, strangers)
 }
 
@@ -86,7 +85,7 @@ struct Take<'a> {
     lr: &'a ModuleLearningRate,
     factor: f64,
     grads: &'a mut GradientsParams,
-    jobs: Vec<Job>,
+    queue: Queue,
     seats: Vec<Seat>,
     /// Parameters that are used in more than one place.
     again: HashSet<ParamId>,
@@ -130,7 +129,7 @@ impl ModuleMapper for Take<'_> {
         let hollow = self.hollow[D.min(RANKS - 1)]
             .get_or_insert_with(|| hollow::<D>(&tensor).into_bridge())
             .clone();
-        self.jobs.push(Job::new(D, plan, tensor, grad, slots));
+        self.queue.push(Job::new(D, plan, tensor, grad, slots));
         self.seats.push(Seat { id, entry: at, context });
         Param::from_mapped_value(id, Tensor::from_bridge(hollow), mapper)
     }

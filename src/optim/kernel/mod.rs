@@ -10,12 +10,14 @@ mod cube;
 mod flex;
 mod plan;
 mod portable;
+mod queue;
 #[cfg(all(test, feature = "flex"))]
 mod tests;
 
 pub(crate) use choice::{Picker, Plans};
 pub(crate) use plan::{Adam, Free, Incoming, Momentum, Normal, Plan, Scaling, Second};
 pub(crate) use portable::{LEAST_SHARE, begun, cautious};
+pub(crate) use queue::Queue;
 
 #[cfg(feature = "flex")]
 use burn::backend::flex::FlexTensor;
@@ -143,11 +145,14 @@ pub(crate) struct Job {
     pub(crate) rank: usize,
     pub(crate) plan: Plan,
     pub(crate) param: Buffer,
-    /// `None` once a kernel has used it up, and all is done.
-    pub(crate) grad: Option<Buffer>,
+    /// Held until the job is finished: memory that one core has asked for and another gives back makes
+    /// both wait for each other.
+    pub(crate) grad: Buffer,
     /// What there is of the state, in the order of the rule. The rest begins at zero, or where the
     /// rule has it begin.
     pub(crate) slots: Vec<Buffer>,
+    /// Whether a kernel has done all of it.
+    pub(crate) done: bool,
 }
 
 /// What comes of a job.
@@ -164,38 +169,34 @@ impl Job {
         grad: Buffer,
         slots: Vec<Buffer>,
     ) -> Self {
-        Self { rank, plan, param, grad: Some(grad), slots }
+        Self { rank, plan, param, grad, slots, done: false }
     }
 
     fn finish(self, shared: &Shared) -> Done {
-        fn by_tensors<const D: usize>((job, grad, shared): (Job, Buffer, &Shared)) -> Done {
-            let slots = job.slots.into_iter().map(Buffer::into_tensor::<D>).collect();
-            let (param, grad) = (job.param.into_tensor(), grad.into_tensor());
-            let slots = begun(&job.plan, &param, slots);
-            let (param, slots) = step::<D>(shared, Plans::One(&job.plan), param, grad, slots);
+        fn by_tensors<const D: usize>((job, shared): (Job, &Shared)) -> Done {
+            let Job { plan, param, grad, slots, .. } = job;
+            let (param, grad) = (param.into_tensor::<D>(), grad.into_tensor());
+            let slots = slots.into_iter().map(Buffer::into_tensor).collect();
+            let slots = begun(&plan, &param, slots);
+            let (param, slots) = step(shared, Plans::One(&plan), param, grad, slots);
             Done { param: Buffer::of(param), slots: slots.into_iter().map(Buffer::of).collect() }
         }
-        let mut job = self;
-        match job.grad.take() {
-            None => Done { param: job.param, slots: job.slots },
+        match self.done {
+            true => Done { param: self.param, slots: self.slots },
             // Tensors have their rank in the type.
-            Some(grad) => with_rank!(job.rank, by_tensors, (job, grad, shared)),
+            false => with_rank!(self.rank, by_tensors, (self, shared)),
         }
     }
-}
-
-/// Runs all jobs, and gives what comes of them in their order.
-pub(crate) fn run(jobs: &mut Vec<Job>) -> impl Iterator<Item = Done> {
-    #[cfg(feature = "flex")]
-    flex::run(jobs);
-    let shared = Shared::default();
-    jobs.drain(..).map(move |job| job.finish(&shared))
 }
 
 /// Runs one job.
 pub(crate) fn run_one(job: Job) -> Done {
     #[cfg(feature = "flex")]
-    let job = flex::run_one(job);
+    let job = {
+        let mut job = job;
+        flex::step(&mut job);
+        job
+    };
     job.finish(&Shared::default())
 }
 

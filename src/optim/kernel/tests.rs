@@ -1,13 +1,17 @@
 //! The kernels against tensor operations: every rule, over whatever layouts and types there are.
 
-use burn::tensor::{DType, Device, Distribution, Tensor, TensorData};
+use std::cell::RefCell;
+
+use burn::tensor::{DType, Device, Tensor, TensorData};
+use rand::rngs::StdRng;
+use rand::{Rng, SeedableRng};
 
 use super::super::rule::{Erased, Now, Rule};
 use super::super::{
     AdaBelief, Adam, AdamW, Adamax, Adopt, Momentum, NAdam, RAdam, ScheduleFreeAdamW,
     ScheduleFreeSgd, Sgd, Spam,
 };
-use super::{Buffer, Job, Plan, flex, portable, run, wide};
+use super::{Buffer, Job, Plan, Queue, flex, portable, run_one, wide};
 
 pub(super) fn rules() -> Vec<Erased> {
     let momentum = || Momentum::new(0.9).unwrap();
@@ -39,9 +43,17 @@ pub(super) fn rules() -> Vec<Erased> {
     ]
 }
 
-/// Numbers of both signs, of this type, over a buffer of their own.
+thread_local! {
+    /// The device's own generator is one for all threads, and tests run side by side.
+    static NUMBERS: RefCell<StdRng> = RefCell::new(StdRng::seed_from_u64(7));
+}
+
+/// Numbers of both signs, of this type, over a buffer of their own: the same in every run of a test.
 pub(super) fn random<const D: usize>(shape: [usize; D], dtype: DType) -> Tensor<D> {
-    Tensor::<D>::random(shape, Distribution::Normal(0.0, 1.0), &Device::flex()).cast(dtype)
+    let numbers: Vec<f32> = NUMBERS.with_borrow_mut(|numbers| {
+        (0..shape.iter().product()).map(|_| numbers.random_range(-2.0..2.0)).collect()
+    });
+    Tensor::<D>::from_data(TensorData::new(numbers, shape), &Device::flex()).cast(dtype)
 }
 
 pub(super) fn values<const D: usize>(tensor: Tensor<D>) -> Vec<f64> {
@@ -68,12 +80,13 @@ fn agree<const D: usize>(rule: &Erased, param: Tensor<D>, grads: &[Tensor<D>], w
     let rule = &rule.0;
     let what = format!("{what}, {rule:?}");
     let wide = wide(param.dtype());
-    let epsilon = match param.dtype() {
-        DType::F64 => 1e-12,
-        DType::F32 => 2e-6,
-        // One step of the parameter.
-        DType::F16 => 2e-3,
-        _ => 2e-2,
+    // Half precision may round a parameter to the next number; a tenth of it, the decay of the rules
+    // here, goes into the state.
+    let (epsilon, of_state) = match param.dtype() {
+        DType::F64 => (1e-12, 1e-5),
+        DType::F32 => (2e-6, 1e-5),
+        DType::F16 => (2e-3, 2e-4),
+        _ => (2e-2, 2e-3),
     };
     let mut memory = rule.leaves().begin();
     let (mut expected, mut slots) = (copy(&param), Vec::new());
@@ -81,9 +94,9 @@ fn agree<const D: usize>(rule: &Erased, param: Tensor<D>, grads: &[Tensor<D>], w
     for (turn, grad) in grads.iter().enumerate() {
         let plan = rule.plan(&Now { lr: 0.05, factor: 0.7, rank: D }, &mut memory);
         let mut job = Job::new(D, plan, done.0, Buffer::of(grad.clone()), done.1);
-        flex::run(std::slice::from_mut(&mut job));
+        flex::step(&mut job);
         // What the kernel leaves to operations, it leaves for a reason.
-        let left = job.grad.is_some();
+        let left = !job.done;
         let expects = match plan {
             Plan::Free(_) => turn == 0,
             Plan::Adam(plan) => {
@@ -92,7 +105,7 @@ fn agree<const D: usize>(rule: &Erased, param: Tensor<D>, grads: &[Tensor<D>], w
             Plan::Momentum(_) => false,
         };
         assert_eq!(left, expects, "{what}, update {turn}");
-        let Some(finished) = run(&mut vec![job]).next() else { unreachable!() };
+        let finished = run_one(job);
         (expected, slots) = portable::step(
             super::Plans::One(&plan),
             expected.clone(),
@@ -111,7 +124,7 @@ fn agree<const D: usize>(rule: &Erased, param: Tensor<D>, grads: &[Tensor<D>], w
         for (slot, expected) in finished.slots.iter().zip(&slots) {
             let slot = slot.clone().into_tensor::<D>();
             assert_eq!((slot.dtype(), slot.dims()), (wide, expected.dims()), "{what}");
-            close(&values(slot), &values(expected.clone()), 1e-5, &what);
+            close(&values(slot), &values(expected.clone()), of_state, &what);
         }
         done = (finished.param, finished.slots);
     }
@@ -119,7 +132,6 @@ fn agree<const D: usize>(rule: &Erased, param: Tensor<D>, grads: &[Tensor<D>], w
 
 #[test]
 fn kernels_agree_with_tensor_operations() {
-    Device::flex().seed(7);
     for rule in rules() {
         let four = |make: &dyn Fn() -> Tensor<2>| [(); 4].map(|()| make());
         for dtype in [DType::F64, DType::F32, DType::F16, DType::BF16] {
@@ -167,7 +179,6 @@ fn kernels_agree_with_tensor_operations() {
 /// Tensors that are shared among cores, in blocks that do not come out even.
 #[test]
 fn kernels_agree_over_large_tensors() {
-    Device::flex().seed(8);
     for rule in rules() {
         let grads = [(); 3].map(|()| random([70_001], DType::F32));
         agree(&rule, random([70_001], DType::F32), &grads, "large");
@@ -193,8 +204,7 @@ fn what_others_hold_is_not_written() {
                     .map(|tensor| values(copy(tensor)))
                     .collect();
                 let (p, g) = (Buffer::of(param.clone()), Buffer::of(grad.clone()));
-                let mut jobs = vec![Job::new(2, plan, p, g, state)];
-                let Some(done) = run(&mut jobs).next() else { unreachable!() };
+                let done = run_one(Job::new(2, plan, p, g, state));
                 let after: Vec<_> = [&param, &grad]
                     .into_iter()
                     .chain(&held)
@@ -225,10 +235,10 @@ fn what_nobody_else_holds_is_written_in_place() {
             let job = Job::new(2, rule.0.plan(&now, &mut memory), param, grad, state);
             let fused = {
                 let mut job = job;
-                flex::run(std::slice::from_mut(&mut job));
-                (job.grad.is_none(), job)
+                flex::step(&mut job);
+                (job.done, job)
             };
-            let Some(done) = run(&mut vec![fused.1]).next() else { unreachable!() };
+            let done = run_one(fused.1);
             if fused.0 && turn > 0 {
                 let after: Vec<usize> =
                     [&done.param].into_iter().chain(&done.slots).map(at).collect();
@@ -251,11 +261,13 @@ fn many_tensors_at_once_give_the_bits_of_each_alone() {
             rule.0.plan(&Now { lr: 0.1, factor: 1.0, rank: 2 }, &mut rule.0.leaves().begin());
         Job::new(2, plan, Buffer::of(param.clone()), Buffer::of(grad.clone()), Vec::new())
     };
-    let mut all: Vec<Job> = tensors.iter().map(job).collect();
+    let mut queue = Queue::default();
+    tensors.iter().map(job).for_each(|job| queue.push(job));
     let together: Vec<_> =
-        run(&mut all).map(|done| values(done.param.into_tensor::<2>())).collect();
+        queue.finish().map(|done| values(done.param.into_tensor::<2>())).collect();
+    assert_eq!(together.len(), tensors.len());
     for (pair, together) in tensors.iter().zip(together) {
-        let Some(alone) = run(&mut vec![job(pair)]).next() else { unreachable!() };
+        let alone = run_one(job(pair));
         assert_eq!(values(alone.param.into_tensor::<2>()), together);
     }
 }

@@ -8,7 +8,6 @@ mod task;
 
 use burn::backend::flex::FlexTensor;
 use burn::tensor::{DType, Element};
-use rayon::prelude::*;
 
 use super::portable::LEAST_SHARE;
 use super::{Buffer, Job, Limits, Plan, wide};
@@ -17,42 +16,32 @@ use loops::{Phase, SLOTS, Sums};
 use task::{Grad, Param, Piece};
 
 /// Below this many elements in all, one core is done before others have woken up.
-const ALONE: usize = 1 << 16;
+pub(super) const ALONE: usize = 1 << 16;
 
-/// Does the jobs whose tensors are all on Flex, and of types that go together.
-pub(super) fn run(jobs: &mut [Job]) {
-    let elements: usize = jobs.iter().filter_map(elements).sum();
-    match elements <= ALONE {
-        true => jobs.iter_mut().for_each(step),
-        false => jobs.par_iter_mut().for_each(step),
-    }
-}
-
-/// Does one job, if it can.
-pub(super) fn run_one(mut job: Job) -> Job {
-    step(&mut job);
-    job
-}
-
-fn elements(job: &Job) -> Option<usize> {
+/// How many elements a job has, if they are here.
+pub(super) fn elements(job: &Job) -> Option<usize> {
     match &job.param {
         Buffer::Flex(param) => Some(param.layout().num_elements()),
         Buffer::Other(_) => None,
     }
 }
 
-fn step(job: &mut Job) {
-    if !suits(job) {
+/// Does a job, if its tensors are all on Flex, and of types that go together.
+pub(super) fn step(job: &mut Job) {
+    if job.done || !suits(job) {
         return;
     }
-    let Job { plan, param: Buffer::Flex(param), grad, slots, .. } = job else { return };
-    let Some(Buffer::Flex(mut grad)) = grad.take() else { return };
+    let Job { plan, param: Buffer::Flex(param), grad: Buffer::Flex(grad), slots, done, .. } = job
+    else {
+        return;
+    };
     while slots.len() < plan.slots() {
         let shape = param.layout().shape().clone();
         slots.push(Buffer::Flex(FlexTensor::zeros(shape, wide(param.dtype()))));
     }
-    buffers::make_dense(&mut grad);
-    let (plan, grad) = (&*plan, &grad);
+    buffers::make_dense(grad);
+    *done = true;
+    let (plan, grad) = (&*plan, &*grad);
     let mut update = Update::of(plan, param, grad, slots);
     match plan {
         Plan::Adam(plan) if plan.scaling.is_needed() => {
@@ -145,7 +134,7 @@ fn state<'t, E: Element + bytemuck::Pod>(
 
 /// Whether all tensors of the job are here, and of types that go together.
 fn suits(job: &Job) -> bool {
-    let (Buffer::Flex(param), Some(Buffer::Flex(grad))) = (&job.param, &job.grad) else {
+    let (Buffer::Flex(param), Buffer::Flex(grad)) = (&job.param, &job.grad) else {
         return false;
     };
     let float = |tensor: &FlexTensor| {

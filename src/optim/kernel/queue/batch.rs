@@ -1,0 +1,78 @@
+//! A few jobs that one core does, whichever is the first to come.
+
+use std::any::Any;
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+
+use super::super::{Job, flex};
+
+/// Jobs that are under way.
+pub(super) struct Batch(Arc<Desk>);
+
+struct Desk {
+    stage: Mutex<Stage>,
+    done: Condvar,
+}
+
+enum Stage {
+    Waiting(Vec<Job>),
+    Taken,
+    Done(Vec<Job>),
+    /// What the core that took it has panicked with.
+    Failed(Box<dyn Any + Send>),
+}
+
+impl Batch {
+    /// Lets another core begin, if one is free.
+    pub(super) fn begin(jobs: Vec<Job>) -> Self {
+        let stage = Mutex::new(Stage::Waiting(jobs));
+        let desk = Arc::new(Desk { stage, done: Condvar::new() });
+        let other = desk.clone();
+        rayon::spawn(move || other.work());
+        Self(desk)
+    }
+
+    /// The jobs when they are done: by now, by another core, or here.
+    ///
+    /// # Panics
+    /// With what the other core has panicked with, as if it had been this one.
+    pub(super) fn done(self) -> Vec<Job> {
+        self.0.work();
+        let mut stage = self.0.lock();
+        loop {
+            match std::mem::replace(&mut *stage, Stage::Taken) {
+                Stage::Done(jobs) => return jobs,
+                Stage::Failed(cause) => resume_unwind(cause),
+                Stage::Taken | Stage::Waiting(_) => {
+                    stage = self.0.done.wait(stage).unwrap_or_else(PoisonError::into_inner);
+                }
+            }
+        }
+    }
+}
+
+impl Desk {
+    fn lock(&self) -> MutexGuard<'_, Stage> {
+        // Nothing panics while it is held.
+        self.stage.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Does what nobody has begun with.
+    fn work(&self) {
+        let mut stage = self.lock();
+        let mut jobs = match std::mem::replace(&mut *stage, Stage::Taken) {
+            Stage::Waiting(jobs) => jobs,
+            other => {
+                *stage = other;
+                return;
+            }
+        };
+        drop(stage);
+        let run = catch_unwind(AssertUnwindSafe(|| jobs.iter_mut().for_each(flex::step)));
+        *self.lock() = match run {
+            Ok(()) => Stage::Done(jobs),
+            Err(cause) => Stage::Failed(cause),
+        };
+        self.done.notify_all();
+    }
+}
