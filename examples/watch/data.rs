@@ -1,6 +1,7 @@
 //! The digits: pixels from 0 to 1, of which the last 297 rows are kept for testing.
 
 use burn::tensor::{Device, Int, Tensor, TensorData};
+use evenkeel::monitor::Probe;
 
 use crate::model::Net;
 
@@ -46,7 +47,7 @@ impl Digits {
         let from = self.y.len() - TEST;
         let (x, y) = (self.x[64 * from..].to_vec(), self.y[from..].to_vec());
         let (x, y) = shaped(x, y, device);
-        let said = model.forward(x).0.argmax(1).flatten::<1>(0, 1);
+        let said = model.forward(x, &Probe::off()).argmax(1).flatten::<1>(0, 1);
         let right: f32 = said.equal(y).float().mean().into_scalar();
         f64::from(right)
     }

@@ -2,7 +2,7 @@
 //!
 //!     cargo run --release --example watch -- --page watch.html
 //!
-//! Norms, updates and dead units are looked at every fifth step, every step is recorded, and the page shows
+//! Norms, updates and activations are looked at every fifth step, every step is recorded, and the page shows
 //! all of it. The rate is higher than it should be, and one batch in a hundred has a broken pixel, as data has
 //! in life: so there is something to see. `--svg FILE` writes the pictures alone.
 
@@ -63,10 +63,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
 
     for step in 0..given.steps {
         let (x, y) = digits.batch(given.seed, step, &device);
-        let (logits, activations) = model.forward(x);
-        for (name, units) in &activations {
-            watch.value(&format!("dead/{name}"), || model::dead(units.clone()));
-        }
+        let logits = model.forward(x, &watch.probe());
         let loss = CrossEntropyLossConfig::new().init(&device).forward(logits, y);
         let grads = GradientsParams::from_grads(loss.backward(), &model);
 

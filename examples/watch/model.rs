@@ -4,6 +4,7 @@ use burn::module::Module;
 use burn::nn::conv::{Conv2d, Conv2dConfig};
 use burn::nn::{Linear, LinearConfig, Relu};
 use burn::tensor::{Device, Tensor};
+use evenkeel::monitor::Probe;
 
 #[derive(Module, Debug)]
 pub struct Net {
@@ -23,24 +24,11 @@ impl Net {
         }
     }
 
-    /// The logits, and on the way what the units gave: rows, units, and places if there are any.
-    pub fn forward(&self, x: Tensor<4>) -> (Tensor<2>, [(&'static str, Tensor<3>); 3]) {
+    pub fn forward(&self, x: Tensor<4>, probe: &Probe) -> Tensor<2> {
         let relu = Relu::new();
-        let first = relu.forward(self.first.forward(x));
-        let second = relu.forward(self.second.forward(first.clone()));
-        let hidden = relu.forward(self.hidden.forward(second.clone().flatten(1, 3)));
-        let logits = self.output.forward(hidden.clone());
-        let units = [
-            ("first", first.flatten(2, 3)),
-            ("second", second.flatten(2, 3)),
-            ("hidden", hidden.unsqueeze_dim(2)),
-        ];
-        (logits, units)
+        let x = probe.watch("first", relu.forward(self.first.forward(x)));
+        let x = probe.watch("second", relu.forward(self.second.forward(x)));
+        let x = probe.watch("hidden", relu.forward(self.hidden.forward(x.flatten(1, 3))));
+        self.output.forward(x)
     }
-}
-
-/// The share of units that are 0 for every row and at every place.
-pub fn dead(units: Tensor<3>) -> Tensor<1> {
-    let largest = units.abs().max_dim(0).max_dim(2);
-    largest.equal_elem(0.0).float().mean()
 }
