@@ -281,6 +281,26 @@ fn incidents_are_marks_on_the_loss_with_their_words() {
     assert!(y(1) > 42.0 && y(2) > y(1), "at their losses");
 }
 
+/// As after a resume from further back, or by a loop that counts as it likes.
+#[test]
+fn steps_out_of_order_can_be_drawn() {
+    for attempts in [[5, 6, 2, 3, 9], [9, 8, 7, 6, 5], [0, u64::MAX, 1, u64::MAX - 1, 0]] {
+        let mut history = History::default();
+        for k in 0..60 {
+            let attempt = attempts[k / 12].saturating_add(k as u64 % 12);
+            let entry = Entry::new(attempt, attempt).value("loss", 3.0 / (1.0 + k as f64));
+            let entry = entry.value("lr", 0.1).value("grad_norm", 1.0).value("dead/a", 0.5);
+            history.push(&match k % 9 {
+                8 => entry.not_applied(Verdict::Skip, "x"),
+                _ => entry,
+            });
+        }
+        let overview = Overview::of(&history);
+        pictures(&overview.to_html()).into_iter().for_each(well_formed);
+        assert!(!overview.to_string().is_empty());
+    }
+}
+
 #[test]
 fn strange_numbers_can_be_drawn() {
     let strange = [f64::NAN, f64::INFINITY, f64::NEG_INFINITY, 0.0, -1e300, 1e300, 5e-324, 1.0];

@@ -51,9 +51,10 @@ impl<'a> Columns<'a> {
         Self { entries, names, series }
     }
 
-    /// Steps of the first and of the last entry.
+    /// The first and the last step, also where steps were recorded out of order.
     pub(super) fn span(&self) -> Option<(u64, u64)> {
-        Some((self.entries.first()?.attempt, self.entries.last()?.attempt))
+        let attempts = || self.entries.iter().map(|entry| entry.attempt);
+        Some((attempts().min()?, attempts().max()?))
     }
 
     /// The number of this name in all steps that were applied and have it.

@@ -95,11 +95,12 @@ impl Heat<'_> {
     /// there before it.
     fn cells(&self, row: &Row) -> Vec<Option<f64>> {
         let (first, last) = self.span;
-        let steps = last - first + 1;
+        let steps = (last - first).saturating_add(1);
         let count = (steps as usize).clamp(1, COLUMNS);
         let mut cells: Vec<Option<f64>> = vec![None; count];
         for point in row.points.iter().filter(|p| p.value.is_finite()) {
-            let at = ((point.attempt - first) as u128 * count as u128 / u128::from(steps)) as usize;
+            let at = (point.attempt.saturating_sub(first) as u128 * count as u128
+                / u128::from(steps)) as usize;
             let cell = &mut cells[at.min(count - 1)];
             *cell = Some(cell.map_or(point.value, |known| known.max(point.value)));
         }

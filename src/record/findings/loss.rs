@@ -89,7 +89,7 @@ fn rose(first: Part, lowest: Part, last: Part) -> Option<Found> {
 
 fn plateau(parts: &[Part], first: Part, lowest: Part) -> Option<Found> {
     let (begin, end) = (first.attempt, parts.last()?.attempt);
-    let turn = begin + (end - begin) * 3 / 5;
+    let turn = begin + end.saturating_sub(begin) / 5 * 3;
     let (early, late): (Vec<Part>, Vec<Part>) = parts.iter().partition(|p| p.attempt <= turn);
     let least = |parts: &[Part]| parts.iter().map(|p| p.loss).fold(f64::INFINITY, f64::min);
     let (before, after) = (least(&early), least(&late));
@@ -119,7 +119,7 @@ fn plateau(parts: &[Part], first: Part, lowest: Part) -> Option<Found> {
 fn far_from_fastest(parts: &[Part]) -> Option<Found> {
     let fall = |pair: &[Part]| {
         let (a, b) = (pair[0], pair[1]);
-        let speed = (a.loss - b.loss) / (b.attempt - a.attempt).max(1) as f64;
+        let speed = (a.loss - b.loss) / b.attempt.saturating_sub(a.attempt).max(1) as f64;
         Some((speed, middle([a.rate?, b.rate?])?, a))
     };
     let falls = parts.windows(2).filter_map(fall);

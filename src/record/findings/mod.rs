@@ -79,8 +79,9 @@ fn middle(values: impl IntoIterator<Item = f64>) -> Option<f64> {
 /// one, if there are at least three of them.
 fn windows(points: &[Point], count: u64) -> Vec<&[Point]> {
     let (Some(first), Some(last)) = (points.first(), points.last()) else { return Vec::new() };
-    let length = (last.attempt - first.attempt + 1).div_ceil(count).max(1);
-    let of = |p: &Point| (p.attempt - first.attempt) / length;
+    let length =
+        (last.attempt.saturating_sub(first.attempt)).saturating_add(1).div_ceil(count).max(1);
+    let of = |p: &Point| p.attempt.saturating_sub(first.attempt) / length;
     let mut found: Vec<&[Point]> = points.chunk_by(|a, b| of(a) == of(b)).collect();
     found.retain(|window| window.len() >= 3);
     found

@@ -102,7 +102,7 @@ fn many(history: &History, rejected: &[&Entry]) -> Option<Found> {
 }
 
 fn in_a_row(rejected: &[&Entry]) -> Option<Found> {
-    let follows = |a: &&Entry, b: &&Entry| b.attempt == a.attempt + 1;
+    let follows = |a: &&Entry, b: &&Entry| a.attempt.checked_add(1) == Some(b.attempt);
     let longest = rejected.chunk_by(follows).max_by_key(|row| row.len())?;
     let (first, length) = (longest.first()?, longest.len());
     let severity = match length {
