@@ -17,7 +17,7 @@ use burn::tensor::activation::relu;
 use burn::tensor::{Device, Distribution, Tensor};
 use common::{argument, device, heading, paired, report, timed};
 use evenkeel::Keel;
-use evenkeel::monitor::Watch;
+use evenkeel::monitor::{Probe, Watch};
 
 const WIDTH: usize = 1024;
 const BATCH: usize = 64;
@@ -33,8 +33,11 @@ impl Perceptron {
         Self { layers: (0..4).map(|_| LinearConfig::new(WIDTH, WIDTH).init(device)).collect() }
     }
 
-    fn backward(&self, x: Tensor<2>) -> (Tensor<1>, GradientsParams) {
-        let y = self.layers.iter().fold(x.clone(), |x, layer| relu(layer.forward(x)));
+    fn backward(&self, x: Tensor<2>, probe: &Probe) -> (Tensor<1>, GradientsParams) {
+        const NAMES: [&str; 4] = ["first", "second", "third", "last"];
+        let layers = self.layers.iter().zip(NAMES);
+        let y =
+            layers.fold(x.clone(), |x, (layer, name)| probe.watch(name, relu(layer.forward(x))));
         let loss = (y - x).powi_scalar(2).mean();
         let grads = GradientsParams::from_grads(loss.backward(), self);
         (loss, grads)
@@ -60,14 +63,16 @@ impl Side {
 
     fn ten(&mut self, x: &Tensor<2>, plain: &Device) -> Duration {
         let mut model = self.model.take().expect("the model");
+        let probe = self.watch.as_ref().map_or_else(Probe::off, Watch::probe);
         let (model, time) = timed(|| {
             for _ in 0..EVERY {
-                let (loss, grads) = model.backward(x.clone());
+                let (loss, grads) = model.backward(x.clone(), &probe);
                 if let Some(watch) = &mut self.watch {
                     watch.look(&model, &grads);
                 }
                 let stepped = self.keel.step(1e-4, model, grads, &loss).expect("a step");
                 if let Some(watch) = &mut self.watch {
+                    watch.second_moments(|| self.keel.second_moments());
                     let seen = watch.observe(&stepped.model, &stepped.report);
                     std::hint::black_box(seen.expect("a device"));
                 }

@@ -118,6 +118,7 @@ mod shared;
 mod shelf;
 pub mod standardize;
 mod stat;
+mod text;
 mod wide;
 
 pub use decide::Decide;

@@ -73,7 +73,7 @@ impl<T: Float> Window<T> {
 }
 
 /// The middle value, or the mean of the two middle ones. Reorders its argument.
-fn median<T: Float>(values: &mut [T]) -> Option<T> {
+pub(crate) fn median<T: Float>(values: &mut [T]) -> Option<T> {
     let n = values.len();
     if n == 0 {
         return None;

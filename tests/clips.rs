@@ -2,10 +2,12 @@
 
 mod common;
 
-use burn::optim::SgdConfig;
+use burn::optim::{ModuleOptimizer, SgdConfig};
+use burn::tensor::{Device, Tensor};
 use common::{Batch, Net, bits, noise, on_every_device, with_first};
 use evenkeel::checkpoint::State;
 use evenkeel::clip::{AdaGc, Clip, GlobalNorm, ModuleNorm, ParameterNorm, Percentile, ZScore};
+use evenkeel::optim::{AdaptiveClip, PowerNormClip, Sgd, ValueClip};
 use evenkeel::{Decide, Keel, Layers, Reading, Verdict};
 
 /// Norms that wander over two orders of magnitude, with a spike now and then.
@@ -410,4 +412,88 @@ fn the_device_decides_by_bounds_on_the_global_norm_only() {
         said.contains("a bound on the global norm") && said.contains("ParameterNorm"),
         "{said}"
     );
+}
+
+/// The wrappers that clip: a rejected step leaves no trace, a resumed run goes on, and the bound holds, with
+/// either place of deciding.
+#[test]
+fn clips_around_an_optimizer_keep_the_laws_wherever_it_is_decided() {
+    fn check(
+        device: &Device,
+        wrap: fn() -> ModuleOptimizer,
+        decide: Decide,
+        holds: fn(f64) -> bool,
+    ) {
+        let build = |net: &Net| Keel::wrap(wrap()).decide(decide).build(net).unwrap();
+        let mut net = Net::new(device);
+        let mut twin = net.twin();
+        let (mut keel, mut clean) = (build(&net), build(&twin));
+        for k in 0..8 {
+            let bad = Batch::number(50 + k, device);
+            let (loss, grads) = net.backward(Batch { x: with_first(bad.x, f32::NAN), y: bad.y });
+            net = keel.step(1.0, net, grads, &loss).unwrap().model;
+            let before = weights(&net);
+            let batch = Batch::number(k, device).scaled(5.0);
+            let (loss, grads) = net.backward(batch.clone());
+            net = keel.step(1.0, net, grads, &loss).unwrap().model;
+            let moved = before.iter().zip(weights(&net)).map(|(p, q)| (p - q).abs());
+            let most = moved.fold(0.0, f64::max);
+            assert!(most > 0.0 && holds(most), "update {k}: {most}");
+
+            let (loss, grads) = twin.backward(batch);
+            twin = clean.step(1.0, twin, grads, &loss).unwrap().model;
+            assert_eq!(bits(&net), bits(&twin), "update {k}");
+
+            let saved = keel.checkpoint(&net).unwrap();
+            let fresh = Net::new(device);
+            keel = build(&fresh);
+            net = keel.resume(&fresh, &saved).unwrap();
+        }
+    }
+    on_every_device(|device| {
+        for decide in [Decide::Now, Decide::OnDevice { every: 1 }] {
+            let value = || ValueClip::new(1e-3, Sgd::new()).unwrap().into();
+            // Rounding of a weight of 1 at most.
+            check(device, value, decide, |most| most <= 1.001e-3);
+            let largest = || PowerNormClip::new(f64::INFINITY, 1e-3, Sgd::new()).unwrap().into();
+            check(device, largest, decide, |most| most <= 1.001e-3);
+            let unit = || AdaptiveClip::new(0.01, Sgd::new()).unwrap().into();
+            check(device, unit, decide, |most| most <= 0.05);
+        }
+    });
+}
+
+/// What begins at 0 has no length to take a share of, and still trains.
+#[test]
+fn weights_of_zero_train_under_an_adaptive_clip() {
+    use burn::module::{Module, ModuleMapper, Param};
+    struct Zero;
+    impl ModuleMapper for Zero {
+        fn map_float<const D: usize>(&mut self, param: Param<Tensor<D>>) -> Param<Tensor<D>> {
+            match param.is_require_grad() {
+                true => param.map(|t| t.detach().zeros_like().require_grad()),
+                false => param,
+            }
+        }
+    }
+    on_every_device(|device| {
+        let mut net = Net::new(device);
+        net.last = net.last.map(&mut Zero);
+        let optimizer = AdaptiveClip::new(0.1, Sgd::new()).unwrap();
+        let mut keel = Keel::wrap(ModuleOptimizer::from(optimizer)).build(&net).unwrap();
+        let mut losses = Vec::new();
+        for _ in 0..300 {
+            let (loss, grads) = net.backward(Batch::number(0, device));
+            let stepped = keel.step(0.5, net, grads, &loss).unwrap();
+            net = stepped.model;
+            losses.push(stepped.report.reading.loss);
+        }
+        let (first, last) = (losses[0], losses[299]);
+        assert!(last < 0.5 * first, "{first} {last}");
+    });
+}
+
+fn weights(net: &Net) -> Vec<f64> {
+    let all = [&net.first, &net.last].map(|layer| layer.weight.val().into_data());
+    all.iter().flat_map(|data| data.iter::<f64>().collect::<Vec<_>>()).collect()
 }

@@ -121,7 +121,7 @@ fn one_place_reads_from_the_device() {
 fn the_library_is_quiet_and_reproducible() {
     let loud =
         ["println!", "eprintln!", "dbg!", "Instant", "SystemTime", "thread_local", "static "];
-    for file in sources(&src()) {
+    for file in sources(&src()).into_iter().filter(|file| !file.ends_with("tests.rs")) {
         let code = code(&file).replace("&'static ", "").replace("'static", "");
         let tells_time = file.ends_with("record/tensorboard/mod.rs");
         for word in loud.into_iter().filter(|word| !(tells_time && *word == "SystemTime")) {

@@ -73,7 +73,7 @@ mod beside_burn {
         _: (Standardize, Moments),
         _: (Advisor<'_, ()>, Advice, Stage<'_>, Aim, Outcome, Point, Recipe, Method, Bound),
         _: (Doctor, Diagnosis, Finding, Check, Severity, Squash),
-        _: (Entry, History, Logbook, LogbookBuilder),
+        _: (Entry, History, Logbook, LogbookBuilder, Overview<'_>, Chart, Sign),
         _: (G, C, P),
         _: impl Sink,
     ) {
@@ -88,6 +88,7 @@ mod beside_burn {
         #[cfg(feature = "serde")]
         let _: fn(ScheduleConfig) -> Boxed = Schedule::boxed;
         let _ = scale::<M>;
+        let _ = (html as fn(&History) -> String, findings as fn(&History) -> Vec<Finding<Sign>>);
         let _ = measure::<M>;
         let _ = |model: M| refresh_statistics(model, [(); 0], |_: &M, ()| {});
         let _ = |model: M| blame(&model, |_: &M, _: &Probe| unreachable!());

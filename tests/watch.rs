@@ -9,6 +9,7 @@ use common::{Batch, Net, filled, noise, on_every_device, with_first};
 use evenkeel::Keel;
 use evenkeel::clip::GlobalNorm;
 use evenkeel::monitor::{Observation, Watch};
+use evenkeel::optim::Adam;
 
 /// The parameters of a model by path, or the gradients of these.
 struct Numbers<'a> {
@@ -149,6 +150,61 @@ fn every_number_is_the_sum_in_f64() {
             assert!(zeros > 0.05 && zeros < 0.5, "{zeros}");
             net = after;
         }
+    });
+}
+
+/// `v` by its recurrence in `f64`, through clipped steps; and nothing of an optimizer without one.
+#[test]
+fn second_moments_are_those_of_adams_paper() {
+    on_every_device(|device| {
+        let mut net = Net::new(device);
+        let adam = Adam::new().beta_2(0.9).unwrap().epsilon(1e-3).unwrap();
+        let clip = GlobalNorm::at_most(0.3).unwrap();
+        let mut keel = Keel::wrap(adam).clip(clip).build(&net).unwrap();
+        let mut watch = Watch::every(1).unwrap().group("first");
+        let mut averages: Vec<(String, Vec<f64>)> = Vec::new();
+        assert!(keel.second_moments().is_empty());
+        let mut clipped = 0;
+        for t in 1..=6 {
+            let (loss, grads) = net.backward(Batch::number(t, device).scaled(t as f64));
+            let g = numbers(&net, Some(&grads));
+            watch.look(&net, &grads);
+            let stepped = keel.step(0.01, net, grads, &loss).unwrap();
+            watch.second_moments(|| keel.second_moments());
+            let seen = watch.observe(&stepped.model, &stepped.report).unwrap().unwrap();
+            net = stepped.model;
+            let factor = stepped.report.factor;
+            clipped += u64::from(factor < 1.0);
+
+            let begin = |(path, g): &(String, Vec<f64>)| (path.clone(), vec![0.0; g.len()]);
+            if averages.is_empty() {
+                averages = g.iter().map(begin).collect();
+            }
+            let scaled: Vec<(String, Vec<f64>)> = g
+                .into_iter()
+                .map(|(path, g)| (path, g.into_iter().map(|g| factor * g).collect()))
+                .collect();
+            for ((_, v), (_, g)) in averages.iter_mut().zip(&scaled) {
+                v.iter_mut().zip(g).for_each(|(v, g)| *v = 0.9 * *v + 0.1 * g * g);
+            }
+            for of in ["", "first", "last.weight"] {
+                let (g, v) = (under(of, &scaled), under(of, &averages));
+                let v: Vec<f64> = v.iter().map(|v| v / (1.0 - 0.9_f64.powi(t as i32))).collect();
+                let n = v.len() as f64;
+                let ratio: f64 = g.iter().zip(&v).map(|(g, v)| g * g / v.max(1e-6)).sum();
+                let close = |name: &str, expected: f64| {
+                    let name = if of.is_empty() { name.into() } else { format!("{name}/{of}") };
+                    let got = seen.get(&name).unwrap_or_else(|| panic!("there is no {name}"));
+                    assert!((got / expected - 1.0).abs() < 1e-4, "{name}: {got}, not {expected}");
+                };
+                close("second_moment_rms", (ratio / n).sqrt());
+                close("second_moment", (v.iter().sum::<f64>() / n).sqrt());
+            }
+            assert_eq!(watch.readbacks(), t);
+        }
+        assert!(clipped > 0);
+        let plain = Keel::wrap(SgdConfig::new().init()).build(&net).unwrap();
+        assert!(plain.second_moments().is_empty());
     });
 }
 

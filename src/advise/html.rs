@@ -5,6 +5,7 @@ use std::path::Path;
 
 use super::{Advice, table};
 use crate::Error;
+use crate::text::escaped;
 
 const STYLE: &str = "body{font:16px/1.5 sans-serif;max-width:75rem;margin:2rem auto;padding:0 1rem}\
                      table{border-collapse:collapse;font-size:14px}td,th{padding:.2rem .7rem;text-align:right;white-space:nowrap}\
@@ -52,11 +53,7 @@ impl Advice {
     }
 }
 
-fn escaped(text: &str) -> String {
-    text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;").replace('"', "&quot;")
-}
-
-/// The same with what stands between backticks as code.
+/// Escaped, with what stands between backticks as code.
 fn coded(text: &str) -> String {
     let escaped = escaped(text);
     let parts = escaped.split('`').enumerate();

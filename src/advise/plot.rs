@@ -7,7 +7,7 @@ use plotters::prelude::*;
 
 use super::Advice;
 use crate::Error;
-use crate::schedule::short;
+use crate::text::short;
 
 /// Okabe and Ito's colours, which differ for every kind of colour vision.
 const COLORS: [RGBColor; 7] = [

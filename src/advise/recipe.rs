@@ -3,7 +3,8 @@
 use std::fmt;
 
 use crate::Error;
-use crate::schedule::{Boxed, Constant, Cosine, Ramp, Schedule, short};
+use crate::schedule::{Boxed, Constant, Cosine, Ramp, Schedule};
+use crate::text::short;
 
 /// The momentum of the recipes that have one.
 pub(super) const MOMENTUM: f64 = 0.9;

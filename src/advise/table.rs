@@ -5,7 +5,7 @@ use std::fmt;
 use super::confidence::seeds_needed;
 use super::outcome::{Aim, Outcome};
 use super::{Advice, Point};
-use crate::schedule::short;
+use crate::text::short;
 
 /// How many columns there are, those that say nothing included.
 pub(super) const COLUMNS: usize = 7;

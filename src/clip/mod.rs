@@ -4,6 +4,10 @@
 //! clipping, the same that the guards read; several clips combine by the smallest factor, so their
 //! order cannot matter. It is asked only about finite readings.
 //!
+//! What needs single elements, and not only norms, goes around the optimizer instead:
+//! [`ValueClip`](crate::optim::ValueClip), [`PowerNormClip`](crate::optim::PowerNormClip) for other norms
+//! than the Euclidean, and [`AdaptiveClip`](crate::optim::AdaptiveClip) for units.
+//!
 //! A clip may also have a factor for each parameter. They combine with the one for the whole in the same
 //! way: a parameter's gradient keeps the smallest share that any clip leaves it. Every bound then holds,
 //! and none is applied on top of another.

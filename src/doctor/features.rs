@@ -1,8 +1,8 @@
 //! The columns of the input.
 
 use super::finding::{Check, Finding, Severity, above, named};
-use crate::schedule::short;
 use crate::standardize::Column;
+use crate::text::short;
 
 /// One column's finite values, and how many are not finite.
 #[derive(Debug, Clone, Copy, Default)]

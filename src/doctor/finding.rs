@@ -78,12 +78,15 @@ pub enum Check {
 }
 
 /// One thing that is wrong: what was measured, and what to do about it.
+///
+/// `C` is what is looked for: a [`Check`] of a set-up, or a [`Sign`](crate::record::Sign) in the record of
+/// a run.
 #[derive(Debug, Clone, PartialEq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 #[non_exhaustive]
-pub struct Finding {
+pub struct Finding<C = Check> {
     /// What was looked for.
-    pub check: Check,
+    pub check: C,
     /// How much it matters.
     pub severity: Severity,
     /// The number that gave it away; what it is of, `evidence` says.
@@ -96,10 +99,10 @@ pub struct Finding {
     pub remedy: String,
 }
 
-impl Finding {
+impl<C> Finding<C> {
     /// `found` is the number, the limit that it is beyond, and how much that matters.
-    pub(super) fn new(
-        check: Check,
+    pub(crate) fn new(
+        check: C,
         (measured, limit, severity): (f64, f64, Severity),
         evidence: impl Into<String>,
         remedy: &str,
@@ -109,14 +112,14 @@ impl Finding {
     }
 }
 
-impl fmt::Display for Finding {
+impl<C> fmt::Display for Finding<C> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{:<8} {}\n         → {}", self.severity, self.evidence, self.remedy)
     }
 }
 
 /// `value` against a limit that is a warning and one that is severe; `None` on the right side of both.
-pub(super) fn above(value: f64, warning: f64, severe: f64) -> Option<(f64, f64, Severity)> {
+pub(crate) fn above(value: f64, warning: f64, severe: f64) -> Option<(f64, f64, Severity)> {
     match value {
         v if v > severe => Some((v, severe, Severity::Severe)),
         v if v > warning => Some((v, warning, Severity::Warning)),
@@ -125,7 +128,7 @@ pub(super) fn above(value: f64, warning: f64, severe: f64) -> Option<(f64, f64, 
 }
 
 /// The first few names, and how many more there are.
-pub(super) fn named<T: fmt::Display>(names: impl IntoIterator<Item = T>) -> String {
+pub(crate) fn named<T: fmt::Display>(names: impl IntoIterator<Item = T>) -> String {
     const SHOWN: usize = 4;
     let names: Vec<String> = names.into_iter().map(|name| name.to_string()).collect();
     let shown = names[..names.len().min(SHOWN)].join(", ");

@@ -1,7 +1,7 @@
 //! The first gradients, layer by layer.
 
 use super::finding::{Check, Finding, Severity, above, named};
-use crate::schedule::short;
+use crate::text::short;
 
 /// One trainable parameter: norms of its values and of its gradient, if it has one.
 #[derive(Debug, Clone, PartialEq)]

@@ -54,7 +54,7 @@
 
 mod diagnosis;
 mod features;
-mod finding;
+pub(crate) mod finding;
 mod gradients;
 mod look;
 mod optimizer;

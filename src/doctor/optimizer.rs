@@ -2,7 +2,7 @@
 
 use super::finding::{Check, Finding, Severity, above, named};
 use super::look::Parameter;
-use crate::schedule::short;
+use crate::text::short;
 
 /// Decay of whatever has fewer than two axes.
 pub(super) fn decay(decay: f64, parameters: &[Parameter]) -> Option<Finding> {

@@ -2,7 +2,7 @@
 
 use super::features::{Seen, non_finite};
 use super::finding::{Check, Finding, Severity, above, named};
-use crate::schedule::short;
+use crate::text::short;
 
 /// What a loss is compared with.
 #[derive(Debug, Clone, Copy, PartialEq)]

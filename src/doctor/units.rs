@@ -1,8 +1,8 @@
 //! Units at the start: dead, saturated, and a whole network that is a line.
 
 use super::finding::{Check, Finding, Severity, above};
-use crate::schedule::short;
 use crate::standardize::Column;
+use crate::text::short;
 
 /// What an activation has gone through, which says where it is flat.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -29,7 +29,7 @@ use crate::clip::Clip;
 use crate::guard::Guard;
 use crate::incident::Incidents;
 use crate::monitor::Monitor;
-use crate::optim::{IntoUpdate, Update};
+use crate::optim::{IntoUpdate, SecondMoments, Update};
 use crate::precision::LossScale;
 use crate::recover::{Rewind, Ring};
 use crate::running::Running;
@@ -214,6 +214,15 @@ impl<M: Module + 'static> Keel<M> {
     /// Copies handles, and for an optimizer that averages, one pass.
     pub fn eval_model(&self, model: &M) -> M {
         self.update.eval_model(model)
+    }
+
+    /// The averages of squared gradients that the optimizer divides by, for a
+    /// [`Watch`](crate::monitor::Watch::second_moments); none, of one that does not show them.
+    ///
+    /// # Cost
+    /// Copies handles: see [`SecondMoments`].
+    pub fn second_moments(&self) -> SecondMoments {
+        self.update.second_moments()
     }
 
     /// One training step, if it is found good.

@@ -3,6 +3,7 @@
 //! This is the only place that reads from a device. It knows no threshold and never says "too
 //! large"; guards and clips do.
 
+mod activation;
 mod blame;
 mod culprits;
 mod dots;

@@ -1,41 +1,104 @@
 //! Looking at activations from inside a forward pass.
 
 use std::fmt;
+use std::ops::RangeInclusive;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Mutex};
 
 use burn::tensor::{DType, Tensor};
 
+use super::Observation;
+use super::activation::{NUMBERS, Taken};
 use super::culprits::how_many;
+use super::sums::Sums;
+use crate::Error;
+use crate::error::check::Param;
+use crate::shared::Shared;
 use crate::wide::widened;
 
 /// What a model is handed so that its activations can be watched.
 ///
 /// A model's `forward` takes a `&Probe` and passes activations through [`watch`](Self::watch), which
 /// returns them unchanged. With [`Probe::off`] that is all it does. [`blame`](super::blame) runs the
-/// forward pass with one that looks.
+/// forward pass with one that looks for what is not finite. One that is [sampled](Self::every) tells of
+/// each activation `x`, in every `n`-th step,
+///
+/// ```text
+/// mean/NAME        x̄
+/// std/NAME         √(1/n·Σ(x − x̄)²)
+/// kurtosis/NAME    1/n·Σ(x − x̄)⁴/std⁴: 3 for a normal distribution; left out at std = 0
+/// abs_max/NAME     max|x|
+/// headroom/NAME    log₂(largest number of the type/max|x|); left out at 0
+/// dead/NAME        the share of units that are 0 in all of the batch
+/// saturated/NAME   the share of elements in the outer 1.5 % of a range; left out if any is beyond it
+/// nonfinite/NAME   the share of elements that are NaN or infinite
+/// ```
+///
+/// The first five are over the finite elements, so that one NaN hides nothing of the others; where there is
+/// none they are left out. A unit is an index of the last axis, or of axis 1 of a tensor of rank 4 or
+/// more, and one with a NaN in it is not dead. The range is −1 to 1, which is that of `tanh`, and is what
+/// `|x| > 0.97` counts; [`watch_within`](Self::watch_within) has others.
 ///
 /// ```
-/// use burn::nn::{Linear, Relu};
-/// use burn::tensor::Tensor;
+/// use burn::nn::{Linear, LinearConfig, Relu};
+/// use burn::tensor::{Device, Tensor};
 /// use evenkeel::monitor::Probe;
 ///
 /// struct Net { first: Linear, second: Linear }
 ///
 /// impl Net {
 ///     fn forward(&self, x: Tensor<2>, probe: &Probe) -> Tensor<2> {
-///         let x = probe.watch("input", x);
 ///         let x = probe.watch("first", self.first.forward(x));
 ///         let x = probe.watch("relu", Relu::new().forward(x));
 ///         probe.watch("second", self.second.forward(x))
 ///     }
 /// }
+///
+/// # let device = Device::default();
+/// # let linear = || LinearConfig::new(3, 3).init(&device);
+/// let net = Net { first: linear(), second: linear() };
+/// let probe = Probe::every(10)?;
+/// for _ in 0..11 {
+///     net.forward(Tensor::ones([2, 3], &device), &probe);
+///     if let Some(seen) = probe.observe()? {
+///         assert!(seen.get("dead/relu").unwrap() <= 1.0);
+///     }
+/// }
+/// assert_eq!(probe.readbacks(), 2);
+/// # Ok::<(), evenkeel::Error>(())
 /// ```
 ///
+/// With a [`Watch`](super::Watch), take [its own](super::Watch::probe): the activations then are in its
+/// observations, and in its one readback. Copies of a probe are one probe.
+///
 /// # Cost
-/// None when it is off.
+/// None when it is off, or the step is not sampled: no pass, no readback, no allocation. Otherwise about 25
+/// passes over each activation, of tensor operations, with three of its size alive at once, and one
+/// readback for all activations of the step together. A count above 2²⁴ is rounded where a device sums in
+/// `f32`.
 #[derive(Clone, Default)]
 pub struct Probe {
-    seen: Option<Arc<Mutex<Vec<Watched>>>>,
+    mode: Mode,
+}
+
+#[derive(Clone, Default)]
+enum Mode {
+    #[default]
+    Off,
+    /// Reads everything at once, for a search after a fault.
+    Searching(Arc<Mutex<Vec<Watched>>>),
+    Sampling(Arc<Sampling>),
+}
+
+/// What copies of a probe have in common.
+struct Sampling {
+    /// Whether the step that is on its way is sampled: all that is looked at in a step that is not.
+    due: AtomicBool,
+    taken: Shared<Vec<Taken>>,
+    /// Of a probe by itself: how often it looks, and how many steps there were.
+    every: Option<u64>,
+    steps: AtomicU64,
+    readbacks: AtomicU64,
 }
 
 /// What was seen of one activation.
@@ -70,35 +133,134 @@ impl Probe {
         Self::default()
     }
 
+    /// A probe that looks at the first step, and at every `n`-th from there. [`observe`](Self::observe)
+    /// ends a step.
+    ///
+    /// # Errors
+    /// If `n` is 0.
+    pub fn every(n: u64) -> Result<Self, Error> {
+        Ok(Self::sampling(Some(Param("Probe", "every").at_least(1, n)?)))
+    }
+
+    /// A probe that a watch turns on and off.
+    pub(super) fn of_a_watch() -> Self {
+        Self::sampling(None)
+    }
+
+    fn sampling(every: Option<u64>) -> Self {
+        Self {
+            mode: Mode::Sampling(Arc::new(Sampling {
+                due: true.into(),
+                taken: Shared::default(),
+                every,
+                steps: 0.into(),
+                readbacks: 0.into(),
+            })),
+        }
+    }
+
     /// A probe that looks at everything it is shown.
     pub(crate) fn on() -> Self {
-        Self { seen: Some(Arc::default()) }
+        Self { mode: Mode::Searching(Arc::default()) }
     }
 
-    /// Whether it looks.
+    /// Whether it looks, in the step that is on its way.
     pub fn is_on(&self) -> bool {
-        self.seen.is_some()
+        match &self.mode {
+            Mode::Off => false,
+            Mode::Searching(_) => true,
+            Mode::Sampling(with) => with.due.load(Relaxed),
+        }
     }
 
-    /// The activation, unchanged; autodiff does not notice.
-    ///
-    /// # Cost
-    /// None when the probe is off. When it is on, a few passes over the activation and three
-    /// readbacks.
+    /// The activation, unchanged; autodiff does not notice. Of several of the same name in a step, the last
+    /// one counts.
     pub fn watch<const D: usize>(&self, name: &str, activation: Tensor<D>) -> Tensor<D> {
-        if let Some(seen) = &self.seen
-            && let Some(watched) = look(name, activation.clone().without_autodiff())
-            && let Ok(mut seen) = seen.lock()
-        {
-            seen.push(watched);
+        self.watch_within(name, -1.0..=1.0, activation)
+    }
+
+    /// The same for an activation with this range, as `0.0..=1.0` is a sigmoid's, which is what `saturated`
+    /// refers to. A range that has no width saturates nothing.
+    pub fn watch_within<const D: usize>(
+        &self,
+        name: &str,
+        range: RangeInclusive<f64>,
+        activation: Tensor<D>,
+    ) -> Tensor<D> {
+        if self.is_on() {
+            self.look_at(name, range, activation.clone().without_autodiff());
         }
         activation
     }
 
+    fn look_at<const D: usize>(&self, name: &str, range: RangeInclusive<f64>, x: Tensor<D>) {
+        match &self.mode {
+            Mode::Off => {}
+            Mode::Searching(seen) => {
+                if let (Some(watched), Ok(mut seen)) = (look(name, x), seen.lock()) {
+                    seen.push(watched);
+                }
+            }
+            Mode::Sampling(with) => {
+                if let Some(new) = Taken::of(name, x, range.into_inner()) {
+                    with.taken.with(|taken| match taken.iter_mut().find(|t| t.name == name) {
+                        Some(old) => *old = new,
+                        None => taken.push(new),
+                    });
+                }
+            }
+        }
+    }
+
+    /// Ends a step: what was seen in it, if it was sampled and anything was shown. `None` of a probe that is
+    /// off, and of a [watch's](super::Watch::probe), whose observations have it.
+    ///
+    /// # Errors
+    /// If the device fails while it is read.
+    pub fn observe(&self) -> Result<Option<Observation>, Error> {
+        let Mode::Sampling(with) = &self.mode else { return Ok(None) };
+        let Some(every) = with.every else { return Ok(None) };
+        let step = with.steps.fetch_add(1, Relaxed);
+        let taken = self.end_step((step + 1).is_multiple_of(every));
+        if taken.is_empty() {
+            return Ok(None);
+        }
+        let mut sums = Sums::default();
+        taken.iter().flat_map(|taken| &taken.numbers).for_each(|one| sums.value(one.clone()));
+        with.readbacks.fetch_add(1, Relaxed);
+        let numbers = sums.read()?;
+        let mut seen = Observation::new(step);
+        for (taken, numbers) in taken.into_iter().zip(numbers.chunks(NUMBERS)) {
+            taken.facts().tell(numbers, &mut seen);
+        }
+        Ok(Some(seen))
+    }
+
+    /// How often it has read from the device by itself; searches after a fault are not counted.
+    pub fn readbacks(&self) -> u64 {
+        match &self.mode {
+            Mode::Sampling(with) => with.readbacks.load(Relaxed),
+            _ => 0,
+        }
+    }
+
+    /// Takes what was seen in this step, and says whether the next one is sampled.
+    pub(super) fn end_step(&self, next: bool) -> Vec<Taken> {
+        match &self.mode {
+            Mode::Sampling(with) => {
+                with.due.store(next, Relaxed);
+                with.taken.with(std::mem::take)
+            }
+            _ => Vec::new(),
+        }
+    }
+
     /// Everything that it was shown, in order.
     pub(crate) fn into_seen(self) -> Vec<Watched> {
-        let seen = self.seen.as_ref().and_then(|seen| seen.lock().ok());
-        seen.map(|seen| seen.clone()).unwrap_or_default()
+        match self.mode {
+            Mode::Searching(seen) => seen.lock().map(|seen| seen.clone()).unwrap_or_default(),
+            _ => Vec::new(),
+        }
     }
 }
 
@@ -126,7 +288,7 @@ pub(super) fn look<const D: usize>(name: &str, tensor: Tensor<D>) -> Option<Watc
     Some(Watched { name: name.to_string(), nan, infinite, elements, largest, headroom })
 }
 
-fn largest_finite(dtype: DType) -> f64 {
+pub(super) fn largest_finite(dtype: DType) -> f64 {
     match dtype {
         DType::F16 => 65504.0,
         DType::F64 => f64::MAX,

@@ -31,7 +31,7 @@
 //! [`update_rms_at_most`](Adaptive::update_rms_at_most) (StableAdamW),
 //! [`cautious`](Adaptive::cautious), [`gradient_start`](Adaptive::gradient_start) (GI-Adam) and
 //! [`spam`](Adaptive::spam), and around any Burn optimizer [`Lookahead`], [`TrustRatio`] (LAMB),
-//! [`Lars`], [`AdaptiveClip`] and [`Cautious`]. [`Sam`] is for loops with two backward passes. Every
+//! [`Lars`], [`AdaptiveClip`], [`ValueClip`], [`PowerNormClip`] and [`Cautious`]. [`Sam`] is for loops with two backward passes. Every
 //! number of a rule can be a curve over the updates: see [`Hyper`].
 
 mod adam;
@@ -46,6 +46,7 @@ mod record;
 mod rule;
 mod sam;
 mod schedule_free;
+mod second_moments;
 mod units;
 mod update;
 mod wrap;
@@ -60,5 +61,8 @@ pub use record::TensorState;
 pub use rule::Rule;
 pub use sam::Sam;
 pub use schedule_free::{Adapted, ScheduleFree, ScheduleFreeAdamW, ScheduleFreeSgd};
+pub use second_moments::SecondMoments;
 pub use update::{IntoUpdate, Pace, Update};
-pub use wrap::{AdaptiveClip, Cautious, Lars, Lookahead, LookaheadState, TrustRatio};
+pub use wrap::{
+    AdaptiveClip, Cautious, Lars, Lookahead, LookaheadState, PowerNormClip, TrustRatio, ValueClip,
+};

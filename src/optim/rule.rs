@@ -60,6 +60,12 @@ pub(super) trait Fused: fmt::Debug + Send + Sync {
     /// Whether the mean of each unit is taken from its gradient first.
     fn centralizes(&self) -> bool;
 
+    /// What its second tensor of state, if that averages squares of gradients, is to be divided by, and `ε`.
+    fn second_moment(&self, memory: &Memory) -> Option<(f64, f64)> {
+        let _ = memory;
+        None
+    }
+
     /// `β` of a rule that trains `y = (1 − β)z + βx`, where `z` is its first tensor of state and the
     /// average `x` is to be evaluated.
     fn averages(&self) -> Option<f64> {

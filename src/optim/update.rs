@@ -7,7 +7,7 @@ use burn::module::Module;
 use burn::optim::GradientsParams;
 use burn::tensor::{Bool, Tensor};
 
-use super::{Groups, Rule};
+use super::{Groups, Rule, SecondMoments};
 use crate::Error;
 use crate::checkpoint::State;
 
@@ -101,6 +101,12 @@ pub trait Update<M: Module>: Send {
     /// The weights to evaluate with, which are the model's own unless the optimizer averages.
     fn eval_model(&self, model: &M) -> M {
         model.clone()
+    }
+
+    /// The averages of squared gradients that it divides by; none, unless it is one that shows them. The
+    /// rules of this crate that have them do; Burn's optimizers show their state only as a copy on the host.
+    fn second_moments(&self) -> SecondMoments {
+        SecondMoments::default()
     }
 
     /// A copy with a fate of its own.

@@ -11,21 +11,28 @@
 //! | `Bar` | a progress bar on the terminal | `progress` |
 //!
 //! With the feature `tracing`, each step of a [`Keel`](crate::Keel) is an event of that crate as well.
+//!
+//! Of a history, [`findings`] says in words what it gives away, and an [`Overview`] shows it: as a page,
+//! as pictures, and for a terminal.
 
 #[cfg(feature = "progress")]
 mod bar;
 #[cfg(feature = "record")]
 mod cells;
+mod chart;
+mod columns;
 #[cfg(feature = "record")]
 mod csv;
 mod entry;
 #[cfg(feature = "record")]
 mod file;
+mod findings;
 mod history;
 #[cfg(feature = "record")]
 mod json_lines;
 mod logbook;
 mod names;
+mod overview;
 mod sink;
 #[cfg(feature = "tensorboard")]
 mod tensorboard;
@@ -35,13 +42,16 @@ mod written;
 
 #[cfg(feature = "progress")]
 pub use bar::Bar;
+pub use chart::Chart;
 #[cfg(feature = "record")]
 pub use csv::Csv;
 pub use entry::Entry;
+pub use findings::{Sign, findings};
 pub use history::History;
 #[cfg(feature = "record")]
 pub use json_lines::JsonLines;
 pub use logbook::{Logbook, LogbookBuilder};
+pub use overview::{Overview, html};
 pub use sink::Sink;
 #[cfg(feature = "tensorboard")]
 pub use tensorboard::TensorBoard;

@@ -87,7 +87,6 @@ pub use scheduler::Scheduler;
 #[cfg(feature = "plot")]
 pub use show::Plot;
 pub use show::Preview;
-pub(crate) use show::short;
 pub use time::{Run, Time};
 
 use std::ops::Range;

@@ -12,12 +12,14 @@ use super::flex::{ALONE, CHUNK, LANES, RUN};
 pub(super) struct Batch {
     counts: Vec<([usize; 2], FlexTensor)>,
     distances: Vec<(usize, [FlexTensor; 2])>,
+    ratios: Vec<([usize; 2], [f64; 2], [FlexTensor; 2])>,
 }
 
 /// A run of elements and the slots that it adds to.
 enum Task<'a> {
     Count([usize; 2], &'a [f32]),
     Distance(usize, &'a [f32], &'a [f32]),
+    Ratio([usize; 2], [f64; 2], &'a [f32], &'a [f32]),
 }
 
 impl Batch {
@@ -54,6 +56,23 @@ impl Batch {
         None
     }
 
+    /// Takes both tensors, if it can, for `Σg²/max(v/c, least)` and `Σv/c`.
+    pub(super) fn ratio<const D: usize>(
+        &mut self,
+        slots: [usize; 2],
+        g: Tensor<D>,
+        v: Tensor<D>,
+        by: [f64; 2],
+    ) -> Option<(Tensor<D>, Tensor<D>)> {
+        if !fits(&g) || !fits(&v) || g.dims() != v.dims() {
+            return Some((g, v));
+        }
+        if let (Ok(g), Ok(v)) = (g.try_into_primitive::<Flex>(), v.try_into_primitive::<Flex>()) {
+            self.ratios.push((slots, by, [in_order(g), in_order(v)]));
+        }
+        None
+    }
+
     /// Puts each number into its slot.
     pub(super) fn read(self, sums: &mut [f64]) {
         let mut tasks = Vec::new();
@@ -66,6 +85,11 @@ impl Batch {
             let blocks = a.storage::<f32>().chunks(CHUNK).zip(b.storage::<f32>().chunks(CHUNK));
             tasks.extend(blocks.map(|(a, b)| Task::Distance(*slot, a, b)));
         }
+        for (slots, by, [g, v]) in &self.ratios {
+            slots.iter().for_each(|&slot| sums[slot] = 0.0);
+            let blocks = g.storage::<f32>().chunks(CHUNK).zip(v.storage::<f32>().chunks(CHUNK));
+            tasks.extend(blocks.map(|(g, v)| Task::Ratio(*slots, *by, g, v)));
+        }
         let partial: Vec<[f64; 2]> = match tasks.len() * CHUNK <= ALONE {
             true => tasks.iter().map(Task::run).collect(),
             false => tasks.par_iter().map(Task::run).collect(),
@@ -73,9 +97,9 @@ impl Batch {
         // In the order of the chunks, whichever core was first: the same bits every time.
         for (task, [first, second]) in tasks.iter().zip(partial) {
             match task {
-                Task::Count([zeros, broken], _) => {
-                    sums[*zeros] += first;
-                    sums[*broken] += second;
+                Task::Count(slots, _) | Task::Ratio(slots, ..) => {
+                    sums[slots[0]] += first;
+                    sums[slots[1]] += second;
                 }
                 Task::Distance(slot, ..) => sums[*slot] += first,
             }
@@ -109,8 +133,26 @@ impl Task<'_> {
                 [count(|x| **x == 0.0), count(|x| !x.is_finite())]
             }
             Self::Distance(_, a, b) => [distance(a, b), 0.0],
+            Self::Ratio(_, by, g, v) => ratio(*by, g, v),
         }
     }
+}
+
+/// `Σg²/max(v/c, least)` and `Σv/c`: in `f32` over short runs, and in `f64` from there on.
+fn ratio([correction, least]: [f64; 2], g: &[f32], v: &[f32]) -> [f64; 2] {
+    let (by, least) = ((1.0 / correction) as f32, least as f32);
+    let (mut ratios, mut averages) = (0.0, 0.0);
+    for (g, v) in g.chunks(LANES).zip(v.chunks(LANES)) {
+        let (mut ratio, mut average) = (0_f32, 0_f32);
+        for (g, v) in g.iter().zip(v) {
+            let v = v * by;
+            average += v;
+            ratio += g * g / v.max(least);
+        }
+        ratios += f64::from(ratio);
+        averages += f64::from(average);
+    }
+    [ratios, averages]
 }
 
 /// `Σ(a − b)²`: in `f32` over short runs, and in `f64` from there on.

@@ -82,6 +82,25 @@ impl Sums {
         self.portable.square(slot, widened(a) - widened(b));
     }
 
+    /// Adds `Σg²/max(v/c, ε²)`, and after it `Σv/c`.
+    pub(super) fn ratio<const D: usize>(
+        &mut self,
+        g: Tensor<D>,
+        v: Tensor<D>,
+        [correction, epsilon]: [f64; 2],
+    ) {
+        let slots = [self.take_slot(), self.take_slot()];
+        let floor = (epsilon * epsilon).max(f64::from(f32::MIN_POSITIVE));
+        #[cfg(feature = "flex")]
+        let (g, v) = match self.fused.ratio(slots, g, v, [correction, floor]) {
+            None => return,
+            Some(foreign) => foreign,
+        };
+        let v = widened(v) / correction;
+        self.portable.value(slots[1], v.clone().sum());
+        self.portable.square(slots[0], widened(g) / v.clamp_min(floor).sqrt());
+    }
+
     fn take_slot(&mut self) -> usize {
         self.slots += 1;
         self.slots - 1

@@ -6,7 +6,9 @@ use burn::module::{ModuleVisitor, Param, ParamId};
 use burn::optim::GradientsParams;
 use burn::tensor::Tensor;
 
+use crate::monitor::activation::{Facts, Taken};
 use crate::monitor::sums::{Squares, Sums};
+use crate::optim::SecondMoments;
 use crate::shelf::Shelf;
 use crate::wide::widened;
 
@@ -22,8 +24,13 @@ pub(super) enum What {
     Product(usize),
     /// The square of the sum over a window.
     Window(usize),
+    /// What the ratio to the second moment comes to, and the second moment.
+    Ratio(usize),
+    Moment(usize),
     /// A value that the user passed.
     Value(usize),
+    /// A number of an activation; of each there are several in a row.
+    Activation,
 }
 
 /// What was put together before the update, and is read after it.
@@ -35,8 +42,12 @@ pub(super) struct Look {
     pub(super) elements: Vec<usize>,
     /// The names of the user's values.
     pub(super) values: Vec<String>,
+    /// The activations that the probe has seen.
+    pub(super) activations: Vec<Facts>,
     /// The parameters before the update.
     pub(super) before: Shelf,
+    /// The gradients as they are: on Flex the sums hold them anyway.
+    pub(super) raw: Shelf,
     /// These gradients, and the sum of the window with them: the next memory, if they prove good.
     pub(super) gradients: Shelf,
     pub(super) window: Shelf,
@@ -51,6 +62,11 @@ impl Look {
     pub(super) fn value(&mut self, what: What, tensor: Tensor<1>) {
         self.what.push(what);
         self.sums.value(tensor);
+    }
+
+    pub(super) fn activation(&mut self, taken: Taken) {
+        taken.numbers.iter().for_each(|one| self.value(What::Activation, one.clone()));
+        self.activations.push(taken.facts());
     }
 }
 
@@ -89,6 +105,7 @@ impl ModuleVisitor for Before<'_> {
         look.square(What::Gradient(at), grad.clone());
         look.what.extend([What::Zeros(at), What::Broken(at)]);
         look.sums.counts(grad.clone());
+        look.raw.put(id, grad.clone());
 
         let Some((past, full)) = self.past else { return };
         let wide = widened(grad);
@@ -110,6 +127,8 @@ impl ModuleVisitor for Before<'_> {
 /// Visits the model after it.
 pub(super) struct After {
     pub(super) look: Look,
+    /// What the optimizer divides by, after the update.
+    pub(super) moments: SecondMoments,
 }
 
 impl ModuleVisitor for After {
@@ -118,6 +137,12 @@ impl ModuleVisitor for After {
         if let Some(old) = self.look.before.take::<D>(param.id) {
             self.look.what.push(What::Update(at));
             self.look.sums.distance(param.base().without_autodiff(), old);
+        }
+        if let Some((v, correction, epsilon)) = self.moments.get::<D>(param.id)
+            && let Some(grad) = self.look.raw.take::<D>(param.id)
+        {
+            self.look.what.extend([What::Ratio(at), What::Moment(at)]);
+            self.look.sums.ratio(grad, v, [correction, epsilon]);
         }
     }
 }

@@ -14,8 +14,9 @@ use burn::module::{Module, ParamId};
 use burn::optim::GradientsParams;
 use burn::tensor::Tensor;
 
-use super::Layout;
+use super::{Layout, Probe};
 use crate::error::check::Param;
+use crate::optim::SecondMoments;
 use crate::{Error, Report, Verdict};
 use look::{Before, Look, Past, What};
 
@@ -41,7 +42,18 @@ use look::{Before, Look, Past, What};
 /// grad_snr         (‖ḡ‖² − σ²/n)⁺/σ²     σ² = n/(n − 1)·(mean‖g‖² − ‖ḡ‖²)     over n samples
 /// ```
 ///
-/// left out where a gradient, or the noise, is 0; and of the step, where a report is known,
+/// left out where a gradient, or the noise, is 0; with [`second_moments`](Self::second_moments) also, where
+/// all parameters have one,
+///
+/// ```text
+/// second_moment_rms    √mean(g²/max(v̂, ε²))     v̂ the corrected average of g², after the update
+/// second_moment        √mean(v̂)
+/// ```
+///
+/// with `g` times the report's factor, as the optimizer saw it (exact but for a clip that treats parameters
+/// or rates apart). The first is near 1 in calm training, and from 2.3 on, in the early layers, it foretells a
+/// loss spike: the average has fallen behind the gradient
+/// (Wortsman et al. 2023, arXiv 2304.13013, section 3.4 and algorithm 2). And of the step, where a report is known,
 ///
 /// ```text
 /// lr, factor, effective_lr     the rate, what the clips left, and their product
@@ -49,7 +61,8 @@ use look::{Before, Look, Past, What};
 ///                              and the share of those not applied
 /// ```
 ///
-/// and last, what was passed to [`value`](Self::value). A rejected step has no update, and directions do
+/// and last, what was passed to [`value`](Self::value), as the largest logit of an attention or of the
+/// output, and what was shown to its [`probe`](Self::probe). A rejected step has no update, and directions do
 /// not learn from it. With [`Decide::OnDevice`](crate::Decide::OnDevice), a step whose report is
 /// pending has no `factor` and does not count in the two rates, and one that the device dropped shows an
 /// update of 0.
@@ -59,8 +72,9 @@ use look::{Before, Look, Past, What};
 /// # Cost
 /// Of a step that is not sampled: none. Of a sampled one, one readback and about nine passes over the
 /// parameters, or four on Flex with the `flex` feature; the parameters before the update are held until it
-/// is read, so that the update cannot write over them. Directions hold two more sets of gradients, and add
-/// four passes.
+/// is read, so that the update cannot write over them, and so are the gradients. Second moments add four
+/// passes, or one on Flex; for what a probe costs, see [`Probe`]. Directions hold two more sets of
+/// gradients, and add four passes.
 ///
 /// Source of `grad_snr`: the unbiased estimates of McCandlish et al. 2018 (arXiv 1812.06162), appendix A,
 /// over steps in place of over batch sizes.
@@ -104,6 +118,8 @@ pub struct Watch {
     steps: u64,
     pending: Option<(Look, Layout)>,
     values: Vec<(String, Tensor<1>)>,
+    probe: Probe,
+    moments: SecondMoments,
     past: Past,
     memory: HashMap<ParamId, Memory>,
     /// How many samples are in the window.
@@ -144,6 +160,8 @@ impl Watch {
             steps: 0,
             pending: None,
             values: Vec::new(),
+            probe: Probe::of_a_watch(),
+            moments: SecondMoments::default(),
             past: Past::default(),
             memory: HashMap::new(),
             count: 0,
@@ -194,13 +212,21 @@ impl Watch {
         }
     }
 
+    /// The probe for the model's forward pass: on in steps that are [sampled](Self::is_due), and what it sees
+    /// is in their observations. A copy may be kept for the whole training.
+    pub fn probe(&self) -> Probe {
+        self.probe.clone()
+    }
+
     /// Looks at a step before its update, if it is due.
     ///
     /// `grads` are those of the loss; of a loss times a scale, the gradients' numbers have that scale.
     pub fn look<M: Module>(&mut self, model: &M, grads: &GradientsParams) {
         let due = self.is_due();
         self.steps += 1;
+        let activations = self.probe.end_step(self.is_due());
         self.pending = None;
+        self.moments = SecondMoments::default();
         if !due {
             return;
         }
@@ -214,7 +240,16 @@ impl Watch {
             look.value(What::Value(at), value);
             look.values.push(name);
         }
+        activations.into_iter().for_each(|taken| look.activation(taken));
         self.pending = Some((look, Layout::of(model)));
+    }
+
+    /// The second moments of an optimizer after the update, before [`observe`](Self::observe):
+    /// `watch.second_moments(|| keel.second_moments())`. `moments` is only called if the step is sampled.
+    pub fn second_moments(&mut self, moments: impl FnOnce() -> SecondMoments) {
+        if self.pending.is_some() {
+            self.moments = moments();
+        }
     }
 
     /// What was seen of a step, with what a keel made of it; `None` of one that is not sampled. To be

@@ -15,11 +15,11 @@ pub struct Observation {
 }
 
 impl Observation {
-    pub(super) fn new(step: u64) -> Self {
+    pub(in crate::monitor) fn new(step: u64) -> Self {
         Self { step, values: Vec::new() }
     }
 
-    pub(super) fn push(&mut self, name: impl Into<String>, value: f64) {
+    pub(in crate::monitor) fn push(&mut self, name: impl Into<String>, value: f64) {
         self.values.push((name.into(), value));
     }
 

@@ -12,6 +12,8 @@ pub(super) struct Parts {
     pub(super) parameter: f64,
     /// `ΣΔp²`; `None` if there was no update.
     pub(super) update: Option<f64>,
+    /// `Σg²/max(v̂, ε²)` with what the optimizer saw of the gradient, and `Σv̂`, after the update.
+    pub(super) moment: Option<(f64, f64)>,
     pub(super) zeros: f64,
     pub(super) broken: f64,
     /// `Σ g·h` with the gradient `h` of the sample before, and `Σh²`.
@@ -25,6 +27,7 @@ impl Parts {
         // What one of two lacks, the sum lacks.
         let both = |a: Option<f64>, b: Option<f64>| Some(a? + b?);
         let before = self.before.zip(other.before).map(|(a, b)| (a.0 + b.0, a.1 + b.1));
+        let moment = self.moment.zip(other.moment).map(|(a, b)| (a.0 + b.0, a.1 + b.1));
         // A parameter that had no gradient in some sample has another number of them.
         let same = |(a, b): &((f64, f64, f64), (f64, f64, f64))| a.0 == b.0;
         let window = self.window.zip(other.window).filter(same);
@@ -34,11 +37,18 @@ impl Parts {
             gradient: self.gradient + other.gradient,
             parameter: self.parameter + other.parameter,
             update: both(self.update, other.update),
+            moment,
             zeros: self.zeros + other.zeros,
             broken: self.broken + other.broken,
             before,
             window,
         }
+    }
+
+    /// The same where an optimizer saw this much of the gradient.
+    pub(super) fn seen_times(self, factor: f64) -> Self {
+        let moment = self.moment.map(|(ratio, average)| (ratio * factor * factor, average));
+        Self { moment, ..self }
     }
 
     /// The numbers that follow, under names that end in `of`.
@@ -55,6 +65,10 @@ impl Parts {
             if self.parameter > 0.0 {
                 push("update_ratio", (update / self.parameter).sqrt());
             }
+        }
+        if let Some((ratio, average)) = self.moment.filter(|_| self.elements > 0.0) {
+            push("second_moment_rms", (ratio / self.elements).sqrt());
+            push("second_moment", (average / self.elements).sqrt());
         }
         if let Some(cosine) = self.cosine() {
             push("grad_cosine", cosine);

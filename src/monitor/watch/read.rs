@@ -5,6 +5,7 @@ use burn::module::{Module, ParamId};
 use super::look::{After, Past, What};
 use super::parts::Parts;
 use super::{Memory, Observation, Tally, Watch};
+use crate::monitor::activation::NUMBERS;
 use crate::report::is_under;
 use crate::shelf::Shelf;
 use crate::{Error, Report};
@@ -18,13 +19,16 @@ impl Watch {
     ) -> Result<Option<Observation>, Error> {
         let Some((mut look, paths)) = self.pending.take() else { return Ok(None) };
         if let Some(after) = after {
-            let mut visit = After { look };
+            let moments = std::mem::take(&mut self.moments);
+            let mut visit = After { look, moments };
             after.visit(&mut visit);
             look = visit.look;
         }
         self.readbacks += 1;
         let sums = look.sums.read()?;
         let parts = self.parts(&look.what, &look.elements, &look.ids, &sums, after.is_some());
+        let factor = report.map_or(1.0, |report| report.factor);
+        let parts: Vec<Parts> = parts.into_iter().map(|part| part.seen_times(factor)).collect();
 
         let mut seen = Observation::new(self.steps - 1);
         let all = parts.iter().copied().reduce(Parts::plus).unwrap_or_default();
@@ -48,6 +52,11 @@ impl Watch {
             {
                 seen.push(name, *value);
             }
+        }
+        let numbers = look.what.iter().zip(&sums).filter(|(what, _)| **what == What::Activation);
+        let numbers: Vec<f64> = numbers.map(|(_, number)| *number).collect();
+        for (facts, numbers) in look.activations.iter().zip(numbers.chunks(NUMBERS)) {
+            facts.tell(numbers, &mut seen);
         }
         if after.is_some() && all.gradient.is_finite() && self.directions.is_some() {
             self.remember(
@@ -81,13 +90,18 @@ impl Watch {
                 What::Zeros(at) => parts[at].zeros = sum,
                 What::Broken(at) => parts[at].broken = sum,
                 What::Product(at) => parts[at].before = Some((sum, known(at).last)),
+                // The two come together, in this order.
+                What::Ratio(at) => parts[at].moment = Some((sum, 0.0)),
+                What::Moment(at) => {
+                    parts[at].moment = parts[at].moment.map(|(ratio, _)| (ratio, sum));
+                }
                 // The gradient comes first.
                 What::Window(at) => {
                     let Memory { squares, samples, .. } = known(at);
                     let squares = squares + parts[at].gradient;
                     parts[at].window = Some((samples as f64 + 1.0, sum, squares));
                 }
-                What::Value(_) => {}
+                What::Value(_) | What::Activation => {}
             }
         }
         parts

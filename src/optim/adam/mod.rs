@@ -250,6 +250,13 @@ impl<K: Kind> Fused for Adaptive<K> {
         Bound { shrink: self.decay.shrink(before), step: before.lr * reach * enlarged }
     }
 
+    fn second_moment(&self, memory: &Memory) -> Option<(f64, f64)> {
+        let last = memory.time.checked_sub(1)?;
+        let correction = if self.corrected { 1.0 - memory.scalars[1] } else { 1.0 };
+        let squares = K::DEFAULTS.second == Second::Square && correction > 0.0;
+        squares.then(|| (correction, self.epsilon.at(last)))
+    }
+
     fn centralizes(&self) -> bool {
         self.centralized
     }

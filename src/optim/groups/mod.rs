@@ -12,7 +12,8 @@ use burn::optim::GradientsParams;
 use burn::tensor::{Bool, Tensor};
 
 use super::rule::{Before, Erased};
-use super::{Pace, Rule, Update};
+use super::second_moments::SecondMoment;
+use super::{Pace, Rule, SecondMoments, Update};
 use crate::Error;
 use crate::checkpoint::State;
 use crate::gate::Flag;
@@ -168,6 +169,21 @@ impl<M: Module + 'static> Update<M> for Groups {
 
     fn eval_model(&self, model: &M) -> M {
         eval::model(self, model)
+    }
+
+    fn second_moments(&self) -> SecondMoments {
+        let mut moments = SecondMoments::default();
+        // What the device has not told yet is not known: such a parameter is left out.
+        for entry in self.entries.iter().filter(|entry| entry.unsure.is_none()) {
+            if let entries::Slots::Live(slots) = &entry.slots
+                && let Some(average) = slots.get(1).cloned()
+                && let Some((correction, epsilon)) =
+                    self.rules[entry.group].1.0.second_moment(&entry.memory)
+            {
+                moments.put(entry.id, SecondMoment { average, correction, epsilon });
+            }
+        }
+        moments
     }
 
     fn boxed(&self) -> Box<dyn Update<M>> {

@@ -8,13 +8,17 @@ mod adaptive_clip;
 mod cautious;
 mod lars;
 mod lookahead;
+mod power_norm;
 mod trust_ratio;
+mod value_clip;
 
 pub use adaptive_clip::AdaptiveClip;
 pub use cautious::Cautious;
 pub use lars::Lars;
 pub use lookahead::{Lookahead, LookaheadState};
+pub use power_norm::PowerNormClip;
 pub use trust_ratio::TrustRatio;
+pub use value_clip::ValueClip;
 
 use burn::optim::Optimizer;
 use burn::tensor::Tensor;

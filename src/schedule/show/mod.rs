@@ -5,6 +5,5 @@ mod preview;
 mod svg;
 
 pub use preview::Preview;
-pub(crate) use preview::short;
 #[cfg(feature = "plot")]
 pub use svg::Plot;

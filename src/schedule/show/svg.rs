@@ -7,10 +7,10 @@ use plotters::coord::Shift;
 use plotters::prelude::*;
 
 use super::Preview;
-use super::preview::short;
 use crate::Error;
 use crate::error::check::Param;
 use crate::schedule::Schedule;
+use crate::text::short;
 
 /// A picture of one or several schedules, as SVG.
 ///

@@ -1,0 +1,130 @@
+//! What one activation comes to: numbers that wait on its device, and what follows from them.
+
+use burn::tensor::{Bool, Tensor};
+
+use super::Observation;
+use super::probe::largest_finite;
+use crate::wide::widened;
+
+/// How many numbers are read of an activation.
+pub(super) const NUMBERS: usize = 8;
+
+/// An element this near to the end of its range, as a share of it, is saturated: 0.97 of ±1.
+const NEAR: f64 = 0.015;
+
+/// One activation, looked at and not yet read.
+#[derive(Debug, Clone)]
+pub(super) struct Taken {
+    pub(super) name: String,
+    elements: usize,
+    units: usize,
+    /// The largest number of its type.
+    limit: f64,
+    /// In order: how many elements are finite; the largest of these, by size; how many lie beyond the
+    /// range; mean, second and fourth central moment of the finite ones, each over the largest; how many
+    /// units are alive; how many elements are at an end of the range.
+    pub(super) numbers: [Tensor<1>; NUMBERS],
+}
+
+/// The axis that units lie along: the channels of an image, and the last one of anything else.
+fn unit_axis(rank: usize) -> usize {
+    match rank {
+        0..=3 => rank.saturating_sub(1),
+        _ => 1,
+    }
+}
+
+impl Taken {
+    /// Looks at `tensor`, which autodiff must not know; `None` if there is nothing in it.
+    pub(super) fn of<const D: usize>(
+        name: &str,
+        tensor: Tensor<D>,
+        range: (f64, f64),
+    ) -> Option<Self> {
+        let elements = tensor.shape().num_elements();
+        if elements == 0 || D == 0 {
+            return None;
+        }
+        let limit = largest_finite(tensor.dtype());
+        let x = widened(tensor);
+        let (wide, units) = (x.dtype(), x.dims()[unit_axis(D)]);
+        let share = |flags: Tensor<D, Bool>| flags.float().cast(wide);
+
+        let bad = x.clone().is_finite().bool_not();
+        let finite = share(bad.clone().bool_not()).sum();
+        let whole = x.clone().mask_fill(bad.clone(), 0.0);
+        let largest = whole.clone().abs().max();
+        // Over the largest, so that no power overflows; where all are 0, by something that is not.
+        let scale = largest.clone().clamp_min(f64::from(f32::MIN_POSITIVE));
+        let y = whole / scale.reshape([1; D]);
+        let count = finite.clone().clamp_min(1.0);
+        let mean = y.clone().sum() / count.clone();
+        let off = (y - mean.clone().reshape([1; D])).mask_fill(bad, 0.0);
+        let squares = off.clone() * off;
+        let second = squares.clone().sum() / count.clone();
+        let fourth = (squares.clone() * squares).sum() / count;
+
+        // NaN is not 0 either: a unit that is broken is not dead.
+        let mut alive = share(x.clone().not_equal_elem(0.0));
+        for axis in (0..D).filter(|&axis| axis != unit_axis(D)) {
+            alive = alive.max_dim(axis);
+        }
+        let (low, high) = range;
+        let near = NEAR * (high - low);
+        let ends = x.clone().greater_elem(high - near).bool_or(x.clone().lower_elem(low + near));
+        let beyond = x.clone().greater_elem(high).bool_or(x.lower_elem(low));
+        let numbers = [
+            finite,
+            largest,
+            share(beyond).sum(),
+            mean,
+            second,
+            fourth,
+            alive.sum(),
+            share(ends).sum(),
+        ];
+        Some(Self { name: name.to_string(), elements, units, limit, numbers })
+    }
+
+    /// What follows from the numbers, once they are read.
+    pub(super) fn facts(self) -> Facts {
+        let Self { name, elements, units, limit, .. } = self;
+        Facts { name, elements, units, limit }
+    }
+}
+
+/// What is known of an activation without its numbers.
+#[derive(Debug, Clone)]
+pub(super) struct Facts {
+    name: String,
+    elements: usize,
+    units: usize,
+    limit: f64,
+}
+
+impl Facts {
+    /// Adds what these numbers say. What has no value, as the mean where nothing is finite, is left out.
+    pub(super) fn tell(&self, numbers: &[f64], to: &mut Observation) {
+        let &[finite, largest, beyond, mean, second, fourth, alive, ends] = numbers else { return };
+        let all = self.elements as f64;
+        let mut push = |quantity: &str, value: f64| {
+            if value.is_finite() {
+                to.push(format!("{quantity}/{}", self.name), value);
+            }
+        };
+        if finite > 0.0 {
+            push("mean", mean * largest);
+            push("std", second.sqrt() * largest);
+            push("abs_max", largest);
+            push("headroom", (self.limit / largest).log2());
+        }
+        if second > 0.0 {
+            push("kurtosis", fourth / (second * second));
+        }
+        push("dead", 1.0 - alive / self.units as f64);
+        if beyond == 0.0 {
+            push("saturated", ends / all);
+        }
+        push("nonfinite", 1.0 - finite / all);
+    }
+}

@@ -1,0 +1,101 @@
+//! What a record says about its run, in words.
+
+mod activations;
+mod gradients;
+mod layers;
+mod loss;
+mod sign;
+mod verdicts;
+
+pub use sign::Sign;
+
+use super::History;
+use super::columns::{Columns, Point};
+use crate::doctor::Finding;
+use crate::stat::median;
+
+/// What the record of a run gives away, the worst first: each with what was seen, the limit that it is
+/// beyond, and what to do.
+///
+/// | sign | note | warning | severe |
+/// |---|---|---|---|
+/// | [`Halted`](Sign::Halted) | | | always |
+/// | [`NonFinite`](Sign::NonFinite) | | a rejected step, or a gradient that a watch saw | an applied one |
+/// | [`ManySkips`](Sign::ManySkips): share of all steps | > 1 % | > 5 % | > 20 % |
+/// | [`SkipsInARow`](Sign::SkipsInARow) | | ≥ 5 | ≥ 20 |
+/// | [`Rewinds`](Sign::Rewinds) | 1 | ≥ 3 | ≥ 10 |
+/// | [`MostlyClipped`](Sign::MostlyClipped): share of updates | > 50 % | > 90 % | |
+/// | [`LossNeverFell`](Sign::LossNeverFell): by 2 % of its first median | | | always |
+/// | [`LossRose`](Sign::LossRose): share of the way down lost again | | > 25 % | > 100 % |
+/// | [`Plateau`](Sign::Plateau): the last 40 % of updates' share of the way down | < 1 % | | |
+/// | [`RateFarFromFastest`](Sign::RateFarFromFastest): factor either way | > 10 | | |
+/// | [`LargeUpdates`](Sign::LargeUpdates): median `‖Δp‖/‖p‖` of a layer | | > 0.1 | > 1 |
+/// | [`SmallUpdates`](Sign::SmallUpdates): the same | | < 10⁻⁵ | |
+/// | [`Overshoot`](Sign::Overshoot): median cosine of successive gradients | | < −0.3 | < −0.7 |
+/// | [`GradientGrew`](Sign::GradientGrew): by a factor | | > 30 | > 1000 |
+/// | [`GradientSpikes`](Sign::GradientSpikes): above 10 times the median around them | ≥ 3 | | |
+/// | [`VanishingGradient`](Sign::VanishingGradient): a layer's median share of the largest | | < 10⁻⁴ | < 10⁻⁶ |
+/// | [`NoGradient`](Sign::NoGradient): 0 in every sample | | always | |
+/// | [`DeadUnits`](Sign::DeadUnits), [`SaturatedUnits`](Sign::SaturatedUnits): share | | > 30 % | > 90 % |
+/// | [`LittleHeadroom`](Sign::LittleHeadroom): largest value below the largest number, in factors of 2 | | < 3 | < 1 |
+///
+/// The limits are rules of thumb. Signs of the loss need 20 updates, those of layers and activations three
+/// samples by a [`Watch`](crate::monitor::Watch). Numbers are compared by medians, which a thinned
+/// [`History`] keeps well enough; counts of verdicts and clips are over all steps.
+///
+/// ```
+/// use evenkeel::record::{Entry, History, Sign, findings};
+///
+/// let mut history = History::default();
+/// for k in 0..100 {
+///     history.push(&Entry::new(k, k).value("loss", 2.3));
+/// }
+/// let found = findings(&history);
+/// assert_eq!(found[0].check, Sign::LossNeverFell);
+/// println!("{}", found[0]);
+/// ```
+pub fn findings(history: &History) -> Vec<Finding<Sign>> {
+    found_in(history, &Columns::of(history))
+}
+
+pub(super) fn found_in(history: &History, columns: &Columns<'_>) -> Vec<Finding<Sign>> {
+    let mut found = verdicts::check(history, columns);
+    found.extend(loss::check(columns));
+    found.extend(gradients::check(columns));
+    found.extend(layers::check(columns));
+    found.extend(activations::check(columns));
+    // Stable: within a severity the order is that of the rules.
+    found.sort_by_key(|finding| std::cmp::Reverse(finding.severity));
+    found
+}
+
+/// The median of the finite ones.
+fn middle(values: impl IntoIterator<Item = f64>) -> Option<f64> {
+    let mut values: Vec<f64> = values.into_iter().filter(|x| x.is_finite()).collect();
+    median(&mut values)
+}
+
+/// Windows of equal length in steps, for what is there at each end and in between: the points that are in
+/// one, if there are at least three of them.
+fn windows(points: &[Point], count: u64) -> Vec<&[Point]> {
+    let (Some(first), Some(last)) = (points.first(), points.last()) else { return Vec::new() };
+    let length =
+        (last.attempt.saturating_sub(first.attempt)).saturating_add(1).div_ceil(count).max(1);
+    let of = |p: &Point| p.attempt.saturating_sub(first.attempt) / length;
+    let mut found: Vec<&[Point]> = points.chunk_by(|a, b| of(a) == of(b)).collect();
+    found.retain(|window| window.len() >= 3);
+    found
+}
+
+/// A share as a percentage of as many digits as tell it from 0 and from all.
+pub(super) fn percent(share: f64) -> String {
+    match 100.0 * share {
+        p if p == 0.0 || p == 100.0 => format!("{p} %"),
+        p if p < 1.0 => format!("{p:.1} %"),
+        p if p > 99.0 => format!("{p:.1} %"),
+        p => format!("{p:.0} %"),
+    }
+}
+
+#[cfg(test)]
+mod tests;
