@@ -3,7 +3,7 @@
 use std::fmt;
 
 use super::median;
-use crate::schedule::short;
+use crate::text::short;
 
 /// A rate from several sweeps or seeds: the median, and the lowest and the highest.
 ///

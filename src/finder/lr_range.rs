@@ -3,7 +3,7 @@
 use std::fmt;
 
 use super::{Estimate, Refusal, Suggestion, Sweep, median};
-use crate::schedule::short;
+use crate::text::short;
 
 /// The sweeps, what the rules say to them, and whether that is to be believed.
 ///

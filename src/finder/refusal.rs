@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use crate::schedule::short;
+use crate::text::short;
 
 /// Why a curve says nothing of the rate. Every number is in units of the loss, or a rate.
 ///
