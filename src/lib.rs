@@ -49,6 +49,7 @@
 //! | what would help most? | [`Advisor`](advise::Advisor), and [`Doctor`](doctor::Doctor) first |
 //! | how high may the rate go? | [`StableRate`](finder::StableRate), or quicker and vaguer [`LrFinder`](finder::LrFinder) |
 //! | what is going on in there? | [`Watch`](monitor::Watch) |
+//! | what happened last night? | [`Logbook`](record::Logbook) |
 //! | which layer is it? | [`Halted::culprits`], [`monitor::blame`], [`Reading::layers`] |
 //! | a run has to survive being stopped | [`Keel::save`] and [`Keel::load`] |
 //! | batches too large for the device | [`Keel::accumulate`] |
@@ -69,6 +70,7 @@
 //!   before its first step. [`standardize`]: features of zero mean and unit deviation.
 //! - [`finder`]: the highest stable rate, and the learning rate range test, by short runs of a copy.
 //! - [`curvature`]: how high the loss's curvature lets the rate go, and a governor that holds it there.
+//! - [`record`]: what a run leaves behind, in memory, in files for other tools, and live.
 //! - [`average`]: averaged weights. [`precision`]: loss scaling.
 //! - [`checkpoint`]: saved state that is whole or absent.
 //! - `faults`, with the feature of that name: faults put into a run on purpose, and checks of any loop.

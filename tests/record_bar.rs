@@ -10,7 +10,7 @@ fn step(attempt: u64, update: u64) -> Entry {
     Entry::new(attempt, update)
         .value("loss", 0.25)
         .value("lr", 1e-3)
-        .value("factor", if attempt % 2 == 0 { 0.5 } else { 1.0 })
+        .value("factor", if attempt.is_multiple_of(2) { 0.5 } else { 1.0 })
         .value("grad_norm", 1.5)
 }
 
@@ -53,12 +53,7 @@ fn numbers_that_are_not_there_are_left_out() {
     bar.write(&Entry::new(0, 0).value("loss", f64::NAN)).unwrap();
     bar.bar().tick();
     let text = term.contents();
-    assert!(
-        text.contains("loss NaN")
-            && !text.contains("rate")
-            && !text.contains('/'.to_string().repeat(2).as_str()),
-        "{text}"
-    );
+    assert!(text.contains("loss NaN") && !text.contains("rate"), "{text}");
 }
 
 #[test]

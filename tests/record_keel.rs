@@ -121,7 +121,7 @@ fn steps_that_the_device_decides_are_recorded_when_they_are_read() {
                 assert_eq!(entry.get("loss"), Some(report.reading.loss));
             }
             // What was seen goes with its own step, though the report came later.
-            let sampled = entry.attempt % 3 == 0;
+            let sampled = entry.attempt.is_multiple_of(3);
             assert_eq!(entry.get("param_norm").is_some(), sampled, "at {}", entry.attempt);
         }
         assert!(entries.iter().any(|entry| entry.verdict == Verdict::Skip));
@@ -249,6 +249,30 @@ fn a_sink_that_panics_blocks_nobody() {
 }
 
 #[test]
+fn layers_are_told_of_as_often_as_is_asked_for() {
+    let device = Device::flex().autodiff();
+    let mut net = Net::new(&device);
+    let mut keel = Keel::wrap(SgdConfig::new().init()).build(&net).unwrap();
+    let log = Logbook::keep(History::default()).layers_every(4).unwrap();
+    let mut log = log.open(0).unwrap();
+    for k in 0..10 {
+        let mut batch = Batch::number(k, &device);
+        if k == 6 {
+            batch.x = with_first(batch.x, f32::NAN);
+        }
+        let (loss, grads) = net.backward(batch);
+        let stepped = keel.step(0.1, net, grads, &loss).unwrap();
+        log.step(&stepped, None).unwrap();
+        net = stepped.model;
+    }
+    let history = log.history();
+    let layers = history.series("grad_norm/first.weight");
+    let attempts: Vec<u64> = layers.into_iter().map(|(attempt, _)| attempt).collect();
+    assert_eq!(attempts, [0, 4, 6, 8], "and of what was skipped");
+    assert_eq!(history.series("grad_norm").len(), 10);
+}
+
+#[test]
 fn attempts_never_go_back() {
     let mut log = Logbook::keep(History::default()).open(5).unwrap();
     assert!(log.push(Entry::new(4, 4)).unwrap_err().is_parameter(), "before the log begins");
@@ -267,6 +291,7 @@ fn wrong_settings_are_errors() {
         assert!(error.is_parameter() && error.to_string().contains("at least 32"), "{error}");
     }
     assert!(Logbook::keep(History::default()).queue(0).unwrap_err().is_parameter());
+    assert!(Logbook::keep(History::default()).layers_every(0).unwrap_err().is_parameter());
 }
 
 #[test]

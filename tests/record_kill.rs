@@ -42,7 +42,7 @@ fn record(folder: &Path, from: u64, mut said: impl FnMut(u64)) {
     let mut log = log.queue(64).unwrap().open(from).unwrap();
     for attempt in from..STEPS {
         log.push(step(attempt)).unwrap();
-        if attempt % SAVED == 0 {
+        if attempt.is_multiple_of(SAVED) {
             // A checkpoint is worth no more than the log up to it.
             log.flush().unwrap();
             said(attempt + 1);

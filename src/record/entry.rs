@@ -49,12 +49,17 @@ impl Entry {
     /// Of a step that is not applied, `why` is its [`Incident`] in words. Of one that is
     /// [pending](Report::pending) only `lr` is known: record it when it is [late](crate::Stepped::late).
     pub fn of(report: &Report) -> Self {
-        Self::like(Arc::default(), report, None)
+        Self::like(Arc::default(), report, None, true)
     }
 
-    /// A report with what was seen of its step. If its names turn out to be those of the template, they
-    /// are shared and not made anew.
-    pub(super) fn like(names: Arc<Names>, report: &Report, seen: Option<&Observation>) -> Self {
+    /// A report with what was seen of its step, and with the norms of its layers or without. If its names
+    /// turn out to be those that are expected, they are shared and not made anew.
+    pub(super) fn like(
+        names: Arc<Names>,
+        report: &Report,
+        seen: Option<&Observation>,
+        layers: bool,
+    ) -> Self {
         let now = &report.reading;
         let mut entry = Self { names, ..Self::new(now.attempt, now.update) };
         entry.verdict = report.verdict;
@@ -75,7 +80,7 @@ impl Entry {
         }
         let mut name = String::from("grad_norm/");
         let prefix = name.len();
-        for (path, norm) in now.layers.iter() {
+        for (path, norm) in now.layers.iter().filter(|_| layers) {
             name.truncate(prefix);
             name.push_str(path);
             entry.set(&name, norm);
@@ -177,5 +182,81 @@ impl PartialEq for Entry {
             && self.why == other.why
             && *self.names == *other.names
             && bits(self) == bits(other)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{Fault, Layers, Reading};
+
+    fn reading(paths: &[&str]) -> Reading {
+        let paths: Vec<String> = paths.iter().map(|path| path.to_string()).collect();
+        let norms = (1..=paths.len()).map(|norm| norm as f64).collect();
+        let mut reading = Reading::new(4).with_loss(0.5).with_lr(0.25).with_grad_norm(8.0);
+        reading.attempt = 7;
+        reading.with_layers(Layers::new(paths, norms).unwrap())
+    }
+
+    #[test]
+    fn a_report_is_its_numbers_under_flat_names() {
+        let entry = Entry::of(&Report::applied(reading(&["a.weight", "a.bias"]), 0.125));
+        assert_eq!((entry.attempt, entry.update, entry.verdict), (7, 4, Verdict::Apply));
+        assert_eq!(entry.why, None);
+        assert!(entry.iter().eq([
+            ("loss", 0.5),
+            ("lr", 0.25),
+            ("factor", 0.125),
+            ("effective_lr", 0.03125),
+            ("grad_norm", 8.0),
+            ("clip_bound", 1.0),
+            ("grad_norm/a.weight", 1.0),
+            ("grad_norm/a.bias", 2.0),
+        ]));
+    }
+
+    #[test]
+    fn a_step_that_was_not_applied_says_why() {
+        let now = reading(&[]).with_loss(f64::NAN);
+        let by = Fault::Loss.to_string();
+        let report = Report::rejected(now, 1.0, Verdict::Skip, by, 1, Vec::new());
+        let entry = Entry::of(&report);
+        assert_eq!(entry.verdict, Verdict::Skip);
+        let why = "batch 7: update 4 skipped (non-finite loss), loss NaN, gradient norm 8.000e0, \
+                   rate 2.500e-1";
+        assert_eq!(entry.why.as_deref(), Some(why));
+        assert!(entry.get("loss").unwrap().is_nan() && entry.get("clip_bound").is_none());
+    }
+
+    #[test]
+    fn names_that_were_expected_change_nothing() {
+        let reports = [
+            Report::applied(reading(&["a", "b"]), 0.5),
+            Report::applied(reading(&["a", "b"]), 1.0),
+            Report::applied(reading(&["a", "c"]), 0.5),
+            Report::applied(reading(&[]), 0.5),
+            Report::unread(reading(&["a"])),
+        ];
+        for expected in &reports {
+            for report in &reports {
+                let template = Entry::of(expected).names;
+                let entry = Entry::like(template.clone(), report, None, true);
+                assert_eq!(entry, Entry::of(report));
+                assert_eq!(entry.names.len(), entry.values.len());
+                let same = std::ptr::eq(report, expected);
+                assert_eq!(Arc::ptr_eq(&entry.names, &template), same);
+            }
+        }
+    }
+
+    #[test]
+    fn a_later_number_of_a_name_replaces_the_earlier_one_in_its_place() {
+        let entry = Entry::new(0, 0).value("a", 1.0).value("b", 2.0).value("a", f64::NAN);
+        assert!(entry.get("a").unwrap().is_nan());
+        assert_eq!(entry.iter().map(|(name, _)| name).collect::<Vec<_>>(), ["a", "b"]);
+        let other = Entry::new(0, 0).value("a", -f64::NAN).value("b", 2.0);
+        assert_eq!(entry, other, "all NaNs are the same");
+        assert_ne!(entry, other.clone().value("b", -2.0));
+        assert_ne!(other.clone().value("c", 0.0), other.value("c", -0.0));
     }
 }

@@ -14,7 +14,7 @@ stopped and gone on with at step 4.
 import json
 import sys
 
-from tensorboard.backend.event_processing import event_accumulator
+from tensorboard.backend.event_processing import event_accumulator, plugin_event_accumulator
 from tensorboard.compat.proto import event_pb2, summary_pb2, tensor_pb2, tensor_shape_pb2, types_pb2
 from tensorboard.summary.writer.record_writer import RecordWriter
 from tensorboard.util import tensor_util
@@ -83,8 +83,24 @@ def write(path):
         writer.flush()
 
 
+def served(folder):
+    """What TensorBoard's server shows, without its data server in Rust."""
+    seen = plugin_event_accumulator.EventAccumulator(folder, {"tensors": 0})
+    seen.Reload()
+    found = {"scalars": {}, "text": {}}
+    for tag in seen.Tags()["tensors"]:
+        of = found[seen.SummaryMetadata(tag).plugin_data.plugin_name]
+        made = lambda e: tensor_util.make_ndarray(e.tensor_proto).tolist()
+        of[tag] = [(e.step, made(e)) for e in seen.Tensors(tag)]
+    return found["scalars"], {
+        tag: [(step, [word.decode() for word in words]) for step, words in of]
+        for tag, of in found["text"].items()
+    }
+
+
 def load(folder):
-    seen = event_accumulator.EventAccumulator(folder, {event_accumulator.SCALARS: 0, event_accumulator.TENSORS: 0})
+    sizes = {event_accumulator.SCALARS: 0, event_accumulator.TENSORS: 0}
+    seen = event_accumulator.EventAccumulator(folder, sizes)
     seen.Reload()
     tags = seen.Tags()
     scalars = {tag: [(e.step, e.value) for e in seen.Scalars(tag)] for tag in tags["scalars"]}
@@ -97,7 +113,11 @@ def load(folder):
 
 
 def check(folder):
-    scalars, texts = load(folder)
+    for scalars, texts in (load(folder), served(folder)):
+        as_expected(scalars, texts)
+
+
+def as_expected(scalars, texts):
     expected = {"loss": [(k, 0.5 if k < 4 else 0.25) for k in range(6)], "late": [(5, NAN)]}
     assert json.dumps(scalars, sort_keys=True) == json.dumps(expected, sort_keys=True), scalars
     assert texts == {"incidents": [(1, ["before"]), (5, ["after"])]}, texts

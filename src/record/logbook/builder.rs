@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use super::queue::Queue;
-use super::writer::{Templates, Writer};
+use super::writer::{Clerk, Writer};
 use super::{History, Logbook, Sink};
 use crate::Error;
 use crate::error::check::Param;
@@ -17,12 +17,13 @@ pub struct LogbookBuilder {
     history: Option<History>,
     queue: usize,
     patience: Duration,
+    layers_every: u64,
 }
 
 impl Default for LogbookBuilder {
     fn default() -> Self {
         let patience = Duration::from_secs(5);
-        Self { sinks: Vec::new(), history: None, queue: 1024, patience }
+        Self { sinks: Vec::new(), history: None, queue: 1024, patience, layers_every: 1 }
     }
 }
 
@@ -53,6 +54,17 @@ impl LogbookBuilder {
         Self { patience: at_most, ..self }
     }
 
+    /// Tells the gradient norm of every parameter, `grad_norm/<path>`, only of each `n`-th attempt, and of
+    /// steps that were not applied: of each, unless said otherwise here. With many parameters they are most
+    /// of a log. It is about reports; entries are written as they are.
+    ///
+    /// # Errors
+    /// If `n` is 0.
+    pub fn layers_every(self, n: u64) -> Result<Self, Error> {
+        Param("Logbook", "layers_every").at_least(1, n)?;
+        Ok(Self { layers_every: n, ..self })
+    }
+
     /// Opens the log at the position of the step that comes next: `keel.attempts()`, which is 0 in a
     /// fresh run and was restored in one that is resumed. What is in the files of steps from there on is
     /// superseded, and how is told by each [`Sink`].
@@ -60,7 +72,7 @@ impl LogbookBuilder {
     /// # Errors
     /// If a sink cannot be opened. Those before it may have let go of what is superseded by then.
     pub fn open(self, attempt: u64) -> Result<Logbook, Error> {
-        let Self { mut sinks, history, queue, patience } = self;
+        let Self { mut sinks, history, queue, patience, layers_every } = self;
         sinks.iter_mut().try_for_each(|sink| sink.open(attempt))?;
         let queue = Arc::new(Queue::new(queue));
         let history = history.map(|history| Arc::new(Mutex::new(history)));
@@ -68,7 +80,7 @@ impl LogbookBuilder {
             queue: queue.clone(),
             sinks,
             history: history.clone(),
-            templates: Templates::default(),
+            clerk: Clerk::new(layers_every),
         };
         let writer = std::thread::Builder::new()
             .name("evenkeel-logbook".into())

@@ -4,9 +4,9 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use super::queue::{Message, Queue};
-use crate::Error;
 use crate::record::names::Names;
 use crate::record::{Entry, History, Sink};
+use crate::{Error, Verdict};
 
 /// How long steps gather before they are written and flushed together.
 const GATHER: Duration = Duration::from_millis(200);
@@ -17,13 +17,17 @@ pub(super) struct Writer {
     /// Those that have failed are gone.
     pub(super) sinks: Vec<Box<dyn Sink>>,
     pub(super) history: Option<Arc<Mutex<History>>>,
-    pub(super) templates: Templates,
+    pub(super) clerk: Clerk,
 }
 
-/// The names of the last entries of reports: with an observation and without, clipped and not. The next
-/// one of the kind most likely has the same.
-#[derive(Default)]
-pub(super) struct Templates([Arc<Names>; 4]);
+/// Makes entries of reports.
+pub(super) struct Clerk {
+    /// How often the layers of applied steps are told of.
+    layers_every: u64,
+    /// The names of the last entries: with an observation and without, clipped and not, with layers and
+    /// without. The next one of the kind most likely has the same.
+    expected: [Arc<Names>; 8],
+}
 
 /// Tells the other side that the writer is gone, even if a sink has panicked.
 struct Gone(Arc<Queue>);
@@ -42,7 +46,7 @@ impl Writer {
             let mut work = queue.work(GATHER);
             let mut errors = Vec::new();
             for message in work.messages.drain(..) {
-                let entry = self.templates.entry(message);
+                let entry = self.clerk.entry(message);
                 self.each(&mut errors, |sink| sink.write(&entry));
                 if let Some(history) = &self.history {
                     history.lock().unwrap_or_else(PoisonError::into_inner).push(&entry);
@@ -72,15 +76,22 @@ impl Writer {
     }
 }
 
-impl Templates {
+impl Clerk {
+    pub(super) fn new(layers_every: u64) -> Self {
+        Self { layers_every, expected: Default::default() }
+    }
+
     fn entry(&mut self, message: Message) -> Entry {
         let (report, seen) = match message {
             Message::Entry(entry) => return entry,
             Message::Report(report, seen) => (report, seen),
         };
-        let kind = usize::from(seen.is_some()) + 2 * usize::from(report.is_clipped());
-        let entry = Entry::like(self.0[kind].clone(), &report, seen.as_ref());
-        self.0[kind] = entry.names().clone();
+        let due = report.reading.attempt.is_multiple_of(self.layers_every);
+        let layers = due || report.verdict != Verdict::Apply;
+        let kind = [seen.is_some(), report.is_clipped(), layers];
+        let kind = kind.into_iter().fold(0, |kind, bit| 2 * kind + usize::from(bit));
+        let entry = Entry::like(self.expected[kind].clone(), &report, seen.as_ref(), layers);
+        self.expected[kind] = entry.names().clone();
         entry
     }
 }

@@ -95,9 +95,8 @@ impl Sink for TensorBoard {
         let file = File::create_new(&path).map_err(failed)?;
         self.file = Some((path, file));
         self.push(0, What::FileVersion("brain.Event:2".to_string()));
-        if latest.is_some() {
-            self.push(attempt, What::SessionLog(SessionLog { status: START }));
-        }
+        // In every file: of several, TensorBoard takes the first for a mere beginning.
+        self.push(attempt, What::SessionLog(SessionLog { status: START }));
         self.flush()
     }
 
