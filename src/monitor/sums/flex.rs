@@ -68,7 +68,7 @@ impl Batch {
 
 /// The tensor over a buffer whose elements are its elements, each once, in whatever order: a sum
 /// does not mind a transposition, but a broadcast or a narrowed view has to be written out.
-fn dense(tensor: FlexTensor) -> FlexTensor {
+pub(super) fn dense(tensor: FlexTensor) -> FlexTensor {
     let layout = tensor.layout();
     let elements = layout.num_elements();
     let whole =

@@ -5,7 +5,7 @@ use burn::backend::{DispatchDevice, Flex};
 use burn::tensor::{DType, Tensor};
 use rayon::prelude::*;
 
-use super::flex::{ALONE, CHUNK, LANES, RUN};
+use super::flex::{ALONE, CHUNK, LANES, RUN, dense};
 
 /// Flex tensors that wait to be looked at.
 #[derive(Default)]
@@ -13,6 +13,7 @@ pub(super) struct Batch {
     counts: Vec<([usize; 2], FlexTensor)>,
     distances: Vec<(usize, [FlexTensor; 2])>,
     ratios: Vec<([usize; 2], [f64; 2], [FlexTensor; 2])>,
+    products: Vec<(usize, [FlexTensor; 2])>,
 }
 
 /// A run of elements and the slots that it adds to.
@@ -20,6 +21,7 @@ enum Task<'a> {
     Count([usize; 2], &'a [f32]),
     Distance(usize, &'a [f32], &'a [f32]),
     Ratio([usize; 2], [f64; 2], &'a [f32], &'a [f32]),
+    Product(usize, &'a [f32], &'a [f32]),
 }
 
 impl Batch {
@@ -35,7 +37,7 @@ impl Batch {
         }
         // Checked above, so that this cannot fail and lose the tensor.
         if let Ok(flex) = tensor.try_into_primitive::<Flex>() {
-            self.counts.push((slots, in_order(flex)));
+            self.counts.push((slots, dense(flex)));
         }
         None
     }
@@ -73,6 +75,22 @@ impl Batch {
         None
     }
 
+    /// Takes both tensors, if it can, for `Σab`.
+    pub(super) fn product<const D: usize>(
+        &mut self,
+        slot: usize,
+        a: Tensor<D>,
+        b: Tensor<D>,
+    ) -> Option<(Tensor<D>, Tensor<D>)> {
+        if !fits(&a) || !fits(&b) || a.dims() != b.dims() {
+            return Some((a, b));
+        }
+        if let (Ok(a), Ok(b)) = (a.try_into_primitive::<Flex>(), b.try_into_primitive::<Flex>()) {
+            self.products.push((slot, [in_order(a), in_order(b)]));
+        }
+        None
+    }
+
     /// Puts each number into its slot.
     pub(super) fn read(self, sums: &mut [f64]) {
         let mut tasks = Vec::new();
@@ -90,6 +108,11 @@ impl Batch {
             let blocks = g.storage::<f32>().chunks(CHUNK).zip(v.storage::<f32>().chunks(CHUNK));
             tasks.extend(blocks.map(|(g, v)| Task::Ratio(*slots, *by, g, v)));
         }
+        for (slot, [a, b]) in &self.products {
+            sums[*slot] = 0.0;
+            let blocks = a.storage::<f32>().chunks(CHUNK).zip(b.storage::<f32>().chunks(CHUNK));
+            tasks.extend(blocks.map(|(a, b)| Task::Product(*slot, a, b)));
+        }
         let partial: Vec<[f64; 2]> = match tasks.len() * CHUNK <= ALONE {
             true => tasks.iter().map(Task::run).collect(),
             false => tasks.par_iter().map(Task::run).collect(),
@@ -101,7 +124,7 @@ impl Batch {
                     sums[slots[0]] += first;
                     sums[slots[1]] += second;
                 }
-                Task::Distance(slot, ..) => sums[*slot] += first,
+                Task::Distance(slot, ..) | Task::Product(slot, ..) => sums[*slot] += first,
             }
         }
         for (slot, _) in &self.distances {
@@ -128,31 +151,67 @@ fn in_order(tensor: FlexTensor) -> FlexTensor {
 impl Task<'_> {
     fn run(&self) -> [f64; 2] {
         match self {
-            Self::Count(_, x) => {
-                let count = |of: fn(&&f32) -> bool| x.iter().filter(of).count() as f64;
-                [count(|x| **x == 0.0), count(|x| !x.is_finite())]
-            }
+            Self::Count(_, x) => count(x),
             Self::Distance(_, a, b) => [distance(a, b), 0.0],
             Self::Ratio(_, by, g, v) => ratio(*by, g, v),
+            Self::Product(_, a, b) => [product(a, b), 0.0],
         }
     }
+}
+
+/// How many are 0, and how many are not finite: in integers of the elements' width, so that both counts are
+/// made in one read, by vectors.
+fn count(values: &[f32]) -> [f64; 2] {
+    let mut all = [0.0; 2];
+    for run in values.chunks(RUN) {
+        let (mut zeros, mut broken) = (0_u32, 0_u32);
+        for x in run {
+            zeros += u32::from(*x == 0.0);
+            broken += u32::from(!x.is_finite());
+        }
+        all[0] += f64::from(zeros);
+        all[1] += f64::from(broken);
+    }
+    all
+}
+
+/// `Σab`: in `f32` over short runs, and in `f64` from there on.
+fn product(a: &[f32], b: &[f32]) -> f64 {
+    let mut all = 0.0;
+    for (a, b) in a.chunks(RUN).zip(b.chunks(RUN)) {
+        let mut lanes = [0_f32; LANES];
+        let ((a, a_rest), (b, b_rest)) = (a.as_chunks::<LANES>(), b.as_chunks::<LANES>());
+        for (a, b) in a.iter().zip(b) {
+            lanes.iter_mut().zip(a.iter().zip(b)).for_each(|(lane, (a, b))| *lane += a * b);
+        }
+        all += lanes.iter().map(|&lane| f64::from(lane)).sum::<f64>();
+        all += a_rest.iter().zip(b_rest).map(|(a, b)| f64::from(a * b)).sum::<f64>();
+    }
+    all
 }
 
 /// `Σg²/max(v/c, least)` and `Σv/c`: in `f32` over short runs, and in `f64` from there on.
 fn ratio([correction, least]: [f64; 2], g: &[f32], v: &[f32]) -> [f64; 2] {
     let (by, least) = ((1.0 / correction) as f32, least as f32);
-    let (mut ratios, mut averages) = (0.0, 0.0);
-    for (g, v) in g.chunks(LANES).zip(v.chunks(LANES)) {
-        let (mut ratio, mut average) = (0_f32, 0_f32);
+    let one = |g: f32, v: f32| (g * g / (v * by).max(least), v * by);
+    let mut all = [0.0; 2];
+    for (g, v) in g.chunks(RUN).zip(v.chunks(RUN)) {
+        let mut lanes = [[0_f32; LANES]; 2];
+        let ((g, g_rest), (v, v_rest)) = (g.as_chunks::<LANES>(), v.as_chunks::<LANES>());
         for (g, v) in g.iter().zip(v) {
-            let v = v * by;
-            average += v;
-            ratio += g * g / v.max(least);
+            for i in 0..LANES {
+                let (ratio, average) = one(g[i], v[i]);
+                lanes[0][i] += ratio;
+                lanes[1][i] += average;
+            }
         }
-        ratios += f64::from(ratio);
-        averages += f64::from(average);
+        let rest = g_rest.iter().zip(v_rest).map(|(g, v)| one(*g, *v));
+        let rest =
+            rest.fold((0.0, 0.0), |sum, (r, a)| (sum.0 + f64::from(r), sum.1 + f64::from(a)));
+        all[0] += lanes[0].iter().map(|&lane| f64::from(lane)).sum::<f64>() + rest.0;
+        all[1] += lanes[1].iter().map(|&lane| f64::from(lane)).sum::<f64>() + rest.1;
     }
-    [ratios, averages]
+    all
 }
 
 /// `Σ(a − b)²`: in `f32` over short runs, and in `f64` from there on.

@@ -82,6 +82,17 @@ impl Sums {
         self.portable.square(slot, widened(a) - widened(b));
     }
 
+    /// Adds `Σab`.
+    pub(super) fn product<const D: usize>(&mut self, a: Tensor<D>, b: Tensor<D>) {
+        let slot = self.take_slot();
+        #[cfg(feature = "flex")]
+        let (a, b) = match self.fused.product(slot, a, b) {
+            None => return,
+            Some(foreign) => foreign,
+        };
+        self.portable.value(slot, (widened(a) * widened(b)).sum());
+    }
+
     /// Adds `Σg²/max(v/c, ε²)`, and after it `Σv/c`.
     pub(super) fn ratio<const D: usize>(
         &mut self,
@@ -175,7 +186,7 @@ mod tests {
 
     /// On Flex by the fused pass, and in half precision by tensor operations.
     #[test]
-    fn counts_and_distances_are_those_of_a_loop() {
+    fn counts_distances_and_ratios_are_those_of_a_loop() {
         let device = Device::flex();
         for rows in [1, 3, 1000, 5000] {
             let x: Vec<f32> = (0..rows * 70).map(|i| (i * 37 % 11) as f32 - 5.0).collect();
@@ -186,16 +197,26 @@ mod tests {
             let zeros = x.iter().filter(|x| **x == 0.0).count() as f64;
             let bad = x.iter().filter(|x| **x >= 4.0).count() as f64;
             let y: Vec<f32> = x.chunks(70).rev().flatten().map(|x| x + 1.0).collect();
-            let far: f64 = x.iter().zip(y).map(|(x, y)| f64::from(x - y).powi(2)).sum();
+            let far: f64 = x.iter().zip(&y).map(|(x, y)| f64::from(x - y).powi(2)).sum();
             for dtype in [DType::F32, DType::F16] {
                 let mut sums = Sums::default();
                 let [a, b, broken] = [&a, &b, &broken].map(|t| t.clone().cast(dtype));
                 sums.counts(broken.transpose());
                 sums.distance(a.clone(), b.clone());
-                sums.distance(a.narrow(0, rows - 1, 1), b.narrow(0, 0, 1));
+                sums.distance(a.clone().narrow(0, rows - 1, 1), b.clone().narrow(0, 0, 1));
+                sums.product(a.clone(), b.clone());
+                sums.ratio(a.clone(), a.transpose().abs().transpose(), [0.5, 0.7]);
                 let read = sums.read().unwrap();
                 assert_eq!(read[..2], [zeros, bad]);
                 assert!((read[2] - far).abs() <= 1e-6 * far, "{rows}: {} not {far}", read[2]);
+                let wide = x.iter().map(|&x| f64::from(x));
+                let ratio: f64 = wide.clone().map(|x| x * x / (2.0 * x.abs()).max(0.7 * 0.7)).sum();
+                let average: f64 = wide.map(|x| 2.0 * x.abs()).sum();
+                let product: f64 = x.iter().zip(&y).map(|(x, y)| f64::from(x * y)).sum();
+                assert!((read[4] - product).abs() <= 1e-5 * average, "{rows}: {}", read[4]);
+                for (sum, exact) in [(read[5], ratio), (read[6], average)] {
+                    assert!((sum - exact).abs() <= 1e-4 * exact, "{rows}: {sum} not {exact}");
+                }
                 // The last row, against itself and 1 more.
                 assert!((read[3] - 70.0).abs() < 1e-3, "{}", read[3]);
             }

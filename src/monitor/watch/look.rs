@@ -110,7 +110,8 @@ impl ModuleVisitor for Before<'_> {
         let Some((past, full)) = self.past else { return };
         let wide = widened(grad);
         if let Some(before) = past.gradients.get::<D>(id) {
-            look.value(What::Product(at), (wide.clone() * before).sum());
+            look.what.push(What::Product(at));
+            look.sums.product(wide.clone(), before);
         }
         let sum = match past.window.get::<D>(id) {
             Some(sum) => sum + wide.clone(),
