@@ -18,8 +18,9 @@ impl Watch {
         report: Option<&Report>,
     ) -> Result<Option<Observation>, Error> {
         let Some((mut look, paths)) = self.pending.take() else { return Ok(None) };
+        // Not held any longer than it is looked at, whatever became of the step.
+        let moments = std::mem::take(&mut self.moments);
         if let Some(after) = after {
-            let moments = std::mem::take(&mut self.moments);
             let mut visit = After { look, moments };
             after.visit(&mut visit);
             look = visit.look;
