@@ -139,7 +139,10 @@ pub(super) const LANES: usize = 16;
 pub(super) const RUN: usize = 1024;
 
 /// `Σx²`: squared and summed in `A` over short runs, and in `f64` from there on.
-fn squares<E: Copy, A: Float + AsPrimitive<f64>>(values: &[E], widen: impl Fn(E) -> A) -> f64 {
+pub(super) fn squares<E: Copy, A: Float + AsPrimitive<f64>>(
+    values: &[E],
+    widen: impl Fn(E) -> A,
+) -> f64 {
     let square = |x: &E| {
         let x = widen(*x);
         x * x
