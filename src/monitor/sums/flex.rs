@@ -68,7 +68,7 @@ impl Batch {
 
 /// The tensor over a buffer whose elements are its elements, each once, in whatever order: a sum
 /// does not mind a transposition, but a broadcast or a narrowed view has to be written out.
-fn dense(tensor: FlexTensor) -> FlexTensor {
+pub(super) fn dense(tensor: FlexTensor) -> FlexTensor {
     let layout = tensor.layout();
     let elements = layout.num_elements();
     let whole =
@@ -139,7 +139,10 @@ pub(super) const LANES: usize = 16;
 pub(super) const RUN: usize = 1024;
 
 /// `Σx²`: squared and summed in `A` over short runs, and in `f64` from there on.
-fn squares<E: Copy, A: Float + AsPrimitive<f64>>(values: &[E], widen: impl Fn(E) -> A) -> f64 {
+pub(super) fn squares<E: Copy, A: Float + AsPrimitive<f64>>(
+    values: &[E],
+    widen: impl Fn(E) -> A,
+) -> f64 {
     let square = |x: &E| {
         let x = widen(*x);
         x * x

@@ -1,33 +1,34 @@
-//! Counts and distances of Flex tensors of type `f32`: every buffer read once, on all cores.
+//! Several sums at once of Flex tensors of type `f32`: every buffer read once, on all cores.
 
 use burn::backend::flex::FlexTensor;
 use burn::backend::{DispatchDevice, Flex};
 use burn::tensor::{DType, Tensor};
 use rayon::prelude::*;
 
-use super::flex::{ALONE, CHUNK, LANES, RUN};
+use super::flex::{ALONE, CHUNK, LANES, RUN, dense, squares};
 
 /// Flex tensors that wait to be looked at.
 #[derive(Default)]
 pub(super) struct Batch {
-    counts: Vec<([usize; 2], FlexTensor)>,
-    distances: Vec<(usize, [FlexTensor; 2])>,
+    counted: Vec<([usize; 3], FlexTensor)>,
+    moved: Vec<([usize; 2], [FlexTensor; 2])>,
     ratios: Vec<([usize; 2], [f64; 2], [FlexTensor; 2])>,
+    products: Vec<(usize, [FlexTensor; 2])>,
 }
 
 /// A run of elements and the slots that it adds to.
 enum Task<'a> {
-    Count([usize; 2], &'a [f32]),
-    Distance(usize, &'a [f32], &'a [f32]),
+    Counted([usize; 3], &'a [f32]),
+    Moved([usize; 2], &'a [f32], &'a [f32]),
     Ratio([usize; 2], [f64; 2], &'a [f32], &'a [f32]),
+    Product(usize, &'a [f32], &'a [f32]),
 }
 
 impl Batch {
-    /// Takes the tensor, if it can, to count its zeros into the first slot and its non-finite elements
-    /// into the second.
-    pub(super) fn count<const D: usize>(
+    /// Takes the tensor, if it can, for `Σx²`, the number of zeros, and that of non-finite elements.
+    pub(super) fn counted<const D: usize>(
         &mut self,
-        slots: [usize; 2],
+        slots: [usize; 3],
         tensor: Tensor<D>,
     ) -> Option<Tensor<D>> {
         if !fits(&tensor) {
@@ -35,15 +36,15 @@ impl Batch {
         }
         // Checked above, so that this cannot fail and lose the tensor.
         if let Ok(flex) = tensor.try_into_primitive::<Flex>() {
-            self.counts.push((slots, in_order(flex)));
+            self.counted.push((slots, dense(flex)));
         }
         None
     }
 
-    /// Takes both tensors, if it can, for `Σ(a − b)²`.
-    pub(super) fn distance<const D: usize>(
+    /// Takes both tensors, if it can, for `Σa²` and `Σ(b − a)²`.
+    pub(super) fn moved<const D: usize>(
         &mut self,
-        slot: usize,
+        slots: [usize; 2],
         a: Tensor<D>,
         b: Tensor<D>,
     ) -> Option<(Tensor<D>, Tensor<D>)> {
@@ -51,7 +52,7 @@ impl Batch {
             return Some((a, b));
         }
         if let (Ok(a), Ok(b)) = (a.try_into_primitive::<Flex>(), b.try_into_primitive::<Flex>()) {
-            self.distances.push((slot, [in_order(a), in_order(b)]));
+            self.moved.push((slots, [in_order(a), in_order(b)]));
         }
         None
     }
@@ -73,39 +74,55 @@ impl Batch {
         None
     }
 
+    /// Takes both tensors, if it can, for `Σab`.
+    pub(super) fn product<const D: usize>(
+        &mut self,
+        slot: usize,
+        a: Tensor<D>,
+        b: Tensor<D>,
+    ) -> Option<(Tensor<D>, Tensor<D>)> {
+        if !fits(&a) || !fits(&b) || a.dims() != b.dims() {
+            return Some((a, b));
+        }
+        if let (Ok(a), Ok(b)) = (a.try_into_primitive::<Flex>(), b.try_into_primitive::<Flex>()) {
+            self.products.push((slot, [in_order(a), in_order(b)]));
+        }
+        None
+    }
+
     /// Puts each number into its slot.
     pub(super) fn read(self, sums: &mut [f64]) {
         let mut tasks = Vec::new();
-        for (slots, tensor) in &self.counts {
+        for (slots, tensor) in &self.counted {
             slots.iter().for_each(|&slot| sums[slot] = 0.0);
-            tasks.extend(tensor.storage::<f32>().chunks(CHUNK).map(|x| Task::Count(*slots, x)));
+            tasks.extend(tensor.storage::<f32>().chunks(CHUNK).map(|x| Task::Counted(*slots, x)));
         }
-        for (slot, [a, b]) in &self.distances {
-            sums[*slot] = 0.0;
+        for (slots, [a, b]) in &self.moved {
+            slots.iter().for_each(|&slot| sums[slot] = 0.0);
             let blocks = a.storage::<f32>().chunks(CHUNK).zip(b.storage::<f32>().chunks(CHUNK));
-            tasks.extend(blocks.map(|(a, b)| Task::Distance(*slot, a, b)));
+            tasks.extend(blocks.map(|(a, b)| Task::Moved(*slots, a, b)));
         }
         for (slots, by, [g, v]) in &self.ratios {
             slots.iter().for_each(|&slot| sums[slot] = 0.0);
             let blocks = g.storage::<f32>().chunks(CHUNK).zip(v.storage::<f32>().chunks(CHUNK));
             tasks.extend(blocks.map(|(g, v)| Task::Ratio(*slots, *by, g, v)));
         }
-        let partial: Vec<[f64; 2]> = match tasks.len() * CHUNK <= ALONE {
+        for (slot, [a, b]) in &self.products {
+            sums[*slot] = 0.0;
+            let blocks = a.storage::<f32>().chunks(CHUNK).zip(b.storage::<f32>().chunks(CHUNK));
+            tasks.extend(blocks.map(|(a, b)| Task::Product(*slot, a, b)));
+        }
+        let partial: Vec<[f64; 3]> = match tasks.len() * CHUNK <= ALONE {
             true => tasks.iter().map(Task::run).collect(),
             false => tasks.par_iter().map(Task::run).collect(),
         };
         // In the order of the chunks, whichever core was first: the same bits every time.
-        for (task, [first, second]) in tasks.iter().zip(partial) {
-            match task {
-                Task::Count(slots, _) | Task::Ratio(slots, ..) => {
-                    sums[slots[0]] += first;
-                    sums[slots[1]] += second;
-                }
-                Task::Distance(slot, ..) => sums[*slot] += first,
-            }
+        for (task, partial) in tasks.iter().zip(partial) {
+            task.slots().iter().zip(partial).for_each(|(&slot, part)| sums[slot] += part);
         }
-        for (slot, _) in &self.distances {
-            sums[*slot] = super::bounded(sums[*slot]);
+        let squares = self.moved.iter().flat_map(|(slots, _)| *slots);
+        for slot in squares.chain(self.counted.iter().map(|(slots, _)| slots[0])) {
+            sums[slot] = super::bounded(sums[slot]);
         }
     }
 }
@@ -126,39 +143,86 @@ fn in_order(tensor: FlexTensor) -> FlexTensor {
 }
 
 impl Task<'_> {
-    fn run(&self) -> [f64; 2] {
+    fn slots(&self) -> &[usize] {
         match self {
-            Self::Count(_, x) => {
-                let count = |of: fn(&&f32) -> bool| x.iter().filter(of).count() as f64;
-                [count(|x| **x == 0.0), count(|x| !x.is_finite())]
-            }
-            Self::Distance(_, a, b) => [distance(a, b), 0.0],
-            Self::Ratio(_, by, g, v) => ratio(*by, g, v),
+            Self::Counted(slots, _) => slots,
+            Self::Moved(slots, ..) | Self::Ratio(slots, ..) => slots,
+            Self::Product(slot, ..) => std::slice::from_ref(slot),
         }
     }
+
+    fn run(&self) -> [f64; 3] {
+        match self {
+            Self::Counted(_, x) => counted(x),
+            Self::Moved(_, a, b) => moved(a, b),
+            Self::Ratio(_, by, g, v) => ratio(*by, g, v),
+            Self::Product(_, a, b) => [product(a, b), 0.0, 0.0],
+        }
+    }
+}
+
+/// `Σx²`, how many are 0, and how many are not finite: these in integers of the elements' width, so that
+/// they are counted by vectors, and run by run, so that only the first of the three reads memory.
+fn counted(values: &[f32]) -> [f64; 3] {
+    let mut all = [0.0; 3];
+    for run in values.chunks(RUN) {
+        let (mut zeros, mut broken) = (0_u32, 0_u32);
+        for x in run {
+            zeros += u32::from(*x == 0.0);
+            broken += u32::from(!x.is_finite());
+        }
+        all[0] += squares(run, |x: f32| x);
+        all[1] += f64::from(zeros);
+        all[2] += f64::from(broken);
+    }
+    all
+}
+
+/// `Σab`: in `f32` over short runs, and in `f64` from there on.
+fn product(a: &[f32], b: &[f32]) -> f64 {
+    let mut all = 0.0;
+    for (a, b) in a.chunks(RUN).zip(b.chunks(RUN)) {
+        let mut lanes = [0_f32; LANES];
+        let ((a, a_rest), (b, b_rest)) = (a.as_chunks::<LANES>(), b.as_chunks::<LANES>());
+        for (a, b) in a.iter().zip(b) {
+            lanes.iter_mut().zip(a.iter().zip(b)).for_each(|(lane, (a, b))| *lane += a * b);
+        }
+        all += lanes.iter().map(|&lane| f64::from(lane)).sum::<f64>();
+        all += a_rest.iter().zip(b_rest).map(|(a, b)| f64::from(a * b)).sum::<f64>();
+    }
+    all
 }
 
 /// `Σg²/max(v/c, least)` and `Σv/c`: in `f32` over short runs, and in `f64` from there on.
-fn ratio([correction, least]: [f64; 2], g: &[f32], v: &[f32]) -> [f64; 2] {
+fn ratio([correction, least]: [f64; 2], g: &[f32], v: &[f32]) -> [f64; 3] {
     let (by, least) = ((1.0 / correction) as f32, least as f32);
-    let (mut ratios, mut averages) = (0.0, 0.0);
-    for (g, v) in g.chunks(LANES).zip(v.chunks(LANES)) {
-        let (mut ratio, mut average) = (0_f32, 0_f32);
+    let one = |g: f32, v: f32| (g * g / (v * by).max(least), v * by);
+    let mut all = [0.0; 3];
+    for (g, v) in g.chunks(RUN).zip(v.chunks(RUN)) {
+        let mut lanes = [[0_f32; LANES]; 2];
+        let ((g, g_rest), (v, v_rest)) = (g.as_chunks::<LANES>(), v.as_chunks::<LANES>());
         for (g, v) in g.iter().zip(v) {
-            let v = v * by;
-            average += v;
-            ratio += g * g / v.max(least);
+            for i in 0..LANES {
+                let (ratio, average) = one(g[i], v[i]);
+                lanes[0][i] += ratio;
+                lanes[1][i] += average;
+            }
         }
-        ratios += f64::from(ratio);
-        averages += f64::from(average);
+        let rest = g_rest.iter().zip(v_rest).map(|(g, v)| one(*g, *v));
+        let rest =
+            rest.fold((0.0, 0.0), |sum, (r, a)| (sum.0 + f64::from(r), sum.1 + f64::from(a)));
+        all[0] += lanes[0].iter().map(|&lane| f64::from(lane)).sum::<f64>() + rest.0;
+        all[1] += lanes[1].iter().map(|&lane| f64::from(lane)).sum::<f64>() + rest.1;
     }
-    [ratios, averages]
+    all
 }
 
-/// `Σ(a − b)²`: in `f32` over short runs, and in `f64` from there on.
-fn distance(a: &[f32], b: &[f32]) -> f64 {
-    let square = |(a, b): (&f32, &f32)| (a - b) * (a - b);
-    let run = |(a, b): (&[f32], &[f32])| {
+/// `Σa²` and `Σ(b − a)²`: in `f32` over short runs, and in `f64` from there on.
+fn moved(a: &[f32], b: &[f32]) -> [f64; 3] {
+    let square = |(a, b): (&f32, &f32)| (b - a) * (b - a);
+    let mut all = [0.0; 3];
+    for (a, b) in a.chunks(RUN).zip(b.chunks(RUN)) {
+        all[0] += squares(a, |x: f32| x);
         let mut lanes = [0_f32; LANES];
         let ((a, a_rest), (b, b_rest)) = (a.as_chunks::<LANES>(), b.as_chunks::<LANES>());
         for (a, b) in a.iter().zip(b) {
@@ -166,8 +230,8 @@ fn distance(a: &[f32], b: &[f32]) -> f64 {
                 *lane += square(pair);
             }
         }
-        let rest = a_rest.iter().zip(b_rest).map(|pair| f64::from(square(pair)));
-        lanes.iter().map(|&lane| f64::from(lane)).sum::<f64>() + rest.sum::<f64>()
-    };
-    a.chunks(RUN).zip(b.chunks(RUN)).map(run).sum()
+        all[1] += lanes.iter().map(|&lane| f64::from(lane)).sum::<f64>();
+        all[1] += a_rest.iter().zip(b_rest).map(|pair| f64::from(square(pair))).sum::<f64>();
+    }
+    all
 }

@@ -57,29 +57,51 @@ impl Sums {
         self.portable.value(slot, tensor);
     }
 
-    /// Adds the number of zeros, and after it that of non-finite elements.
-    pub(super) fn counts<const D: usize>(&mut self, tensor: Tensor<D>) {
-        let slots = [self.take_slot(), self.take_slot()];
+    /// Adds `Σx²`, the number of zeros, and that of non-finite elements.
+    pub(super) fn counted<const D: usize>(&mut self, tensor: Tensor<D>) {
         #[cfg(feature = "flex")]
-        let tensor = match self.fused.count(slots, tensor) {
-            None => return,
-            Some(foreign) => foreign,
+        let tensor = {
+            let first = self.slots;
+            match self.fused.counted([first, first + 1, first + 2], tensor) {
+                None => {
+                    self.slots += 3;
+                    return;
+                }
+                Some(foreign) => foreign,
+            }
         };
+        self.square(tensor.clone());
         // A count of more than 2²⁴ is rounded where the device sums in `f32`.
         let count = |flags: Tensor<D, Bool>| flags.float().cast(DType::F32).sum();
-        self.portable.value(slots[0], count(tensor.clone().equal_elem(0.0)));
-        self.portable.value(slots[1], count(tensor.is_finite().bool_not()));
+        self.value(count(tensor.clone().equal_elem(0.0)));
+        self.value(count(tensor.is_finite().bool_not()));
     }
 
-    /// Adds `Σ(a − b)²`.
-    pub(super) fn distance<const D: usize>(&mut self, a: Tensor<D>, b: Tensor<D>) {
+    /// Adds `Σa²`, and after it `Σ(b − a)²`.
+    pub(super) fn moved<const D: usize>(&mut self, a: Tensor<D>, b: Tensor<D>) {
+        #[cfg(feature = "flex")]
+        let (a, b) = {
+            match self.fused.moved([self.slots, self.slots + 1], a, b) {
+                None => {
+                    self.slots += 2;
+                    return;
+                }
+                Some(foreign) => foreign,
+            }
+        };
+        self.square(a.clone());
+        self.square(widened(b) - widened(a));
+    }
+
+    /// Adds `Σab`.
+    pub(super) fn product<const D: usize>(&mut self, a: Tensor<D>, b: Tensor<D>) {
         let slot = self.take_slot();
         #[cfg(feature = "flex")]
-        let (a, b) = match self.fused.distance(slot, a, b) {
+        let (a, b) = match self.fused.product(slot, a, b) {
             None => return,
             Some(foreign) => foreign,
         };
-        self.portable.square(slot, widened(a) - widened(b));
+        self.portable.value(slot, (widened(a) * widened(b)).sum());
     }
 
     /// Adds `Σg²/max(v/c, ε²)`, and after it `Σv/c`.
@@ -175,7 +197,7 @@ mod tests {
 
     /// On Flex by the fused pass, and in half precision by tensor operations.
     #[test]
-    fn counts_and_distances_are_those_of_a_loop() {
+    fn counts_distances_and_ratios_are_those_of_a_loop() {
         let device = Device::flex();
         for rows in [1, 3, 1000, 5000] {
             let x: Vec<f32> = (0..rows * 70).map(|i| (i * 37 % 11) as f32 - 5.0).collect();
@@ -186,18 +208,33 @@ mod tests {
             let zeros = x.iter().filter(|x| **x == 0.0).count() as f64;
             let bad = x.iter().filter(|x| **x >= 4.0).count() as f64;
             let y: Vec<f32> = x.chunks(70).rev().flatten().map(|x| x + 1.0).collect();
-            let far: f64 = x.iter().zip(y).map(|(x, y)| f64::from(x - y).powi(2)).sum();
+            let far: f64 = x.iter().zip(&y).map(|(x, y)| f64::from(x - y).powi(2)).sum();
             for dtype in [DType::F32, DType::F16] {
                 let mut sums = Sums::default();
                 let [a, b, broken] = [&a, &b, &broken].map(|t| t.clone().cast(dtype));
-                sums.counts(broken.transpose());
-                sums.distance(a.clone(), b.clone());
-                sums.distance(a.narrow(0, rows - 1, 1), b.narrow(0, 0, 1));
+                sums.counted(broken.transpose());
+                sums.counted(a.clone().transpose());
+                sums.moved(a.clone(), b.clone());
+                sums.moved(a.clone().narrow(0, rows - 1, 1), b.clone().narrow(0, 0, 1));
+                sums.product(a.clone(), b.clone());
+                sums.ratio(a.clone(), a.transpose().abs().transpose(), [0.5, 0.7]);
                 let read = sums.read().unwrap();
-                assert_eq!(read[..2], [zeros, bad]);
-                assert!((read[2] - far).abs() <= 1e-6 * far, "{rows}: {} not {far}", read[2]);
+                assert_eq!((read[0].is_finite(), &read[1..3]), (false, &[zeros, bad][..]));
+                assert_eq!(read[4..6], [zeros, 0.0]);
+                let squares: f64 = x.iter().map(|&x| f64::from(x).powi(2)).sum();
+                for (sum, exact) in [(read[3], squares), (read[6], squares), (read[7], far)] {
+                    assert!((sum - exact).abs() <= 1e-6 * exact, "{rows}: {sum} not {exact}");
+                }
+                let wide = x.iter().map(|&x| f64::from(x));
+                let ratio: f64 = wide.clone().map(|x| x * x / (2.0 * x.abs()).max(0.7 * 0.7)).sum();
+                let average: f64 = wide.map(|x| 2.0 * x.abs()).sum();
+                let product: f64 = x.iter().zip(&y).map(|(x, y)| f64::from(x * y)).sum();
+                assert!((read[10] - product).abs() <= 1e-5 * average, "{rows}: {}", read[10]);
+                for (sum, exact) in [(read[11], ratio), (read[12], average)] {
+                    assert!((sum - exact).abs() <= 1e-4 * exact, "{rows}: {sum} not {exact}");
+                }
                 // The last row, against itself and 1 more.
-                assert!((read[3] - 70.0).abs() < 1e-3, "{}", read[3]);
+                assert!((read[9] - 70.0).abs() < 1e-3, "{}", read[9]);
             }
         }
     }

@@ -100,17 +100,16 @@ impl ModuleVisitor for Before<'_> {
         look.ids.push(id);
         look.elements.push(grad.shape().num_elements());
         let value = param.base().without_autodiff();
-        look.before.put(id, value.clone());
-        look.square(What::Parameter(at), value);
-        look.square(What::Gradient(at), grad.clone());
-        look.what.extend([What::Zeros(at), What::Broken(at)]);
-        look.sums.counts(grad.clone());
+        look.before.put(id, value);
+        look.what.extend([What::Gradient(at), What::Zeros(at), What::Broken(at)]);
+        look.sums.counted(grad.clone());
         look.raw.put(id, grad.clone());
 
         let Some((past, full)) = self.past else { return };
         let wide = widened(grad);
         if let Some(before) = past.gradients.get::<D>(id) {
-            look.value(What::Product(at), (wide.clone() * before).sum());
+            look.what.push(What::Product(at));
+            look.sums.product(wide.clone(), before);
         }
         let sum = match past.window.get::<D>(id) {
             Some(sum) => sum + wide.clone(),
@@ -124,9 +123,11 @@ impl ModuleVisitor for Before<'_> {
     }
 }
 
-/// Visits the model after it.
+/// Visits the model after it, for what is read of a parameter before and after together.
 pub(super) struct After {
     pub(super) look: Look,
+    /// Whether there was an update.
+    pub(super) updated: bool,
     /// What the optimizer divides by, after the update.
     pub(super) moments: SecondMoments,
 }
@@ -135,8 +136,12 @@ impl ModuleVisitor for After {
     fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
         let Some(at) = self.look.ids.iter().position(|&id| id == param.id) else { return };
         if let Some(old) = self.look.before.take::<D>(param.id) {
+            self.look.what.push(What::Parameter(at));
+            if !self.updated {
+                return self.look.sums.square(old);
+            }
             self.look.what.push(What::Update(at));
-            self.look.sums.distance(param.base().without_autodiff(), old);
+            self.look.sums.moved(old, param.base().without_autodiff());
         }
         if let Some((v, correction, epsilon)) = self.moments.get::<D>(param.id)
             && let Some(grad) = self.look.raw.take::<D>(param.id)

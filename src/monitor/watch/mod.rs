@@ -271,7 +271,7 @@ impl Watch {
             (false, _) => self.tally.rejected += 1,
         }
         let counts = report.pending || report.verdict == Verdict::Apply;
-        self.read(counts.then_some(after), Some(report))
+        self.read(after, counts, Some(report))
     }
 
     /// What was seen of a step that was applied in a custom loop; `None` of one that is not sampled.
@@ -279,7 +279,7 @@ impl Watch {
     /// # Errors
     /// If the device fails while it is read.
     pub fn observe_update<M: Module>(&mut self, after: &M) -> Result<Option<Observation>, Error> {
-        self.read(Some(after), None)
+        self.read(after, true, None)
     }
 }
 

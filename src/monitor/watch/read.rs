@@ -11,22 +11,22 @@ use crate::shelf::Shelf;
 use crate::{Error, Report};
 
 impl Watch {
-    /// Reads what is pending, with the model after the update if there was one.
+    /// Reads what is pending, with the model as it is now, and whether there was an update.
     pub(super) fn read<M: Module>(
         &mut self,
-        after: Option<&M>,
+        after: &M,
+        updated: bool,
         report: Option<&Report>,
     ) -> Result<Option<Observation>, Error> {
-        let Some((mut look, paths)) = self.pending.take() else { return Ok(None) };
-        if let Some(after) = after {
-            let moments = std::mem::take(&mut self.moments);
-            let mut visit = After { look, moments };
-            after.visit(&mut visit);
-            look = visit.look;
-        }
+        let Some((look, paths)) = self.pending.take() else { return Ok(None) };
+        // Not held any longer than it is looked at, whatever became of the step.
+        let moments = std::mem::take(&mut self.moments);
+        let mut visit = After { look, updated, moments };
+        after.visit(&mut visit);
+        let look = visit.look;
         self.readbacks += 1;
         let sums = look.sums.read()?;
-        let parts = self.parts(&look.what, &look.elements, &look.ids, &sums, after.is_some());
+        let parts = self.parts(&look.what, &look.elements, &look.ids, &sums, updated);
         let factor = report.map_or(1.0, |report| report.factor);
         let parts: Vec<Parts> = parts.into_iter().map(|part| part.seen_times(factor)).collect();
 
@@ -58,7 +58,7 @@ impl Watch {
         for (facts, numbers) in look.activations.iter().zip(numbers.chunks(NUMBERS)) {
             facts.tell(numbers, &mut seen);
         }
-        if after.is_some() && all.gradient.is_finite() && self.directions.is_some() {
+        if updated && all.gradient.is_finite() && self.directions.is_some() {
             self.remember(
                 look.ids,
                 Past { gradients: look.gradients, window: look.window },
