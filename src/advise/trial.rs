@@ -8,6 +8,7 @@ use super::recipe::MOMENTUM;
 use super::{Bound, Method, Recipe};
 use crate::clip::{GlobalNorm, Percentile, ZScore};
 use crate::curvature::Governor;
+use crate::finder::diverged;
 use crate::monitor::numbers;
 use crate::optim::{Adam, AdamW, AdaptiveClip, Momentum, Rule, Sgd};
 use crate::schedule::Schedule;
@@ -141,7 +142,12 @@ pub(super) fn run<M: Module + 'static, B>(
         }
         let stepped = match keel.step(schedule.step(), model, grads, &now) {
             Ok(stepped) if stepped.report.verdict == Verdict::Apply => stepped,
-            _ => {
+            Ok(_) => {
+                trial.end = End::Broke;
+                break;
+            }
+            Err(halted) => {
+                diverged(halted.report())?;
                 trial.end = End::Broke;
                 break;
             }

@@ -49,6 +49,7 @@ pub use run::{Progress, ShortRun};
 pub use search::StableRate;
 pub use suggestion::Suggestion;
 pub use sweep::Sweep;
+pub(crate) use trial::diverged;
 pub use trial::{short_run, short_sweep};
 
 /// The middle value, of an even number the upper one; NaN of none.

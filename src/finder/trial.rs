@@ -116,8 +116,8 @@ where
     Ok(losses)
 }
 
-/// Whether a run was halted by what it computed: nothing else speaks of a rate.
-fn diverged(report: &Report) -> Result<(), Error> {
+/// An error unless a run was halted by what it computed: nothing else speaks of a rate.
+pub(crate) fn diverged(report: &Report) -> Result<(), Error> {
     match (report.reading.fault, &report.by) {
         (Some(_), _) => Ok(()),
         (None, by) => Err(Error::io("a short run", by.as_deref().unwrap_or("no reason given"))),
