@@ -1,5 +1,8 @@
 //! What one activation comes to: numbers that wait on its device, and what follows from them.
 
+#[cfg(feature = "flex")]
+mod flex;
+
 use burn::tensor::{Bool, Tensor};
 
 use super::Observation;
@@ -7,7 +10,7 @@ use super::probe::largest_finite;
 use crate::wide::widened;
 
 /// How many numbers are read of an activation.
-pub(super) const NUMBERS: usize = 8;
+const NUMBERS: usize = 8;
 
 /// An element this near to the end of its range, as a share of it, is saturated: 0.97 of ±1.
 const NEAR: f64 = 0.015;
@@ -23,7 +26,15 @@ pub(super) struct Taken {
     /// In order: how many elements are finite; the largest of these, by size; how many lie beyond the
     /// range; mean, second and fourth central moment of the finite ones, each over the largest; how many
     /// units are alive; how many elements are at an end of the range.
-    pub(super) numbers: [Tensor<1>; NUMBERS],
+    numbers: Numbers,
+}
+
+#[derive(Debug, Clone)]
+enum Numbers {
+    /// On their device.
+    Waiting(Box<[Tensor<1>; NUMBERS]>),
+    #[cfg_attr(not(feature = "flex"), allow(dead_code))]
+    Known([f64; NUMBERS]),
 }
 
 /// The axis that units lie along: the channels of an image, and the last one of anything else.
@@ -46,6 +57,15 @@ impl Taken {
             return None;
         }
         let limit = largest_finite(tensor.dtype());
+        let (low, high) = range;
+        let near = NEAR * (high - low);
+        #[cfg(feature = "flex")]
+        if let Some(numbers) =
+            flex::numbers(&tensor, unit_axis(D), [low + near, high - near], [low, high])
+        {
+            let (units, numbers) = (tensor.dims()[unit_axis(D)], Numbers::Known(numbers));
+            return Some(Self { name: name.to_string(), elements, units, limit, numbers });
+        }
         let x = widened(tensor);
         let (wide, units) = (x.dtype(), x.dims()[unit_axis(D)]);
         let share = |flags: Tensor<D, Bool>| flags.float().cast(wide);
@@ -69,8 +89,6 @@ impl Taken {
         for axis in (0..D).filter(|&axis| axis != unit_axis(D)) {
             alive = alive.max_dim(axis);
         }
-        let (low, high) = range;
-        let near = NEAR * (high - low);
         let ends = x.clone().greater_elem(high - near).bool_or(x.clone().lower_elem(low + near));
         let beyond = x.clone().greater_elem(high).bool_or(x.lower_elem(low));
         let numbers = [
@@ -83,13 +101,18 @@ impl Taken {
             alive.sum(),
             share(ends).sum(),
         ];
+        let numbers = Numbers::Waiting(Box::new(numbers));
         Some(Self { name: name.to_string(), elements, units, limit, numbers })
     }
 
-    /// What follows from the numbers, once they are read.
-    pub(super) fn facts(self) -> Facts {
-        let Self { name, elements, units, limit, .. } = self;
-        Facts { name, elements, units, limit }
+    /// Hands out the numbers that wait, to be read, and what follows from them once they are.
+    pub(super) fn split(self) -> (Vec<Tensor<1>>, Facts) {
+        let Self { name, elements, units, limit, numbers } = self;
+        let (waiting, known) = match numbers {
+            Numbers::Waiting(numbers) => (numbers.to_vec(), None),
+            Numbers::Known(numbers) => (Vec::new(), Some(numbers)),
+        };
+        (waiting, Facts { name, elements, units, limit, known })
     }
 }
 
@@ -100,12 +123,18 @@ pub(super) struct Facts {
     elements: usize,
     units: usize,
     limit: f64,
+    known: Option<[f64; NUMBERS]>,
 }
 
 impl Facts {
-    /// Adds what these numbers say. What has no value, as the mean where nothing is finite, is left out.
-    pub(super) fn tell(&self, numbers: &[f64], to: &mut Observation) {
-        let &[finite, largest, beyond, mean, second, fourth, alive, ends] = numbers else { return };
+    /// Adds what the numbers say, which are the next of `read` if they had to be read. What has no value,
+    /// as the mean where nothing is finite, is left out.
+    pub(super) fn tell(&self, read: &mut impl Iterator<Item = f64>, to: &mut Observation) {
+        let numbers = self.known.map_or_else(|| read.take(NUMBERS).collect(), Vec::from);
+        let &[finite, largest, beyond, mean, second, fourth, alive, ends] = numbers.as_slice()
+        else {
+            return;
+        };
         let all = self.elements as f64;
         let mut push = |quantity: &str, value: f64| {
             if value.is_finite() {

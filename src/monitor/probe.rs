@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex};
 use burn::tensor::{DType, Tensor};
 
 use super::Observation;
-use super::activation::{NUMBERS, Taken};
+use super::activation::Taken;
 use super::culprits::how_many;
 use super::sums::Sums;
 use crate::Error;
@@ -73,8 +73,8 @@ use crate::wide::widened;
 ///
 /// # Cost
 /// None when it is off, or the step is not sampled: no pass, no readback, no allocation. Otherwise about 25
-/// passes over each activation, of tensor operations, with three of its size alive at once, and one
-/// readback for all activations of the step together. A count above 2²⁴ is rounded where a device sums in
+/// passes over each activation, of tensor operations, with three of its size alive at once (on Flex with the
+/// `flex` feature, three reads of it, at once), and one readback for all activations of the step together. A count above 2²⁴ is rounded where a device sums in
 /// `f32`.
 #[derive(Clone, Default)]
 pub struct Probe {
@@ -225,14 +225,15 @@ impl Probe {
         if taken.is_empty() {
             return Ok(None);
         }
-        let mut sums = Sums::default();
-        taken.iter().flat_map(|taken| &taken.numbers).for_each(|one| sums.value(one.clone()));
-        with.readbacks.fetch_add(1, Relaxed);
-        let numbers = sums.read()?;
-        let mut seen = Observation::new(step);
-        for (taken, numbers) in taken.into_iter().zip(numbers.chunks(NUMBERS)) {
-            taken.facts().tell(numbers, &mut seen);
+        let (mut sums, mut facts) = (Sums::default(), Vec::new());
+        for (waiting, of) in taken.into_iter().map(Taken::split) {
+            waiting.into_iter().for_each(|one| sums.value(one));
+            facts.push(of);
         }
+        with.readbacks.fetch_add(1, Relaxed);
+        let mut numbers = sums.read()?.into_iter();
+        let mut seen = Observation::new(step);
+        facts.iter().for_each(|of| of.tell(&mut numbers, &mut seen));
         Ok(Some(seen))
     }
 

@@ -127,13 +127,13 @@ impl Batch {
     }
 }
 
-fn fits<const D: usize>(tensor: &Tensor<D>) -> bool {
+pub(in crate::monitor) fn fits<const D: usize>(tensor: &Tensor<D>) -> bool {
     let on_flex = matches!(tensor.device().as_dispatch(), DispatchDevice::Flex(_));
     on_flex && tensor.dtype() == DType::F32 && !tensor.is_autodiff()
 }
 
 /// The tensor over a buffer that has its elements in row-major order, and nothing else.
-fn in_order(tensor: FlexTensor) -> FlexTensor {
+pub(in crate::monitor) fn in_order(tensor: FlexTensor) -> FlexTensor {
     let layout = tensor.layout();
     let whole = tensor.bytes().len() == layout.num_elements() * size_of::<f32>();
     match whole && layout.start_offset() == 0 && tensor.is_contiguous() {

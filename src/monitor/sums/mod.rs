@@ -9,6 +9,8 @@ mod fused;
 mod portable;
 
 use burn::tensor::{Bool, DType, Tensor};
+#[cfg(feature = "flex")]
+pub(super) use fused::{fits, in_order};
 
 use crate::Error;
 use crate::wide::widened;

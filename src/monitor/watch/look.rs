@@ -65,8 +65,9 @@ impl Look {
     }
 
     pub(super) fn activation(&mut self, taken: Taken) {
-        taken.numbers.iter().for_each(|one| self.value(What::Activation, one.clone()));
-        self.activations.push(taken.facts());
+        let (waiting, facts) = taken.split();
+        waiting.into_iter().for_each(|one| self.value(What::Activation, one));
+        self.activations.push(facts);
     }
 }
 

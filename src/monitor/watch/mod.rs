@@ -51,7 +51,7 @@ use look::{Before, Look, Past, What};
 /// ```
 ///
 /// with `g` times the report's factor, as the optimizer saw it (exact but for a clip that treats parameters
-/// or rates apart). The first is near 1 in calm training, and from 2.3 on, in the early layers, it foretells a
+/// or rates apart, and for gradients of a loss times a scale, which make the first that many times larger). The first is near 1 in calm training, and from 2.3 on, in the early layers, it foretells a
 /// loss spike: the average has fallen behind the gradient
 /// (Wortsman et al. 2023, arXiv 2304.13013, section 3.4 and algorithm 2). And of the step, where a report is known,
 ///
@@ -71,7 +71,7 @@ use look::{Before, Look, Past, What};
 ///
 /// # Cost
 /// Of a step that is not sampled: none. Of a sampled one, one readback and about nine passes over the
-/// parameters, or four on Flex with the `flex` feature; the parameters before the update are held until it
+/// parameters, or one read each of gradients, old and new parameters on Flex with the `flex` feature; the parameters before the update are held until it
 /// is read, so that the update cannot write over them, and so are the gradients. Second moments add four
 /// passes, or one on Flex; for what a probe costs, see [`Probe`]. Directions hold two more sets of
 /// gradients, and add four passes.
@@ -204,6 +204,25 @@ impl Watch {
     /// A number of the user's own, of one element: the largest logit, an entropy, an auxiliary loss.
     /// `value` is only called if the coming step is [sampled](Self::is_due). Of several of the same
     /// name the last one counts.
+    ///
+    /// Attention logits that grow and grow foretell divergence (Wortsman et al. 2023, arXiv 2309.14322): the
+    /// larger they are, the less gradient the softmax passes on. Their maximum:
+    ///
+    /// ```
+    /// use burn::tensor::{Device, Distribution, Tensor};
+    /// use evenkeel::monitor::Watch;
+    ///
+    /// # fn main() -> Result<(), evenkeel::Error> {
+    /// # let device = Device::default();
+    /// # let random = || Tensor::<4>::random([2, 3, 5, 8], Distribution::Default, &device);
+    /// let mut watch = Watch::every(10)?;
+    /// // Queries and keys: batch, heads, positions, features of a head.
+    /// let (q, k) = (random(), random());
+    /// let logits = q.matmul(k.swap_dims(2, 3)).div_scalar(8.0_f64.sqrt());
+    /// watch.value("attn_logit_max/block3", || logits.clone().max());
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn value(&mut self, name: &str, value: impl FnOnce() -> Tensor<1>) {
         if self.is_due() {
             let value = value().without_autodiff();

@@ -5,7 +5,6 @@ use burn::module::{Module, ParamId};
 use super::look::{After, Past, What};
 use super::parts::Parts;
 use super::{Memory, Observation, Tally, Watch};
-use crate::monitor::activation::NUMBERS;
 use crate::report::is_under;
 use crate::shelf::Shelf;
 use crate::{Error, Report};
@@ -54,10 +53,8 @@ impl Watch {
             }
         }
         let numbers = look.what.iter().zip(&sums).filter(|(what, _)| **what == What::Activation);
-        let numbers: Vec<f64> = numbers.map(|(_, number)| *number).collect();
-        for (facts, numbers) in look.activations.iter().zip(numbers.chunks(NUMBERS)) {
-            facts.tell(numbers, &mut seen);
-        }
+        let mut numbers = numbers.map(|(_, number)| *number);
+        look.activations.iter().for_each(|facts| facts.tell(&mut numbers, &mut seen));
         if updated && all.gradient.is_finite() && self.directions.is_some() {
             self.remember(
                 look.ids,
