@@ -60,5 +60,5 @@ pub use record::TensorState;
 pub use rule::Rule;
 pub use sam::Sam;
 pub use schedule_free::{Adapted, ScheduleFree, ScheduleFreeAdamW, ScheduleFreeSgd};
-pub use update::{IntoUpdate, Pace, Update};
+pub use update::{IntoUpdate, Pace, Unread, Update};
 pub use wrap::{AdaptiveClip, Cautious, Lars, Lookahead, LookaheadState, TrustRatio};

@@ -188,6 +188,8 @@ impl Job {
 pub(crate) fn run(jobs: &mut Vec<Job>) -> impl Iterator<Item = Done> {
     #[cfg(feature = "flex")]
     flex::run(jobs);
+    #[cfg(feature = "cube")]
+    cube::run(jobs);
     let shared = Shared::default();
     jobs.drain(..).map(move |job| job.finish(&shared))
 }
@@ -221,7 +223,13 @@ pub(crate) fn step<const D: usize>(
         Err(tensors) => tensors,
     };
     let Shared { .. } = shared;
-    portable::step(plans, param, grad, slots)
+    let Some(counts) = plans.picker().and_then(Picker::counts) else {
+        return portable::step(plans, param, grad, slots);
+    };
+    let before = (param.clone(), slots.clone());
+    let (param, slots) = portable::step(plans, param, grad, slots);
+    let slots = slots.into_iter().zip(before.1).map(|(new, old)| counts.choose(new, old));
+    (counts.choose(param, before.0), slots.collect())
 }
 
 /// The type in which a tensor of this type is computed, and its state kept.
