@@ -1,6 +1,10 @@
 //! The kernels against tensor operations: every rule, over whatever layouts and types there are.
 
-use burn::tensor::{DType, Device, Distribution, Tensor, TensorData};
+use std::cell::RefCell;
+
+use burn::tensor::{DType, Device, Tensor, TensorData};
+use rand::rngs::StdRng;
+use rand::{Rng, SeedableRng};
 
 use super::super::rule::{Erased, Now, Rule};
 use super::super::{
@@ -39,9 +43,17 @@ pub(super) fn rules() -> Vec<Erased> {
     ]
 }
 
-/// Numbers of both signs, of this type, over a buffer of their own.
+thread_local! {
+    /// The device's own generator is one for all threads, and tests run side by side.
+    static NUMBERS: RefCell<StdRng> = RefCell::new(StdRng::seed_from_u64(7));
+}
+
+/// Numbers of both signs, of this type, over a buffer of their own: the same in every run of a test.
 pub(super) fn random<const D: usize>(shape: [usize; D], dtype: DType) -> Tensor<D> {
-    Tensor::<D>::random(shape, Distribution::Normal(0.0, 1.0), &Device::flex()).cast(dtype)
+    let numbers: Vec<f32> = NUMBERS.with_borrow_mut(|numbers| {
+        (0..shape.iter().product()).map(|_| numbers.random_range(-2.0..2.0)).collect()
+    });
+    Tensor::<D>::from_data(TensorData::new(numbers, shape), &Device::flex()).cast(dtype)
 }
 
 pub(super) fn values<const D: usize>(tensor: Tensor<D>) -> Vec<f64> {
@@ -68,12 +80,13 @@ fn agree<const D: usize>(rule: &Erased, param: Tensor<D>, grads: &[Tensor<D>], w
     let rule = &rule.0;
     let what = format!("{what}, {rule:?}");
     let wide = wide(param.dtype());
-    let epsilon = match param.dtype() {
-        DType::F64 => 1e-12,
-        DType::F32 => 2e-6,
-        // One step of the parameter.
-        DType::F16 => 2e-3,
-        _ => 2e-2,
+    // Half precision may round a parameter to the next number; a tenth of it, the decay of the rules
+    // here, goes into the state.
+    let (epsilon, of_state) = match param.dtype() {
+        DType::F64 => (1e-12, 1e-5),
+        DType::F32 => (2e-6, 1e-5),
+        DType::F16 => (2e-3, 2e-4),
+        _ => (2e-2, 2e-3),
     };
     let mut memory = rule.leaves().begin();
     let (mut expected, mut slots) = (copy(&param), Vec::new());
@@ -111,7 +124,7 @@ fn agree<const D: usize>(rule: &Erased, param: Tensor<D>, grads: &[Tensor<D>], w
         for (slot, expected) in finished.slots.iter().zip(&slots) {
             let slot = slot.clone().into_tensor::<D>();
             assert_eq!((slot.dtype(), slot.dims()), (wide, expected.dims()), "{what}");
-            close(&values(slot), &values(expected.clone()), 1e-5, &what);
+            close(&values(slot), &values(expected.clone()), of_state, &what);
         }
         done = (finished.param, finished.slots);
     }
@@ -119,7 +132,6 @@ fn agree<const D: usize>(rule: &Erased, param: Tensor<D>, grads: &[Tensor<D>], w
 
 #[test]
 fn kernels_agree_with_tensor_operations() {
-    Device::flex().seed(7);
     for rule in rules() {
         let four = |make: &dyn Fn() -> Tensor<2>| [(); 4].map(|()| make());
         for dtype in [DType::F64, DType::F32, DType::F16, DType::BF16] {
@@ -167,7 +179,6 @@ fn kernels_agree_with_tensor_operations() {
 /// Tensors that are shared among cores, in blocks that do not come out even.
 #[test]
 fn kernels_agree_over_large_tensors() {
-    Device::flex().seed(8);
     for rule in rules() {
         let grads = [(); 3].map(|()| random([70_001], DType::F32));
         agree(&rule, random([70_001], DType::F32), &grads, "large");
