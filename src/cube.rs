@@ -12,10 +12,12 @@ use burn_cubecl::{Cube, CubeBackend};
 use burn_fusion::custom::{
     CustomOpIr, HandleContainer, OperationFn, OperationIr, StreamId, TensorIr,
 };
-use burn_fusion::{Fusion, FusionBackend, FusionTensor};
+use burn_fusion::{Fusion, FusionBackend, FusionHandle, FusionTensor};
 
 /// A float tensor as Burn's CubeCL backend has it.
 pub(crate) type Primitive = <Cube as BackendTypes>::FloatTensorPrimitive;
+
+type Handle<B> = FusionHandle<<B as FusionBackend>::FusionRuntime>;
 
 /// A backend that kernels can be run on.
 pub(crate) trait Reach: BackendTypes {
@@ -59,7 +61,7 @@ where
         let outputs: Vec<_> = outputs.into_iter().map(output).collect();
         let ids: Vec<_> = outputs.iter().map(|output| output.id).collect();
         let sources = inputs.clone();
-        let operation = OperationFn(move |handles: &mut HandleContainer<_>| {
+        let operation = OperationFn(move |handles: &mut HandleContainer<Handle<B>>| {
             let inputs = sources.iter().map(|ir| handles.get_float_tensor::<B>(ir)).collect();
             for (id, tensor) in ids.iter().zip(kernels(inputs)) {
                 handles.register_float_tensor::<B>(id, tensor);

@@ -1,18 +1,16 @@
 //! All tensors of a model at once.
 
-use burn::backend::TensorMetadata;
-use burn::tensor::Tensor;
-use burn_cubecl::CubeDevice;
+use burn::tensor::{Device, Tensor};
 
 use super::super::choice::Plans;
-use super::super::{Buffer, Job, Plan, begun};
+use super::super::{Buffer, Job, Plan, begun, with_rank};
 use super::numbers::{COUNT, numbers};
 use super::{Item, bits, prepared, update};
 use crate::cube::{Primitive, given, taken};
 
 /// What is done on one device.
 struct Batch {
-    device: CubeDevice,
+    device: Device,
     items: Vec<Item>,
     inputs: Vec<Primitive>,
     /// The numbers of the plans. There are few: most tensors of a model share one.
@@ -71,11 +69,11 @@ fn take<const D: usize>((job, batches): (Job, &mut Vec<Batch>)) -> Fate {
     let Job { rank, plan, param, grad, slots } = job;
     let Some(grad) = grad else { return Fate::Left(Job { rank, plan, param, grad, slots }) };
     let param = param.into_tensor::<D>();
+    let device = param.device();
     let slots = slots.into_iter().map(Buffer::into_tensor).collect();
     let slots = begun(&plan, &param, slots);
     match prepared(Plans::One(&plan), (param, grad.into_tensor(), slots)) {
         Ok((form, inputs)) => {
-            let device = inputs[0].device();
             let known = batches.iter().position(|batch| batch.device == device);
             let batch = known.unwrap_or_else(|| {
                 let (items, inputs, rows) = (Vec::new(), Vec::new(), Vec::new());
@@ -110,7 +108,7 @@ impl Batch {
 
     fn run(self) -> Vec<Primitive> {
         let Self { device, items, inputs, rows } = self;
-        let table = Tensor::<1>::from_floats(rows.concat().as_slice(), &device.into());
+        let table = Tensor::<1>::from_floats(rows.concat().as_slice(), &device);
         match taken(table) {
             Ok(table) => update(items, inputs, vec![table]),
             Err(_) => unreachable!("numbers of a plan are tensors of the kind that is taken"),

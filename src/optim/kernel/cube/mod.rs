@@ -16,7 +16,7 @@ use burn_cubecl::ops::numeric::empty_device_dtype;
 use burn_cubecl::tensor::CubeTensor;
 
 use super::choice::Plans;
-use crate::cube::{Primitive, all_taken, call, given, taken};
+use crate::cube::{Primitive, all_taken, call, given};
 use numbers::{COUNT, numbers};
 use update::{Form, launch};
 
