@@ -1,86 +1,27 @@
-//! Burn's CubeCL backend as kernels of our own reach it, with Burn's fusion or without.
+//! Tensors of CubeCL devices, as kernels of our own take them.
 //!
-//! With fusion a tensor is not there yet when it is asked for, but a promise of one. Then kernels join
-//! its queue, all of a call as one operation, which gets the tensors when its turn comes. Whether
-//! fusion is on is settled by whoever builds the program; here both are one trait, and the type that
-//! Burn has chosen says which.
+//! With Burn's fusion such a tensor is not there yet when it is asked for, but a promise of one: then
+//! it is left to tensor operations, which fusion joins into kernels by itself. Whether fusion is on is
+//! settled by whoever builds the program, and so it is found out here from the type.
+
+use std::any::Any;
 
 use burn::backend::{BackendTensor, BackendTypes, DispatchTensor, DispatchTensorKind};
 use burn::tensor::{DType, Shape, Tensor};
+use burn_cubecl::Cube;
 use burn_cubecl::tensor::CubeTensor;
-use burn_cubecl::{Cube, CubeBackend};
-use burn_fusion::custom::{
-    CustomOpIr, HandleContainer, OperationFn, OperationIr, StreamId, TensorIr,
-};
-use burn_fusion::{Fusion, FusionBackend, FusionHandle, FusionTensor};
 
-/// A float tensor as Burn's CubeCL backend has it.
-pub(crate) type Primitive = <Cube as BackendTypes>::FloatTensorPrimitive;
+/// A float tensor as kernels take it.
+pub(crate) type Primitive = CubeTensor;
 
-type Handle<B> = FusionHandle<<B as FusionBackend>::FusionRuntime>;
-
-/// A backend that kernels can be run on.
-pub(crate) trait Reach: BackendTypes {
-    /// Runs kernels over some tensors, at least one and all on one device: at once, or when their turn
-    /// comes. What comes of it has these shapes and types.
-    fn call(
-        name: &'static str,
-        inputs: Vec<Self::FloatTensorPrimitive>,
-        outputs: Vec<(Shape, DType)>,
-        kernels: impl Fn(Vec<CubeTensor>) -> Vec<CubeTensor> + Send + Sync + 'static,
-    ) -> Vec<Self::FloatTensorPrimitive>;
-}
-
-impl Reach for CubeBackend {
-    fn call(
-        _: &'static str,
-        inputs: Vec<CubeTensor>,
-        _: Vec<(Shape, DType)>,
-        kernels: impl Fn(Vec<CubeTensor>) -> Vec<CubeTensor> + Send + Sync + 'static,
-    ) -> Vec<CubeTensor> {
-        kernels(inputs)
-    }
-}
-
-impl<B> Reach for Fusion<B>
-where
-    B: FusionBackend + BackendTypes<FloatTensorPrimitive = CubeTensor>,
-{
-    fn call(
-        name: &'static str,
-        inputs: Vec<FusionTensor<B::FusionRuntime>>,
-        outputs: Vec<(Shape, DType)>,
-        kernels: impl Fn(Vec<CubeTensor>) -> Vec<CubeTensor> + Send + Sync + 'static,
-    ) -> Vec<FusionTensor<B::FusionRuntime>> {
-        let Some(client) = inputs.first().map(|tensor| tensor.client.clone()) else {
-            return Vec::new();
-        };
-        // Whoever holds a tensor as the last one gives its buffer away with it.
-        let inputs: Vec<_> = inputs.into_iter().map(FusionTensor::into_ir).collect();
-        let output = |(shape, dtype)| TensorIr::uninit(client.create_empty_handle(), shape, dtype);
-        let outputs: Vec<_> = outputs.into_iter().map(output).collect();
-        let ids: Vec<_> = outputs.iter().map(|output| output.id).collect();
-        let sources = inputs.clone();
-        let operation = OperationFn(move |handles: &mut HandleContainer<Handle<B>>| {
-            let inputs = sources.iter().map(|ir| handles.get_float_tensor::<B>(ir)).collect();
-            for (id, tensor) in ids.iter().zip(kernels(inputs)) {
-                handles.register_float_tensor::<B>(id, tensor);
-            }
-            Ok(())
-        });
-        let custom = CustomOpIr { id: name.into(), inputs, outputs, scalars: Vec::new() };
-        client.register(StreamId::current(), OperationIr::Custom(custom), operation)
-    }
-}
-
-/// Runs kernels over float tensors of one CubeCL device: see [`Reach::call`].
+/// Runs kernels over float tensors of one CubeCL device. What comes of it has these shapes and types.
 pub(crate) fn call(
-    name: &'static str,
+    _name: &'static str,
     inputs: Vec<Primitive>,
-    outputs: Vec<(Shape, DType)>,
-    kernels: impl Fn(Vec<CubeTensor>) -> Vec<CubeTensor> + Send + Sync + 'static,
+    _outputs: Vec<(Shape, DType)>,
+    kernels: impl Fn(Vec<CubeTensor>) -> Vec<CubeTensor>,
 ) -> Vec<Primitive> {
-    <Cube as Reach>::call(name, inputs, outputs, kernels)
+    kernels(inputs)
 }
 
 /// The tensor as the backend has it, if it is one of a CubeCL device, of `f32` or of a half precision
@@ -97,10 +38,20 @@ pub(crate) fn taken<const D: usize>(tensor: Tensor<D>) -> Result<Primitive, Tens
     if !fits || tensor.dims().contains(&0) {
         return Err(tensor);
     }
+    let back = |kind, autodiff| Tensor::from_dispatch(DispatchTensor { kind, autodiff });
     let DispatchTensor { kind, autodiff } = tensor.into_dispatch();
-    match kind {
-        DispatchTensorKind::Cube(BackendTensor::Float(float)) => Ok(float),
-        kind => Err(Tensor::from_dispatch(DispatchTensor { kind, autodiff })),
+    let DispatchTensorKind::Cube(BackendTensor::Float(float)) = kind else {
+        return Err(back(kind, autodiff));
+    };
+    let mut float = Some(float);
+    match (&mut float as &mut dyn Any).downcast_mut::<Option<CubeTensor>>().and_then(Option::take) {
+        Some(cube) => Ok(cube),
+        None => match float {
+            Some(float) => {
+                Err(back(DispatchTensorKind::Cube(BackendTensor::Float(float)), autodiff))
+            }
+            None => unreachable!("only taken above"),
+        },
     }
 }
 
@@ -122,9 +73,19 @@ pub(crate) fn all_taken<const D: usize>(
 }
 
 /// The tensor as Burn has it.
-pub(crate) fn given<const D: usize>(primitive: Primitive) -> Tensor<D> {
-    Tensor::from_primitive::<Cube>(primitive)
+pub(crate) fn given<const D: usize>(cube: Primitive) -> Tensor<D> {
+    let mut cube = Some(cube);
+    let mut float = None;
+    if let Some(same) = (&mut cube as &mut dyn Any).downcast_mut::<Option<OfBurn>>() {
+        float = same.take();
+    }
+    match float {
+        Some(float) => Tensor::from_primitive::<Cube>(float),
+        None => unreachable!("without fusion the two types are one, and with it none was taken"),
+    }
 }
+
+type OfBurn = <Cube as BackendTypes>::FloatTensorPrimitive;
 
 /// How many elements a unit reads at once, of so many that lie in order.
 pub(crate) fn width(elements: usize) -> usize {

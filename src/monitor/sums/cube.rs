@@ -238,7 +238,7 @@ mod tests {
                 left.square(x);
             }
             let left = left.vector(&device, DType::F32).unwrap().into_data();
-            assert_eq!(left.shape.to_vec(), [lengths.len()]);
+            assert_eq!(left.shape().to_vec(), [lengths.len()]);
             for (a, b) in left.iter::<f64>().zip(read.read().unwrap()) {
                 assert!((a - b).abs() <= 1e-5 * b, "{a} is not {b}");
             }

@@ -18,7 +18,8 @@ fn wgpu() -> Device {
 fn there<const D: usize>(tensor: &Tensor<D>) -> Tensor<D> {
     let (values, dtype) = (values(tensor.clone()), tensor.dtype());
     let values: Vec<f32> = values.into_iter().map(|x| x as f32).collect();
-    Tensor::from_data(TensorData::new(values, tensor.shape()), (&wgpu(), DType::F32)).cast(dtype)
+    let data = TensorData::new(values, tensor.shape());
+    Tensor::<D>::from_data(data, (&wgpu(), DType::F32)).cast(dtype)
 }
 
 /// Whether there are kernels for this type.
