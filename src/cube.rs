@@ -6,18 +6,36 @@
 
 use std::any::Any;
 
-use burn::backend::{BackendTensor, DispatchTensor, DispatchTensorKind};
-use burn::tensor::{DType, Tensor};
+use burn::backend::{BackendTensor, BackendTypes, DispatchTensor, DispatchTensorKind};
+use burn::tensor::{DType, Shape, Tensor};
 use burn_cubecl::Cube;
-use burn_cubecl::kernel::into_contiguous;
 use burn_cubecl::tensor::CubeTensor;
 
-/// The tensor itself, its elements in order, if it is an `f32` one of a CubeCL device; else the tensor
-/// back. Never one of no elements: not every device can launch a kernel over nothing.
+/// A float tensor as kernels take it.
+pub(crate) type Primitive = CubeTensor;
+
+/// Runs kernels over float tensors of one CubeCL device. What comes of it has these shapes and types.
+pub(crate) fn call(
+    _name: &'static str,
+    inputs: Vec<Primitive>,
+    _outputs: Vec<(Shape, DType)>,
+    kernels: impl Fn(Vec<CubeTensor>) -> Vec<CubeTensor>,
+) -> Vec<Primitive> {
+    kernels(inputs)
+}
+
+/// The tensor as the backend has it, if it is one of a CubeCL device, of `f32` or of a half precision
+/// that the device computes with; else the tensor back. Never one of no elements: not every device can
+/// launch a kernel over nothing.
 // What is given back is what was given, and goes no further than the caller.
 #[allow(clippy::result_large_err)]
-pub(crate) fn taken<const D: usize>(tensor: Tensor<D>) -> Result<CubeTensor, Tensor<D>> {
-    if tensor.dtype() != DType::F32 || tensor.dims().contains(&0) {
+pub(crate) fn taken<const D: usize>(tensor: Tensor<D>) -> Result<Primitive, Tensor<D>> {
+    let fits = match tensor.dtype() {
+        DType::F32 => true,
+        half @ (DType::F16 | DType::BF16) => tensor.device().supports_dtype(half),
+        _ => false,
+    };
+    if !fits || tensor.dims().contains(&0) {
         return Err(tensor);
     }
     let back = |kind, autodiff| Tensor::from_dispatch(DispatchTensor { kind, autodiff });
@@ -27,7 +45,7 @@ pub(crate) fn taken<const D: usize>(tensor: Tensor<D>) -> Result<CubeTensor, Ten
     };
     let mut float = Some(float);
     match (&mut float as &mut dyn Any).downcast_mut::<Option<CubeTensor>>().and_then(Option::take) {
-        Some(cube) => Ok(into_contiguous(cube)),
+        Some(cube) => Ok(cube),
         None => match float {
             Some(float) => {
                 Err(back(DispatchTensorKind::Cube(BackendTensor::Float(float)), autodiff))
@@ -37,11 +55,28 @@ pub(crate) fn taken<const D: usize>(tensor: Tensor<D>) -> Result<CubeTensor, Ten
     }
 }
 
+/// All of them [taken](taken), or all of them back.
+pub(crate) fn all_taken<const D: usize>(
+    tensors: Vec<Tensor<D>>,
+) -> Result<Vec<Primitive>, Vec<Tensor<D>>> {
+    let mut done = Vec::with_capacity(tensors.len());
+    let mut tensors = tensors.into_iter();
+    while let Some(tensor) = tensors.next() {
+        match taken(tensor) {
+            Ok(primitive) => done.push(primitive),
+            Err(tensor) => {
+                return Err(done.into_iter().map(given).chain([tensor]).chain(tensors).collect());
+            }
+        }
+    }
+    Ok(done)
+}
+
 /// The tensor as Burn has it.
-pub(crate) fn given<const D: usize>(cube: CubeTensor) -> Tensor<D> {
+pub(crate) fn given<const D: usize>(cube: Primitive) -> Tensor<D> {
     let mut cube = Some(cube);
     let mut float = None;
-    if let Some(same) = (&mut cube as &mut dyn Any).downcast_mut::<Option<Primitive>>() {
+    if let Some(same) = (&mut cube as &mut dyn Any).downcast_mut::<Option<OfBurn>>() {
         float = same.take();
     }
     match float {
@@ -50,6 +85,8 @@ pub(crate) fn given<const D: usize>(cube: CubeTensor) -> Tensor<D> {
     }
 }
 
+type OfBurn = <Cube as BackendTypes>::FloatTensorPrimitive;
+
 /// How many elements a unit reads at once, of so many that lie in order.
 pub(crate) fn width(elements: usize) -> usize {
     match elements.is_multiple_of(4) {
@@ -57,5 +94,3 @@ pub(crate) fn width(elements: usize) -> usize {
         false => 1,
     }
 }
-
-type Primitive = <Cube as burn::backend::BackendTypes>::FloatTensorPrimitive;

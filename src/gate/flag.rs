@@ -45,7 +45,7 @@ impl Flag {
     }
 
     /// 1 for yes, 0 for no.
-    pub(super) fn number(&self, dtype: DType) -> Tensor<1> {
+    pub(crate) fn number(&self, dtype: DType) -> Tensor<1> {
         self.0.clone().float().cast(dtype)
     }
 

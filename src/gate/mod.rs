@@ -10,9 +10,9 @@ use std::collections::HashSet;
 
 use burn::module::{Module, ParamId};
 use burn::optim::GradientsParams;
-use burn::tensor::{DType, Device, Tensor};
+use burn::tensor::{Bool, DType, Device, Int, Tensor};
 
-use crate::monitor::{HALF_SQUARES, Monitor, Row, Slot, Squares, square_on_device, squares_of};
+use crate::monitor::{HALF_SQUARES, Monitor, OnDevice, Row, Slot, squares_of};
 use crate::shelf::Shelf;
 use crate::wide::widened;
 
@@ -30,16 +30,6 @@ pub(crate) struct Asked<'a> {
     pub(crate) squares: bool,
 }
 
-/// Sums of squares that stay on their devices, each a tensor of one element.
-#[derive(Default)]
-struct OnDevice(Vec<Tensor<1>>);
-
-impl Squares for OnDevice {
-    fn square<const D: usize>(&mut self, tensor: Tensor<D>) {
-        self.0.push(square_on_device(tensor));
-    }
-}
-
 /// One step's verdict and factor, on the device.
 pub(crate) struct Gate {
     /// Whether everything was finite before the update.
@@ -54,20 +44,17 @@ impl Gate {
     /// Judges a step. Nothing is read.
     pub(crate) fn open<M: Module>(model: &M, monitor: &Monitor, asked: Asked<'_>) -> Self {
         let Asked { grads, loss, parameters, norm_at_most, scale, squares } = asked;
-        let (slots, OnDevice(sums)) = monitor.gather(model, grads, parameters, OnDevice::default());
-
+        let (slots, sums) = monitor.gather(model, grads, parameters, OnDevice::default());
         let loss = widened(loss.without_autodiff());
-        let (device, mut dtype) = (loss.device(), loss.dtype());
-        if sums.iter().any(|sum| sum.dtype() == DType::F64) {
-            dtype = DType::F64;
-        }
-        let here = |value: Tensor<1>| flag::moved(value, &device).cast(dtype);
-        let mut values: Vec<Tensor<1>> = sums.into_iter().map(here).collect();
-        let loss = here(loss);
-
-        let zero = Tensor::<1>::zeros([1], (&device, dtype));
-        let gradients = slots.iter().zip(&values).filter(|(slot, _)| slot.is_gradient());
-        let total = gradients.fold(zero, |total, (_, sum)| total + sum.clone());
+        let device = loss.device();
+        let sums = sums.vector(&device, loss.dtype());
+        let dtype = sums.as_ref().map_or(loss.dtype(), Tensor::dtype);
+        let loss = loss.cast(dtype);
+        let gradients = |slot: &Slot| slot.is_gradient();
+        let total = match chosen(&sums, &slots, gradients) {
+            Some(squares) => squares.sum(),
+            None => Tensor::zeros([1], (&device, dtype)),
+        };
 
         // A bound on the unscaled gradient is `scale` times as much on the scaled one.
         let clipped = norm_at_most.map(|bound| {
@@ -83,13 +70,12 @@ impl Gate {
             (Some(clip), false) => Some(clip.div_scalar(scale)),
         };
 
-        let mut checked = values.clone();
-        checked.extend([loss.clone().abs(), total.clone()]);
-        let mut ok = Flag::all_finite(checked, &device);
+        let checked = [loss.clone().abs(), total.clone()];
+        let mut ok = Flag::all_finite(sums.iter().cloned().chain(checked).collect(), &device);
         if squares {
-            ok = ok.and(halves_hold(&slots, &values, &factor, &device));
+            ok = ok.and(halves_hold(&slots, &sums, &factor, &device));
         }
-        values.extend([loss, total, clip]);
+        let values = sums.into_iter().chain([loss, total, clip]).collect();
         Self { ok, factor, slots, values }
     }
 
@@ -104,6 +90,33 @@ impl Gate {
         gated.grads
     }
 
+    /// What the gradients are to be multiplied by, if by anything.
+    pub(crate) fn factor(&self) -> Option<&Tensor<1>> {
+        self.factor.as_ref()
+    }
+
+    /// Whether the step is good, as far as it is known before the update.
+    pub(crate) fn verdict(&self) -> &Tensor<1, Bool> {
+        self.ok.tensor()
+    }
+
+    /// The largest norm of gradients, once the factor is on them, that a good step may have.
+    pub(crate) fn norm_at_most(&self, clip: Option<f64>, scale: f64) -> f64 {
+        let largest = match self.values.first().map(Tensor::dtype) {
+            Some(DType::F64) => f64::MAX.sqrt(),
+            _ => f64::from(f32::MAX).sqrt(),
+        };
+        // What is computed in single precision may be a little more than it should.
+        1.001 * clip.map_or(largest / scale, |bound| bound.min(largest / scale))
+    }
+
+    /// The verdict and the step's numbers, where the update cannot spoil anything and has kept to the
+    /// verdict.
+    pub(crate) fn settle<M: Module>(self, model: &M, monitor: &mut Monitor) -> (Flag, Row) {
+        let ok = self.ok.clone();
+        self.concluded(model, ok, monitor)
+    }
+
     /// The model after the step: `after` where the step is good and `after` is finite, else `before`.
     /// With it, whether it is the former, and the step's numbers.
     pub(crate) fn close<M: Module>(
@@ -113,38 +126,57 @@ impl Gate {
         monitor: &mut Monitor,
     ) -> (M, Flag, Row) {
         let ids: Vec<ParamId> = self.slots.iter().filter_map(Slot::gradient).collect();
-        let OnDevice(sums) = squares_of(&after, ids.iter().copied(), OnDevice::default());
+        let sums = squares_of(&after, ids.iter().copied(), OnDevice::default());
         let device = self.ok.device();
-        let sums = sums.into_iter().map(|sum| flag::moved(sum, &device)).collect();
-        let sound = self.ok.clone().and(Flag::all_finite(sums, &device));
+        let sums = sums.vector(&device, DType::F32);
+        let sound = self.ok.clone().and(Flag::all_finite(sums.into_iter().collect(), &device));
 
         let mut old =
             select::Values { ids: ids.iter().copied().collect(), values: Shelf::default() };
         before.visit(&mut old);
         let model = after.map(&mut select::Choose { flag: &sound, old: old.values });
+        let (flag, row) = self.concluded(before, sound, monitor);
+        (model, flag, row)
+    }
 
+    fn concluded<M: Module>(self, model: &M, sound: Flag, monitor: &mut Monitor) -> (Flag, Row) {
         let mut values = self.values;
         let dtype = values.first().map_or(DType::F32, |value| value.dtype());
         values.extend([self.ok.number(dtype), sound.number(dtype)]);
-        let row = monitor.row(before, Tensor::cat(values, 0), self.slots);
-        (model, sound, row)
+        let row = monitor.row(model, Tensor::cat(values, 0), self.slots);
+        (sound, row)
+    }
+}
+
+/// The sums of the slots that are asked for, if there are any.
+fn chosen(
+    sums: &Option<Tensor<1>>,
+    slots: &[Slot],
+    is_wanted: impl Fn(&Slot) -> bool,
+) -> Option<Tensor<1>> {
+    let sums = sums.as_ref()?;
+    let wanted = slots.iter().enumerate().filter(|(_, slot)| is_wanted(slot));
+    let wanted: Vec<i32> = wanted.map(|(at, _)| at as i32).collect();
+    match (wanted.first(), wanted.len()) {
+        (None, _) => None,
+        (_, all) if all == slots.len() => Some(sums.clone()),
+        _ => {
+            let places = Tensor::<1, Int>::from_ints(wanted.as_slice(), &sums.device());
+            Some(sums.clone().select(0, places))
+        }
     }
 }
 
 /// Whether no gradient of type `f16` has a square that overflows there once the factor is on it.
 fn halves_hold(
     slots: &[Slot],
-    sums: &[Tensor<1>],
+    sums: &Option<Tensor<1>>,
     factor: &Option<Tensor<1>>,
     device: &Device,
 ) -> Flag {
-    let halves = slots.iter().zip(sums).filter(|(slot, _)| slot.is_half());
-    let norms = halves.map(|(_, sum)| {
-        let norm = sum.clone().sqrt();
-        match factor {
-            Some(factor) => norm * factor.clone(),
-            None => norm,
-        }
+    let norms = chosen(sums, slots, Slot::is_half).map(|sums| match factor {
+        Some(factor) => sums.sqrt() * factor.clone(),
+        None => sums.sqrt(),
     });
-    Flag::all_at_most(norms.collect(), HALF_SQUARES, device)
+    Flag::all_at_most(norms.into_iter().collect(), HALF_SQUARES, device)
 }

@@ -9,6 +9,7 @@ use super::{Halted, Keel, SPENT, Stepped};
 use crate::clip::Clip;
 use crate::gate::{Asked, Gate};
 use crate::monitor::Row;
+use crate::optim::Unread;
 use crate::schedule::Rate;
 use crate::{Decide, Reading, Report};
 
@@ -57,6 +58,7 @@ impl<M: Module + 'static> Keel<M> {
 
         let now = Reading::new(update).with_lr(lr);
         let due = |every: Option<u64>| every.is_some_and(|n| attempt.is_multiple_of(n));
+        let norm_at_most = self.norm_at_most(&now);
         let gate = Gate::open(
             &model,
             &self.monitor,
@@ -64,16 +66,33 @@ impl<M: Module + 'static> Keel<M> {
                 grads: &grads,
                 loss,
                 parameters: due(self.limits.check_parameters),
-                norm_at_most: self.norm_at_most(&now),
+                norm_at_most,
                 scale,
                 squares: self.update.squares_in_own_type(),
             },
         );
-        let grads = gate.gradients(&model, grads);
-        // The factor is on the gradients, and nobody here knows their norm.
-        let pace = self.pace(&rate, 1.0, 1.0, f64::INFINITY);
-        let after = self.update.update_unsure(pace, model.clone(), grads);
-        let (model, flag, row) = gate.close(&model, after, &mut self.monitor);
+        let bound = gate.norm_at_most(norm_at_most, scale);
+        let pace = self.pace(&rate, 1.0, 1.0, bound);
+        let unread = Unread::new(gate.factor().cloned(), gate.verdict().clone());
+        // Held only where the optimizer does not vouch for the outcome: else it writes in place.
+        let mut before = (!self.update.is_bounded(&pace)).then(|| model.clone());
+        let after = match self.update.update_gated(&pace, model, grads, &unread) {
+            Ok(after) => after,
+            Err((model, grads)) => {
+                let grads = gate.gradients(&model, grads);
+                // The factor is on the gradients, and nobody here knows their norm.
+                let pace = self.pace(&rate, 1.0, 1.0, f64::INFINITY);
+                before = Some(model.clone());
+                self.update.update_unsure(pace, model, grads)
+            }
+        };
+        let (model, flag, row) = match before {
+            Some(before) => gate.close(&before, after, &mut self.monitor),
+            None => {
+                let (flag, row) = gate.settle(&after, &mut self.monitor);
+                (after, flag, row)
+            }
+        };
         let exact = self.update.keep_if(flag.tensor());
         let model = self.running.commit_if(&flag, model);
         let averaged =

@@ -35,7 +35,7 @@ use crate::report::Layers;
 use crate::shelf::Shelf;
 use crate::{Error, Fault, Reading};
 use sums::Sums;
-pub(crate) use sums::{Squares, square_on_device};
+pub(crate) use sums::{OnDevice, Squares};
 
 /// Loss, gradient norm, and every parameter's gradient norm: one step's [`Reading`].
 ///

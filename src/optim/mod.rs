@@ -62,7 +62,7 @@ pub use rule::Rule;
 pub use sam::Sam;
 pub use schedule_free::{Adapted, ScheduleFree, ScheduleFreeAdamW, ScheduleFreeSgd};
 pub use second_moments::SecondMoments;
-pub use update::{IntoUpdate, Pace, Update};
+pub use update::{IntoUpdate, Pace, Unread, Update};
 pub use wrap::{
     AdaptiveClip, Cautious, Lars, Lookahead, LookaheadState, PowerNormClip, TrustRatio, ValueClip,
 };

@@ -48,6 +48,23 @@ impl fmt::Debug for Pace {
     }
 }
 
+/// What only the device knows of one update: see [`Update::update_gated`].
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub struct Unread {
+    /// What the gradients are to be multiplied by, of one element; `None` is 1.
+    pub factor: Option<Tensor<1>>,
+    /// Whether the update is to count, of one element.
+    pub counts: Tensor<1, Bool>,
+}
+
+impl Unread {
+    /// `factor` of the gradients, if it `counts`.
+    pub fn new(factor: Option<Tensor<1>>, counts: Tensor<1, Bool>) -> Self {
+        Self { factor, counts }
+    }
+}
+
 /// Advances a whole model by one step, and can be put back.
 ///
 /// Cloning must be cheap, of handles rather than of buffers, and the clone must not be touched by
@@ -63,6 +80,26 @@ pub trait Update<M: Module>: Send {
     /// the gradients are all zero.
     fn update_unsure(&mut self, pace: Pace, model: M, grads: GradientsParams) -> M {
         self.update(pace, model, grads)
+    }
+
+    /// One [unsure update](Self::update_unsure) whose factor and verdict the optimizer applies by itself:
+    /// the gradients are as they came, and may be anything where the update is not to count. Then
+    /// parameters and state are as if it had never been. Where it counts, `pace.grad_norm` bounds the
+    /// gradients with the factor on them. If the update [is bounded](Self::is_bounded) at this pace,
+    /// [`keep_if`](Self::keep_if) follows with the same verdict; else it may be a stricter one.
+    ///
+    /// # Errors
+    /// The model and the gradients as they were, if the optimizer cannot do this: the caller then puts
+    /// factor and verdict on the gradients. Unless overridden it cannot.
+    fn update_gated(
+        &mut self,
+        pace: &Pace,
+        model: M,
+        grads: GradientsParams,
+        unread: &Unread,
+    ) -> Result<M, (M, GradientsParams)> {
+        let _ = (pace, unread);
+        Err((model, grads))
     }
 
     /// Takes the last update back on the device, where the flag is false, and says whether it can: then

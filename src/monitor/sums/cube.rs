@@ -1,13 +1,15 @@
-//! Sums of tensors of CubeCL devices: one launch a tensor, which reads it once.
+//! Sums of tensors of CubeCL devices: one launch a tensor, which reads it once. With Burn's fusion those
+//! of all tensors are one operation in its queue.
 
+use burn::backend::TensorMetadata;
+use burn::backend::cubecl::dtype_to_storage_type;
 use burn::tensor::{DType, Tensor};
-use burn_cubecl::CubeDevice;
 use burn_cubecl::cubecl;
 use burn_cubecl::cubecl::prelude::*;
+use burn_cubecl::kernel::into_contiguous;
 use burn_cubecl::ops::numeric::empty_device_dtype;
-use burn_cubecl::tensor::CubeTensor;
 
-use crate::cube::{given, taken, width};
+use crate::cube::{Primitive, call, given, taken, width};
 
 /// Units of a cube: what every device has.
 const UNITS: usize = 256;
@@ -21,7 +23,7 @@ const CUBES: usize = 512;
 /// Tensors that wait to be summed.
 #[derive(Default)]
 pub(super) struct Batch {
-    tensors: Vec<(usize, CubeTensor)>,
+    tensors: Vec<(usize, Primitive)>,
 }
 
 /// Parts of sums, one after the other: of each slot, how many.
@@ -44,14 +46,32 @@ impl Batch {
     }
 
     /// The parts of all sums, by device.
-    pub(super) fn launch(mut self) -> Vec<Parts> {
+    pub(super) fn launch(self) -> Vec<Parts> {
+        self.by_device().into_iter().map(|tensors| sum(tensors, None)).collect()
+    }
+
+    /// All sums, by device: of which slots, and the sums in that order.
+    pub(super) fn rows(self) -> impl Iterator<Item = (Vec<usize>, Tensor<1>)> {
+        self.by_device().into_iter().map(|tensors| {
+            let most = tensors.iter().map(|(_, tensor)| parts(tensor)).max().unwrap_or(1);
+            let Parts { values, slots } = sum(tensors, Some(most));
+            let rows = slots.len();
+            let slots = slots.into_iter().map(|(slot, _)| slot).collect();
+            match most {
+                1 => (slots, values),
+                _ => (slots, values.reshape([rows, most]).sum_dim(1).reshape([rows])),
+            }
+        })
+    }
+
+    fn by_device(mut self) -> Vec<Vec<(usize, Primitive)>> {
         let mut all = Vec::new();
         while let Some((_, first)) = self.tensors.first() {
-            let device = first.device.clone();
+            let device = first.device();
             let (here, elsewhere) =
-                self.tensors.into_iter().partition(|(_, tensor)| tensor.device == device);
+                self.tensors.into_iter().partition(|(_, tensor)| tensor.device() == device);
             self.tensors = elsewhere;
-            all.push(sum(here, &device));
+            all.push(here);
         }
         all
     }
@@ -61,45 +81,69 @@ impl Batch {
 // What is given back is what was given, and goes no further than the caller.
 #[allow(clippy::result_large_err)]
 pub(super) fn square<const D: usize>(tensor: Tensor<D>) -> Result<Tensor<1>, Tensor<D>> {
-    let cube = taken(tensor)?;
-    let device = cube.device.clone();
-    Ok(sum(vec![(0, cube)], &device).values.sum())
+    let Parts { values, slots } = sum(vec![(0, taken(tensor)?)], None);
+    Ok(match slots.first() {
+        Some((_, 1)) => values,
+        _ => values.sum(),
+    })
 }
 
-fn cubes(elements: usize) -> usize {
-    elements.div_ceil(SHARE).min(CUBES)
+/// How many cubes sum a tensor, each of them a part.
+fn parts(tensor: &Primitive) -> usize {
+    tensor.shape().num_elements().div_ceil(SHARE).min(CUBES)
 }
 
-fn sum(tensors: Vec<(usize, CubeTensor)>, device: &CubeDevice) -> Parts {
-    let count = |tensor: &CubeTensor| cubes(tensor.meta.num_elements());
-    let slots: Vec<_> = tensors.iter().map(|(slot, tensor)| (*slot, count(tensor))).collect();
-    let all: usize = slots.iter().map(|(_, parts)| parts).sum();
-    let client = device.client();
-    let out = empty_device_dtype(client.clone(), device.clone(), [all].into(), DType::F32);
-    let mut at = 0;
-    for ((_, tensor), (_, parts)) in tensors.into_iter().zip(&slots) {
-        squares::launch(
-            &client,
-            CubeCount::Static(*parts as u32, 1, 1),
-            CubeDim::new_1d(UNITS as u32),
-            width(tensor.meta.num_elements()),
-            tensor.into_buffer_arg(),
-            out.clone().into_buffer_arg(),
-            at as u32,
-        );
-        at += parts;
+/// The parts of the sums of tensors of one device. With `room` there are that many of each, of which the
+/// last may be nothing.
+fn sum(tensors: Vec<(usize, Primitive)>, room: Option<usize>) -> Parts {
+    let slots: Vec<_> = tensors.iter().map(|(slot, tensor)| (*slot, parts(tensor))).collect();
+    let counts: Vec<_> = slots.iter().map(|(_, parts)| *parts).collect();
+    let all: usize = counts.iter().map(|parts| room.unwrap_or(*parts)).sum();
+    let inputs = tensors.into_iter().map(|(_, tensor)| tensor).collect();
+    let output = vec![([all].into(), DType::F32)];
+    let sums = call("evenkeel_squares", inputs, output, move |tensors| {
+        let Some((client, device)) = tensors.first().map(|t| (t.client.clone(), t.device.clone()))
+        else {
+            return Vec::new();
+        };
+        let out = empty_device_dtype(client.clone(), device, [all].into(), DType::F32);
+        let mut at = 0;
+        for (tensor, parts) in tensors.into_iter().map(into_contiguous).zip(&counts) {
+            squares::launch(
+                &client,
+                CubeCount::Static(*parts as u32, 1, 1),
+                CubeDim::new_1d(UNITS as u32),
+                width(tensor.meta.num_elements()),
+                tensor.clone().into_buffer_arg(),
+                out.clone().into_buffer_arg(),
+                at as u32,
+                room.unwrap_or(*parts) as u32,
+                dtype_to_storage_type(tensor.dtype),
+            );
+            at += room.unwrap_or(*parts);
+        }
+        vec![out]
+    });
+    match sums.into_iter().next() {
+        Some(values) => Parts { values: given(values), slots },
+        None => unreachable!("no tensors have no sums"),
     }
-    Parts { values: given(out), slots }
 }
 
 /// Each unit sums every so manieth element, and then the units of a cube are added up by halves.
 #[cube(launch)]
-fn squares<N: Size>(x: &[Vector<f32, N>], out: &mut [f32], at: u32) {
+fn squares<X: Float, N: Size>(
+    x: &[Vector<X, N>],
+    out: &mut [f32],
+    at: u32,
+    room: u32,
+    #[define(X)] _type: ElemType,
+) {
     let unit = UNIT_POS as usize;
     let mut sum = Vector::<f32, N>::new(0.0f32);
     let mut i = CUBE_POS * UNITS + unit;
     while i < x.len() {
-        let value = x[i];
+        let value = Vector::<f32, N>::cast_from(x[i]);
         sum += value * value;
         i += CUBE_COUNT * UNITS;
     }
@@ -117,13 +161,21 @@ fn squares<N: Size>(x: &[Vector<f32, N>], out: &mut [f32], at: u32) {
     if unit == 0 {
         out[at as usize + CUBE_POS] = sums[0];
     }
+    // The last cube clears the room that is left.
+    if CUBE_POS + 1 == CUBE_COUNT {
+        let mut i = CUBE_COUNT + unit;
+        while i < room as usize {
+            out[at as usize + i] = 0.0;
+            i += UNITS;
+        }
+    }
 }
 
 #[cfg(all(test, feature = "wgpu"))]
 mod tests {
     use burn::tensor::{Device, DeviceKind, Distribution};
 
-    use super::super::{Squares, Sums};
+    use super::super::{OnDevice, Squares, Sums};
     use super::*;
 
     #[test]
@@ -155,6 +207,43 @@ mod tests {
         for (sum, exact) in sums.read().unwrap().into_iter().zip(expected) {
             assert!((sum - exact).abs() <= 1e-5 * exact, "{sum} is not {exact}");
         }
+    }
+
+    /// In single precision, where half precision would overflow at 256.
+    #[test]
+    fn half_precision_is_summed_in_single() {
+        let device = Device::wgpu(DeviceKind::DefaultDevice);
+        let types = [DType::F16, DType::BF16].into_iter();
+        for dtype in types.filter(|dtype| device.supports_dtype(*dtype)) {
+            let mut sums = Sums::default();
+            for len in [1, 4, 257, SHARE + 1] {
+                sums.square(Tensor::<1>::full([len], 512.0, &device).cast(dtype));
+            }
+            let expected = [1, 4, 257, SHARE + 1].map(|len| 262_144.0 * len as f64);
+            for (sum, expected) in sums.read().unwrap().into_iter().zip(expected) {
+                assert!((sum - expected).abs() <= 1e-5 * expected, "{sum} is not {expected}");
+            }
+        }
+    }
+
+    /// Left on the device, in the order in which they came.
+    #[test]
+    fn sums_that_nobody_reads_are_those_that_are_read() {
+        let device = Device::wgpu(DeviceKind::DefaultDevice);
+        for lengths in [vec![1, 0, 300, 4], vec![7], vec![5, 3 * SHARE + 1, SHARE, 2]] {
+            let (mut read, mut left) = (Sums::default(), OnDevice::default());
+            for len in &lengths {
+                let x = Tensor::<1>::random([*len], Distribution::Normal(0.0, 1.0), &device);
+                read.square(x.clone());
+                left.square(x);
+            }
+            let left = left.vector(&device, DType::F32).unwrap().into_data();
+            assert_eq!(left.shape().to_vec(), [lengths.len()]);
+            for (a, b) in left.iter::<f64>().zip(read.read().unwrap()) {
+                assert!((a - b).abs() <= 1e-5 * b, "{a} is not {b}");
+            }
+        }
+        assert!(OnDevice::default().vector(&device, DType::F32).is_none());
     }
 
     #[test]

@@ -6,7 +6,10 @@ mod cube;
 mod flex;
 #[cfg(feature = "flex")]
 mod fused;
+mod on_device;
 mod portable;
+
+pub(crate) use on_device::OnDevice;
 
 use burn::tensor::{Bool, DType, Tensor};
 #[cfg(feature = "flex")]
@@ -149,7 +152,7 @@ impl Sums {
 }
 
 /// `Σx²` of one tensor, left on its device.
-pub(crate) fn square_on_device<const D: usize>(tensor: Tensor<D>) -> Tensor<1> {
+fn square_on_device<const D: usize>(tensor: Tensor<D>) -> Tensor<1> {
     #[cfg(feature = "cube")]
     let tensor = match cube::square(tensor) {
         Ok(sum) => return sum,

@@ -19,6 +19,8 @@ struct Group {
     /// Of each slot, how many of the values are parts of it.
     slots: Vec<(usize, Kind, usize)>,
     values: Vec<Tensor<1>>,
+    /// Whether others may be joined to them.
+    grows: bool,
 }
 
 #[derive(Clone, Copy, PartialEq)]
@@ -36,23 +38,27 @@ impl Batch {
         self.add(vec![(slot, Kind::Value, 1)], widened(tensor));
     }
 
-    /// Adds sums in parts: of each slot, how many.
+    /// Adds sums in parts: of each slot, how many. They are read as they lie: to join them to others
+    /// would be work for the device.
     #[cfg(feature = "cube")]
     pub(super) fn parts(&mut self, slots: Vec<(usize, usize)>, values: Tensor<1>) {
-        let slots = slots.into_iter().map(|(slot, parts)| (slot, Kind::Square, parts));
-        self.add(slots.collect(), values);
+        let slots = slots.into_iter().map(|(slot, parts)| (slot, Kind::Square, parts)).collect();
+        let (device, dtype) = (values.device(), values.dtype());
+        self.groups.push(Group { device, dtype, slots, values: vec![values], grows: false });
     }
 
     fn add(&mut self, slots: Vec<(usize, Kind, usize)>, values: Tensor<1>) {
         let (device, dtype) = (values.device(), values.dtype());
-        let same = |group: &&mut Group| group.device == device && group.dtype == dtype;
-        match self.groups.iter_mut().find(same) {
+        let open =
+            |group: &&mut Group| group.grows && group.device == device && group.dtype == dtype;
+        match self.groups.iter_mut().find(open) {
             Some(group) => {
                 group.slots.extend(slots);
                 group.values.push(values);
             }
             None => {
-                self.groups.push(Group { device, dtype, slots, values: vec![values] });
+                let values = vec![values];
+                self.groups.push(Group { device, dtype, slots, values, grows: true });
             }
         }
     }
@@ -68,7 +74,15 @@ impl Batch {
             let (mut slots, mut transaction) = (Vec::new(), Transaction::default());
             for group in here {
                 slots.push((group.slots, group.dtype));
-                transaction = transaction.register(Tensor::cat(group.values, 0));
+                let mut values = group.values;
+                let values = match (values.len(), values.pop()) {
+                    (1, Some(only)) => only,
+                    (_, last) => {
+                        values.extend(last);
+                        Tensor::cat(values, 0)
+                    }
+                };
+                transaction = transaction.register(values);
             }
             let data = transaction
                 .try_execute()

@@ -123,11 +123,14 @@ impl Entries {
         Ok(true)
     }
 
-    /// How many updates the parameters have seen: every number that there is, and 0, which is that
-    /// of a parameter yet to come.
+    /// How many updates the parameters have seen: every number that there is or may be, where some are
+    /// not settled, and 0, which is that of a parameter yet to come.
     pub(super) fn times(&self) -> Vec<u64> {
         let mut times = BTreeSet::from([0]);
-        times.extend(self.list.iter().map(|entry| entry.memory.time));
+        times.extend(self.list.iter().flat_map(|entry| {
+            let unsettled = entry.unsure.as_ref().map_or(0, |unsure| unsure.updates());
+            entry.memory.time..=entry.memory.time.saturating_add(unsettled)
+        }));
         times.into_iter().collect()
     }
 

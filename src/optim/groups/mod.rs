@@ -13,7 +13,7 @@ use burn::tensor::{Bool, Tensor};
 
 use super::rule::{Before, Erased};
 use super::second_moments::SecondMoment;
-use super::{Pace, Rule, SecondMoments, Update};
+use super::{Pace, Rule, SecondMoments, Unread, Update};
 use crate::Error;
 use crate::checkpoint::State;
 use crate::gate::Flag;
@@ -131,7 +131,19 @@ impl<M: Module + 'static> Update<M> for Groups {
     fn update_unsure(&mut self, pace: Pace, model: M, grads: GradientsParams) -> M {
         // Nobody knows how long these gradients are.
         self.longest = f64::INFINITY;
-        unsure::run(self, &pace, model, grads)
+        unsure::run(self, &pace, model, grads, None)
+    }
+
+    fn update_gated(
+        &mut self,
+        pace: &Pace,
+        model: M,
+        grads: GradientsParams,
+        unread: &Unread,
+    ) -> Result<M, (M, GradientsParams)> {
+        let taken_back = !Update::<M>::is_bounded(self, pace);
+        self.longest = self.longest.max(pace.factor * pace.grad_norm);
+        Ok(unsure::run(self, pace, model, grads, Some((unread, taken_back))))
     }
 
     fn keep_if(&mut self, counts: &Tensor<1, Bool>) -> bool {

@@ -10,7 +10,7 @@ use burn::tensor::{Int, Tensor};
 use super::super::kernel::{self, Buffer, Picker, Plans, Shared};
 use super::super::record::Memory;
 use super::super::rule::Now;
-use super::super::{Pace, units};
+use super::super::{Pace, Unread, units};
 use super::Groups;
 use super::entries::Slots;
 use super::pass::{Context, rounds};
@@ -24,21 +24,31 @@ pub(super) struct Unsure {
     memories: Vec<Memory>,
     /// The unsettled updates that it was in, by their place in the order, and what they were told.
     rounds: Vec<(usize, Now)>,
-    /// The tensors of state before the last of them.
+    /// The tensors of state before the last of them, if it may be taken back.
     before: Vec<Buffer>,
 }
 
-/// One update of all parameters that have a gradient.
+impl Unsure {
+    /// How many updates are not settled.
+    pub(super) fn updates(&self) -> u64 {
+        self.rounds.len() as u64
+    }
+}
+
+/// One update of all parameters that have a gradient. With `gated` it keeps to what the device knows, and
+/// may be told to be taken back all the same, or not.
 pub(super) fn run<M: Module>(
     groups: &mut Groups,
     pace: &Pace,
     model: M,
     mut grads: GradientsParams,
+    gated: Option<(&Unread, bool)>,
 ) -> M {
     rounds(groups, model, |groups, model| {
         let (pickers, copies) = (HashMap::new(), HashMap::new());
         let (grads, shared) = (&mut grads, Shared::default());
-        let mut step = Step { groups, pace, grads, shared, pickers, copies, strangers: false };
+        let strangers = false;
+        let mut step = Step { groups, pace, grads, gated, shared, pickers, copies, strangers };
         let model = model.map(&mut step);
         (model, step.strangers)
     })
@@ -49,6 +59,9 @@ pub(super) fn keep_if(groups: &mut Groups, counts: Flag) {
     let turn = groups.turn;
     for entry in groups.entries.iter_mut().filter(|entry| entry.turn == turn) {
         let Some(unsure) = &mut entry.unsure else { continue };
+        if unsure.before.is_empty() {
+            continue;
+        }
         if let Slots::Live(slots) = &mut entry.slots {
             let pairs = std::mem::take(slots).into_iter().zip(std::mem::take(&mut unsure.before));
             *slots = pairs.map(|(after, before)| Buffer::chosen(&counts, after, before)).collect();
@@ -76,6 +89,7 @@ struct Step<'a> {
     groups: &'a mut Groups,
     pace: &'a Pace,
     grads: &'a mut GradientsParams,
+    gated: Option<(&'a Unread, bool)>,
     shared: Shared,
     /// By the updates that a parameter was in before: most have been in all.
     pickers: HashMap<Vec<usize>, Picker>,
@@ -128,14 +142,27 @@ impl ModuleMapper for Step<'_> {
         let slots = slots.into_iter().map(Buffer::into_tensor).collect();
         let param = param.into_tensor::<D>();
         let slots = kernel::begun(&plans[0], &param, slots);
-        unsure.before = slots.iter().cloned().map(Buffer::of).collect();
-        let (param, slots) = match plans.as_slice() {
-            [plan] => kernel::step(&self.shared, Plans::One(plan), param, grad, slots),
-            plans => {
-                let picker = self
-                    .pickers
-                    .entry(rounds)
-                    .or_insert_with_key(|rounds| Picker::new(count(rounds, verdicts)));
+        unsure.before = match self.gated {
+            Some((_, false)) => Vec::new(),
+            _ => slots.iter().cloned().map(Buffer::of).collect(),
+        };
+        let (param, slots) = match (plans.as_slice(), self.gated) {
+            ([plan], None) => kernel::step(&self.shared, Plans::One(plan), param, grad, slots),
+            (plans, gated) => {
+                // The only plan there is, whatever has counted.
+                let rounds = if plans.len() == 1 { Vec::new() } else { rounds };
+                let picker = self.pickers.entry(rounds).or_insert_with_key(|rounds| match gated {
+                    None => Picker::new(count(rounds, verdicts)),
+                    Some((unread, _)) => {
+                        let device = unread.counts.device();
+                        let count = match rounds.is_empty() {
+                            true => Tensor::zeros([1], &device),
+                            false => count(rounds, verdicts).to_device(&device),
+                        };
+                        let counts = Flag::of(unread.counts.clone());
+                        Picker::new(count).gated(unread.factor.clone(), counts)
+                    }
+                });
                 kernel::step(&self.shared, Plans::Any(plans, picker), param, grad, slots)
             }
         };

@@ -10,6 +10,7 @@ use std::collections::HashMap;
 use burn::tensor::{DType, Device, Int, Tensor};
 
 use super::plan::Plan;
+use crate::gate::Flag;
 
 /// What is to be done to a tensor: one plan, or one for each number of updates that it may have seen.
 #[derive(Clone, Copy)]
@@ -35,7 +36,6 @@ impl<'a> Plans<'a> {
         }
     }
 
-    #[cfg(feature = "cube")]
     pub(super) fn picker(self) -> Option<&'a Picker> {
         match self {
             Self::One(_) => None,
@@ -66,6 +66,16 @@ pub(super) struct Choice<'a, P> {
 }
 
 impl<P: Copy> Choice<'_, P> {
+    /// What only the device knows of the gradient's factor.
+    pub(super) fn factor(&self) -> Option<Number> {
+        let factor = self.picker?.factor()?.clone();
+        let factor = match factor.device() == self.device {
+            true => factor,
+            false => factor.to_device(&self.device),
+        };
+        Some(Number::Picked(Box::new(factor.cast(self.wide))))
+    }
+
     pub(super) fn first(&self) -> P {
         self.plans[0]
     }
@@ -127,22 +137,67 @@ impl Number {
     }
 }
 
-/// Picks numbers by a count on the device.
+/// Picks numbers by a count on the device, and knows there what else the update depends on.
 pub(crate) struct Picker {
     count: Tensor<1, Int>,
+    /// What the gradient is to be multiplied by besides.
+    factor: Option<Tensor<1>>,
+    /// Whether anything is to change at all.
+    counts: Option<Flag>,
+    #[cfg(feature = "cube")]
+    controls: RefCell<Vec<(Device, Tensor<1>)>>,
     /// What was picked already: most tensors of a model ask for the same.
     picked: RefCell<HashMap<(Vec<u64>, DType), Tensor<1>>>,
 }
 
 impl Picker {
     pub(crate) fn new(count: Tensor<1, Int>) -> Self {
-        Self { count, picked: RefCell::default() }
+        Self {
+            count,
+            factor: None,
+            counts: None,
+            #[cfg(feature = "cube")]
+            controls: RefCell::default(),
+            picked: RefCell::default(),
+        }
     }
 
-    /// The count itself.
+    /// The same where the gradient is to be multiplied by a factor, and nothing is to change unless the
+    /// update counts.
+    pub(crate) fn gated(self, factor: Option<Tensor<1>>, counts: Flag) -> Self {
+        Self { factor, counts: Some(counts), ..self }
+    }
+
+    pub(super) fn factor(&self) -> Option<&Tensor<1>> {
+        self.factor.as_ref()
+    }
+
+    pub(super) fn counts(&self) -> Option<&Flag> {
+        self.counts.as_ref()
+    }
+
+    /// What a kernel has to know: the count, the factor, and 1 if the update counts or else 0.
     #[cfg(feature = "cube")]
-    pub(super) fn count(&self) -> Tensor<1, Int> {
-        self.count.clone()
+    pub(super) fn control(&self, device: &Device) -> Tensor<1> {
+        let mut controls = self.controls.borrow_mut();
+        if let Some((_, control)) = controls.iter().find(|(there, _)| there == device) {
+            return control.clone();
+        }
+        let count = self.count.clone().float().cast(DType::F32);
+        let here = |tensor: &Tensor<1>| match tensor.device() == count.device() {
+            true => tensor.clone().cast(DType::F32),
+            false => tensor.clone().to_device(&count.device()).cast(DType::F32),
+        };
+        let factor = self.factor.as_ref().map_or_else(|| count.ones_like(), here);
+        let counts = self.counts.as_ref().map(|counts| here(&counts.number(DType::F32)));
+        let counts = counts.unwrap_or_else(|| count.ones_like());
+        let control = Tensor::cat(vec![count.clone(), factor, counts], 0);
+        let control = match control.device() == *device {
+            true => control,
+            false => control.to_device(device),
+        };
+        controls.push((device.clone(), control.clone()));
+        control
     }
 
     /// The one of `values` that the count says.

@@ -46,6 +46,9 @@ macro_rules! with_rank {
     };
 }
 
+#[cfg(feature = "cube")]
+use with_rank;
+
 /// A tensor without its rank in the type, in the form that its kernel takes.
 #[derive(Debug, Clone)]
 pub(crate) enum Buffer {
@@ -222,7 +225,13 @@ pub(crate) fn step<const D: usize>(
         Err(tensors) => tensors,
     };
     let Shared { .. } = shared;
-    portable::step(plans, param, grad, slots)
+    let Some(counts) = plans.picker().and_then(Picker::counts) else {
+        return portable::step(plans, param, grad, slots);
+    };
+    let before = (param.clone(), slots.clone());
+    let (param, slots) = portable::step(plans, param, grad, slots);
+    let slots = slots.into_iter().zip(before.1).map(|(new, old)| counts.choose(new, old));
+    (counts.choose(param, before.0), slots.collect())
 }
 
 /// The type in which a tensor of this type is computed, and its state kept.

@@ -86,6 +86,10 @@ fn incoming<const D: usize, P: Copy>(
     grad: Tensor<D>,
     limits: Limits,
 ) -> Tensor<D> {
+    let grad = match plan.factor() {
+        Some(factor) => factor.times(grad),
+        None => grad,
+    };
     let grad = match plan.number(|plan| of(plan).factor) {
         Number::Known(1.0) => grad,
         factor => factor.times(grad),

@@ -1,5 +1,7 @@
 //! The kernel: each unit does every so manieth element, in the same arithmetic as on every other device.
 
+use burn::backend::cubecl::dtype_to_storage_type;
+use burn::tensor::DType;
 use burn_cubecl::cubecl;
 use burn_cubecl::cubecl::prelude::*;
 use burn_cubecl::tensor::CubeTensor;
@@ -64,22 +66,31 @@ const UNITS: u32 = 256;
 /// Elements that are worth a unit, which has to read the plan first.
 const SHARE: usize = 16;
 
+/// The largest number of type `f16`.
+const HALF: f32 = 65_504.0;
+
 /// Cubes that every device can launch.
 const CUBES: usize = 65_535;
 
-/// Runs the kernel over one parameter. With `row` the device says which row of the table is meant.
+/// The numbers of plans, the first row that is meant, and what the device knows.
+pub(super) type Numbers = (CubeTensor, u32, Option<CubeTensor>);
+
+/// Runs the kernel over one parameter. With a control the device says how many rows after the first one
+/// the plan is.
 pub(super) fn launch(
     form: Form,
     param: CubeTensor,
     grad: CubeTensor,
     state: Vec<CubeTensor>,
-    table: CubeTensor,
-    row: Option<CubeTensor>,
+    (table, row, control): Numbers,
 ) -> (CubeTensor, Vec<CubeTensor>) {
     let client = param.client.clone();
     let elements = param.meta.num_elements();
     let dim = CubeDim::new_1d(UNITS);
     let count = elements.div_ceil(UNITS as usize * SHARE).min(CUBES);
+    let types = [param.dtype, grad.dtype].map(dtype_to_storage_type);
+    // Past its range this type stops at the end of it.
+    let ends = param.dtype == DType::F16;
 
     // Arguments that alias others are named by the place of those among the ones that do not.
     let (mut inputs, mut place) = (Vec::new(), 0);
@@ -98,57 +109,75 @@ pub(super) fn launch(
     };
     let (param, param_out) = output(param);
     let (state, mut state_out): (Vec<_>, Vec<_>) = state.into_iter().map(output).unzip();
+    // What a rule has no use for is never looked at; it takes the place of something of its type.
+    let spare = place - 1;
     let mut inputs = inputs.into_iter();
-    let nothing = || BufferArg::alias(0, elements);
-    let picked = row.is_some();
+    let (p, grad) = (inputs.next(), grad.into_buffer_arg());
+    let nothing = || BufferArg::alias(spare, elements);
     let mut input = || inputs.next().unwrap_or_else(nothing);
-    let (p, s0, s1, s2) = (input(), input(), input(), input());
+    let (s0, s1, s2) = (input(), input(), input());
     state_out.reverse();
     let mut out = || state_out.pop().unwrap_or_else(nothing);
-    let row = row.map_or_else(nothing, CubeTensor::into_buffer_arg);
+    let picked = control.is_some();
+    let control = control.map_or_else(nothing, CubeTensor::into_buffer_arg);
     update::launch(
         &client,
         CubeCount::Static(count as u32, 1, 1),
         dim,
         width(elements),
-        p,
+        p.unwrap_or_else(nothing),
         s0,
         s1,
         s2,
-        grad.into_buffer_arg(),
+        grad,
         table.into_buffer_arg(),
-        row,
+        control,
         param_out,
         out(),
         out(),
         out(),
         Limits::SINGLE.gradient as f32,
+        row,
         form,
         picked,
+        ends,
+        types,
     );
     (param, state)
 }
 
 #[cube(launch)]
 #[allow(clippy::too_many_arguments)]
-fn update<N: Size>(
-    p: &[Vector<f32, N>],
+fn update<P: Float, G: Float, N: Size>(
+    p: &[Vector<P, N>],
     s0: &[Vector<f32, N>],
     s1: &[Vector<f32, N>],
     s2: &[Vector<f32, N>],
-    g: &[Vector<f32, N>],
+    g: &[Vector<G, N>],
     table: &[f32],
-    row: &[f32],
-    p_out: &mut [Vector<f32, N>],
+    control: &[f32],
+    p_out: &mut [Vector<P, N>],
     s0_out: &mut [Vector<f32, N>],
     s1_out: &mut [Vector<f32, N>],
     s2_out: &mut [Vector<f32, N>],
     limit: f32,
+    row: u32,
     #[comptime] form: Form,
     #[comptime] picked: bool,
+    #[comptime] ends: bool,
+    #[define(P, G)] _types: [ElemType; 2],
 ) {
-    let at = if picked { u32::cast_from(row[0]) as usize * COUNT } else { 0usize.runtime() };
-    let factor = Vector::new(table[at + FACTOR]);
+    let mut at = row as usize * COUNT;
+    let mut given = 1.0f32.runtime();
+    if comptime!(picked) {
+        if control[2] == 0.0 {
+            keep(p, s0, s1, s2, p_out, s0_out, s1_out, s2_out, form);
+            terminate!();
+        }
+        at += u32::cast_from(control[0]) as usize * COUNT;
+        given = control[1];
+    }
+    let factor = Vector::new(given * table[at + FACTOR]);
     let coupled = Vector::new(table[at + COUPLED]);
     let first_old = Vector::new(table[at + FIRST_OLD]);
     let first_new = Vector::new(table[at + FIRST_NEW]);
@@ -166,8 +195,10 @@ fn update<N: Size>(
     let zero = Vector::<f32, N>::new(0.0f32);
     let mut i = CUBE_POS * CUBE_DIM as usize + UNIT_POS as usize;
     while i < p.len() {
-        let param = p[i];
-        let grad = clamp(factor * g[i] + coupled * param, least, most);
+        let param = Vector::<f32, N>::cast_from(p[i]);
+        let grad = Vector::<f32, N>::cast_from(g[i]);
+        let grad = clamp(factor * grad + coupled * param, least, most);
+        let mut result = left * param;
         if comptime!(form.rule == MOMENTUM) {
             let mut step = by_gradient * grad;
             if comptime!(form.slots == 1) {
@@ -175,7 +206,7 @@ fn update<N: Size>(
                 s0_out[i] = velocity;
                 step += by_moment * velocity;
             }
-            p_out[i] = left * param - step;
+            result -= step;
         } else if comptime!(form.rule == FREE) {
             let z = s0[i];
             let mut d = grad;
@@ -184,7 +215,7 @@ fn update<N: Size>(
                 s1_out[i] = v;
                 d = grad / (root * v.sqrt() + epsilon) + extra * param;
             }
-            p_out[i] = left * param + first_old * z - by_gradient * d;
+            result = result + first_old * z - by_gradient * d;
             s0_out[i] = z - by_moment * d;
         } else {
             let old = s1[i];
@@ -226,7 +257,41 @@ fn update<N: Size>(
             } else if comptime!(form.rule != ADOPT) {
                 step /= root * normal.sqrt() + epsilon;
             }
-            p_out[i] = left * param - step;
+            result -= step;
+        }
+        if comptime!(ends) {
+            result = clamp(result, Vector::new(-HALF), Vector::new(HALF));
+        }
+        p_out[i] = Vector::cast_from(result);
+        i += CUBE_COUNT * CUBE_DIM as usize;
+    }
+}
+
+/// Leaves everything as it was, in other buffers if need be.
+#[cube]
+#[allow(clippy::too_many_arguments)]
+fn keep<P: Float, N: Size>(
+    p: &[Vector<P, N>],
+    s0: &[Vector<f32, N>],
+    s1: &[Vector<f32, N>],
+    s2: &[Vector<f32, N>],
+    p_out: &mut [Vector<P, N>],
+    s0_out: &mut [Vector<f32, N>],
+    s1_out: &mut [Vector<f32, N>],
+    s2_out: &mut [Vector<f32, N>],
+    #[comptime] form: Form,
+) {
+    let mut i = CUBE_POS * CUBE_DIM as usize + UNIT_POS as usize;
+    while i < p.len() {
+        p_out[i] = p[i];
+        if comptime!(form.slots > 0) {
+            s0_out[i] = s0[i];
+        }
+        if comptime!(form.slots > 1) {
+            s1_out[i] = s1[i];
+        }
+        if comptime!(form.slots > 2) {
+            s2_out[i] = s2[i];
         }
         i += CUBE_COUNT * CUBE_DIM as usize;
     }
