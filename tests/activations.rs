@@ -22,6 +22,17 @@ fn close(seen: &Observation, name: &str, expected: f64) {
 
 /// All that is told of `a`, by two passes over its elements; `unit` numbers the unit of an element.
 fn check(seen: &Observation, values: &[f32], unit: impl Fn(usize) -> usize, units: usize) {
+    check_of(f64::from(f32::MAX), seen, values, unit, units);
+}
+
+/// The same of a type whose largest number is `limit`.
+fn check_of(
+    limit: f64,
+    seen: &Observation,
+    values: &[f32],
+    unit: impl Fn(usize) -> usize,
+    units: usize,
+) {
     let x: Vec<f64> = values.iter().map(|&x| f64::from(x)).filter(|x| x.is_finite()).collect();
     let n = x.len() as f64;
     let mean = x.iter().sum::<f64>() / n;
@@ -31,7 +42,7 @@ fn check(seen: &Observation, values: &[f32], unit: impl Fn(usize) -> usize, unit
     close(seen, "std/a", moment(2).sqrt());
     close(seen, "kurtosis/a", moment(4) / moment(2).powi(2));
     close(seen, "abs_max/a", largest);
-    close(seen, "headroom/a", (f64::from(f32::MAX) / largest).log2());
+    close(seen, "headroom/a", limit.log2() - largest.log2());
     let alive = |u: &usize| values.iter().enumerate().any(|(i, x)| unit(i) == *u && *x != 0.0);
     let dead = units - (0..units).filter(alive).count();
     close(seen, "dead/a", dead as f64 / units as f64);
@@ -80,6 +91,32 @@ fn every_number_is_that_of_two_passes() {
             check(&turned, &values, |i| i / 20, 24);
         }
     });
+}
+
+/// By tensor operations and by reads of the buffer, short and longer than one core reads alone.
+#[test]
+fn every_number_is_that_of_two_passes_in_either_way_to_look() {
+    let device = &Device::flex();
+    for (samples, width) in [(3, 7), (64, 1024), (30, 5000)] {
+        let len = samples * width;
+        let mut values: Vec<f32> = noise(len as u64, len);
+        values.iter_mut().for_each(|x| *x = (0.6 * *x).clamp(-1.0, 1.0));
+        values.iter_mut().skip(2).step_by(width).for_each(|x| *x = 0.0);
+        values[len - 1] = f32::NAN;
+        for (dtype, limit) in [(DType::F32, f64::from(f32::MAX)), (DType::F64, f64::MAX)] {
+            let x = tensor(&values, [samples, width], device).cast(dtype);
+            let seen = look(x.clone());
+            check_of(limit, &seen, &values, |i| i % width, width);
+            assert!(seen.get("dead/a").unwrap() > 0.0 && seen.get("saturated/a").is_some());
+            check_of(
+                limit,
+                &look(x.reshape([1, samples, 1, width])),
+                &values,
+                |i| i / width,
+                samples,
+            );
+        }
+    }
 }
 
 #[test]

@@ -145,7 +145,7 @@ impl Facts {
             push("mean", mean * largest);
             push("std", second.sqrt() * largest);
             push("abs_max", largest);
-            push("headroom", (self.limit / largest).log2());
+            push("headroom", self.limit.log2() - largest.log2());
         }
         if second > 0.0 {
             push("kurtosis", fourth / (second * second));

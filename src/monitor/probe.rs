@@ -285,7 +285,7 @@ pub(super) fn look<const D: usize>(name: &str, tensor: Tensor<D>) -> Option<Watc
             (how_many(wide.clone().is_nan())?, how_many(wide.is_inf())?, largest)
         }
     };
-    let headroom = (limit / largest).log2();
+    let headroom = limit.log2() - largest.log2();
     Some(Watched { name: name.to_string(), nan, infinite, elements, largest, headroom })
 }
 
