@@ -49,6 +49,8 @@
 //! | what would help most? | [`Advisor`](advise::Advisor), and [`Doctor`](doctor::Doctor) first |
 //! | how high may the rate go? | [`StableRate`](finder::StableRate), or quicker and vaguer [`LrFinder`](finder::LrFinder) |
 //! | what is going on in there? | [`Watch`](monitor::Watch) |
+//! | are units dead, or near overflow? | [`Watch::probe`](monitor::Watch::probe) |
+//! | what stands out in that run? | [`Overview`](record::Overview) |
 //! | what happened last night? | [`Logbook`](record::Logbook) |
 //! | which layer is it? | [`Halted::culprits`], [`monitor::blame`], [`Reading::layers`] |
 //! | a run has to survive being stopped | [`Keel::save`] and [`Keel::load`] |

@@ -44,6 +44,18 @@ fn the_schedule_is_the_one_below() -> Result<(), Box<dyn std::error::Error>> {
     Ok(())
 }
 
+/// The lines that watch are, in their order, in the example that watches.
+#[test]
+fn the_watch_is_the_examples() {
+    let readme = read("README.md");
+    let code = readme.split("```rust\n").nth(3).unwrap().split("```").next().unwrap();
+    let watch = read("examples/watch/main.rs");
+    let mut example = lines(&watch).into_iter();
+    for line in lines(code) {
+        assert!(example.any(|other| other == line), "not in examples/watch/main.rs: {line}");
+    }
+}
+
 /// Every command and every file that it names is there.
 #[test]
 fn its_commands_and_files_exist() {
