@@ -162,6 +162,7 @@ pub trait Update<M: Module>: Send {
     fn restore(&mut self, state: &State) -> Result<(), Error>;
 }
 
+/// Every method is handed on: a box that fell back on one of the trait's own would hide what is in it.
 impl<M: Module> Update<M> for Box<dyn Update<M>> {
     fn update(&mut self, pace: Pace, model: M, grads: GradientsParams) -> M {
         (**self).update(pace, model, grads)
@@ -169,6 +170,16 @@ impl<M: Module> Update<M> for Box<dyn Update<M>> {
 
     fn update_unsure(&mut self, pace: Pace, model: M, grads: GradientsParams) -> M {
         (**self).update_unsure(pace, model, grads)
+    }
+
+    fn update_gated(
+        &mut self,
+        pace: &Pace,
+        model: M,
+        grads: GradientsParams,
+        unread: &Unread,
+    ) -> Result<M, (M, GradientsParams)> {
+        (**self).update_gated(pace, model, grads, unread)
     }
 
     fn keep_if(&mut self, counts: &Tensor<1, Bool>) -> bool {
@@ -193,6 +204,10 @@ impl<M: Module> Update<M> for Box<dyn Update<M>> {
 
     fn eval_model(&self, model: &M) -> M {
         (**self).eval_model(model)
+    }
+
+    fn second_moments(&self) -> SecondMoments {
+        (**self).second_moments()
     }
 
     fn boxed(&self) -> Box<dyn Update<M>> {
