@@ -81,8 +81,9 @@ fn its_commands_and_files_exist() {
 
 /// Nothing is wider than a terminal of 100 columns.
 #[test]
-fn its_tables_fit_100_columns() {
+fn the_table_of_what_explodes_fits_100_columns() {
     let readme = read("README.md");
-    let printed = readme.split("```text\n").nth(1).unwrap().split("```").next().unwrap();
+    let printed =
+        readme.split("```text\nWine quality").nth(1).unwrap().split("```").next().unwrap();
     assert!(printed.lines().all(|line| line.chars().count() <= 100));
 }
