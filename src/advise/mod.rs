@@ -70,6 +70,13 @@
 //! training loss of short runs on your batches: what a model is worth on data that it has not seen is
 //! another question.
 //!
+//! Held against a grid of every recipe at every rate, two a decade, with seeds that the advice never had
+//! (`examples/advise -- wine --grid`, `-- digits --grid 3`): the first of the advice was the grid's first on
+//! both, and Kendall's τ of the two whole orders was 0.83 on the wines (24 recipes, 5 seeds) and 0.64 on the
+//! digits (23 recipes, 3 seeds). Of the grid's best five the advice had four in its first six, on
+//! both: the first place is to be relied on more than the middle. The grid runs by the same
+//! trainer, so that it checks the search and the ranking, and not that.
+//!
 //! # Why it does not search as the finder does
 //!
 //! [`StableRate`](crate::finder::StableRate) bisects one edge, seed by seed, at a constant rate, from copies
