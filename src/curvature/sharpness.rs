@@ -233,7 +233,7 @@ impl Lanczos {
         let norms = [
             (Side::Grads(&like), Side::Grads(&like)),
             (Side::Grads(&start), Side::Grads(&start)),
-            (Side::Parameters, Side::Parameters),
+            (Side::Trained(&like), Side::Trained(&like)),
         ];
         let norms: Vec<f64> = dots(model, &norms)?.into_iter().map(f64::sqrt).collect();
         if !norms.iter().all(|norm| norm.is_finite()) {

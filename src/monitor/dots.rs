@@ -13,9 +13,7 @@ use crate::wide::widened;
 /// One side of a product: a number for every element of a model's parameters.
 #[derive(Clone, Copy)]
 pub(crate) enum Side<'a> {
-    /// The parameters themselves.
-    Parameters,
-    /// Those of them that have a gradient: no running statistics, and nothing frozen.
+    /// The parameters that have a gradient here: no running statistics, and nothing frozen.
     Trained(&'a GradientsParams),
     Grads(&'a GradientsParams),
     /// The first less the second, element by element: the difference of two products would be lost in
@@ -57,7 +55,6 @@ impl ModuleVisitor for Dots<'_> {
             return;
         }
         let side = |side: &Side| match side {
-            Side::Parameters => Some(param.base().without_autodiff()),
             Side::Trained(grads) => {
                 grads.get::<D>(param.id).map(|_| param.base().without_autodiff())
             }
