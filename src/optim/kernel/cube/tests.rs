@@ -159,6 +159,9 @@ fn half_precision_stops_at_its_end() {
     assert_eq!(values(param), [65_504.0, -65_504.0, 1.0]);
 }
 
+/// Holds what came of a job against what should have, and says which job it was.
+type Check = Box<dyn Fn(Done, &str)>;
+
 /// A model of tensors of all kinds: every one is done, in its place, some of them here.
 #[test]
 fn all_tensors_of_a_model_are_done_in_one_go() {
@@ -167,7 +170,7 @@ fn all_tensors_of_a_model_are_done_in_one_go() {
         shape: [usize; D],
         dtype: DType,
         on: fn(&Tensor<D>) -> Tensor<D>,
-    ) -> (Job, Box<dyn Fn(Done, &str)>) {
+    ) -> (Job, Check) {
         let plan = plan(rule, &mut rule.0.leaves().begin(), D);
         let (param, grad) = (random(shape, dtype), random(shape, dtype));
         let buffer = |tensor| Buffer::of(on(tensor));
