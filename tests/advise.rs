@@ -9,7 +9,7 @@ use std::ops::ControlFlow;
 use burn::module::{Module, Param};
 use burn::nn::{Linear, LinearConfig};
 use burn::tensor::{Device, Tensor, TensorData};
-use common::{Batch, Net, bits, filled, noise, on_every_device};
+use common::{Batch, Net, bits, filled, noise};
 use evenkeel::advise::{Advice, Advisor, Aim, Bound, Method, Outcome, Recipe};
 
 /// `½·Σ λᵢwᵢ²`.
@@ -53,9 +53,15 @@ fn only(method: Method) -> impl Fn(&Recipe) -> bool {
     }
 }
 
+/// A whole search is tens of thousands of updates: too much for a GPU made of software, where the
+/// tests of single steps and of the finder's short runs are.
+fn on_a_cpu(test: impl Fn(&Device)) {
+    test(&Device::flex().autodiff());
+}
+
 #[test]
 fn the_edge_of_a_bowl_is_where_theory_puts_it() {
-    on_every_device(|device| {
+    on_a_cpu(|device| {
         let advice = bowl(device).rates(1e-2, 1e2).unwrap().run().unwrap();
         assert!(advice.is_complete());
         // λ = 1, μ = 0.9: 2/λ; (2 + 2μ)/λ; (2 + 2μ)/((1 + 2μ)λ).
@@ -150,7 +156,7 @@ fn regression(device: &Device) -> Advisor<'_, (Tensor<2>, Tensor<2>)> {
 
 #[test]
 fn standardized_features_are_found_to_be_worth_orders_of_magnitude() {
-    on_every_device(|device| {
+    on_a_cpu(|device| {
         let advice = regression(device).run().unwrap();
         let plain = outcome(&advice, only(Method::Sgd));
         let alone = |r: &Recipe| {
@@ -218,7 +224,7 @@ fn the_aim_decides_the_order() {
 /// Everything the caller holds, down to the running statistics that clones share.
 #[test]
 fn the_callers_model_is_as_it_was_even_when_the_search_is_interrupted() {
-    on_every_device(|device| {
+    on_a_cpu(|device| {
         let mine = Net::new(device);
         let before = bits(&mine);
         // In the search of plain descent and of later ones, in the closer look, in the fresh seeds.
