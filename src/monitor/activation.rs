@@ -79,13 +79,13 @@ impl Taken {
         let y = whole / scale.reshape([1; D]);
         let count = finite.clone().clamp_min(1.0);
         let mean = y.clone().sum() / count.clone();
-        let off = (y - mean.clone().reshape([1; D])).mask_fill(bad, 0.0);
+        let off = (y - mean.clone().reshape([1; D])).mask_fill(bad.clone(), 0.0);
         let squares = off.clone() * off;
         let second = squares.clone().sum() / count.clone();
         let fourth = (squares.clone() * squares).sum() / count;
 
-        // NaN is not 0 either: a unit that is broken is not dead.
-        let mut alive = share(x.clone().not_equal_elem(0.0));
+        // A unit that is broken is not dead; and not every device agrees that NaN is not 0.
+        let mut alive = share(x.clone().not_equal_elem(0.0).bool_or(bad.clone()));
         for axis in (0..D).filter(|&axis| axis != unit_axis(D)) {
             alive = alive.max_dim(axis);
         }
