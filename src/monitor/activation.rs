@@ -85,7 +85,7 @@ impl Taken {
         let fourth = (squares.clone() * squares).sum() / count;
 
         // A unit that is broken is not dead; and not every device agrees that NaN is not 0.
-        let mut alive = share(x.clone().not_equal_elem(0.0).bool_or(bad.clone()));
+        let mut alive = share(x.clone().not_equal_elem(0.0).bool_or(bad));
         for axis in (0..D).filter(|&axis| axis != unit_axis(D)) {
             alive = alive.max_dim(axis);
         }
