@@ -2,10 +2,16 @@
 
 use burn::backend::flex::FlexTensor;
 use burn::backend::{DispatchDevice, Flex};
+use burn::module::ParamId;
 use burn::tensor::{DType, Tensor};
 use rayon::prelude::*;
 
-use super::flex::{ALONE, CHUNK, LANES, RUN, dense, squares};
+use super::flex::{ALONE, LANES, RUN, dense, squares};
+use crate::shelf::Shelf;
+
+/// Elements that one task looks at: so few that they are still in the cache of a core when the next task
+/// over the same elements begins.
+const CHUNK: usize = 1 << 14;
 
 /// Flex tensors that wait to be looked at.
 #[derive(Default)]
@@ -14,6 +20,24 @@ pub(super) struct Batch {
     moved: Vec<([usize; 2], [FlexTensor; 2])>,
     ratios: Vec<([usize; 2], [f64; 2], [FlexTensor; 2])>,
     products: Vec<(usize, [FlexTensor; 2])>,
+    folds: Vec<Fold>,
+}
+
+/// A sum over samples, and what goes into it.
+struct Fold {
+    id: ParamId,
+    slot: Option<usize>,
+    sum: FlexTensor,
+    /// What `sum` was so far: itself, what is held elsewhere too and so must stay as it is, or nothing.
+    onto: Onto<FlexTensor>,
+    g: FlexTensor,
+}
+
+#[derive(Clone, Copy)]
+enum Onto<T> {
+    Nothing,
+    Itself,
+    Other(T),
 }
 
 /// A run of elements and the slots that it adds to.
@@ -22,6 +46,7 @@ enum Task<'a> {
     Moved([usize; 2], &'a [f32], &'a [f32]),
     Ratio([usize; 2], [f64; 2], &'a [f32], &'a [f32]),
     Product(usize, &'a [f32], &'a [f32]),
+    Fold(Option<usize>, &'a mut [f32], Onto<&'a [f32]>, &'a [f32]),
 }
 
 impl Batch {
@@ -90,32 +115,71 @@ impl Batch {
         None
     }
 
-    /// Puts each number into its slot.
-    pub(super) fn read(self, sums: &mut [f64]) {
+    /// Takes the tensors, if it can, for `s + g`, and `Σ(s + g)²` if there is a slot; `g` for nothing.
+    ///
+    /// The sum is written over `s` where nobody else holds it. Where it is not to be added to, it is
+    /// nothing but room.
+    pub(super) fn folded<const D: usize>(
+        &mut self,
+        (id, slot): (ParamId, Option<usize>),
+        sum: Tensor<D>,
+        adds: bool,
+        g: Tensor<D>,
+    ) -> Option<(Tensor<D>, Tensor<D>)> {
+        if !fits(&sum) || !fits(&g) || sum.dims() != g.dims() {
+            return Some((sum, g));
+        }
+        if let (Ok(sum), Ok(g)) = (sum.try_into_primitive::<Flex>(), g.try_into_primitive::<Flex>())
+        {
+            let (sum, g) = (in_order(sum), in_order(g));
+            let room = || FlexTensor::empty(sum.layout().shape().clone(), sum.dtype());
+            let (sum, onto) = match (sum.is_unique(), adds) {
+                (true, true) => (sum, Onto::Itself),
+                (true, false) => (sum, Onto::Nothing),
+                (false, true) => (room(), Onto::Other(sum)),
+                (false, false) => (room(), Onto::Nothing),
+            };
+            self.folds.push(Fold { id, slot, sum, onto, g });
+        }
+        None
+    }
+
+    /// Puts each number into its slot, and each sum over samples onto the shelf.
+    pub(super) fn read(mut self, sums: &mut [f64], folded: &mut Shelf) {
         let mut tasks = Vec::new();
         for (slots, tensor) in &self.counted {
-            slots.iter().for_each(|&slot| sums[slot] = 0.0);
-            tasks.extend(tensor.storage::<f32>().chunks(CHUNK).map(|x| Task::Counted(*slots, x)));
+            tasks.extend(runs(tensor).map(|x| Task::Counted(*slots, x)));
         }
         for (slots, [a, b]) in &self.moved {
-            slots.iter().for_each(|&slot| sums[slot] = 0.0);
-            let blocks = a.storage::<f32>().chunks(CHUNK).zip(b.storage::<f32>().chunks(CHUNK));
-            tasks.extend(blocks.map(|(a, b)| Task::Moved(*slots, a, b)));
+            tasks.extend(runs(a).zip(runs(b)).map(|(a, b)| Task::Moved(*slots, a, b)));
         }
         for (slots, by, [g, v]) in &self.ratios {
-            slots.iter().for_each(|&slot| sums[slot] = 0.0);
-            let blocks = g.storage::<f32>().chunks(CHUNK).zip(v.storage::<f32>().chunks(CHUNK));
-            tasks.extend(blocks.map(|(g, v)| Task::Ratio(*slots, *by, g, v)));
+            tasks.extend(runs(g).zip(runs(v)).map(|(g, v)| Task::Ratio(*slots, *by, g, v)));
         }
         for (slot, [a, b]) in &self.products {
-            sums[*slot] = 0.0;
-            let blocks = a.storage::<f32>().chunks(CHUNK).zip(b.storage::<f32>().chunks(CHUNK));
-            tasks.extend(blocks.map(|(a, b)| Task::Product(*slot, a, b)));
+            tasks.extend(runs(a).zip(runs(b)).map(|(a, b)| Task::Product(*slot, a, b)));
         }
-        let partial: Vec<[f64; 3]> = match tasks.len() * CHUNK <= ALONE {
-            true => tasks.iter().map(Task::run).collect(),
-            false => tasks.par_iter().map(Task::run).collect(),
-        };
+        for Fold { slot, sum, onto, g, .. } in &mut self.folds {
+            let (g, onto) = (runs(g), &*onto);
+            let mut old = match onto {
+                Onto::Other(old) => Some(runs(old)),
+                _ => None,
+            };
+            let mut sum = sum.storage_mut::<f32>();
+            for g in g {
+                let Some(sum) = sum.split_off_mut(..g.len()) else { break };
+                let onto = match (onto, old.as_mut().and_then(Iterator::next)) {
+                    (_, Some(old)) => Onto::Other(old),
+                    (Onto::Itself, None) => Onto::Itself,
+                    (_, None) => Onto::Nothing,
+                };
+                tasks.push(Task::Fold(*slot, sum, onto, g));
+            }
+        }
+        let partial = done(&mut tasks);
+        for task in &tasks {
+            task.slots().iter().for_each(|&slot| sums[slot] = 0.0);
+        }
         // In the order of the chunks, whichever core was first: the same bits every time.
         for (task, partial) in tasks.iter().zip(partial) {
             task.slots().iter().zip(partial).for_each(|(&slot, part)| sums[slot] += part);
@@ -123,6 +187,10 @@ impl Batch {
         let squares = self.moved.iter().flat_map(|(slots, _)| *slots);
         for slot in squares.chain(self.counted.iter().map(|(slots, _)| slots[0])) {
             sums[slot] = super::bounded(sums[slot]);
+        }
+        for Fold { id, sum, .. } in self.folds {
+            // The shelf knows no ranks, and whoever takes from it does.
+            folded.put(id, Tensor::<1>::from_primitive::<Flex>(sum));
         }
     }
 }
@@ -142,21 +210,64 @@ pub(in crate::monitor) fn in_order(tensor: FlexTensor) -> FlexTensor {
     }
 }
 
+/// What each task comes to. Those over the same elements come one after the other, on one core.
+fn done(tasks: &mut [Task<'_>]) -> Vec<[f64; 3]> {
+    if tasks.len() * CHUNK <= ALONE {
+        return tasks.iter_mut().map(Task::run).collect();
+    }
+    let mut partial = vec![[0.0; 3]; tasks.len()];
+    let mut both: Vec<_> = tasks.iter_mut().zip(&mut partial).collect();
+    both.sort_by_key(|(task, _)| task.place());
+    both.par_chunk_by_mut(|(a, _), (b, _)| a.place() == b.place())
+        .for_each(|same| same.iter_mut().for_each(|(task, partial)| **partial = task.run()));
+    partial
+}
+
+/// The elements of a tensor in order, in runs; of none there is one run too.
+fn runs(tensor: &FlexTensor) -> impl Iterator<Item = &[f32]> {
+    let elements = tensor.storage::<f32>();
+    elements.chunks(CHUNK).chain(elements.is_empty().then_some(elements))
+}
+
 impl Task<'_> {
     fn slots(&self) -> &[usize] {
         match self {
             Self::Counted(slots, _) => slots,
             Self::Moved(slots, ..) | Self::Ratio(slots, ..) => slots,
             Self::Product(slot, ..) => std::slice::from_ref(slot),
+            Self::Fold(slot, ..) => slot.as_slice(),
         }
     }
 
-    fn run(&self) -> [f64; 3] {
+    /// Where the elements begin that it has in common with others.
+    fn place(&self) -> *const f32 {
+        match self {
+            Self::Counted(_, x) | Self::Moved(_, x, _) | Self::Ratio(_, _, x, _) => x.as_ptr(),
+            Self::Product(_, x, _) | Self::Fold(_, _, _, x) => x.as_ptr(),
+        }
+    }
+
+    fn run(&mut self) -> [f64; 3] {
         match self {
             Self::Counted(_, x) => counted(x),
             Self::Moved(_, a, b) => moved(a, b),
             Self::Ratio(_, by, g, v) => ratio(*by, g, v),
             Self::Product(_, a, b) => [product(a, b), 0.0, 0.0],
+            Self::Fold(slot, sum, onto, g) => {
+                fold(sum, *onto, g);
+                [slot.map_or(0.0, |_| squares(sum, |x: f32| x)), 0.0, 0.0]
+            }
+        }
+    }
+}
+
+/// Adds `g` to what the sum was so far.
+fn fold(sum: &mut [f32], onto: Onto<&[f32]>, g: &[f32]) {
+    match onto {
+        Onto::Nothing => sum.copy_from_slice(g),
+        Onto::Itself => sum.iter_mut().zip(g).for_each(|(sum, g)| *sum += g),
+        Onto::Other(old) => {
+            sum.iter_mut().zip(old.iter().zip(g)).for_each(|(sum, (old, g))| *sum = old + g);
         }
     }
 }
@@ -164,19 +275,29 @@ impl Task<'_> {
 /// `Σx²`, how many are 0, and how many are not finite: these in integers of the elements' width, so that
 /// they are counted by vectors, and run by run, so that only the first of the three reads memory.
 fn counted(values: &[f32]) -> [f64; 3] {
+    // Of the bits, which vectors compare as fast as numbers.
+    let is_zero = |x: &f32| u32::from(x.to_bits() << 1 == 0);
+    let is_broken = |x: &f32| u32::from(x.to_bits() & EXPONENT == EXPONENT);
     let mut all = [0.0; 3];
     for run in values.chunks(RUN) {
-        let (mut zeros, mut broken) = (0_u32, 0_u32);
-        for x in run {
-            zeros += u32::from(*x == 0.0);
-            broken += u32::from(!x.is_finite());
+        let mut counts = [[0_u32; LANES]; 2];
+        let (lanes, rest) = run.as_chunks::<LANES>();
+        for lane in lanes {
+            for i in 0..LANES {
+                counts[0][i] += is_zero(&lane[i]);
+                counts[1][i] += is_broken(&lane[i]);
+            }
         }
+        let [zeros, broken] = counts.map(|lanes| lanes.iter().sum::<u32>());
         all[0] += squares(run, |x: f32| x);
-        all[1] += f64::from(zeros);
-        all[2] += f64::from(broken);
+        all[1] += f64::from(zeros + rest.iter().map(is_zero).sum::<u32>());
+        all[2] += f64::from(broken + rest.iter().map(is_broken).sum::<u32>());
     }
     all
 }
+
+/// The bits that are all set in what is not finite.
+const EXPONENT: u32 = 0x7f80_0000;
 
 /// `Σab`: in `f32` over short runs, and in `f64` from there on.
 fn product(a: &[f32], b: &[f32]) -> f64 {

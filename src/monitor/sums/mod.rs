@@ -11,11 +11,13 @@ mod portable;
 
 pub(crate) use on_device::OnDevice;
 
+use burn::module::ParamId;
 use burn::tensor::{Bool, DType, Tensor};
 #[cfg(feature = "flex")]
 pub(super) use fused::{fits, in_order};
 
 use crate::Error;
+use crate::shelf::Shelf;
 use crate::wide::widened;
 
 /// Sums to be read in one go. Slots are numbered in the order in which they were added.
@@ -29,6 +31,7 @@ pub(super) struct Sums {
     #[cfg(feature = "cube")]
     cube: cube::Batch,
     portable: portable::Batch,
+    folded: Shelf,
 }
 
 /// Where sums of squares go.
@@ -128,26 +131,80 @@ impl Sums {
         self.portable.square(slots[0], widened(g) / v.clamp_min(floor).sqrt());
     }
 
+    /// Whether sums and copies of this tensor are made on the host, in one parallel pass.
+    #[cfg_attr(not(feature = "flex"), allow(unused_variables))]
+    pub(super) fn is_on_the_host<const D: usize>(tensor: &Tensor<D>) -> bool {
+        #[cfg(feature = "flex")]
+        return fits(tensor);
+        #[cfg(not(feature = "flex"))]
+        return false;
+    }
+
+    /// Adds `g` to a sum over samples, which [`read_folded`](Self::read_folded) gives back under this name,
+    /// and adds `Σ(s + g)²` if it is `told`. Where the sum begins, what is there of it is room.
+    pub(super) fn fold<const D: usize>(
+        &mut self,
+        id: ParamId,
+        sum: Option<Tensor<D>>,
+        begins: bool,
+        told: bool,
+        g: Tensor<D>,
+    ) {
+        let slot = told.then(|| self.take_slot());
+        let g = widened(g);
+        #[cfg(feature = "flex")]
+        let (sum, g) = match sum {
+            None => (None, g),
+            Some(sum) => match self.fused.folded((id, slot), sum, !begins, g) {
+                None => return,
+                Some((sum, g)) => (Some(sum), g),
+            },
+        };
+        let sum = match sum.filter(|_| !begins) {
+            Some(sum) => sum + g,
+            None => g,
+        };
+        if let Some(slot) = slot {
+            self.portable.square(slot, sum.clone());
+        }
+        self.folded.put(id, sum);
+    }
+
     fn take_slot(&mut self) -> usize {
         self.slots += 1;
         self.slots - 1
     }
 
     /// All sums, by slot. One readback a device.
-    #[cfg_attr(not(feature = "cube"), allow(unused_mut))]
-    pub(super) fn read(mut self) -> Result<Vec<f64>, Error> {
+    pub(super) fn read(self) -> Result<Vec<f64>, Error> {
+        self.read_folded().map(|(sums, _)| sums)
+    }
+
+    /// All sums, by slot, and those over samples. One readback a device.
+    #[cfg_attr(not(any(feature = "cube", feature = "flex")), allow(unused_mut))]
+    pub(super) fn read_folded(mut self) -> Result<(Vec<f64>, Shelf), Error> {
         let mut sums = vec![f64::NAN; self.slots];
         #[cfg(feature = "flex")]
         {
             self.flex.read(&mut sums);
-            self.fused.read(&mut sums);
+            self.fused.read(&mut sums, &mut self.folded);
         }
         #[cfg(feature = "cube")]
         for cube::Parts { slots, values } in self.cube.launch() {
             self.portable.parts(slots, values);
         }
         self.portable.read(&mut sums)?;
-        Ok(sums)
+        Ok((sums, self.folded))
+    }
+
+    /// The same of tensors that are all [on the host](Self::is_on_the_host): without a readback, and so without
+    /// fail.
+    #[cfg_attr(not(feature = "flex"), allow(unused_mut))]
+    pub(super) fn on_the_host(mut self) -> (Vec<f64>, Shelf) {
+        let mut sums = vec![f64::NAN; self.slots];
+        #[cfg(feature = "flex")]
+        self.fused.read(&mut sums, &mut self.folded);
+        (sums, self.folded)
     }
 }
 
@@ -240,6 +297,53 @@ mod tests {
                 }
                 // The last row, against itself and 1 more.
                 assert!((read[9] - 70.0).abs() < 1e-3, "{}", read[9]);
+            }
+        }
+    }
+
+    /// Onto nothing, onto itself, and onto what somebody else holds, which stays as it is.
+    #[test]
+    fn a_sum_over_samples_is_that_of_a_loop() {
+        let device = Device::flex();
+        let id = ParamId::new();
+        for rows in [0, 1, 50, 5000] {
+            let of = |k: i32| -> Vec<f32> {
+                (0..rows * 70).map(|i| ((i * 37 + k * 11) % 13) as f32 - 6.0).collect()
+            };
+            let values = |t: Tensor<2>| -> Vec<f32> { t.into_data().iter().collect() };
+            for dtype in [DType::F32, DType::F16] {
+                let tensor = |k: i32| {
+                    Tensor::<1>::from_floats(of(k).as_slice(), &device)
+                        .reshape([rows as usize, 70])
+                        .cast(dtype)
+                };
+                let mut sum: Option<Tensor<2>> = None;
+                let mut expected = vec![0.0; rows as usize * 70];
+                let mut held = Vec::new();
+                for k in 0..6 {
+                    let begins = k % 4 == 0;
+                    if begins {
+                        expected.fill(0.0);
+                    }
+                    expected.iter_mut().zip(of(k)).for_each(|(sum, g)| *sum += g);
+                    let mut sums = Sums::default();
+                    // A view, over elements in another order.
+                    let g = tensor(k).transpose().add_scalar(0.0).transpose();
+                    sums.square(g.clone());
+                    sums.fold(id, sum.take(), begins, true, g);
+                    let (numbers, mut shelf) = sums.read_folded().unwrap();
+                    let all = shelf.take::<2>(id).unwrap();
+                    assert_eq!(values(all.clone()), expected, "{rows} rows, sample {k}");
+                    let squares: f64 = expected.iter().map(|x| f64::from(*x).powi(2)).sum();
+                    assert!((numbers[1] - squares).abs() <= 1e-6 * squares, "{numbers:?}");
+                    if k % 2 == 1 {
+                        held.push((all.clone(), expected.clone()));
+                    }
+                    sum = Some(all);
+                }
+                for (held, expected) in held {
+                    assert_eq!(values(held), expected);
+                }
             }
         }
     }

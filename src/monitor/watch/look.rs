@@ -10,7 +10,6 @@ use crate::monitor::activation::{Facts, Taken};
 use crate::monitor::sums::{Squares, Sums};
 use crate::optim::SecondMoments;
 use crate::shelf::Shelf;
-use crate::wide::widened;
 
 /// What one of the sums is, of the parameter with this index.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -36,6 +35,8 @@ pub(super) enum What {
 /// What was put together before the update, and is read after it.
 #[derive(Default)]
 pub(super) struct Look {
+    /// What is known already: on a host that needs no readback, so that nothing is held for it.
+    pub(super) known: Vec<(What, f64)>,
     pub(super) sums: Sums,
     pub(super) what: Vec<What>,
     pub(super) ids: Vec<ParamId>,
@@ -44,21 +45,25 @@ pub(super) struct Look {
     pub(super) values: Vec<String>,
     /// The activations that the probe has seen.
     pub(super) activations: Vec<Facts>,
-    /// The parameters before the update.
-    pub(super) before: Shelf,
-    /// The gradients as they are: on Flex the sums hold them anyway.
-    pub(super) raw: Shelf,
-    /// These gradients, and the sum of the window with them: the next memory, if they prove good.
-    pub(super) gradients: Shelf,
-    pub(super) window: Shelf,
+    /// The parameters before the update, and the gradients, as far as they are needed after it.
+    pub(super) parameters: Kept,
+    pub(super) gradients: Kept,
+}
+
+/// Tensors of a sample: themselves, or copies.
+#[derive(Debug, Default)]
+pub(super) struct Kept {
+    pub(super) themselves: Shelf,
+    pub(super) copies: Shelf,
+}
+
+impl Kept {
+    fn get<const D: usize>(&self, id: ParamId) -> Option<Tensor<D>> {
+        self.themselves.get::<D>(id).or_else(|| self.copies.get::<D>(id))
+    }
 }
 
 impl Look {
-    fn square<const D: usize>(&mut self, what: What, tensor: Tensor<D>) {
-        self.what.push(what);
-        self.sums.square(tensor);
-    }
-
     pub(super) fn value(&mut self, what: What, tensor: Tensor<1>) {
         self.what.push(what);
         self.sums.value(tensor);
@@ -72,22 +77,61 @@ impl Look {
 }
 
 /// The memory that directions are compared with.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Default)]
 pub(super) struct Past {
     /// The gradients of the last sample.
-    pub(super) gradients: Shelf,
+    pub(super) gradients: Kept,
     /// The sum of those of the window so far.
     pub(super) window: Shelf,
+}
+
+/// Buffers for copies. An optimizer that is not alone with a tensor has to allocate another one in its place,
+/// which costs more than a copy does.
+#[derive(Debug, Default)]
+pub(super) struct Room {
+    pub(super) parameters: Shelf,
+    pub(super) gradients: Shelf,
+}
+
+/// What becomes of the gradients until after the update.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(super) enum Keep {
+    Nothing,
+    /// Copies, where those can be made on the host.
+    Copies,
+    Them,
 }
 
 /// Visits the model before the update.
 pub(super) struct Before<'a> {
     pub(super) grads: &'a GradientsParams,
-    /// Where directions are compared, and whether the window is full with this sample.
-    pub(super) past: Option<(&'a Past, bool)>,
+    pub(super) keep: Keep,
     pub(super) look: Look,
     /// A parameter used in two places is visited twice, and has one gradient.
     pub(super) seen: HashSet<ParamId>,
+    pub(super) room: Room,
+    pub(super) host: Host,
+}
+
+/// What is done on the host, before the update.
+#[derive(Default)]
+pub(super) struct Host {
+    pub(super) sums: Sums,
+    pub(super) what: Vec<What>,
+    pub(super) parameters: Sums,
+    pub(super) gradients: Sums,
+}
+
+impl Before<'_> {
+    /// What is to be read after the update.
+    pub(super) fn end(self) -> Look {
+        let Self { mut look, host, .. } = self;
+        let (numbers, _) = host.sums.on_the_host();
+        look.known = host.what.into_iter().zip(numbers).collect();
+        look.parameters.copies = host.parameters.on_the_host().1;
+        look.gradients.copies = host.gradients.on_the_host().1;
+        look
+    }
 }
 
 impl ModuleVisitor for Before<'_> {
@@ -97,58 +141,87 @@ impl ModuleVisitor for Before<'_> {
             return;
         }
         let (at, id) = (self.look.ids.len(), param.id);
-        let look = &mut self.look;
+        let (look, host) = (&mut self.look, &mut self.host);
         look.ids.push(id);
         look.elements.push(grad.shape().num_elements());
-        let value = param.base().without_autodiff();
-        look.before.put(id, value);
-        look.what.extend([What::Gradient(at), What::Zeros(at), What::Broken(at)]);
-        look.sums.counted(grad.clone());
-        look.raw.put(id, grad.clone());
 
-        let Some((past, full)) = self.past else { return };
-        let wide = widened(grad);
-        if let Some(before) = past.gradients.get::<D>(id) {
-            look.what.push(What::Product(at));
-            look.sums.product(wide.clone(), before);
+        let value = param.base().without_autodiff();
+        match Sums::is_on_the_host(&value) {
+            true => {
+                host.parameters.fold(id, self.room.parameters.take::<D>(id), true, false, value);
+            }
+            false => look.parameters.themselves.put(id, value),
         }
-        let sum = match past.window.get::<D>(id) {
-            Some(sum) => sum + wide.clone(),
-            None => wide.clone(),
+        let is_here = Sums::is_on_the_host(&grad);
+        let (sums, what) = match is_here {
+            true => (&mut host.sums, &mut host.what),
+            false => (&mut look.sums, &mut look.what),
         };
-        if full {
-            look.square(What::Window(at), sum.clone());
+        what.extend([What::Gradient(at), What::Zeros(at), What::Broken(at)]);
+        sums.counted(grad.clone());
+        match self.keep {
+            Keep::Nothing => {}
+            Keep::Copies if is_here => {
+                host.gradients.fold(id, self.room.gradients.take::<D>(id), true, false, grad);
+            }
+            Keep::Copies | Keep::Them => look.gradients.themselves.put(id, grad),
         }
-        look.gradients.put(id, wide);
-        look.window.put(id, sum);
     }
 }
 
 /// Visits the model after it, for what is read of a parameter before and after together.
-pub(super) struct After {
+pub(super) struct After<'a> {
     pub(super) look: Look,
     /// Whether there was an update.
     pub(super) updated: bool,
     /// What the optimizer divides by, after the update.
     pub(super) moments: SecondMoments,
+    /// Where directions are compared.
+    pub(super) past: Option<Compared<'a>>,
+    pub(super) seen: HashSet<ParamId>,
 }
 
-impl ModuleVisitor for After {
+/// What gradients are compared with, and go into.
+pub(super) struct Compared<'a> {
+    pub(super) past: &'a mut Past,
+    /// Those whose window has begun.
+    pub(super) begun: HashSet<ParamId>,
+    /// Whether the window is full with this sample.
+    pub(super) full: bool,
+}
+
+impl ModuleVisitor for After<'_> {
     fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
         let Some(at) = self.look.ids.iter().position(|&id| id == param.id) else { return };
-        if let Some(old) = self.look.before.take::<D>(param.id) {
-            self.look.what.push(What::Parameter(at));
-            if !self.updated {
-                return self.look.sums.square(old);
-            }
-            self.look.what.push(What::Update(at));
-            self.look.sums.moved(old, param.base().without_autodiff());
+        let (look, id) = (&mut self.look, param.id);
+        if !self.seen.insert(id) {
+            return;
         }
-        if let Some((v, correction, epsilon)) = self.moments.get::<D>(param.id)
-            && let Some(grad) = self.look.raw.take::<D>(param.id)
-        {
-            self.look.what.extend([What::Ratio(at), What::Moment(at)]);
-            self.look.sums.ratio(grad, v, [correction, epsilon]);
+        let Some(old) = look.parameters.get::<D>(id) else { return };
+        look.what.push(What::Parameter(at));
+        match self.updated {
+            true => {
+                look.what.push(What::Update(at));
+                look.sums.moved(old, param.base().without_autodiff());
+            }
+            false => look.sums.square(old),
+        }
+        let Some(grad) = look.gradients.get::<D>(id) else { return };
+        if let Some((v, correction, epsilon)) = self.moments.get::<D>(id) {
+            look.what.extend([What::Ratio(at), What::Moment(at)]);
+            look.sums.ratio(grad.clone(), v, [correction, epsilon]);
+        }
+        let Some(Compared { past, begun, full }) = &mut self.past else { return };
+        if let Some(before) = past.gradients.get::<D>(id) {
+            look.what.push(What::Product(at));
+            look.sums.product(grad.clone(), before);
+        }
+        if self.updated {
+            if *full {
+                look.what.push(What::Window(at));
+            }
+            let sum = past.window.take::<D>(id);
+            look.sums.fold(id, sum, !begun.contains(&id), *full, grad);
         }
     }
 }

@@ -7,7 +7,7 @@ mod read;
 
 pub use observation::Observation;
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 use std::fmt;
 
 use burn::module::{Module, ParamId};
@@ -17,8 +17,9 @@ use burn::tensor::Tensor;
 use super::{Layout, Probe};
 use crate::error::check::Param;
 use crate::optim::SecondMoments;
+use crate::shelf::Shelf;
 use crate::{Error, Report, Verdict};
-use look::{Before, Look, Past, What};
+use look::{Before, Keep, Look, Past, Room, What};
 
 /// Looks at every `n`-th step of training, and tells what it saw.
 ///
@@ -70,11 +71,15 @@ use look::{Before, Look, Past, What};
 /// The memory of directions is not part of a checkpoint: after a resume it begins anew.
 ///
 /// # Cost
-/// Of a step that is not sampled: none. Of a sampled one, one readback and about nine passes over the
-/// parameters, or one read each of gradients, old and new parameters on Flex with the `flex` feature; the parameters before the update are held until it
-/// is read, so that the update cannot write over them, and so are the gradients. Second moments add four
-/// passes, or one on Flex; for what a probe costs, see [`Probe`]. Directions hold two more sets of
-/// gradients, and add four passes.
+/// Of a step that is not sampled: none. Of a sampled one, one readback, and passes over the parameters:
+/// about nine, four more with second moments, and four more with directions. On Flex with the `flex`
+/// feature, in parallel reads instead: of the gradients twice, of old and new parameters, of second moments,
+/// and with directions of two sets of gradients. For what a probe costs, see [`Probe`].
+///
+/// The parameters before the update are held until it is read, so that the update cannot write over them;
+/// on Flex they are copied, into buffers that are kept. Gradients are held as long where the optimizer has
+/// second moments or directions are compared. Directions hold two more sets of gradients; on Flex three,
+/// where the optimizer has no second moments to show.
 ///
 /// Source of `grad_snr`: the unbiased estimates of McCandlish et al. 2018 (arXiv 1812.06162), appendix A,
 /// over steps in place of over batch sizes.
@@ -121,6 +126,10 @@ pub struct Watch {
     probe: Probe,
     moments: SecondMoments,
     past: Past,
+    room: Room,
+    /// Whether the optimizer had second moments when it was last looked at: then it is one of ours, which frees
+    /// gradients without a look at who else holds them.
+    has_moments: bool,
     memory: HashMap<ParamId, Memory>,
     /// How many samples are in the window.
     count: u64,
@@ -163,6 +172,8 @@ impl Watch {
             probe: Probe::of_a_watch(),
             moments: SecondMoments::default(),
             past: Past::default(),
+            room: Room::default(),
+            has_moments: true,
             memory: HashMap::new(),
             count: 0,
             tally: Tally::default(),
@@ -249,12 +260,19 @@ impl Watch {
         if !due {
             return;
         }
-        let full = self.directions.is_some_and(|over| self.count + 1 >= over);
-        let past = self.directions.map(|_| (&self.past, full));
-        let (look, seen) = (Look::default(), HashSet::new());
-        let mut before = Before { grads, past, look, seen };
+        let keep = match (self.has_moments, self.directions) {
+            (true, _) => Keep::Them,
+            (false, Some(_)) => Keep::Copies,
+            (false, None) => Keep::Nothing,
+        };
+        let mut room = std::mem::take(&mut self.room);
+        if keep != Keep::Copies {
+            room.gradients = Shelf::default();
+        }
+        let (look, seen, host) = Default::default();
+        let mut before = Before { grads, keep, look, seen, room, host };
         model.visit(&mut before);
-        let mut look = before.look;
+        let mut look = before.end();
         for (at, (name, value)) in self.values.drain(..).enumerate() {
             look.value(What::Value(at), value);
             look.values.push(name);

@@ -1,12 +1,13 @@
 //! What a look has come to, in numbers.
 
+use std::collections::HashSet;
+
 use burn::module::{Module, ParamId};
 
-use super::look::{After, Past, What};
+use super::look::{After, Compared, What};
 use super::parts::Parts;
 use super::{Memory, Observation, Tally, Watch};
 use crate::report::is_under;
-use crate::shelf::Shelf;
 use crate::{Error, Report};
 
 impl Watch {
@@ -20,12 +21,29 @@ impl Watch {
         let Some((look, paths)) = self.pending.take() else { return Ok(None) };
         // Not held any longer than it is looked at, whatever became of the step.
         let moments = std::mem::take(&mut self.moments);
-        let mut visit = After { look, updated, moments };
+        // Before its first update an optimizer has none.
+        self.has_moments = !moments.is_empty() || (self.has_moments && !updated);
+        let past = self.directions.map(|over| {
+            let begun = self.memory.iter().filter(|(_, memory)| memory.samples > 0);
+            let begun = begun.map(|(id, _)| *id).collect();
+            Compared { past: &mut self.past, begun, full: self.count + 1 >= over }
+        });
+        let mut visit = After { look, updated, moments, past, seen: HashSet::new() };
         after.visit(&mut visit);
         let look = visit.look;
         self.readbacks += 1;
-        let sums = look.sums.read()?;
-        let parts = self.parts(&look.what, &look.elements, &look.ids, &sums, updated);
+        let read = look.sums.read_folded();
+        self.room.parameters = look.parameters.copies;
+        let (sums, window) = match read {
+            Ok(read) => read,
+            Err(error) => {
+                self.begin_anew();
+                return Err(error);
+            }
+        };
+        let (known, early): (Vec<What>, Vec<f64>) = look.known.into_iter().unzip();
+        let (what, sums) = ([known, look.what].concat(), [early, sums].concat());
+        let parts = self.parts(&what, &look.elements, &look.ids, &sums, updated);
         let factor = report.map_or(1.0, |report| report.factor);
         let parts: Vec<Parts> = parts.into_iter().map(|part| part.seen_times(factor)).collect();
 
@@ -45,24 +63,38 @@ impl Watch {
         if let Some(report) = report {
             self.tell_of_the_step(report, &mut seen);
         }
-        for (what, value) in look.what.iter().zip(&sums) {
+        for (what, value) in what.iter().zip(&sums) {
             if let What::Value(at) = *what
                 && let Some(name) = look.values.get(at)
             {
                 seen.push(name, *value);
             }
         }
-        let numbers = look.what.iter().zip(&sums).filter(|(what, _)| **what == What::Activation);
+        let numbers = what.iter().zip(&sums).filter(|(what, _)| **what == What::Activation);
         let mut numbers = numbers.map(|(_, number)| *number);
         look.activations.iter().for_each(|facts| facts.tell(&mut numbers, &mut seen));
-        if updated && all.gradient.is_finite() && self.directions.is_some() {
-            self.remember(
-                look.ids,
-                Past { gradients: look.gradients, window: look.window },
-                &parts,
-            );
+        let mut gone = look.gradients;
+        if updated && self.directions.is_some() {
+            self.past.window = window;
+            match all.gradient.is_finite() {
+                true => {
+                    std::mem::swap(&mut self.past.gradients, &mut gone);
+                    self.remember(look.ids, &parts);
+                }
+                // The sums over the window have taken it in.
+                false => self.begin_anew(),
+            }
         }
+        self.room.gradients = gone.copies;
         Ok(Some(seen))
+    }
+
+    /// Begins the window anew: what is there of its sums is room.
+    fn begin_anew(&mut self) {
+        self.count = 0;
+        for memory in self.memory.values_mut() {
+            (memory.squares, memory.samples) = (0.0, 0);
+        }
     }
 
     /// What is known of each parameter.
@@ -120,14 +152,12 @@ impl Watch {
     }
 
     /// Takes a sample into the memory of directions.
-    fn remember(&mut self, ids: Vec<ParamId>, past: Past, parts: &[Parts]) {
+    fn remember(&mut self, ids: Vec<ParamId>, parts: &[Parts]) {
         let old = std::mem::take(&mut self.memory);
-        self.past = past;
         self.count += 1;
         let full = self.directions.is_some_and(|over| self.count >= over);
         if full {
             self.count = 0;
-            self.past.window = Shelf::default();
         }
         for (id, part) in ids.into_iter().zip(parts) {
             let before = old.get(&id).copied().unwrap_or_default();
