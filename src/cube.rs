@@ -1,27 +1,90 @@
 //! Tensors of CubeCL devices, as kernels of our own take them.
 //!
-//! With Burn's fusion such a tensor is not there yet when it is asked for, but a promise of one: then
-//! it is left to tensor operations, which fusion joins into kernels by itself. Whether fusion is on is
-//! settled by whoever builds the program, and so it is found out here from the type.
-
-use std::any::Any;
+//! With Burn's fusion such a tensor is not there yet when it is asked for, but a promise of one, and a
+//! kernel is an operation in the queue that keeps the promises. Whether fusion is on is settled by
+//! whoever builds the program, and so it is found out here from the type.
 
 use burn::backend::{BackendTensor, BackendTypes, DispatchTensor, DispatchTensorKind};
 use burn::tensor::{DType, Shape, Tensor};
-use burn_cubecl::Cube;
 use burn_cubecl::tensor::CubeTensor;
+use burn_cubecl::{Cube, CubeBackend};
+use burn_fusion::custom::{CustomOpIr, OperationFn, OperationIr, StreamId, TensorIr};
+use burn_fusion::{Fusion, FusionBackend};
 
-/// A float tensor as kernels take it.
-pub(crate) type Primitive = CubeTensor;
+/// A float tensor as Burn's backend has it: a promise with fusion, and without it a [`CubeTensor`].
+pub(crate) type Primitive = <Cube as BackendTypes>::FloatTensorPrimitive;
 
-/// Runs kernels over float tensors of one CubeCL device. What comes of it has these shapes and types.
+/// How kernels get at tensors, with fusion and without.
+trait Reach: BackendTypes {
+    /// Runs kernels over tensors of one device.
+    fn run<K>(
+        name: &'static str,
+        inputs: Vec<Self::FloatTensorPrimitive>,
+        outputs: Vec<(Shape, DType)>,
+        kernels: K,
+    ) -> Vec<Self::FloatTensorPrimitive>
+    where
+        K: Fn(Vec<CubeTensor>) -> Vec<CubeTensor> + Send + Sync + 'static;
+}
+
+impl Reach for CubeBackend {
+    fn run<K>(
+        _name: &'static str,
+        inputs: Vec<CubeTensor>,
+        _outputs: Vec<(Shape, DType)>,
+        kernels: K,
+    ) -> Vec<CubeTensor>
+    where
+        K: Fn(Vec<CubeTensor>) -> Vec<CubeTensor> + Send + Sync + 'static,
+    {
+        kernels(inputs)
+    }
+}
+
+impl<B> Reach for Fusion<B>
+where
+    B: FusionBackend + BackendTypes<FloatTensorPrimitive = CubeTensor>,
+{
+    fn run<K>(
+        name: &'static str,
+        inputs: Vec<Self::FloatTensorPrimitive>,
+        outputs: Vec<(Shape, DType)>,
+        kernels: K,
+    ) -> Vec<Self::FloatTensorPrimitive>
+    where
+        K: Fn(Vec<CubeTensor>) -> Vec<CubeTensor> + Send + Sync + 'static,
+    {
+        let Some(client) = inputs.first().map(|tensor| tensor.client.clone()) else {
+            return Vec::new();
+        };
+        let inputs: Vec<TensorIr> = inputs.into_iter().map(|tensor| tensor.into_ir()).collect();
+        let output = |(shape, dtype)| TensorIr::uninit(client.create_empty_handle(), shape, dtype);
+        let outputs: Vec<TensorIr> = outputs.into_iter().map(output).collect();
+        let operation = OperationIr::Custom(CustomOpIr::new(name, &inputs, &outputs));
+        let run = OperationFn(move |handles: &mut burn_fusion::custom::HandleContainer<_>| {
+            // Whoever is last to use a tensor takes it out, so that a kernel may write over it.
+            let tensors = inputs.iter().map(|input| handles.get_float_tensor::<B>(input)).collect();
+            for (output, tensor) in outputs.iter().zip(kernels(tensors)) {
+                handles.register_float_tensor::<B>(&output.id, tensor);
+            }
+            Ok(())
+        });
+        client.register(StreamId::current(), operation, run)
+    }
+}
+
+/// Runs kernels over float tensors of one CubeCL device, of which there is at least one. What comes of
+/// it has these shapes and types.
+///
+/// With fusion that is later, on another thread, and after what the inputs wait for; the name tells the
+/// queue what may follow what.
 pub(crate) fn call(
-    _name: &'static str,
+    name: &'static str,
     inputs: Vec<Primitive>,
-    _outputs: Vec<(Shape, DType)>,
-    kernels: impl Fn(Vec<CubeTensor>) -> Vec<CubeTensor>,
+    outputs: Vec<(Shape, DType)>,
+    kernels: impl Fn(Vec<CubeTensor>) -> Vec<CubeTensor> + Send + Sync + 'static,
 ) -> Vec<Primitive> {
-    kernels(inputs)
+    Cube::run(name, inputs, outputs, kernels)
 }
 
 /// The tensor as the backend has it, if it is one of a CubeCL device, of `f32` or of a half precision
@@ -38,20 +101,10 @@ pub(crate) fn taken<const D: usize>(tensor: Tensor<D>) -> Result<Primitive, Tens
     if !fits || tensor.dims().contains(&0) {
         return Err(tensor);
     }
-    let back = |kind, autodiff| Tensor::from_dispatch(DispatchTensor { kind, autodiff });
     let DispatchTensor { kind, autodiff } = tensor.into_dispatch();
-    let DispatchTensorKind::Cube(BackendTensor::Float(float)) = kind else {
-        return Err(back(kind, autodiff));
-    };
-    let mut float = Some(float);
-    match (&mut float as &mut dyn Any).downcast_mut::<Option<CubeTensor>>().and_then(Option::take) {
-        Some(cube) => Ok(cube),
-        None => match float {
-            Some(float) => {
-                Err(back(DispatchTensorKind::Cube(BackendTensor::Float(float)), autodiff))
-            }
-            None => unreachable!("only taken above"),
-        },
+    match kind {
+        DispatchTensorKind::Cube(BackendTensor::Float(float)) => Ok(float),
+        kind => Err(Tensor::from_dispatch(DispatchTensor { kind, autodiff })),
     }
 }
 
@@ -73,19 +126,9 @@ pub(crate) fn all_taken<const D: usize>(
 }
 
 /// The tensor as Burn has it.
-pub(crate) fn given<const D: usize>(cube: Primitive) -> Tensor<D> {
-    let mut cube = Some(cube);
-    let mut float = None;
-    if let Some(same) = (&mut cube as &mut dyn Any).downcast_mut::<Option<OfBurn>>() {
-        float = same.take();
-    }
-    match float {
-        Some(float) => Tensor::from_primitive::<Cube>(float),
-        None => unreachable!("without fusion the two types are one, and with it none was taken"),
-    }
+pub(crate) fn given<const D: usize>(tensor: Primitive) -> Tensor<D> {
+    Tensor::from_primitive::<Cube>(tensor)
 }
-
-type OfBurn = <Cube as BackendTypes>::FloatTensorPrimitive;
 
 /// How many elements a unit reads at once, of so many that lie in order.
 pub(crate) fn width(elements: usize) -> usize {

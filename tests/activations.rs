@@ -86,6 +86,18 @@ fn every_number_is_that_of_two_passes() {
             let seen = look(tensor(&image, [4, 4, 5, 6], device));
             check(&seen, &image, |i| i / 30 % 4, 4);
             close(&seen, "dead/a", 0.5);
+            // Channels of a one-dimensional convolution, and an axis that is not there.
+            let along = |axis: usize| {
+                let probe = Probe::every(1).unwrap();
+                let _ = probe.watch_units("a", axis, tensor(&image, [4, 4, 30], device));
+                probe.observe().unwrap().unwrap()
+            };
+            check(&along(1), &image, |i| i / 30 % 4, 4);
+            check(&along(2), &image, |i| i % 30, 30);
+            assert_eq!(
+                (along(3).get("dead/a"), along(3).get("std/a")),
+                (None, along(1).get("std/a"))
+            );
             // As a view over another buffer.
             let turned = look(tensor(&values, [24, 20], device).transpose());
             check(&turned, &values, |i| i / 20, 24);

@@ -46,28 +46,36 @@ fn unit_axis(rank: usize) -> usize {
 }
 
 impl Taken {
-    /// Looks at `tensor`, which autodiff must not know; `None` if there is nothing in it.
+    /// Looks at `tensor`, which autodiff must not know; `None` if there is nothing in it. Its units lie along
+    /// the axis that is given; it has none if there is no such axis.
     pub(super) fn of<const D: usize>(
         name: &str,
         tensor: Tensor<D>,
         range: (f64, f64),
+        axis: Option<usize>,
     ) -> Option<Self> {
         let elements = tensor.shape().num_elements();
         if elements == 0 || D == 0 {
             return None;
         }
         let limit = largest_finite(tensor.dtype());
+        let (axis, units) = match axis {
+            None => (unit_axis(D), tensor.dims()[unit_axis(D)]),
+            Some(axis) => match tensor.dims().get(axis) {
+                Some(&units) => (axis, units),
+                None => (unit_axis(D), 0),
+            },
+        };
         let (low, high) = range;
         let near = NEAR * (high - low);
         #[cfg(feature = "flex")]
-        if let Some(numbers) =
-            flex::numbers(&tensor, unit_axis(D), [low + near, high - near], [low, high])
+        if let Some(numbers) = flex::numbers(&tensor, axis, [low + near, high - near], [low, high])
         {
-            let (units, numbers) = (tensor.dims()[unit_axis(D)], Numbers::Known(numbers));
+            let numbers = Numbers::Known(numbers);
             return Some(Self { name: name.to_string(), elements, units, limit, numbers });
         }
         let x = widened(tensor);
-        let (wide, units) = (x.dtype(), x.dims()[unit_axis(D)]);
+        let wide = x.dtype();
         let share = |flags: Tensor<D, Bool>| flags.float().cast(wide);
 
         let bad = x.clone().is_finite().bool_not();
@@ -86,8 +94,8 @@ impl Taken {
 
         // A unit that is broken is not dead; and not every device agrees that NaN is not 0.
         let mut alive = share(x.clone().not_equal_elem(0.0).bool_or(bad));
-        for axis in (0..D).filter(|&axis| axis != unit_axis(D)) {
-            alive = alive.max_dim(axis);
+        for other in (0..D).filter(|&other| other != axis) {
+            alive = alive.max_dim(other);
         }
         let ends = x.clone().greater_elem(high - near).bool_or(x.clone().lower_elem(low + near));
         let beyond = x.clone().greater_elem(high).bool_or(x.lower_elem(low));

@@ -36,7 +36,7 @@ use crate::wide::widened;
 ///
 /// The first five are over the finite elements, so that one NaN hides nothing of the others; where there is
 /// none they are left out. A unit is an index of the last axis, or of axis 1 of a tensor of rank 4 or
-/// more, and one with a NaN in it is not dead. The range is −1 to 1, which is that of `tanh`, and is what
+/// more, unless [`watch_units`](Self::watch_units) says otherwise, and one with a NaN in it is not dead. The range is −1 to 1, which is that of `tanh`, and is what
 /// `|x| > 0.97` counts; [`watch_within`](Self::watch_within) has others.
 ///
 /// ```
@@ -188,12 +188,34 @@ impl Probe {
         activation: Tensor<D>,
     ) -> Tensor<D> {
         if self.is_on() {
-            self.look_at(name, range, activation.clone().without_autodiff());
+            self.look_at(name, range, None, activation.clone().without_autodiff());
         }
         activation
     }
 
-    fn look_at<const D: usize>(&self, name: &str, range: RangeInclusive<f64>, x: Tensor<D>) {
+    /// The same for an activation whose units lie along this axis, counted from 0, which is what `dead` refers
+    /// to: 1 for the channels of a one-dimensional convolution, `[batch, channels, length]`. Of an axis that the
+    /// activation does not have, `dead` is left out.
+    pub fn watch_units<const D: usize>(
+        &self,
+        name: &str,
+        axis: usize,
+        activation: Tensor<D>,
+    ) -> Tensor<D> {
+        if self.is_on() {
+            let range = -1.0..=1.0;
+            self.look_at(name, range, Some(axis), activation.clone().without_autodiff());
+        }
+        activation
+    }
+
+    fn look_at<const D: usize>(
+        &self,
+        name: &str,
+        range: RangeInclusive<f64>,
+        axis: Option<usize>,
+        x: Tensor<D>,
+    ) {
         match &self.mode {
             Mode::Off => {}
             Mode::Searching(seen) => {
@@ -202,7 +224,7 @@ impl Probe {
                 }
             }
             Mode::Sampling(with) => {
-                if let Some(new) = Taken::of(name, x, range.into_inner()) {
+                if let Some(new) = Taken::of(name, x, range.into_inner(), axis) {
                     with.taken.with(|taken| match taken.iter_mut().find(|t| t.name == name) {
                         Some(old) => *old = new,
                         None => taken.push(new),
