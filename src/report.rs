@@ -32,6 +32,8 @@ pub struct Reading {
     pub grad_norm: f64,
     /// Norm of each parameter's gradient.
     pub layers: Layers,
+    /// Other norms of the whole gradient, `(p, ‖g‖ₚ)`: those that a clip [asks for](crate::clip::Clip::power).
+    pub power_norms: Vec<(f64, f64)>,
     /// How far the update would move each parameter, `‖Δpᵢ‖`. Empty unless a guard
     /// [looks at updates](crate::guard::Guard::looks_at_updates).
     pub updates: Layers,
@@ -52,6 +54,7 @@ impl Reading {
             loss: 0.0,
             grad_norm: 0.0,
             layers: Layers::default(),
+            power_norms: Vec::new(),
             updates: Layers::default(),
             sizes: Layers::default(),
             fault: None,
@@ -83,6 +86,17 @@ impl Reading {
             self.fault = self.fault.or(Some(Fault::Rate));
         }
         self
+    }
+
+    /// The same reading with this p-norm too.
+    pub fn with_power_norm(mut self, power: f64, norm: f64) -> Self {
+        self.power_norms.push((power, norm));
+        self
+    }
+
+    /// The p-norm of the whole gradient; `None` if nobody asked for it.
+    pub fn power_norm(&self, power: f64) -> Option<f64> {
+        self.power_norms.iter().find(|(p, _)| *p == power).map(|(_, norm)| *norm)
     }
 
     /// The same reading with these norms of updates, and of the parameters that they are of.

@@ -2,12 +2,13 @@
 
 mod common;
 
-use burn::optim::Optimizer;
+use burn::module::{Module, Param};
+use burn::optim::{GradientsParams, Optimizer, SgdConfig};
 use burn::tensor::{DType, Device, Tensor, TensorData};
 use common::on_every_device;
-use evenkeel::clip::{Clip, GlobalNorm, Percentile};
+use evenkeel::clip::{Clip, GlobalNorm, Percentile, PowerNorm};
 use evenkeel::optim::{AdaptiveClip, PowerNormClip, Sgd, ValueClip};
-use evenkeel::{Reading, Verdict};
+use evenkeel::{Keel, Reading, Verdict};
 use serde_json::Value;
 
 fn golden() -> Value {
@@ -72,6 +73,65 @@ fn a_power_norm_is_numpys() {
     }
     // One tensor is the whole model.
     agrees(&PowerNormClip::new(2.0, 0.7, Sgd::new()).unwrap(), "global_norm");
+}
+
+/// The gradient in two parts.
+#[derive(Module, Debug)]
+struct Parts {
+    first: Param<Tensor<1>>,
+    rest: Param<Tensor<2>>,
+}
+
+/// Over all tensors together, and with the norm in the report.
+#[test]
+fn a_power_norm_of_the_whole_is_numpys() {
+    let golden = golden();
+    let whole = |g: &[f64], power: f64| match power.is_infinite() {
+        true => g.iter().fold(0.0, |most: f64, x| most.max(x.abs())),
+        false => g.iter().map(|x| x.abs().powf(power)).sum::<f64>().powf(1.0 / power),
+    };
+    on_every_device(|device| {
+        for (power, name) in [(1.0, "norm_1"), (3.0, "norm_3"), (f64::INFINITY, "norm_inf")] {
+            let zeros = |shape: [usize; 2]| Tensor::<2>::zeros(shape, device);
+            let first = Param::from_tensor(zeros([1, 3]).reshape([3]));
+            let mut net = Parts { first, rest: Param::from_tensor(zeros([3, 3])) };
+            let plain = Keel::wrap(SgdConfig::new().init());
+            let clips = plain.clip(PowerNorm::new(power, 0.7).unwrap());
+            // Another that changes nothing, and asks for another norm.
+            let mut keel = clips.clip(PowerNorm::new(2.0, 1e9).unwrap()).build(&net).unwrap();
+            for (grad, theirs) in
+                golden["grads"].as_array().unwrap().iter().zip(golden[name].as_array().unwrap())
+            {
+                let grad = list(grad);
+                let g: Vec<f32> = grad.iter().map(|&x| x as f32).collect();
+                let [a, b] = [&g[..3], &g[3..]].map(|x| Tensor::<1>::from_floats(x, device));
+                let loss = (net.first.val() * a).sum() + (net.rest.val() * b.reshape([3, 3])).sum();
+                let grads = GradientsParams::from_grads(loss.backward(), &net);
+                let old = values(&net);
+                let stepped = keel.step(1.0, net, grads, &loss).unwrap();
+                net = stepped.model;
+                let seen = stepped.report.reading.power_norm(power).unwrap();
+                close(&[seen], &[whole(&grad, power)], name);
+                let left: Vec<f64> = old.iter().zip(values(&net)).map(|(a, b)| a - b).collect();
+                // What is subtracted is small beside what it is subtracted from.
+                for (ours, theirs) in left.iter().zip(list(theirs)) {
+                    assert!((ours - theirs).abs() <= 2e-5, "{name}: {ours}, not {theirs}");
+                }
+            }
+        }
+    });
+    for power in [0.5, f64::NAN] {
+        let said = PowerNorm::new(power, 1.0).unwrap_err().to_string();
+        assert!(said.starts_with("`power` of PowerNorm must be at least 1"), "{said}");
+    }
+    assert!(PowerNorm::new(1.0, -1.0).unwrap_err().is_parameter());
+    // A reading without the norm leaves nothing.
+    assert_eq!(PowerNorm::new(3.0, 1.0).unwrap().factor(&Reading::new(0)), 0.0);
+}
+
+fn values(net: &Parts) -> Vec<f64> {
+    let [a, b] = [net.first.val().inner(), net.rest.val().inner().reshape([9])];
+    [a, b].into_iter().flat_map(|x| x.into_data().iter::<f64>().collect::<Vec<_>>()).collect()
 }
 
 #[test]

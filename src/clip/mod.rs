@@ -6,7 +6,7 @@
 //!
 //! What needs single elements, and not only norms, goes around the optimizer instead:
 //! [`ValueClip`](crate::optim::ValueClip), [`PowerNormClip`](crate::optim::PowerNormClip) for other norms
-//! than the Euclidean, and [`AdaptiveClip`](crate::optim::AdaptiveClip) for units.
+//! of single tensors than the Euclidean, and [`AdaptiveClip`](crate::optim::AdaptiveClip) for units.
 //!
 //! A clip may also have a factor for each parameter. They combine with the one for the whole in the same
 //! way: a parameter's gradient keeps the smallest share that any clip leaves it. Every bound then holds,
@@ -17,6 +17,7 @@ mod global_norm;
 mod module_norm;
 mod parameter_norm;
 mod percentile;
+mod power_norm;
 mod scale;
 mod z_score;
 
@@ -25,6 +26,7 @@ pub use global_norm::GlobalNorm;
 pub use module_norm::ModuleNorm;
 pub use parameter_norm::ParameterNorm;
 pub use percentile::Percentile;
+pub use power_norm::PowerNorm;
 pub use scale::scale;
 pub(crate) use scale::scale_each;
 pub use z_score::ZScore;
@@ -53,6 +55,12 @@ pub trait Clip: Send {
     /// position and rate. `None`, unless the clip is such a bound; always or never.
     fn norm_at_most(&self, now: &Reading) -> Option<f64> {
         let _ = now;
+        None
+    }
+
+    /// The `p` of the p-norm of the whole gradient that it bounds, for [`Reading::power_norm`] to have it.
+    /// `None`, unless it is another than the Euclidean; always the same.
+    fn power(&self) -> Option<f64> {
         None
     }
 

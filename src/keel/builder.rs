@@ -168,7 +168,8 @@ impl<M: Module + 'static> Builder<M> {
         self.check_decide()?;
         let first = NonFinite.answering(rejection("Keel", "on_non_finite", self.non_finite)?)?;
         let running = Running::of(model);
-        let monitor = Monitor::new(model, running.ids().collect());
+        let powers = self.clips.iter().filter_map(|clip| clip.power());
+        let monitor = Monitor::new(model, running.ids().collect()).with_powers(powers);
         monitor.check_fit(model)?;
 
         let mut guards: Vec<Box<dyn Guard>> = vec![Box::new(first)];

@@ -280,6 +280,7 @@ impl<M: Module + 'static> Keel<M> {
         let mut reading = self.monitor.measure(model, grads, loss, parameters)?;
         if scale != 1.0 {
             reading.grad_norm /= scale;
+            reading.power_norms.iter_mut().for_each(|(_, norm)| *norm /= scale);
             reading.layers = std::mem::take(&mut reading.layers).scaled(1.0 / scale);
         }
         if due(self.limits.check_optimizer) && !self.update.is_finite()? {

@@ -139,7 +139,8 @@ impl<M: Module + 'static> Keel<M> {
         }
 
         let model = now.running.restore(now.model);
-        self.monitor = Monitor::new(&model, now.running.ids().collect());
+        let powers = self.clips.iter().filter_map(|clip| clip.power());
+        self.monitor = Monitor::new(&model, now.running.ids().collect()).with_powers(powers);
         self.running = running;
         self.accumulated = accumulated;
         self.update = now.update;

@@ -8,6 +8,7 @@ mod blame;
 mod culprits;
 mod dots;
 mod layout;
+mod power;
 mod probe;
 mod read;
 mod row;
@@ -71,6 +72,8 @@ pub(crate) struct Monitor {
     last: (Vec<ParamId>, Arc<[String]>),
     /// Which of them, by index, are of type `f16`.
     halves: Vec<usize>,
+    /// The other norms of the whole gradient that are wanted.
+    powers: Vec<f64>,
     /// How often the device was read.
     readbacks: Cell<u64>,
 }
@@ -86,8 +89,17 @@ impl Monitor {
             statistics,
             last,
             halves: Vec::new(),
+            powers: Vec::new(),
             readbacks: Cell::new(0),
         }
+    }
+
+    /// With these norms of the whole gradient in every reading.
+    pub(crate) fn with_powers(self, powers: impl Iterator<Item = f64>) -> Self {
+        let mut powers: Vec<f64> = powers.collect();
+        powers.sort_by(f64::total_cmp);
+        powers.dedup();
+        Self { powers, ..self }
     }
 
     /// The parameters of the model.
@@ -130,6 +142,7 @@ impl Monitor {
         parameters: bool,
     ) -> Result<Reading, Error> {
         let (slots, mut sums) = self.gather(model, grads, parameters, Sums::default());
+        power::add(model, grads, &self.powers, &mut sums);
         if let Some(loss) = loss {
             sums.value(loss.clone().without_autodiff());
         }
@@ -156,6 +169,8 @@ impl Monitor {
         let layers = Layers::new(self.paths(model, ids), norms).unwrap_or_default();
 
         let mut reading = Reading::new(0);
+        let rest = values.get(slots.len()..).unwrap_or_default();
+        reading.power_norms = power::norms(&self.powers, rest);
         if parameter {
             reading.fault = Some(Fault::Parameter);
         }
