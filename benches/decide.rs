@@ -5,34 +5,17 @@
 //!     cargo bench --bench decide --features wgpu -- --device wgpu
 
 mod common;
+#[path = "common/matrices.rs"]
+mod matrices;
 
 use std::time::Duration;
 
-use burn::module::{Module, Param};
-use burn::optim::GradientsParams;
-use burn::tensor::{Device, Distribution, Tensor};
+use burn::tensor::{Device, Tensor};
 use common::{argument, device, heading, paired, report, timed};
 use evenkeel::clip::GlobalNorm;
 use evenkeel::optim::AdamW;
 use evenkeel::{Decide, Keel};
-
-#[derive(Module, Debug)]
-struct Matrices {
-    all: Vec<Param<Tensor<2>>>,
-}
-
-impl Matrices {
-    fn new(count: usize, width: usize, device: &Device) -> Self {
-        let matrix = |_| {
-            let value = Tensor::random([width, width], Distribution::Uniform(-0.1, 0.1), device);
-            Param::from_tensor(value)
-        };
-        Self { all: (0..count).map(matrix).collect() }
-    }
-}
-
-const CASES: [(&str, usize, usize); 4] =
-    [("0.04M few", 2, 141), ("0.04M many", 100, 20), ("4M few", 4, 1024), ("4M many", 1000, 64)];
+use matrices::{CASES, Matrices, random};
 
 /// Steps that are timed together: one reading, where the device decides.
 const STEPS: u64 = 16;
@@ -44,9 +27,7 @@ fn main() {
     let only = argument("--only").unwrap_or_default();
     heading("16 steps of AdamW, decided on the device", "the same, decided by the host");
     for (case, count, width) in CASES.into_iter().filter(|(name, ..)| name.contains(&only)) {
-        let noise = Distribution::Normal(0.0, 0.01);
-        let of: Vec<Tensor<2>> =
-            (0..count).map(|_| Tensor::random([width, width], noise, &plain)).collect();
+        let of = random(count, width, &plain);
         let late = steps(&plain, (count, width), &of, Decide::OnDevice { every: STEPS });
         let now = steps(&plain, (count, width), &of, Decide::Now);
         report("decide", case, &paired(2, Duration::from_secs_f64(seconds), late, now));
@@ -71,11 +52,7 @@ fn steps<'a>(
         let mut model = kept.take().expect("the model");
         let mut time = Duration::ZERO;
         for _ in 0..STEPS {
-            // Gradients in buffers of their own, as a backward pass leaves them.
-            let mut grads = GradientsParams::new();
-            for (param, grad) in model.all.iter().zip(of) {
-                grads.register(param.id, grad.clone().add_scalar(0.0));
-            }
+            let grads = model.gradients(of);
             plain.sync().expect("a device");
             let (stepped, one) = timed(|| {
                 let stepped = keel.step(1e-4, model, grads, &loss).expect("a step");

@@ -8,51 +8,20 @@
 //! optimizers; `--seconds S` is the time for each.
 
 mod common;
+#[path = "common/matrices.rs"]
+mod matrices;
 
 use std::time::Duration;
 
 use burn::module::{Module, Param};
 use burn::optim::momentum::MomentumConfig;
-use burn::optim::{AdamWConfig, GradientsParams, ModuleOptimizer, SgdConfig};
-use burn::tensor::{Device, Distribution, Tensor};
+use burn::optim::{AdamWConfig, ModuleOptimizer, SgdConfig};
+use burn::tensor::{Device, Tensor};
 use common::{argument, device, heading, median, paired, report, timed};
 use evenkeel::Keel;
 use evenkeel::clip::GlobalNorm;
 use evenkeel::optim::{AdamW, Groups, Momentum};
-
-/// So many square matrices of this width.
-#[derive(Module, Debug)]
-struct Matrices {
-    all: Vec<Param<Tensor<2>>>,
-}
-
-impl Matrices {
-    fn new(count: usize, width: usize, device: &Device) -> Self {
-        let matrix = |_| {
-            let value = Tensor::random([width, width], Distribution::Uniform(-0.1, 0.1), device);
-            Param::from_tensor(value)
-        };
-        Self { all: (0..count).map(matrix).collect() }
-    }
-
-    /// Gradients in buffers of their own, as a backward pass leaves them.
-    fn gradients(&self, of: &[Tensor<2>]) -> GradientsParams {
-        let mut grads = GradientsParams::new();
-        for (param, grad) in self.all.iter().zip(of) {
-            grads.register(param.id, grad.clone().add_scalar(0.0));
-        }
-        grads
-    }
-}
-
-const CASES: [(&str, usize, usize); 6] = [
-    ("0.04M few", 2, 141),
-    ("0.04M many", 100, 20),
-    ("4M few", 4, 1024),
-    ("4M many", 1000, 64),
-    ("25M few", 6, 2048),
-    ("25M many", 6144, 64),
-];
+use matrices::{CASES, Matrices, random};
 
 fn main() {
     let plain = device();
@@ -152,11 +121,6 @@ fn compare(
         time
     };
     report(bench, case, &paired(3, budget(), ours, theirs));
-}
-
-fn random(count: usize, width: usize, device: &Device) -> Vec<Tensor<2>> {
-    let noise = Distribution::Normal(0.0, 0.01);
-    (0..count).map(|_| Tensor::random([width, width], noise, device)).collect()
 }
 
 /// The bytes a second of the fused AdamW alone, against those of a triad `a = b + s·c` over buffers

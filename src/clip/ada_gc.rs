@@ -164,6 +164,7 @@ impl Clip for AdaGc {
 
     fn restore(&mut self, state: &State) -> Result<(), Error> {
         let damaged = || Error::record("the memory of an AdaGc is damaged");
+        state.only(&["accepted", "paths", "norms"])?;
         let accepted = state.counter("accepted")?;
         let paths = std::str::from_utf8(state.bytes("paths")?).map_err(|_| damaged())?;
         let paths: Vec<&str> = paths.split('\n').filter(|path| !path.is_empty()).collect();
