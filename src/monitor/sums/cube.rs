@@ -8,14 +8,21 @@ use burn_cubecl::cubecl;
 use burn_cubecl::cubecl::prelude::*;
 use burn_cubecl::kernel::into_contiguous;
 use burn_cubecl::ops::numeric::empty_device_dtype;
+use burn_cubecl::tensor::CubeTensor;
 
 use crate::cube::{Primitive, call, given, taken, width};
 
 /// Units of a cube: what every device has.
 const UNITS: usize = 256;
 
+/// Units that read side by side.
+const GROUP: usize = 32;
+
+/// Units that add up what all have found.
+const FEW: usize = 16;
+
 /// Elements that are worth a cube.
-const SHARE: usize = 1 << 14;
+const SHARE: usize = 1 << 15;
 
 /// Cubes that keep a large device busy.
 const CUBES: usize = 512;
@@ -106,22 +113,19 @@ fn sum(tensors: Vec<(usize, Primitive)>, room: Option<usize>) -> Parts {
         else {
             return Vec::new();
         };
-        let out = empty_device_dtype(client.clone(), device, [all].into(), DType::F32);
+        let out = empty_device_dtype(client, device, [all].into(), DType::F32);
         let mut at = 0;
-        for (tensor, parts) in tensors.into_iter().map(into_contiguous).zip(&counts) {
-            squares::launch(
-                &client,
-                CubeCount::Static(*parts as u32, 1, 1),
-                CubeDim::new_1d(UNITS as u32),
-                width(tensor.meta.num_elements()),
-                tensor.clone().into_buffer_arg(),
-                out.clone().into_buffer_arg(),
-                at as u32,
-                room.unwrap_or(*parts) as u32,
-                dtype_to_storage_type(tensor.dtype),
-            );
-            at += room.unwrap_or(*parts);
+        let mut alike: Vec<(Alike, Vec<One>)> = Vec::new();
+        for (tensor, cubes) in tensors.into_iter().map(into_contiguous).zip(&counts) {
+            let of = Alike { dtype: tensor.dtype, width: width(tensor.meta.num_elements()) };
+            let one = One { tensor, at: at as u32, cubes: *cubes as u32 };
+            at += room.unwrap_or(*cubes);
+            match alike.iter_mut().find(|(known, ones)| *known == of && ones.len() < TOGETHER) {
+                Some((_, ones)) => ones.push(one),
+                None => alike.push((of, vec![one])),
+            }
         }
+        alike.into_iter().for_each(|(of, ones)| launch(of, ones, &out, room.unwrap_or(0)));
         vec![out]
     });
     match sums.into_iter().next() {
@@ -130,45 +134,150 @@ fn sum(tensors: Vec<(usize, Primitive)>, room: Option<usize>) -> Parts {
     }
 }
 
-/// Each unit sums every so manieth element, and then the units of a cube are added up by halves.
-#[cube(launch)]
-fn squares<X: Float, N: Size>(
-    x: &[Vector<X, N>],
-    out: &mut [f32],
+/// What one kernel can sum together.
+#[derive(Clone, Copy, PartialEq)]
+struct Alike {
+    dtype: DType,
+    width: usize,
+}
+
+/// A tensor, where its parts go, and how many there are.
+struct One {
+    tensor: CubeTensor,
     at: u32,
+    cubes: u32,
+}
+
+/// Tensors that one launch sums: a launch takes longer than a small tensor, and no device has fewer than
+/// eight bindings.
+const TOGETHER: usize = 4;
+
+fn launch(of: Alike, ones: Vec<One>, out: &CubeTensor, room: usize) {
+    let count = ones.len();
+    let cubes = ones.iter().map(|one| one.cubes).sum();
+    let mut places = Vec::with_capacity(TOGETHER);
+    let mut inputs = Vec::with_capacity(TOGETHER);
+    let mut end = 0;
+    for One { tensor, at, cubes } in ones {
+        let elements = tensor.meta.num_elements();
+        let turns = (elements / of.width).div_ceil(cubes as usize * UNITS) as u32;
+        end += cubes;
+        places.push(PlaceLaunch::new(at, end, turns));
+        inputs.push(tensor.into_buffer_arg());
+    }
+    let (mut places, mut inputs) = (places.into_iter(), inputs.into_iter());
+    // What is not there is never looked at.
+    let mut place = || places.next().unwrap_or_else(|| PlaceLaunch::new(0, 0, 0));
+    let mut input = || inputs.next().unwrap_or_else(|| BufferArg::alias(0, 1));
+    squares::launch(
+        &out.client,
+        CubeCount::Static(cubes, 1, 1),
+        CubeDim::new_1d(UNITS as u32),
+        of.width,
+        input(),
+        input(),
+        input(),
+        input(),
+        out.clone().into_buffer_arg(),
+        place(),
+        place(),
+        place(),
+        place(),
+        room as u32,
+        count,
+        dtype_to_storage_type(of.dtype),
+    );
+}
+
+/// Where the sums of a tensor go, the first cube after those that make them, and how often each of their
+/// units reads.
+#[derive(CubeType, CubeLaunch, Clone, Copy)]
+struct Place {
+    at: u32,
+    end: u32,
+    turns: u32,
+}
+
+/// Each cube sums a block of one tensor; then some of its units add up what a few have found, and one of
+/// them that.
+#[cube(launch)]
+#[allow(clippy::too_many_arguments)]
+fn squares<X: Float, N: Size>(
+    x0: &[Vector<X, N>],
+    x1: &[Vector<X, N>],
+    x2: &[Vector<X, N>],
+    x3: &[Vector<X, N>],
+    out: &mut [f32],
+    p0: Place,
+    p1: Place,
+    p2: Place,
+    p3: Place,
     room: u32,
+    #[comptime] count: usize,
     #[define(X)] _type: ElemType,
 ) {
     let unit = UNIT_POS as usize;
-    let mut sum = Vector::<f32, N>::new(0.0f32);
-    let mut i = CUBE_POS * UNITS + unit;
-    while i < x.len() {
-        let value = Vector::<f32, N>::cast_from(x[i]);
-        sum += value * value;
-        i += CUBE_COUNT * UNITS;
+    let cube = CUBE_POS as u32;
+    let (mut sum, mut at, mut begin, mut end) = (0.0f32, p0.at, 0u32, p0.end);
+    if cube < p0.end {
+        sum = block(x0, p0.turns, cube);
+    }
+    if comptime!(count > 1) && cube >= p0.end && cube < p1.end {
+        (at, begin, end) = (p1.at, p0.end, p1.end);
+        sum = block(x1, p1.turns, cube - p0.end);
+    }
+    if comptime!(count > 2) && cube >= p1.end && cube < p2.end {
+        (at, begin, end) = (p2.at, p1.end, p2.end);
+        sum = block(x2, p2.turns, cube - p1.end);
+    }
+    if comptime!(count > 3) && cube >= p2.end {
+        (at, begin, end) = (p3.at, p2.end, p3.end);
+        sum = block(x3, p3.turns, cube - p2.end);
     }
     let mut sums = Shared::new_slice(UNITS);
-    sums[unit] = sum.vector_sum();
-    let mut half = CUBE_DIM as usize / 2;
-    while half > 0 {
-        sync_cube();
-        if unit < half {
-            let other = sums[unit + half];
-            sums[unit] += other;
+    let mut few = Shared::new_slice(FEW);
+    sums[unit] = sum;
+    sync_cube();
+    if unit < FEW {
+        let mut part = 0.0f32;
+        for other in 0..comptime!(UNITS / FEW) {
+            part += sums[unit + other * FEW];
         }
-        half /= 2;
+        few[unit] = part;
     }
+    sync_cube();
     if unit == 0 {
-        out[at as usize + CUBE_POS] = sums[0];
+        let mut all = 0.0f32;
+        for other in 0..comptime!(FEW) {
+            all += few[other];
+        }
+        out[(at + cube - begin) as usize] = all;
     }
-    // The last cube clears the room that is left.
-    if CUBE_POS + 1 == CUBE_COUNT {
-        let mut i = CUBE_COUNT + unit;
+    // The last cube of a tensor clears the room that is left.
+    if cube + 1 == end {
+        let mut i = (end - begin) as usize + unit;
         while i < room as usize {
             out[at as usize + i] = 0.0;
             i += UNITS;
         }
     }
+}
+
+/// The squares that this unit sums: those that a group of units reads together lie side by side, turn after
+/// turn.
+#[cube]
+fn block<X: Float, N: Size>(x: &[Vector<X, N>], turns: u32, cube: u32) -> f32 {
+    let (unit, turns) = (UNIT_POS as usize, turns as usize);
+    let first = cube as usize * UNITS * turns + unit / GROUP * (GROUP * turns) + unit % GROUP;
+    let mut sum = Vector::<f32, N>::new(0.0f32);
+    for turn in 0..turns {
+        let i = first + turn * GROUP;
+        if i < x.len() {
+            let value = Vector::<f32, N>::cast_from(x[i]);
+            sum += value * value;
+        }
+    }
+    sum.vector_sum()
 }
 
 #[cfg(all(test, feature = "wgpu"))]

@@ -46,6 +46,9 @@ macro_rules! with_rank {
     };
 }
 
+#[cfg(feature = "cube")]
+use with_rank;
+
 /// A tensor without its rank in the type, in the form that its kernel takes.
 #[derive(Debug, Clone)]
 pub(crate) enum Buffer {

@@ -3,6 +3,8 @@
 #[cfg(feature = "flex")]
 mod batch;
 
+#[cfg(feature = "cube")]
+use super::cube;
 #[cfg(feature = "flex")]
 use super::flex;
 use super::{Done, Job, Shared};
@@ -45,15 +47,16 @@ impl Queue {
     /// What comes of the jobs, in their order; to be waited for where it is asked for.
     pub(crate) fn finish(self) -> impl Iterator<Item = Done> {
         let shared = Shared::default();
-        let jobs = self.open;
+        #[cfg_attr(not(feature = "flex"), allow(unused_mut))]
+        let mut open = self.open;
         #[cfg(feature = "flex")]
-        let jobs = {
-            let mut open = jobs;
-            open.iter_mut().for_each(flex::step);
-            self.handed.into_iter().flat_map(Batch::done).chain(open)
-        };
-        #[cfg(not(feature = "flex"))]
-        let jobs = jobs.into_iter();
-        jobs.map(move |job| job.finish(&shared))
+        open.iter_mut().for_each(flex::step);
+        #[cfg(feature = "cube")]
+        let open = cube::run(&shared.tables, open).into_iter();
+        #[cfg(not(feature = "cube"))]
+        let open = open.into_iter().map(Err);
+        #[cfg(feature = "flex")]
+        let open = self.handed.into_iter().flat_map(Batch::done).map(Err).chain(open);
+        open.map(move |job: Result<Done, Job>| job.unwrap_or_else(|job| job.finish(&shared)))
     }
 }

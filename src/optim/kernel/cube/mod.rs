@@ -1,4 +1,5 @@
-//! Updates on CubeCL devices: one launch a tensor, in place where nobody else holds the buffers.
+//! Updates on CubeCL devices: one launch a tensor, in place where nobody else holds the buffers. To Burn's
+//! fusion those of a whole model are one operation.
 
 mod numbers;
 #[cfg(all(test, feature = "wgpu", feature = "flex"))]
@@ -14,7 +15,9 @@ use burn_cubecl::ops::numeric::empty_device_dtype;
 use burn_cubecl::tensor::CubeTensor;
 
 use super::choice::Plans;
-use crate::cube::{Primitive, all_taken, call, given};
+use super::portable::begun;
+use super::{Buffer, Done, Job, Plan, with_rank};
+use crate::cube::{Primitive, all_taken, call, given, taken};
 use numbers::{COUNT, numbers};
 use update::{Form, launch};
 
@@ -51,11 +54,11 @@ fn bits(row: &[f32; COUNT]) -> [u32; COUNT] {
 /// A tensor, its gradient, and its state.
 pub(crate) type Tensors<const D: usize> = (Tensor<D>, Tensor<D>, Vec<Tensor<D>>);
 
-/// What is to be done to one tensor: which code, and by which row of the table.
+/// What is to be done to one tensor: which code, and by the numbers of which table.
 #[derive(Debug, Clone, Copy)]
 struct Item {
     form: Form,
-    row: u32,
+    table: usize,
 }
 
 /// The tensor, its gradient and its state as the kernel takes them, or everything back if it is not of
@@ -97,23 +100,127 @@ pub(super) fn step<const D: usize>(
     tensors: Tensors<D>,
 ) -> Result<(Tensor<D>, Vec<Tensor<D>>), Tensors<D>> {
     let device = tensors.0.device();
-    let (form, all) = prepared(plans, tensors)?;
-    let control = plans.picker().map(|picker| picker.control(&device));
-    let tails = [Some(tables.of(plans, &device)), control].into_iter().flatten().collect();
-    let Ok(tails) = all_taken(tails) else {
-        // Of `f32`, of more than nothing, and on the device of the tensor.
-        unreachable!("numbers of a plan are tensors of the kind that is taken");
-    };
-    let mut done = update(vec![Item { form, row: 0 }], all, tails).into_iter().map(given);
-    match done.next() {
-        Some(param) => Ok((param, done.collect())),
-        None => unreachable!("one item gives at least the parameter"),
+    let (form, inputs) = prepared(plans, tensors)?;
+    let control = plans.picker().map(|picker| number(picker.control(&device)));
+    let table = number(tables.of(plans, &device));
+    let mut done = update(vec![Item { form, table: 0 }], inputs, vec![table], control);
+    let state = done.split_off(1).into_iter().map(given).collect();
+    match done.pop() {
+        Some(param) => Ok((given(param), state)),
+        None => unreachable!("an update gives at least the parameter"),
+    }
+}
+
+/// Numbers on a device, of `f32` and of more than nothing: of the kind that is always taken.
+fn number(tensor: Tensor<1>) -> Primitive {
+    match taken(tensor) {
+        Ok(primitive) => primitive,
+        Err(_) => unreachable!("numbers for a kernel lie on the device of its tensors"),
+    }
+}
+
+/// Does the jobs that there are kernels for, those on one device as one operation, and gives the others
+/// back, all in their order.
+pub(super) fn run(tables: &Tables, jobs: Vec<Job>) -> Vec<Result<Done, Job>> {
+    let mut batches: Vec<Batch> = Vec::new();
+    let mut places = Vec::with_capacity(jobs.len());
+    for job in jobs {
+        places.push(with_rank!(job.rank, opened, job).map(|opened| {
+            let at = batches.iter().position(|batch| batch.device == opened.device);
+            let at = at.unwrap_or_else(|| {
+                batches.push(Batch::on(opened.device.clone()));
+                batches.len() - 1
+            });
+            let rank = opened.rank;
+            (at, rank, batches[at].add(tables, opened))
+        }));
+    }
+    let mut outputs: Vec<_> = batches.into_iter().map(|batch| batch.run().into_iter()).collect();
+    let done = places.into_iter().map(|place| {
+        let (at, rank, count) = place?;
+        let tensors = outputs[at].by_ref().take(count).collect();
+        Ok(with_rank!(rank, closed, tensors))
+    });
+    done.collect()
+}
+
+/// A job as the kernel takes it.
+struct Opened {
+    device: Device,
+    rank: usize,
+    plan: Plan,
+    form: Form,
+    inputs: Vec<Primitive>,
+}
+
+// What is given back is what was given, and goes no further than the caller.
+#[allow(clippy::result_large_err)]
+fn opened<const D: usize>(job: Job) -> Result<Opened, Job> {
+    if job.done || !matches!(job.param, Buffer::Other(_)) {
+        return Err(job);
+    }
+    let Job { rank, plan, param, grad, slots, done } = job;
+    let (param, grad) = (param.into_tensor::<D>(), grad.into_tensor());
+    let device = param.device();
+    let slots = slots.into_iter().map(Buffer::into_tensor).collect();
+    let slots = begun(&plan, &param, slots);
+    match prepared(Plans::One(&plan), (param, grad, slots)) {
+        Ok((form, inputs)) => Ok(Opened { device, rank, plan, form, inputs }),
+        Err((param, grad, slots)) => {
+            let (param, grad) = (Buffer::of(param), Buffer::of(grad));
+            let slots = slots.into_iter().map(Buffer::of).collect();
+            Err(Job { rank, plan, param, grad, slots, done })
+        }
+    }
+}
+
+fn closed<const D: usize>(tensors: Vec<Primitive>) -> Done {
+    let mut tensors = tensors.into_iter().map(|tensor| Buffer::of(given::<D>(tensor)));
+    match tensors.next() {
+        Some(param) => Done { param, slots: tensors.collect() },
+        None => unreachable!("an update gives at least the parameter"),
+    }
+}
+
+/// Jobs on one device.
+struct Batch {
+    device: Device,
+    items: Vec<Item>,
+    inputs: Vec<Primitive>,
+    tables: Vec<([u32; COUNT], Primitive)>,
+}
+
+impl Batch {
+    fn on(device: Device) -> Self {
+        Self { device, items: Vec::new(), inputs: Vec::new(), tables: Vec::new() }
+    }
+
+    /// Adds a job, and says how many tensors will come of it.
+    fn add(&mut self, tables: &Tables, job: Opened) -> usize {
+        let row = bits(&numbers(&job.plan));
+        let table = self.tables.iter().position(|(known, _)| *known == row).unwrap_or_else(|| {
+            self.tables.push((row, number(tables.of(Plans::One(&job.plan), &self.device))));
+            self.tables.len() - 1
+        });
+        self.items.push(Item { form: job.form, table });
+        self.inputs.extend(job.inputs);
+        1 + job.form.slots()
+    }
+
+    fn run(self) -> Vec<Primitive> {
+        let tables = self.tables.into_iter().map(|(_, table)| table).collect();
+        update(self.items, self.inputs, tables, None)
     }
 }
 
 /// Updates tensors of one device. `inputs` are parameter, gradient and state of each, one after the
-/// other, and `tails` the table and what picks from it; what comes of them has no gradients.
-fn update(items: Vec<Item>, mut inputs: Vec<Primitive>, tails: Vec<Primitive>) -> Vec<Primitive> {
+/// other; what comes of them has no gradients.
+fn update(
+    items: Vec<Item>,
+    mut inputs: Vec<Primitive>,
+    tables: Vec<Primitive>,
+    control: Option<Primitive>,
+) -> Vec<Primitive> {
     let mut outputs = Vec::with_capacity(inputs.len());
     let mut at = 0;
     for item in &items {
@@ -122,18 +229,19 @@ fn update(items: Vec<Item>, mut inputs: Vec<Primitive>, tails: Vec<Primitive>) -
         outputs.extend(inputs[at + 2..at + 2 + item.form.slots()].iter().map(of));
         at += 2 + item.form.slots();
     }
-    inputs.extend(tails);
+    let count = tables.len();
+    inputs.extend(tables);
+    inputs.extend(control);
     call("evenkeel_update", inputs, outputs, move |mut tensors| {
-        let mut tails = tensors.split_off(at).into_iter();
-        let Some(table) = tails.next() else { return Vec::new() };
-        let control = tails.next();
+        let mut tables = tensors.split_off(at);
+        let control = tables.split_off(count).pop();
         let mut tensors = tensors.into_iter().map(into_contiguous);
         let mut done = Vec::new();
         for item in &items {
             let (Some(param), Some(grad)) = (tensors.next(), tensors.next()) else { break };
             let state = tensors.by_ref().take(item.form.slots()).collect();
-            let given = (table.clone(), item.row, control.clone());
-            let (param, state) = launch(item.form, param, grad, state, given);
+            let numbers = (tables[item.table].clone(), control.clone());
+            let (param, state) = launch(item.form, param, grad, state, numbers);
             done.push(param);
             done.extend(state);
         }

@@ -72,17 +72,16 @@ const HALF: f32 = 65_504.0;
 /// Cubes that every device can launch.
 const CUBES: usize = 65_535;
 
-/// The numbers of plans, the first row that is meant, and what the device knows.
-pub(super) type Numbers = (CubeTensor, u32, Option<CubeTensor>);
+/// The numbers of plans, and what the device knows.
+pub(super) type Numbers = (CubeTensor, Option<CubeTensor>);
 
-/// Runs the kernel over one parameter. With a control the device says how many rows after the first one
-/// the plan is.
+/// Runs the kernel over one parameter. With a control the device says which of the plans it is.
 pub(super) fn launch(
     form: Form,
     param: CubeTensor,
     grad: CubeTensor,
     state: Vec<CubeTensor>,
-    (table, row, control): Numbers,
+    (table, control): Numbers,
 ) -> (CubeTensor, Vec<CubeTensor>) {
     let client = param.client.clone();
     let elements = param.meta.num_elements();
@@ -137,7 +136,6 @@ pub(super) fn launch(
         out(),
         out(),
         Limits::SINGLE.gradient as f32,
-        row,
         form,
         picked,
         ends,
@@ -161,20 +159,20 @@ fn update<P: Float, G: Float, N: Size>(
     s1_out: &mut [Vector<f32, N>],
     s2_out: &mut [Vector<f32, N>],
     limit: f32,
-    row: u32,
     #[comptime] form: Form,
     #[comptime] picked: bool,
     #[comptime] ends: bool,
     #[define(P, G)] _types: [ElemType; 2],
 ) {
-    let mut at = row as usize * COUNT;
+    // Known when it is compiled, if it can be: what all units read is then read once for many.
+    let mut at = 0usize;
     let mut given = 1.0f32.runtime();
     if comptime!(picked) {
         if control[2] == 0.0 {
             keep(p, s0, s1, s2, p_out, s0_out, s1_out, s2_out, form);
             terminate!();
         }
-        at += u32::cast_from(control[0]) as usize * COUNT;
+        at = u32::cast_from(control[0]) as usize * COUNT;
         given = control[1];
     }
     let factor = Vector::new(given * table[at + FACTOR]);
