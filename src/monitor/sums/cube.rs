@@ -113,14 +113,17 @@ fn sum(tensors: Vec<(usize, Primitive)>, room: Option<usize>) -> Parts {
         else {
             return Vec::new();
         };
-        let out = empty_device_dtype(client, device, [all].into(), DType::F32);
+        let out = empty_device_dtype(client.clone(), device, [all].into(), DType::F32);
+        // Beside the sums, and what else a kernel has to know.
+        let free = client.properties().hardware.max_bindings.saturating_sub(2) as usize;
+        let most = free.clamp(1, TOGETHER);
         let mut at = 0;
         let mut alike: Vec<(Alike, Vec<One>)> = Vec::new();
         for (tensor, cubes) in tensors.into_iter().map(into_contiguous).zip(&counts) {
             let of = Alike { dtype: tensor.dtype, width: width(tensor.meta.num_elements()) };
             let one = One { tensor, at: at as u32, cubes: *cubes as u32 };
             at += room.unwrap_or(*cubes);
-            match alike.iter_mut().find(|(known, ones)| *known == of && ones.len() < TOGETHER) {
+            match alike.iter_mut().find(|(known, ones)| *known == of && ones.len() < most) {
                 Some((_, ones)) => ones.push(one),
                 None => alike.push((of, vec![one])),
             }
@@ -148,15 +151,13 @@ struct One {
     cubes: u32,
 }
 
-/// Tensors that one launch sums: a launch takes longer than a small tensor, and no device has fewer than
-/// eight bindings.
-const TOGETHER: usize = 4;
+/// Tensors that one launch sums, where the device has enough bindings: a launch takes longer than a small
+/// tensor.
+const TOGETHER: usize = 16;
 
 fn launch(of: Alike, ones: Vec<One>, out: &CubeTensor, room: usize) {
-    let count = ones.len();
     let cubes = ones.iter().map(|one| one.cubes).sum();
-    let mut places = Vec::with_capacity(TOGETHER);
-    let mut inputs = Vec::with_capacity(TOGETHER);
+    let (mut inputs, mut places) = (SequenceArg::new(), SequenceArg::new());
     let mut end = 0;
     for One { tensor, at, cubes } in ones {
         let elements = tensor.meta.num_elements();
@@ -165,26 +166,15 @@ fn launch(of: Alike, ones: Vec<One>, out: &CubeTensor, room: usize) {
         places.push(PlaceLaunch::new(at, end, turns));
         inputs.push(tensor.into_buffer_arg());
     }
-    let (mut places, mut inputs) = (places.into_iter(), inputs.into_iter());
-    // What is not there is never looked at.
-    let mut place = || places.next().unwrap_or_else(|| PlaceLaunch::new(0, 0, 0));
-    let mut input = || inputs.next().unwrap_or_else(|| BufferArg::alias(0, 1));
     squares::launch(
         &out.client,
         CubeCount::Static(cubes, 1, 1),
         CubeDim::new_1d(UNITS as u32),
         of.width,
-        input(),
-        input(),
-        input(),
-        input(),
+        inputs,
         out.clone().into_buffer_arg(),
-        place(),
-        place(),
-        place(),
-        place(),
+        places,
         room as u32,
-        count,
         dtype_to_storage_type(of.dtype),
     );
 }
@@ -201,38 +191,32 @@ struct Place {
 /// Each cube sums a block of one tensor; then some of its units add up what a few have found, and one of
 /// them that.
 #[cube(launch)]
-#[allow(clippy::too_many_arguments)]
 fn squares<X: Float, N: Size>(
-    x0: &[Vector<X, N>],
-    x1: &[Vector<X, N>],
-    x2: &[Vector<X, N>],
-    x3: &[Vector<X, N>],
+    tensors: &Sequence<Box<[Vector<X, N>]>>,
     out: &mut [f32],
-    p0: Place,
-    p1: Place,
-    p2: Place,
-    p3: Place,
+    places: &Sequence<Place>,
     room: u32,
-    #[comptime] count: usize,
     #[define(X)] _type: ElemType,
 ) {
     let unit = UNIT_POS as usize;
     let cube = CUBE_POS as u32;
-    let (mut sum, mut at, mut begin, mut end) = (0.0f32, p0.at, 0u32, p0.end);
-    if cube < p0.end {
-        sum = block(x0, p0.turns, cube);
-    }
-    if comptime!(count > 1) && cube >= p0.end && cube < p1.end {
-        (at, begin, end) = (p1.at, p0.end, p1.end);
-        sum = block(x1, p1.turns, cube - p0.end);
-    }
-    if comptime!(count > 2) && cube >= p1.end && cube < p2.end {
-        (at, begin, end) = (p2.at, p1.end, p2.end);
-        sum = block(x2, p2.turns, cube - p1.end);
-    }
-    if comptime!(count > 3) && cube >= p2.end {
-        (at, begin, end) = (p3.at, p2.end, p3.end);
-        sum = block(x3, p3.turns, cube - p2.end);
+    let mut sum = 0.0f32.runtime();
+    let mut at = 0u32.runtime();
+    let mut begin = 0u32.runtime();
+    let mut end = 0u32.runtime();
+    #[unroll]
+    for k in 0..comptime!(tensors.len()) {
+        let mut first = 0u32;
+        if comptime!(k > 0) {
+            first = places.index(comptime!(k - 1)).end;
+        }
+        let place = places.index(k);
+        if cube >= first && cube < place.end {
+            at = place.at;
+            begin = first;
+            end = place.end;
+            sum = block(tensors.index(k), place.turns, cube - first);
+        }
     }
     let mut sums = Shared::new_slice(UNITS);
     let mut few = Shared::new_slice(FEW);

@@ -19,7 +19,7 @@ use super::portable::begun;
 use super::{Buffer, Done, Job, Plan, with_rank};
 use crate::cube::{Primitive, all_taken, call, given, taken};
 use numbers::{COUNT, numbers};
-use update::{Form, launch};
+use update::{Form, Work, launch_all};
 
 /// Plans as they lie on devices. There are few: most tensors of a model share one.
 #[derive(Default)]
@@ -236,16 +236,13 @@ fn update(
         let mut tables = tensors.split_off(at);
         let control = tables.split_off(count).pop();
         let mut tensors = tensors.into_iter().map(into_contiguous);
-        let mut done = Vec::new();
-        for item in &items {
+        let mut works = Vec::with_capacity(items.len());
+        for Item { form, table } in items.iter().copied() {
             let (Some(param), Some(grad)) = (tensors.next(), tensors.next()) else { break };
-            let state = tensors.by_ref().take(item.form.slots()).collect();
-            let numbers = (tables[item.table].clone(), control.clone());
-            let (param, state) = launch(item.form, param, grad, state, numbers);
-            done.push(param);
-            done.extend(state);
+            let state = tensors.by_ref().take(form.slots()).collect();
+            works.push(Work { form, table, param, grad, state });
         }
-        done
+        launch_all(works, &tables, control.as_ref())
     })
 }
 

@@ -72,108 +72,192 @@ const HALF: f32 = 65_504.0;
 /// Cubes that every device can launch.
 const CUBES: usize = 65_535;
 
-/// The numbers of plans, and what the device knows.
-pub(super) type Numbers = (CubeTensor, Option<CubeTensor>);
+/// Elements from which on a tensor is worth a launch of its own.
+const ALONE: usize = 1 << 18;
 
-/// Runs the kernel over one parameter. With a control the device says which of the plans it is.
-pub(super) fn launch(
+/// Tensors that one launch updates, where the device has enough bindings: a launch takes longer than a small
+/// tensor.
+const TOGETHER: usize = 8;
+
+/// What is to be done to one tensor: which code, and by the numbers of which table.
+pub(super) struct Work {
+    pub(super) form: Form,
+    pub(super) table: usize,
+    pub(super) param: CubeTensor,
+    pub(super) grad: CubeTensor,
+    pub(super) state: Vec<CubeTensor>,
+}
+
+/// What is the same for all tensors of a launch.
+#[derive(Clone, Copy, PartialEq)]
+struct Alike {
     form: Form,
-    param: CubeTensor,
-    grad: CubeTensor,
-    state: Vec<CubeTensor>,
-    (table, control): Numbers,
-) -> (CubeTensor, Vec<CubeTensor>) {
-    let client = param.client.clone();
-    let elements = param.meta.num_elements();
-    let dim = CubeDim::new_1d(UNITS);
-    let count = elements.div_ceil(UNITS as usize * SHARE).min(CUBES);
-    let types = [param.dtype, grad.dtype].map(dtype_to_storage_type);
-    // Past its range this type stops at the end of it.
-    let ends = param.dtype == DType::F16;
+    table: usize,
+    param: DType,
+    grad: DType,
+    width: usize,
+}
 
-    // Arguments that alias others are named by the place of those among the ones that do not.
-    let (mut inputs, mut place) = (Vec::new(), 0);
-    let mut output = |tensor: CubeTensor| {
-        let writable = tensor.can_mut();
-        let (target, argument) = match writable {
-            true => (tensor.clone(), BufferArg::alias(place, elements)),
-            false => {
-                let target = fresh(&tensor);
-                (target.clone(), target.into_buffer_arg())
-            }
+impl Work {
+    fn elements(&self) -> usize {
+        self.param.meta.num_elements()
+    }
+
+    fn cubes(&self) -> u32 {
+        self.elements().div_ceil(UNITS as usize * SHARE).min(CUBES) as u32
+    }
+
+    fn alike(&self) -> Alike {
+        let (form, table, width) = (self.form, self.table, width(self.elements()));
+        Alike { form, table, param: self.param.dtype, grad: self.grad.dtype, width }
+    }
+
+    /// How many buffers it takes.
+    fn bindings(&self) -> usize {
+        let written = [&self.param].into_iter().chain(&self.state);
+        1 + written.map(|tensor| if tensor.can_mut() { 1 } else { 2 }).sum::<usize>()
+    }
+}
+
+/// Tensors that are alike, and the buffers that they take.
+struct Group {
+    of: Alike,
+    /// By their place in the order.
+    works: Vec<(usize, Work)>,
+    bindings: usize,
+    is_open: bool,
+}
+
+/// Updates tensors, those that are alike together, and gives parameter and state of each in their order.
+/// With a control the device says which of the plans in a table it is.
+pub(super) fn launch_all(
+    works: Vec<Work>,
+    tables: &[CubeTensor],
+    control: Option<&CubeTensor>,
+) -> Vec<CubeTensor> {
+    let mut groups: Vec<Group> = Vec::new();
+    for (at, work) in works.into_iter().enumerate() {
+        let (of, bindings) = (work.alike(), work.bindings());
+        // Beside the numbers, the control, and what else a kernel has to know.
+        let free = work.param.client.properties().hardware.max_bindings.saturating_sub(3) as usize;
+        let is_open = work.elements() < ALONE;
+        let fits = |group: &&mut Group| {
+            let room = group.works.len() < TOGETHER && group.bindings + bindings <= free;
+            group.is_open && is_open && group.of == of && room
         };
-        inputs.push(tensor.into_buffer_arg());
-        place += 1;
-        (target, argument)
-    };
-    let (param, param_out) = output(param);
-    let (state, mut state_out): (Vec<_>, Vec<_>) = state.into_iter().map(output).unzip();
-    // What a rule has no use for is never looked at; it takes the place of something of its type.
-    let spare = place - 1;
-    let mut inputs = inputs.into_iter();
-    let (p, grad) = (inputs.next(), grad.into_buffer_arg());
-    let nothing = || BufferArg::alias(spare, elements);
-    let mut input = || inputs.next().unwrap_or_else(nothing);
-    let (s0, s1, s2) = (input(), input(), input());
-    state_out.reverse();
-    let mut out = || state_out.pop().unwrap_or_else(nothing);
-    let picked = control.is_some();
-    let control = control.map_or_else(nothing, CubeTensor::into_buffer_arg);
+        match groups.iter_mut().rev().find(fits) {
+            Some(group) => {
+                group.works.push((at, work));
+                group.bindings += bindings;
+            }
+            None => groups.push(Group { of, works: vec![(at, work)], bindings, is_open }),
+        }
+    }
+    let mut done = Vec::new();
+    for Group { of, works, .. } in groups {
+        let (places, works): (Vec<_>, Vec<_>) = works.into_iter().unzip();
+        let outputs = launch(of, works, &tables[of.table], control);
+        done.extend(places.into_iter().zip(outputs));
+    }
+    done.sort_by_key(|(at, _)| *at);
+    done.into_iter().flat_map(|(_, tensors)| tensors).collect()
+}
+
+/// Runs the kernel over parameters that are alike.
+fn launch(
+    of: Alike,
+    works: Vec<Work>,
+    table: &CubeTensor,
+    control: Option<&CubeTensor>,
+) -> Vec<Vec<CubeTensor>> {
+    let client = table.client.clone();
+    let (count, rows) = (works.len(), 1 + of.form.slots());
+    let mut inputs: Vec<Vec<BufferArg>> = (0..=SLOTS).map(|_| Vec::new()).collect();
+    let mut outputs: Vec<Vec<BufferArg>> = (0..=SLOTS).map(|_| Vec::new()).collect();
+    let (mut grads, mut ends, mut cubes, mut done) = (Vec::new(), Vec::new(), 0, Vec::new());
+    for (k, work) in works.into_iter().enumerate() {
+        let elements = work.elements();
+        cubes += work.cubes();
+        ends.push(cubes);
+        grads.push(work.grad.into_buffer_arg());
+        let mut targets = Vec::with_capacity(rows);
+        for (row, tensor) in [work.param].into_iter().chain(work.state).enumerate() {
+            // An argument that aliases another is named by the place of that among the ones that do not.
+            let (target, argument) = match tensor.can_mut() {
+                true => (tensor.clone(), BufferArg::alias(row * count + k, elements)),
+                false => {
+                    let target = fresh(&tensor);
+                    (target.clone(), target.into_buffer_arg())
+                }
+            };
+            inputs[row].push(tensor.into_buffer_arg());
+            outputs[row].push(argument);
+            targets.push(target);
+        }
+        done.push(targets);
+    }
+    let (mut inputs, mut outputs) = (inputs.into_iter(), outputs.into_iter());
+    let mut input = || inputs.next().unwrap_or_default();
+    let mut output = || outputs.next().unwrap_or_default();
     update::launch(
         &client,
-        CubeCount::Static(count as u32, 1, 1),
-        dim,
-        width(elements),
-        p.unwrap_or_else(nothing),
-        s0,
-        s1,
-        s2,
-        grad,
-        table.into_buffer_arg(),
-        control,
-        param_out,
-        out(),
-        out(),
-        out(),
+        CubeCount::Static(cubes, 1, 1),
+        CubeDim::new_1d(UNITS),
+        of.width,
+        input().into_iter().collect(),
+        input().into_iter().collect(),
+        input().into_iter().collect(),
+        input().into_iter().collect(),
+        grads.into_iter().collect(),
+        table.clone().into_buffer_arg(),
+        control.map(|control| control.clone().into_buffer_arg()).into_iter().collect(),
+        output().into_iter().collect(),
+        output().into_iter().collect(),
+        output().into_iter().collect(),
+        output().into_iter().collect(),
+        ends.into_iter().collect(),
         Limits::SINGLE.gradient as f32,
-        form,
-        picked,
-        ends,
-        types,
+        of.form,
+        // Past its range this type stops at the end of it.
+        of.param == DType::F16,
+        [of.param, of.grad].map(dtype_to_storage_type),
     );
-    (param, state)
+    done
 }
+
+/// Tensors of state that a rule may have.
+const SLOTS: usize = 3;
+
+type Many<T> = Sequence<Box<[T]>>;
 
 #[cube(launch)]
 #[allow(clippy::too_many_arguments)]
 fn update<P: Float, G: Float, N: Size>(
-    p: &[Vector<P, N>],
-    s0: &[Vector<f32, N>],
-    s1: &[Vector<f32, N>],
-    s2: &[Vector<f32, N>],
-    g: &[Vector<G, N>],
+    p: &Many<Vector<P, N>>,
+    s0: &Many<Vector<f32, N>>,
+    s1: &Many<Vector<f32, N>>,
+    s2: &Many<Vector<f32, N>>,
+    g: &Many<Vector<G, N>>,
     table: &[f32],
-    control: &[f32],
-    p_out: &mut [Vector<P, N>],
-    s0_out: &mut [Vector<f32, N>],
-    s1_out: &mut [Vector<f32, N>],
-    s2_out: &mut [Vector<f32, N>],
+    control: &Many<f32>,
+    p_out: &mut Many<Vector<P, N>>,
+    s0_out: &mut Many<Vector<f32, N>>,
+    s1_out: &mut Many<Vector<f32, N>>,
+    s2_out: &mut Many<Vector<f32, N>>,
+    ends: &Sequence<u32>,
     limit: f32,
     #[comptime] form: Form,
-    #[comptime] picked: bool,
-    #[comptime] ends: bool,
+    #[comptime] is_half: bool,
     #[define(P, G)] _types: [ElemType; 2],
 ) {
     // Known when it is compiled, if it can be: what all units read is then read once for many.
     let mut at = 0usize;
     let mut given = 1.0f32.runtime();
-    if comptime!(picked) {
-        if control[2] == 0.0 {
-            keep(p, s0, s1, s2, p_out, s0_out, s1_out, s2_out, form);
-            terminate!();
-        }
-        at = u32::cast_from(control[0]) as usize * COUNT;
-        given = control[1];
+    let mut counts = true.runtime();
+    if comptime!(control.len() == 1) {
+        at = u32::cast_from(control.index(0)[0]) as usize * COUNT;
+        given = control.index(0)[1];
+        counts = control.index(0)[2] != 0.0;
     }
     let factor = Vector::new(given * table[at + FACTOR]);
     let coupled = Vector::new(table[at + COUPLED]);
@@ -191,106 +275,104 @@ fn update<P: Float, G: Float, N: Size>(
     let spike = Vector::new(table[at + SPIKE]);
     let (least, most) = (Vector::new(-limit), Vector::new(limit));
     let zero = Vector::<f32, N>::new(0.0f32);
-    let mut i = CUBE_POS * CUBE_DIM as usize + UNIT_POS as usize;
-    while i < p.len() {
-        let param = Vector::<f32, N>::cast_from(p[i]);
-        let grad = Vector::<f32, N>::cast_from(g[i]);
-        let grad = clamp(factor * grad + coupled * param, least, most);
-        let mut result = left * param;
-        if comptime!(form.rule == MOMENTUM) {
-            let mut step = by_gradient * grad;
-            if comptime!(form.slots == 1) {
-                let velocity = first_old * s0[i] + first_new * grad;
-                s0_out[i] = velocity;
-                step += by_moment * velocity;
-            }
-            result -= step;
-        } else if comptime!(form.rule == FREE) {
-            let z = s0[i];
-            let mut d = grad;
-            if comptime!(form.slots == 2) {
-                let v = second_old * s1[i] + second_new * grad * grad;
-                s1_out[i] = v;
-                d = grad / (root * v.sqrt() + epsilon) + extra * param;
-            }
-            result = result + first_old * z - by_gradient * d;
-            s0_out[i] = z - by_moment * d;
-        } else {
-            let old = s1[i];
-            let mut g = grad;
-            if comptime!(form.spikes) {
-                let bound = spike * old;
-                let cut = bound.sqrt();
-                let cut = select_many(g.less_than(&zero), -cut, cut);
-                let seen = old.greater_than(&zero).vec_and(spike.greater_than(&zero));
-                let is_spike = (g * g).greater_than(&bound).vec_and(seen);
-                g = select_many(is_spike, cut, g);
-            }
-            let mut into = g;
-            if comptime!(form.rule == ADOPT) {
-                into = clamp(g / max(old.sqrt(), epsilon), -extra, extra);
-            }
-            let m = first_old * s0[i] + first_new * into;
-            s0_out[i] = m;
-            let mut square = g;
-            if comptime!(form.rule == BELIEF) {
-                square = g - m;
-            }
-            let mut v = second_old * old + second_new * square * square;
-            if comptime!(form.rule == BELIEF) {
-                v += extra;
-            }
-            if comptime!(form.rule == INFINITY) {
-                v = max(second_old * old, g.abs() + epsilon);
-            }
-            s1_out[i] = v;
-            let mut normal = v;
-            if comptime!(form.rule == LARGEST) {
-                normal = max(keep * s2[i], v);
-                s2_out[i] = normal;
-            }
-            let mut step = by_gradient * g + by_moment * m;
-            if comptime!(form.rule == INFINITY) {
-                step /= normal;
-            } else if comptime!(form.rule != ADOPT) {
-                step /= root * normal.sqrt() + epsilon;
-            }
-            result -= step;
+    let cube = CUBE_POS as u32;
+    #[unroll]
+    for k in 0..comptime!(p.len()) {
+        let mut begin = 0u32;
+        if comptime!(k > 0) {
+            begin = *ends.index(comptime!(k - 1));
         }
-        if comptime!(ends) {
-            result = clamp(result, Vector::new(-HALF), Vector::new(HALF));
+        let end = *ends.index(k);
+        if cube >= begin && cube < end {
+            let mut i = (cube - begin) as usize * CUBE_DIM as usize + UNIT_POS as usize;
+            let stride = (end - begin) as usize * CUBE_DIM as usize;
+            if !counts {
+                // Everything stays as it was, in other buffers if need be.
+                while i < p.index(k).len() {
+                    p_out.index_mut(k)[i] = p.index(k)[i];
+                    if comptime!(form.slots > 0) {
+                        s0_out.index_mut(k)[i] = s0.index(k)[i];
+                    }
+                    if comptime!(form.slots > 1) {
+                        s1_out.index_mut(k)[i] = s1.index(k)[i];
+                    }
+                    if comptime!(form.slots > 2) {
+                        s2_out.index_mut(k)[i] = s2.index(k)[i];
+                    }
+                    i += stride;
+                }
+            }
+            while i < p.index(k).len() {
+                let param = Vector::<f32, N>::cast_from(p.index(k)[i]);
+                let grad = Vector::<f32, N>::cast_from(g.index(k)[i]);
+                let grad = clamp(factor * grad + coupled * param, least, most);
+                let mut result = left * param;
+                if comptime!(form.rule == MOMENTUM) {
+                    let mut step = by_gradient * grad;
+                    if comptime!(form.slots == 1) {
+                        let velocity = first_old * s0.index(k)[i] + first_new * grad;
+                        s0_out.index_mut(k)[i] = velocity;
+                        step += by_moment * velocity;
+                    }
+                    result -= step;
+                } else if comptime!(form.rule == FREE) {
+                    let z = s0.index(k)[i];
+                    let mut d = grad;
+                    if comptime!(form.slots == 2) {
+                        let v = second_old * s1.index(k)[i] + second_new * grad * grad;
+                        s1_out.index_mut(k)[i] = v;
+                        d = grad / (root * v.sqrt() + epsilon) + extra * param;
+                    }
+                    result = result + first_old * z - by_gradient * d;
+                    s0_out.index_mut(k)[i] = z - by_moment * d;
+                } else {
+                    let old = s1.index(k)[i];
+                    let mut g = grad;
+                    if comptime!(form.spikes) {
+                        let bound = spike * old;
+                        let cut = bound.sqrt();
+                        let cut = select_many(g.less_than(&zero), -cut, cut);
+                        let seen = old.greater_than(&zero).vec_and(spike.greater_than(&zero));
+                        let is_spike = (g * g).greater_than(&bound).vec_and(seen);
+                        g = select_many(is_spike, cut, g);
+                    }
+                    let mut into = g;
+                    if comptime!(form.rule == ADOPT) {
+                        into = clamp(g / max(old.sqrt(), epsilon), -extra, extra);
+                    }
+                    let m = first_old * s0.index(k)[i] + first_new * into;
+                    s0_out.index_mut(k)[i] = m;
+                    let mut square = g;
+                    if comptime!(form.rule == BELIEF) {
+                        square = g - m;
+                    }
+                    let mut v = second_old * old + second_new * square * square;
+                    if comptime!(form.rule == BELIEF) {
+                        v += extra;
+                    }
+                    if comptime!(form.rule == INFINITY) {
+                        v = max(second_old * old, g.abs() + epsilon);
+                    }
+                    s1_out.index_mut(k)[i] = v;
+                    let mut normal = v;
+                    if comptime!(form.rule == LARGEST) {
+                        normal = max(keep * s2.index(k)[i], v);
+                        s2_out.index_mut(k)[i] = normal;
+                    }
+                    let mut step = by_gradient * g + by_moment * m;
+                    if comptime!(form.rule == INFINITY) {
+                        step /= normal;
+                    } else if comptime!(form.rule != ADOPT) {
+                        step /= root * normal.sqrt() + epsilon;
+                    }
+                    result -= step;
+                }
+                if comptime!(is_half) {
+                    result = clamp(result, Vector::new(-HALF), Vector::new(HALF));
+                }
+                p_out.index_mut(k)[i] = Vector::cast_from(result);
+                i += stride;
+            }
         }
-        p_out[i] = Vector::cast_from(result);
-        i += CUBE_COUNT * CUBE_DIM as usize;
-    }
-}
-
-/// Leaves everything as it was, in other buffers if need be.
-#[cube]
-#[allow(clippy::too_many_arguments)]
-fn keep<P: Float, N: Size>(
-    p: &[Vector<P, N>],
-    s0: &[Vector<f32, N>],
-    s1: &[Vector<f32, N>],
-    s2: &[Vector<f32, N>],
-    p_out: &mut [Vector<P, N>],
-    s0_out: &mut [Vector<f32, N>],
-    s1_out: &mut [Vector<f32, N>],
-    s2_out: &mut [Vector<f32, N>],
-    #[comptime] form: Form,
-) {
-    let mut i = CUBE_POS * CUBE_DIM as usize + UNIT_POS as usize;
-    while i < p.len() {
-        p_out[i] = p[i];
-        if comptime!(form.slots > 0) {
-            s0_out[i] = s0[i];
-        }
-        if comptime!(form.slots > 1) {
-            s1_out[i] = s1[i];
-        }
-        if comptime!(form.slots > 2) {
-            s2_out[i] = s2[i];
-        }
-        i += CUBE_COUNT * CUBE_DIM as usize;
     }
 }
