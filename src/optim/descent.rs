@@ -50,8 +50,8 @@ pub type Momentum = Descent<Heavy>;
 /// # Cost
 /// On Flex with the `flex` feature, one pass that reads `g`, `p`
 /// and `V` and writes `p` and `V` in place: 20 bytes for each `f32`. On CubeCL devices
-/// (`wgpu`, `cuda`) the same in one launch a tensor, of type `f32` and without Burn's fusion. Elsewhere
-/// tensor operations.
+/// (`wgpu`, `cuda`) the same in one launch a tensor, of `f32` or half precision, or one for several small
+/// ones. Elsewhere tensor operations.
 #[derive(Clone)]
 pub struct Descent<K> {
     pub(super) momentum: Hyper,

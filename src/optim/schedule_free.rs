@@ -56,8 +56,8 @@ pub type ScheduleFreeAdamW = ScheduleFree<Adapted>;
 ///
 /// # Cost
 /// On Flex with the `flex` feature one pass in place: 20 bytes for each `f32`, and 28 with `v`.
-/// On CubeCL devices (`wgpu`, `cuda`) the same in one launch a tensor, of type `f32` and without Burn's
-/// fusion. Elsewhere tensor operations. Under a [`Keel`](crate::Keel) the new parameters are checked, as
+/// On CubeCL devices (`wgpu`, `cuda`) the same in one launch a tensor, of `f32` or half precision, or one for
+/// several small ones. Elsewhere tensor operations. Under a [`Keel`](crate::Keel) the new parameters are checked, as
 /// nothing bounds `z`.
 #[derive(Clone)]
 pub struct ScheduleFree<K> {

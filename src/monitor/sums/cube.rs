@@ -1,5 +1,5 @@
-//! Sums of tensors of CubeCL devices: one launch a tensor, which reads it once. With Burn's fusion those
-//! of all tensors are one operation in its queue.
+//! Sums of tensors of CubeCL devices: one launch for several tensors, each of which is read once. With Burn's
+//! fusion those of all tensors are one operation in its queue.
 
 use burn::backend::TensorMetadata;
 use burn::backend::cubecl::dtype_to_storage_type;

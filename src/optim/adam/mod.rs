@@ -121,7 +121,8 @@ pub type Adopt = Adaptive<kind::Adopt>;
 /// `m` and `v` and writes the last three in place: 28 bytes for each `f32`.
 /// [`update_rms_at_most`](Self::update_rms_at_most) and [`cautious`](Self::cautious) depend on all
 /// elements of a tensor at once and take a second pass. On CubeCL devices (`wgpu`, `cuda`) one launch
-/// a tensor, of type `f32`, without Burn's fusion and without those two. Elsewhere tensor operations.
+/// a tensor, of `f32` or half precision, or one for several small ones, without those two. Elsewhere tensor
+/// operations.
 #[derive(Clone)]
 pub struct Adaptive<K> {
     pub(super) betas: [Hyper; 2],

@@ -1,5 +1,5 @@
-//! Updates on CubeCL devices: one launch a tensor, in place where nobody else holds the buffers. To Burn's
-//! fusion those of a whole model are one operation.
+//! Updates on CubeCL devices: one launch a tensor, or several small ones, in place where nobody else holds the
+//! buffers. To Burn's fusion those of a whole model are one operation.
 
 mod numbers;
 #[cfg(all(test, feature = "wgpu", feature = "flex"))]

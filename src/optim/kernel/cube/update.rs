@@ -1,4 +1,5 @@
-//! The kernel: each unit does every so manieth element, in the same arithmetic as on every other device.
+//! The kernel: some cubes for each tensor, of which each unit does every so manieth element, in the same
+//! arithmetic as on every other device.
 
 use burn::backend::cubecl::dtype_to_storage_type;
 use burn::tensor::DType;
