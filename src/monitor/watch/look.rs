@@ -1,6 +1,6 @@
 //! One look at gradients and parameters, on its way.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 
 use burn::module::{ModuleVisitor, Param, ParamId};
 use burn::optim::GradientsParams;
@@ -178,7 +178,8 @@ pub(super) struct After<'a> {
     pub(super) moments: SecondMoments,
     /// Where directions are compared.
     pub(super) past: Option<Compared<'a>>,
-    pub(super) seen: HashSet<ParamId>,
+    /// The indices of the parameters that it has not met yet: one used in two places is met twice.
+    pub(super) places: HashMap<ParamId, usize>,
 }
 
 /// What gradients are compared with, and go into.
@@ -192,11 +193,8 @@ pub(super) struct Compared<'a> {
 
 impl ModuleVisitor for After<'_> {
     fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
-        let Some(at) = self.look.ids.iter().position(|&id| id == param.id) else { return };
+        let Some(at) = self.places.remove(&param.id) else { return };
         let (look, id) = (&mut self.look, param.id);
-        if !self.seen.insert(id) {
-            return;
-        }
         let Some(old) = look.parameters.get::<D>(id) else { return };
         look.what.push(What::Parameter(at));
         match self.updated {

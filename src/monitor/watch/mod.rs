@@ -64,7 +64,8 @@ use look::{Before, Keep, Look, Past, Room, What};
 ///
 /// and last, what was passed to [`value`](Self::value), as the largest logit of an attention or of the
 /// output, and what was shown to its [`probe`](Self::probe). A rejected step has no update, and directions do
-/// not learn from it. With [`Decide::OnDevice`](crate::Decide::OnDevice), a step whose report is
+/// not learn from it; an update along a gradient that is not finite, as nobody but a custom loop makes, begins
+/// their window anew. With [`Decide::OnDevice`](crate::Decide::OnDevice), a step whose report is
 /// pending has no `factor` and does not count in the two rates, and one that the device dropped shows an
 /// update of 0.
 ///
@@ -282,7 +283,8 @@ impl Watch {
     }
 
     /// The second moments of an optimizer after the update, before [`observe`](Self::observe):
-    /// `watch.second_moments(|| keel.second_moments())`. `moments` is only called if the step is sampled.
+    /// `watch.second_moments(|| keel.second_moments())`. `moments` is only called if the step is sampled. An
+    /// optimizer that had none after an update, and has some later, is told of from the sample after that on.
     pub fn second_moments(&mut self, moments: impl FnOnce() -> SecondMoments) {
         if self.pending.is_some() {
             self.moments = moments();

@@ -1,7 +1,5 @@
 //! What a look has come to, in numbers.
 
-use std::collections::HashSet;
-
 use burn::module::{Module, ParamId};
 
 use super::look::{After, Compared, What};
@@ -28,7 +26,8 @@ impl Watch {
             let begun = begun.map(|(id, _)| *id).collect();
             Compared { past: &mut self.past, begun, full: self.count + 1 >= over }
         });
-        let mut visit = After { look, updated, moments, past, seen: HashSet::new() };
+        let places = look.ids.iter().enumerate().map(|(at, id)| (*id, at)).collect();
+        let mut visit = After { look, updated, moments, past, places };
         after.visit(&mut visit);
         let look = visit.look;
         self.readbacks += 1;
