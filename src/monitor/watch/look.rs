@@ -153,7 +153,8 @@ impl ModuleVisitor for Before<'_> {
             false => look.parameters.themselves.put(id, value),
         }
         let is_here = Sums::is_on_the_host(&grad);
-        let (sums, what) = match is_here {
+        // What is held anyway is read once, with what is asked of it after the update.
+        let (sums, what) = match is_here && self.keep != Keep::Them {
             true => (&mut host.sums, &mut host.what),
             false => (&mut look.sums, &mut look.what),
         };

@@ -74,7 +74,7 @@ use look::{Before, Keep, Look, Past, Room, What};
 /// # Cost
 /// Of a step that is not sampled: none. Of a sampled one, one readback, and passes over the parameters:
 /// about nine, four more with second moments, and four more with directions. On Flex with the `flex`
-/// feature, in parallel reads instead: of the gradients twice, of old and new parameters, of second moments,
+/// feature, in parallel reads instead: of the gradients, twice where no second moments are shown, of old and new parameters, of second moments,
 /// and with directions of two sets of gradients. For what a probe costs, see [`Probe`].
 ///
 /// The parameters before the update are held until it is read, so that the update cannot write over them;
