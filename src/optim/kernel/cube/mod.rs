@@ -121,6 +121,8 @@ fn number(tensor: Tensor<1>) -> Primitive {
 
 /// Does the jobs that there are kernels for, those on one device as one operation, and gives the others
 /// back, all in their order.
+// What is given back is what was given, and goes no further than the caller.
+#[allow(clippy::result_large_err)]
 pub(super) fn run(tables: &Tables, jobs: Vec<Job>) -> Vec<Result<Done, Job>> {
     let mut batches: Vec<Batch> = Vec::new();
     let mut places = Vec::with_capacity(jobs.len());
