@@ -1,4 +1,4 @@
-//! Half precision, computed in `f32`.
+//! Arithmetic that neither overflows nor vanishes: half precision in `f32`, and powers over the largest.
 
 use burn::tensor::{DType, Tensor};
 
@@ -9,4 +9,17 @@ pub(crate) fn widened<const D: usize>(tensor: Tensor<D>) -> Tensor<D> {
         DType::F16 | DType::BF16 => tensor.cast(DType::F32),
         _ => tensor,
     }
+}
+
+/// `Σ(x/m)ᵖ` of elements of at least 0 with `m` the largest of them, which is also given; and `m` as it was
+/// divided by, which is never 0.
+pub(crate) fn powers<const D: usize>(
+    x: Tensor<D>,
+    largest: Tensor<1>,
+    power: f64,
+) -> (Tensor<1>, Tensor<1>) {
+    // Of nothing but zeros the quotients are 0 by any number.
+    let scale = largest.clamp_min(f64::from(f32::MIN_POSITIVE));
+    let shares = x / scale.clone().reshape([1; D]);
+    (shares.powf_scalar(power).sum(), scale)
 }

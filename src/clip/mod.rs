@@ -59,7 +59,7 @@ pub trait Clip: Send {
     }
 
     /// The `p` of the p-norm of the whole gradient that it bounds, for [`Reading::power_norm`] to have it.
-    /// `None`, unless it is another than the Euclidean; always the same.
+    /// At least 1; `None`, unless it is another than the Euclidean; always the same.
     fn power(&self) -> Option<f64> {
         None
     }

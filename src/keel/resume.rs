@@ -139,8 +139,7 @@ impl<M: Module + 'static> Keel<M> {
         }
 
         let model = now.running.restore(now.model);
-        let powers = self.clips.iter().filter_map(|clip| clip.power());
-        self.monitor = Monitor::new(&model, now.running.ids().collect()).with_powers(powers);
+        self.monitor = self.monitor.anew(&model, now.running.ids().collect());
         self.running = running;
         self.accumulated = accumulated;
         self.update = now.update;

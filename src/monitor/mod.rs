@@ -94,12 +94,17 @@ impl Monitor {
         }
     }
 
-    /// With these norms of the whole gradient in every reading.
+    /// With these norms of the whole gradient in every reading; what is below 1 is the power of none.
     pub(crate) fn with_powers(self, powers: impl Iterator<Item = f64>) -> Self {
-        let mut powers: Vec<f64> = powers.collect();
+        let mut powers: Vec<f64> = powers.filter(|power| *power >= 1.0).collect();
         powers.sort_by(f64::total_cmp);
         powers.dedup();
         Self { powers, ..self }
+    }
+
+    /// One that measures the same of another model.
+    pub(crate) fn anew<M: Module>(&self, model: &M, statistics: Vec<ParamId>) -> Self {
+        Self { powers: self.powers.clone(), ..Self::new(model, statistics) }
     }
 
     /// The parameters of the model.
@@ -169,8 +174,9 @@ impl Monitor {
         let layers = Layers::new(self.paths(model, ids), norms).unwrap_or_default();
 
         let mut reading = Reading::new(0);
-        let rest = values.get(slots.len()..).unwrap_or_default();
-        reading.power_norms = power::norms(&self.powers, rest);
+        let ends = values.len() - usize::from(loss.is_some());
+        let of_powers = values.get(slots.len()..ends).unwrap_or_default();
+        reading.power_norms = power::norms(&self.powers, of_powers);
         if parameter {
             reading.fault = Some(Fault::Parameter);
         }

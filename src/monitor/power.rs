@@ -7,9 +7,9 @@ use burn::optim::GradientsParams;
 use burn::tensor::Tensor;
 
 use super::sums::Sums;
-use crate::wide::widened;
+use crate::wide::{powers, widened};
 
-/// Adds what [`norms`] needs: of each power and each gradient, the largest element, and the sum of the
+/// Adds what [`norms`] needs: of each gradient the largest element, and for each finite power the sum of the
 /// powers of all over the largest.
 pub(super) fn add<M: Module>(model: &M, grads: &GradientsParams, powers: &[f64], sums: &mut Sums) {
     if !powers.is_empty() {
@@ -19,16 +19,16 @@ pub(super) fn add<M: Module>(model: &M, grads: &GradientsParams, powers: &[f64],
 
 /// The norm to each power, from what was added.
 pub(super) fn norms(powers: &[f64], values: &[f64]) -> Vec<(f64, f64)> {
-    let of = |at: usize| values.chunks_exact(2).skip(at).step_by(powers.len());
+    let gradients = || values.chunks_exact(1 + powers.iter().filter(|p| p.is_finite()).count());
+    // Not `max`, which forgets NaN.
+    let larger = |a: f64, of: &[f64]| if of[0] > a || of[0].is_nan() { of[0] } else { a };
+    let largest = gradients().fold(0.0, larger);
     let norm = |(at, &power): (usize, &f64)| {
-        // Not `max`, which forgets NaN.
-        let larger =
-            |a: f64, pair: &[f64]| if pair[0] > a || pair[0].is_nan() { pair[0] } else { a };
-        let largest = of(at).fold(0.0, larger);
         if power.is_infinite() || largest == 0.0 || !largest.is_finite() {
             return (power, largest);
         }
-        let sum: f64 = of(at).map(|pair| pair[1] * (pair[0] / largest).powf(power)).sum();
+        // Powers are in order, so that an infinite one comes after all of these.
+        let sum: f64 = gradients().map(|of| of[1 + at] * (of[0] / largest).powf(power)).sum();
         (power, largest * sum.powf(1.0 / power))
     };
     powers.iter().enumerate().map(norm).collect()
@@ -49,16 +49,9 @@ impl ModuleVisitor for Add<'_> {
         }
         let sizes = widened(grad).abs();
         let largest = sizes.clone().max();
-        for power in self.powers {
-            self.sums.value(largest.clone());
-            self.sums.value(match power.is_infinite() {
-                true => largest.clone(),
-                false => {
-                    // Of nothing but zeros the quotients are 0 by any number.
-                    let scale = largest.clone().clamp_min(f64::from(f32::MIN_POSITIVE));
-                    (sizes.clone() / scale.reshape([1; D])).powf_scalar(*power).sum()
-                }
-            });
+        self.sums.value(largest.clone());
+        for power in self.powers.iter().filter(|power| power.is_finite()) {
+            self.sums.value(powers(sizes.clone(), largest.clone(), *power).0);
         }
     }
 }

@@ -140,6 +140,18 @@ impl Sums {
         return false;
     }
 
+    /// Copies a tensor that is [on the host](Self::is_on_the_host), into `room` if there is any; without room
+    /// it is held.
+    pub(super) fn copy<const D: usize>(
+        &mut self,
+        id: ParamId,
+        room: Option<Tensor<D>>,
+        x: Tensor<D>,
+    ) {
+        // A sum that begins with it, and of which nothing is told.
+        self.fold(id, room, true, false, x);
+    }
+
     /// Adds `g` to a sum over samples, which [`read_folded`](Self::read_folded) gives back under this name,
     /// and adds `Σ(s + g)²` if it is `told`. Where the sum begins, what is there of it is room.
     pub(super) fn fold<const D: usize>(

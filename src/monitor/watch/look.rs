@@ -148,7 +148,7 @@ impl ModuleVisitor for Before<'_> {
         let value = param.base().without_autodiff();
         match Sums::is_on_the_host(&value) {
             true => {
-                host.parameters.fold(id, self.room.parameters.take::<D>(id), true, false, value);
+                host.parameters.copy(id, self.room.parameters.take::<D>(id), value);
             }
             false => look.parameters.themselves.put(id, value),
         }
@@ -163,7 +163,7 @@ impl ModuleVisitor for Before<'_> {
         match self.keep {
             Keep::Nothing => {}
             Keep::Copies if is_here => {
-                host.gradients.fold(id, self.room.gradients.take::<D>(id), true, false, grad);
+                host.gradients.copy(id, self.room.gradients.take::<D>(id), grad);
             }
             Keep::Copies | Keep::Them => look.gradients.themselves.put(id, grad),
         }

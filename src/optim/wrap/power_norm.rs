@@ -7,6 +7,7 @@ use super::super::kernel;
 use super::{Stepped, state_of_inner};
 use crate::Error;
 use crate::error::check::Param;
+use crate::wide::powers;
 
 /// Clipping by the p-norm of each tensor; for `p` = ∞, by its largest element.
 ///
@@ -75,10 +76,8 @@ impl<O: Optimizer> Optimizer for PowerNormClip<O> {
         let norm = match self.power.is_infinite() {
             true => largest,
             false => {
-                // Of nothing but zeros the quotients are 0 by any number.
-                let scale = largest.clamp_min(f64::from(f32::MIN_POSITIVE));
-                let shares = sizes / scale.clone().reshape([1; D]);
-                shares.powf_scalar(self.power).sum().powf_scalar(1.0 / self.power) * scale
+                let (sum, scale) = powers(sizes, largest, self.power);
+                sum.powf_scalar(1.0 / self.power) * scale
             }
         };
         let within = norm.clone().lower_equal_elem(self.at_most);
