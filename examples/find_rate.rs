@@ -1,6 +1,6 @@
 //! Which rate to train at, asked in three ways.
 //!
-//!     cargo run --release --example find_rate
+//!     cargo run --example find_rate
 //!
 //! A small network is to rate wines from raw measurements. The curvature says what descent allows at the
 //! start, a sweep reads a rate off a curve in 300 updates, and a search trains at rates until it knows the

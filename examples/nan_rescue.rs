@@ -1,6 +1,6 @@
 //! Now and then a batch is broken: what becomes of a run without evenkeel, and with it.
 //!
-//!     cargo run --release --features faults --example nan_rescue
+//!     cargo run --features faults --example nan_rescue
 //!
 //! Two networks learn the quality of wines side by side, from the same weights, with the same optimizer
 //! and the same batches. Some of them are damaged on the way: a missing value, a sensor that shows an

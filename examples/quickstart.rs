@@ -1,6 +1,6 @@
 //! The smallest complete loop: a linear model, and a batch that would have ruined it.
 //!
-//!     cargo run --release --example quickstart
+//!     cargo run --example quickstart
 
 use burn::nn::{Linear, LinearConfig};
 use burn::optim::{AdamWConfig, GradientsParams};

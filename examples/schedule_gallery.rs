@@ -1,6 +1,6 @@
 //! Draws every schedule of the catalogue into one picture, and prints a line for each.
 //!
-//!     cargo run --release --features plot --example schedule_gallery
+//!     cargo run --features plot --example schedule_gallery
 //!
 //! The picture is written beside this file, unless a path is given.
 

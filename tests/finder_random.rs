@@ -4,6 +4,7 @@ use burn::tensor::{Device, Distribution, Tensor};
 use evenkeel::finder::{LrFinder, ShortSweep, StableRate, short_run, short_sweep};
 use evenkeel::optim::Sgd;
 
+#[path = "integration/common/mod.rs"]
 mod common;
 
 use common::{Batch, Net};

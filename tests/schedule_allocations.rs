@@ -1,6 +1,6 @@
 //! Asking a schedule allocates nothing, whatever it is made of.
 
-#[path = "common/catalogue.rs"]
+#[path = "integration/common/catalogue.rs"]
 mod catalogue;
 
 use allocation_counter::measure;

@@ -1,6 +1,6 @@
 //! A loss that explodes, and what can be done about it.
 //!
-//!     cargo run --release --example exploding_loss
+//!     cargo run --example exploding_loss
 //!
 //! A small network learns the quality of wines from raw measurements. With Burn's plain SGD it trains
 //! up to a rate of about 1e-3; above, the loss explodes, and soon it is NaN. The same optimizer, model

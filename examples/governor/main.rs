@@ -1,7 +1,7 @@
 //! What a governor makes of rates that are too high: five nets on the 8×8 digits, momentum 0.9, constant
 //! rates from 2⁻¹² to 2⁵, with and without it.
 //!
-//!     cargo run --release --example governor
+//!     cargo run --example governor
 //!
 //! `--net NAME` picks one, `--seeds N` and `--steps N` make it shorter or longer, and `--cost` measures what a
 //! step costs, and nothing else.

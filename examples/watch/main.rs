@@ -1,6 +1,6 @@
 //! Watches a small convolutional network learn the 8×8 digits, and writes down what it saw.
 //!
-//!     cargo run --release --example watch -- --page watch.html
+//!     cargo run --example watch -- --page watch.html
 //!
 //! Norms, updates and activations are looked at every fifth step, every step is recorded, and the page shows
 //! all of it. The rate is higher than it should be, and one batch in a hundred has a broken pixel, as data has

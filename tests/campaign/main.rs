@@ -3,14 +3,14 @@
 //!
 //! A few hundred runs are made by `cargo test --features faults`. Ten thousand, and any others:
 //!
-//!     EVENKEEL_CASES=10000 cargo test --release --features faults --test campaign -- --nocapture
+//!     EVENKEEL_CASES=10000 cargo test --features faults --test campaign -- --nocapture
 //!     EVENKEEL_SEED=1234 EVENKEEL_CASES=1 cargo test --features faults --test campaign
 //!
 //! Case `n` is a pure function of `n`; the cases run are those from `EVENKEEL_SEED` on. A case that
 //! fails prints its seed, and all that was drawn for it.
 
 mod case;
-#[path = "../common/mod.rs"]
+#[path = "../integration/common/mod.rs"]
 mod common;
 mod late;
 mod run;

@@ -1,4 +1,4 @@
-"""Clipped gradients by optax and numpy, for tests/golden_clips.rs.
+"""Clipped gradients by optax and numpy, for tests/integration/golden_clips.rs.
 
     python -m venv venv && venv/bin/pip install numpy optax
     venv/bin/python tests/golden/clips.py > tests/golden/clips.json

@@ -1,4 +1,4 @@
-"""Writes lr_finder.json: what fastai's learning rate finder says to curves, for tests/golden_lr_finder.rs.
+"""Writes lr_finder.json: what fastai's learning rate finder says to curves, for tests/integration/golden_lr_finder.rs.
 
     pip install torch fastai
     python tests/golden/lr_finder.py

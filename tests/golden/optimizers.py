@@ -1,4 +1,4 @@
-"""Writes optimizers.json: trajectories of other libraries' optimizers, for tests/golden_optimizers.rs.
+"""Writes optimizers.json: trajectories of other libraries' optimizers, for tests/integration/golden_optimizers.rs.
 
     pip install torch optax timm schedulefree
     python tests/golden/optimizers.py

@@ -1,4 +1,4 @@
-"""Writes schedules.json: what other libraries' schedules give, for tests/golden_schedules.rs.
+"""Writes schedules.json: what other libraries' schedules give, for tests/integration/golden_schedules.rs.
 
     pip install torch optax timm transformers keras pytorch_optimizer
     python tests/golden/schedules.py
@@ -298,7 +298,7 @@ def rex(total, high, low, updates):
 
 rex(14, 0.1, 0.002, edges(14))
 
-# Where ours are meant to differ, for tests/golden_differences.rs: the calls as ours would be made.
+# Where ours are meant to differ, for tests/integration/golden_differences.rs: the calls as ours would be made.
 agreeing, cases = cases, []
 
 

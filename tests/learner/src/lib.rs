@@ -1,7 +1,7 @@
 //! Every schedule inside Burn's own `Learner`.
 #![cfg(test)]
 
-#[path = "../../common/catalogue.rs"]
+#[path = "../../integration/common/catalogue.rs"]
 mod catalogue;
 
 use burn::module::Module;

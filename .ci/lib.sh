@@ -1,0 +1,42 @@
+# What the stages share; each of them begins by sourcing it.
+set -euo pipefail
+cd "$(dirname "${BASH_SOURCE[0]}")/.."
+
+export CARGO_TERM_COLOR=never
+# Artifacts of earlier builds are of no use to a run from nothing.
+export CARGO_INCREMENTAL=0
+
+# Where stages leave what `.ci/run` counts at its end. A stage that runs alone has a folder of its own.
+if [ -z "${EVENKEEL_CI:-}" ]; then
+    EVENKEEL_CI=$(mktemp -d)
+    trap 'rm -rf "$EVENKEEL_CI"' EXIT
+fi
+export EVENKEEL_CI
+# A software Vulkan device needs somewhere for its sockets, and says so loudly otherwise.
+export XDG_RUNTIME_DIR="${XDG_RUNTIME_DIR:-$EVENKEEL_CI}"
+
+# All features that are not devices.
+every=faults,plot,serde,record,tensorboard,progress,tracing
+
+as_root() { if [ "$(id -u)" = 0 ]; then "$@"; else sudo "$@"; fi; }
+
+# `tested NAME ARGS`: runs `cargo test ARGS` and keeps what it printed, and which devices it was on.
+tested() {
+    local name=$1
+    shift
+    EVENKEEL_TESTS="$EVENKEEL_CI/$name.devices" cargo test "$@" 2>&1 | tee -a "$EVENKEEL_CI/$name.tests"
+}
+
+# The modules of the integration tests whose source matches a pattern, as filters of their names.
+modules_with() {
+    grep -rlE "$1" tests/integration --include=*.rs |
+        sed -nE 's#^tests/integration/([a-z_0-9]+)\.rs$#\1::#p' | grep -v '^main::$' | sort -u
+}
+
+# Software Vulkan, for wgpu without a GPU.
+vulkan() {
+    dpkg -s mesa-vulkan-drivers libvulkan1 > /dev/null 2>&1 && return
+    as_root apt-get -qq update
+    as_root apt-get -qq install -y mesa-vulkan-drivers libvulkan1 > "$EVENKEEL_CI/apt" 2>&1 ||
+        { cat "$EVENKEEL_CI/apt"; exit 1; }
+}

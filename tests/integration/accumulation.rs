@@ -1,0 +1,205 @@
+//! Several small batches for one update.
+
+use crate::common::{Batch, Net, bits, on_every_device, with_first};
+use burn::optim::{AdamConfig, GradientsParams, SgdConfig};
+use burn::tensor::{Device, Tensor};
+use evenkeel::clip::GlobalNorm;
+use evenkeel::guard::LossSpike;
+use evenkeel::{Keel, Rewind, Verdict};
+
+fn build(net: &Net) -> Keel<Net> {
+    Keel::wrap(AdamConfig::new().init())
+        .clip(GlobalNorm::at_most(0.3).unwrap())
+        .guard(LossSpike::default())
+        .skips_at_most(2)
+        .rewind(Rewind::every(3).unwrap())
+        .build(net)
+        .unwrap()
+}
+
+fn micro(keel: &mut Keel<Net>, net: &Net, batch: Batch) -> Verdict {
+    let (loss, grads) = net.backward(batch);
+    keel.accumulate(net, grads, &loss).unwrap().verdict
+}
+
+fn bad(k: u64, device: &Device) -> Batch {
+    let mut batch = Batch::number(k, device);
+    batch.x = with_first(batch.x, f32::NAN);
+    batch
+}
+
+/// The same gradients summed by hand in f64, and stepped by Burn's own optimizer.
+#[test]
+fn the_update_is_along_the_mean_gradient() {
+    on_every_device(|device| {
+        let start = Net::new(device);
+        let mut net = start.twin();
+        let mut keel = Keel::wrap(SgdConfig::new().init()).build(&net).unwrap();
+        let mut losses = 0.0;
+        for k in 0..4 {
+            let (loss, grads) = net.backward(Batch::number(k, device));
+            losses += loss.clone().into_data().convert::<f64>().iter::<f64>().next().unwrap();
+            assert!(keel.accumulate(&net, grads, &loss).unwrap().is_applied());
+        }
+        let stepped = keel.step_accumulated(0.5, net).unwrap();
+        net = stepped.model;
+        assert!((stepped.report.reading.loss - losses / 4.0).abs() < 1e-6);
+
+        let gradient = |path: &str| -> Vec<f64> {
+            let twin = start.twin();
+            let id = crate::common::id_of(&twin, path);
+            let mut sum = vec![0.0; 5];
+            for k in 0..4 {
+                let (_, grads) = twin.backward(Batch::number(k, device));
+                let grad: Tensor<2> = grads.get(id).unwrap();
+                let data = grad.into_data().convert::<f64>();
+                data.iter::<f64>().zip(&mut sum).for_each(|(g, s)| *s += g);
+            }
+            sum.iter().map(|s| s / 4.0).collect()
+        };
+        let weight = |net: &Net| -> Vec<f64> {
+            let all = bits(net);
+            let (_, bits) = all.iter().find(|(path, _)| path == "last.weight").unwrap();
+            bits.iter().map(|b| f64::from_bits(*b)).collect()
+        };
+        let (before, after) = (weight(&start), weight(&net));
+        for ((b, a), g) in before.iter().zip(after).zip(gradient("last.weight")) {
+            assert!((b - 0.5 * g - a).abs() < 1e-6, "{b} − 0.5·{g} is not {a}");
+        }
+    });
+}
+
+#[test]
+fn a_bad_small_batch_leaves_no_trace_among_the_others() {
+    on_every_device(|device| {
+        let start = Net::new(device);
+        let (mut net, mut twin) = (start.twin(), start.twin());
+        let (mut keel, mut twin_keel) = (build(&net), build(&twin));
+        for update in 0..4 {
+            for k in 0..3 {
+                if k == update % 3 {
+                    assert_eq!(micro(&mut keel, &net, bad(k, device)), Verdict::Skip);
+                }
+                let good = || Batch::number(10 * update + k, device);
+                assert_eq!(micro(&mut keel, &net, good()), Verdict::Apply);
+                assert_eq!(micro(&mut twin_keel, &twin, good()), Verdict::Apply);
+                assert_eq!(bits(&net), bits(&twin));
+            }
+            // A bad one at the very end, too.
+            assert_eq!(micro(&mut keel, &net, bad(9, device)), Verdict::Skip);
+            net = keel.step_accumulated(0.1, net).unwrap().model;
+            twin = twin_keel.step_accumulated(0.1, twin).unwrap().model;
+            assert_eq!(bits(&net), bits(&twin), "update {update}");
+        }
+        let differences =
+            keel.checkpoint(&net).unwrap().differences(&twin_keel.checkpoint(&twin).unwrap());
+        assert!(differences.iter().all(|name| name.ends_with("attempts")), "{differences:?}");
+    });
+}
+
+/// A window that is rejected as a whole puts back the statistics of all its batches.
+#[test]
+fn a_rejected_window_is_undone_as_a_whole() {
+    on_every_device(|device| {
+        let mut net = Net::new(device);
+        let mut keel = Keel::wrap(SgdConfig::new().init())
+            .guard(|now: &evenkeel::Reading| match now.loss > 1e3 {
+                true => Verdict::Skip,
+                false => Verdict::Apply,
+            })
+            .build(&net)
+            .unwrap();
+        let before = bits(&net);
+        for k in 0..3 {
+            let mut batch = Batch::number(k, device);
+            batch.y = batch.y + 1e3;
+            assert_eq!(micro(&mut keel, &net, batch), Verdict::Apply);
+        }
+        assert_ne!(bits(&net), before, "the forward passes have moved the statistics");
+        let stepped = keel.step_accumulated(0.1, net).unwrap();
+        assert_eq!(stepped.report.verdict, Verdict::Skip);
+        net = stepped.model;
+        assert_eq!(bits(&net), before);
+
+        // Nothing of it is left for the next window.
+        assert_eq!(micro(&mut keel, &net, Batch::number(5, device)), Verdict::Apply);
+        let stepped = keel.step_accumulated(0.1, net).unwrap();
+        assert!(stepped.report.is_applied() && stepped.report.reading.loss < 10.0);
+    });
+}
+
+#[test]
+fn windows_without_any_good_batch_are_rejections_and_are_bounded() {
+    let device = Device::flex().autodiff();
+    let mut net = Net::new(&device);
+    let mut keel = Keel::wrap(SgdConfig::new().init()).skips_at_most(2).build(&net).unwrap();
+    for _ in 0..2 {
+        assert_eq!(micro(&mut keel, &net, bad(0, &device)), Verdict::Skip);
+        let stepped = keel.step_accumulated(0.1, net).unwrap();
+        assert_eq!(stepped.report.verdict, Verdict::Skip);
+        net = stepped.model;
+    }
+    assert!(keel.step_accumulated(0.1, net).is_err());
+}
+
+/// Stopped in the middle of a window, and resumed in the middle of it.
+#[test]
+fn a_window_is_saved_half_full() {
+    on_every_device(|device| {
+        let mut net = Net::new(device);
+        let mut keel = build(&net);
+        for k in 0..3 {
+            micro(&mut keel, &net, Batch::number(k, device));
+        }
+        net = keel.step_accumulated(0.1, net).unwrap().model;
+        for k in 3..5 {
+            micro(&mut keel, &net, Batch::number(k, device));
+        }
+        let saved = keel.checkpoint(&net).unwrap().into_bytes().unwrap();
+        let saved = evenkeel::checkpoint::Checkpoint::from_bytes(&saved).unwrap();
+        let fresh = Net::new(device);
+        let mut resumed = build(&fresh);
+        let mut twin = resumed.resume(&fresh, &saved).unwrap();
+        assert_eq!(bits(&net), bits(&twin));
+        for (keel, model) in [(&mut keel, &mut net), (&mut resumed, &mut twin)] {
+            micro(keel, model, bad(7, device));
+            micro(keel, model, Batch::number(5, device));
+            *model = keel.step_accumulated(0.1, model.clone()).unwrap().model;
+        }
+        assert_eq!(bits(&net), bits(&twin));
+        let now = keel.checkpoint(&net).unwrap();
+        assert!(now.differences(&resumed.checkpoint(&twin).unwrap()).is_empty());
+    });
+}
+
+#[test]
+fn a_rewind_empties_the_window() {
+    let device = Device::flex().autodiff();
+    let mut net = Net::new(&device);
+    let mut keel = build(&net);
+    for k in 0..4 {
+        micro(&mut keel, &net, Batch::number(k, &device));
+        net = keel.step_accumulated(0.1, net).unwrap().model;
+    }
+    // Three empty windows in a row: the third rewinds.
+    for expected in [Verdict::Skip, Verdict::Skip, Verdict::Rewind] {
+        let stepped = keel.step_accumulated(0.1, net).unwrap();
+        assert_eq!(stepped.report.verdict, expected);
+        net = stepped.model;
+    }
+    assert_eq!(keel.updates(), 3);
+}
+
+/// Gradients of another device's parameters, or of none: nothing is taken for one.
+#[test]
+fn an_empty_gradient_is_a_mean_of_nothing() {
+    let device = Device::flex().autodiff();
+    let net = Net::new(&device);
+    let mut keel = Keel::wrap(SgdConfig::new().init()).build(&net).unwrap();
+    let loss = Tensor::<1>::from_floats([1.0], &device);
+    let report = keel.accumulate(&net, GradientsParams::new(), &loss).unwrap();
+    assert!(report.is_applied() && report.reading.layers.is_empty());
+    let before = bits(&net);
+    let stepped = keel.step_accumulated(0.1, net).unwrap();
+    assert_eq!(bits(&stepped.model), before);
+}

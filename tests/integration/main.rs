@@ -1,0 +1,60 @@
+//! The integration tests: one program, because linking one costs as much as linking each.
+//!
+//! A test gets a program of its own, next to this folder, only if what it measures belongs to the whole
+//! process: the allocator, or the device's random numbers.
+
+mod accumulation;
+mod activations;
+mod advise;
+mod averages;
+mod blame;
+mod bounds;
+mod clips;
+mod common;
+mod curvature;
+mod doctor;
+mod faults;
+#[cfg(feature = "faults")]
+mod faults_kit;
+mod finder;
+mod golden_clips;
+mod golden_differences;
+mod golden_lr_finder;
+mod golden_optimizers;
+mod golden_schedules;
+#[cfg(unix)]
+mod kill;
+mod layering;
+mod lr_finder;
+mod names;
+mod on_device;
+#[cfg(feature = "serde")]
+mod optimizer_config;
+mod optimizers;
+mod pasted;
+mod precision;
+mod readme;
+#[cfg(feature = "progress")]
+mod record_bar;
+#[cfg(feature = "tracing")]
+mod record_events;
+#[cfg(feature = "record")]
+mod record_files;
+mod record_history;
+mod record_keel;
+#[cfg(all(unix, feature = "record"))]
+mod record_kill;
+mod record_page;
+mod records;
+mod recovery;
+mod reference;
+mod reference_optimizers;
+mod resume;
+#[cfg(feature = "serde")]
+mod schedule_config;
+mod schedule_groups;
+mod schedule_properties;
+mod schedules;
+mod standardize;
+mod step;
+mod watch;

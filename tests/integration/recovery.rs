@@ -1,0 +1,353 @@
+//! Going back: how far, at what rate, with what left out, and what is written down.
+
+use crate::common::{Batch, Net, bits, on_every_device, with_first};
+use burn::module::Module;
+use burn::optim::{AdamConfig, SgdConfig};
+use burn::tensor::Device;
+use evenkeel::checkpoint::{Folder, Persist};
+use evenkeel::guard::{Guard, NonFinite, UpdateWall};
+use evenkeel::schedule::{Constant, Ramp, Schedule};
+use evenkeel::{Fault, Keel, Reading, Rewind, Verdict};
+
+fn step(keel: &mut Keel<Net>, rate: f64, net: Net, batch: Batch) -> (Net, evenkeel::Report) {
+    let (loss, grads) = net.backward(batch);
+    let stepped = keel.step(rate, net, grads, &loss).unwrap();
+    (stepped.model, stepped.report)
+}
+
+fn bad(device: &Device) -> Batch {
+    let mut batch = Batch::number(0, device);
+    batch.x = with_first(batch.x, f32::NAN);
+    batch
+}
+
+#[test]
+fn a_rewind_goes_back_to_before_the_cause() {
+    on_every_device(|device| {
+        let mut net = Net::new(device);
+        let rewind = Rewind::every(5).unwrap().keep(5).unwrap().age(8);
+        let mut keel = Keel::wrap(SgdConfig::new().init())
+            .on_non_finite(Verdict::Rewind)
+            .rewind(rewind)
+            .build(&net)
+            .unwrap();
+        let mut seen = vec![bits(&net)];
+        for k in 0..17 {
+            net = step(&mut keel, 0.1, net, Batch::number(k, device)).0;
+            seen.push(bits(&net));
+        }
+        // Snapshots at 0, 5, 10, 15; the newest that is 8 updates old at update 17 is that of 5.
+        let (net, report) = step(&mut keel, 0.1, net, bad(device));
+        let rewound = report.rewound.unwrap();
+        assert_eq!((rewound.to, rewound.updates, rewound.batches), (5, 12, 13));
+        assert_eq!(bits(&net), seen[5]);
+        assert_eq!(keel.attempts(), 18, "batches are counted on");
+        assert_eq!(
+            report.to_string().split(", back").nth(1).unwrap(),
+            " to update 5: 12 updates taken back, 13 batches left out"
+        );
+    });
+}
+
+/// Damped, and climbing to the damped level: of a schedule, and of a plain rate.
+#[test]
+fn after_a_rewind_the_rate_climbs_to_its_damped_level() {
+    let device = Device::flex().autodiff();
+    let build = |net: &Net| {
+        let rewind = Rewind::every(2).unwrap().damp(0.5).unwrap().warm_up(3);
+        Keel::wrap(SgdConfig::new().init())
+            .on_non_finite(Verdict::Rewind)
+            .rewind(rewind)
+            .build(net)
+            .unwrap()
+    };
+    let expected = [0.125, 0.25, 0.375, 0.5, 0.5];
+
+    let mut net = Net::new(&device);
+    let mut keel = build(&net);
+    for k in 0..3 {
+        net = step(&mut keel, 1.0, net, Batch::number(k, &device)).0;
+    }
+    net = step(&mut keel, 1.0, net, bad(&device)).0;
+    let mut plain = Vec::new();
+    for k in 0..5 {
+        let (model, report) = step(&mut keel, 1.0, net, Batch::number(k, &device));
+        net = model;
+        plain.push(report.reading.lr);
+    }
+    assert_eq!(plain, expected);
+
+    let mut net = Net::new(&device);
+    let mut keel = build(&net);
+    let mut schedule = Constant::new(1.0).unwrap().start();
+    let mut rates = Vec::new();
+    for k in 0..9 {
+        let batch = if k == 3 { bad(&device) } else { Batch::number(k, &device) };
+        let (loss, grads) = net.backward(batch);
+        let stepped = keel.step(schedule.step(), net, grads, &loss).unwrap();
+        net = stepped.model;
+        if k > 3 {
+            rates.push(stepped.report.reading.lr);
+        }
+    }
+    assert_eq!(rates, expected);
+    // And it is saved in the middle of the climb.
+    let mut schedule = Constant::new(1.0).unwrap().start();
+    let mut keel = build(&net);
+    for k in 0..4 {
+        let batch = if k == 3 { bad(&device) } else { Batch::number(k, &device) };
+        let (loss, grads) = net.backward(batch);
+        net = keel.step(schedule.step(), net, grads, &loss).unwrap().model;
+    }
+    let mut fresh = Constant::new(1.0).unwrap().start();
+    fresh.restore(&schedule.state()).unwrap();
+    assert_eq!(fresh.peek(), 0.125);
+}
+
+#[test]
+fn every_incident_is_logged_with_what_was_done() {
+    let device = Device::flex().autodiff();
+    let mut net = Net::new(&device);
+    let mut keel = Keel::wrap(SgdConfig::new().init())
+        .skips_at_most(1)
+        .rewind(Rewind::every(1).unwrap().at_most(1).unwrap())
+        .build(&net)
+        .unwrap();
+    net = step(&mut keel, 0.1, net, Batch::number(0, &device)).0;
+    net = step(&mut keel, 0.1, net, bad(&device)).0;
+    net = step(&mut keel, 0.1, net, bad(&device)).0;
+    net = step(&mut keel, 0.1, net, bad(&device)).0;
+    let (loss, grads) = net.backward(bad(&device));
+    assert!(keel.step(0.1, net, grads, &loss).is_err());
+
+    let log = keel.incidents();
+    let told: Vec<(u64, u64, Verdict)> =
+        log.iter().map(|i| (i.attempt, i.update, i.verdict)).collect();
+    use Verdict::{Halt, Skip};
+    assert_eq!(told, [(1, 1, Skip), (2, 1, Verdict::Rewind), (3, 1, Skip), (4, 1, Halt)]);
+    let counts = [Verdict::Apply, Skip, Verdict::Rewind, Halt].map(|v| log.count(v));
+    assert_eq!(counts, [0, 2, 1, 1]);
+    let text = log.to_string();
+    assert!(
+        text.contains("batch 2: update 1 rewound (non-finite loss, 2 steps in a row)"),
+        "{text}"
+    );
+    assert!(text.ends_with("2 skips, 1 rewinds, 1 halts"), "{text}");
+}
+
+#[cfg(feature = "serde")]
+#[test]
+fn incidents_can_be_written_down_and_read() {
+    let device = Device::flex().autodiff();
+    let mut net = Net::new(&device);
+    let mut keel = Keel::wrap(SgdConfig::new().init())
+        .on_non_finite(Verdict::Rewind)
+        .rewind(Rewind::every(1).unwrap())
+        .build(&net)
+        .unwrap();
+    net = step(&mut keel, 0.1, net, bad(&device)).0;
+    let net = crate::common::poke(net, "last.weight", f32::INFINITY);
+    let (net, _) = step(&mut keel, 0.1, net, Batch::number(0, &device));
+    drop(net);
+    assert_eq!(keel.incidents().iter().len(), 2);
+    for incident in keel.incidents().iter() {
+        let line = serde_json::to_string(incident).unwrap();
+        let read: evenkeel::Incident = serde_json::from_str(&line).unwrap();
+        // NaN is not like itself; its text is.
+        assert_eq!(format!("{read:?}"), format!("{incident:?}"), "{line}");
+    }
+}
+
+/// The wall looks at the update itself, and what it rejects leaves no trace, optimizer included.
+#[test]
+fn an_update_that_moves_too_far_is_put_back_exactly() {
+    on_every_device(|device| {
+        let start = Net::new(device);
+        let (mut net, mut twin) = (start.twin(), start.twin());
+        let build = |net: &Net| {
+            Keel::wrap(AdamConfig::new().init())
+                .guard(UpdateWall::at_most(0.2).unwrap())
+                .build(net)
+                .unwrap()
+        };
+        let (mut keel, mut twin_keel) = (build(&net), build(&twin));
+        for k in 0..6 {
+            if k % 2 == 1 {
+                let before = bits(&net);
+                let (model, report) = step(&mut keel, 10.0, net, Batch::number(50 + k, device));
+                net = model;
+                assert_eq!(report.verdict, Verdict::Skip);
+                assert_eq!(report.by.as_deref(), Some("UpdateWall"));
+                let moved = report.reading.updates.get("first.weight").unwrap();
+                let size = report.reading.sizes.get("first.weight").unwrap();
+                assert!(moved > 0.2 * size, "{moved} of {size}");
+                assert_eq!(bits(&net), before);
+            }
+            let (model, report) = step(&mut keel, 0.005, net, Batch::number(k, device));
+            net = model;
+            assert!(report.is_applied(), "{report}");
+            twin = step(&mut twin_keel, 0.005, twin, Batch::number(k, device)).0;
+            assert_eq!(bits(&net), bits(&twin), "update {k}");
+        }
+        let saved = keel.checkpoint(&net).unwrap();
+        let differences = saved.differences(&twin_keel.checkpoint(&twin).unwrap());
+        assert!(differences.iter().all(|name| name.ends_with("attempts")), "{differences:?}");
+    });
+}
+
+/// Plain SGD moves by the rate times the gradient: the numbers that a wall sees are known.
+#[test]
+fn updates_and_sizes_are_measured() {
+    on_every_device(|device| {
+        let net = Net::new(device);
+        let before = net.twin();
+        let mut keel = Keel::wrap(SgdConfig::new().init())
+            .guard(UpdateWall::at_most(1e9).unwrap())
+            .build(&net)
+            .unwrap();
+        let (net, report) = step(&mut keel, 0.5, net, Batch::number(0, device));
+        let now = &report.reading;
+        assert_eq!(now.updates.len(), 6);
+        for ((path, moved), (_, norm)) in now.updates.iter().zip(now.layers.iter()) {
+            assert!((moved - 0.5 * norm).abs() <= 1e-5 * norm.max(1e-3), "{path}: {moved} {norm}");
+        }
+        let norm = |net: &Net, path: &str| {
+            let all = bits(net);
+            let (_, bits) = all.iter().find(|(p, _)| p == path).unwrap();
+            bits.iter().map(|b| f64::from_bits(*b).powi(2)).sum::<f64>().sqrt()
+        };
+        for (path, size) in now.sizes.iter() {
+            assert!((size - norm(&before, path)).abs() <= 1e-6, "{path}");
+        }
+        drop(net);
+    });
+}
+
+/// A state that is broken from outside is found on request, and only another one cures it.
+#[test]
+fn a_broken_optimizer_state_rewinds_or_halts() {
+    on_every_device(|device| {
+        // Momentum's first state is the gradient itself; a huge finite one, twice, overflows it.
+        let optimizer = || {
+            let momentum = burn::optim::momentum::MomentumConfig::new()
+                .with_momentum(1e30)
+                .with_dampening(0.0);
+            SgdConfig::new().with_momentum(Some(momentum)).init()
+        };
+        let run = |rewind: bool| {
+            let mut net = Net::new(device);
+            let mut keel = Keel::wrap(optimizer()).check_optimizer_every(1);
+            if rewind {
+                keel = keel.rewind(Rewind::every(1).unwrap().keep(9).unwrap().damp(1.0).unwrap());
+            }
+            let mut keel = keel.build(&net).unwrap();
+            for k in 0..8 {
+                let (loss, grads) = net.backward(Batch::number(k, device));
+                // A rate of 0 keeps the parameters out of it.
+                match keel.step(0.0, net, grads, &loss) {
+                    Ok(stepped) => {
+                        net = stepped.model;
+                        if !stepped.report.is_applied() {
+                            return stepped.report;
+                        }
+                    }
+                    Err(halted) => return halted.report().clone(),
+                }
+            }
+            panic!("the state never broke");
+        };
+        let rewound = run(true);
+        assert_eq!(rewound.verdict, Verdict::Rewind, "{rewound}");
+        let fault = rewound.reading.fault;
+        assert!(matches!(fault, Some(Fault::Optimizer | Fault::Update)), "{fault:?}");
+        assert_eq!(run(false).verdict, Verdict::Halt);
+    });
+}
+
+#[test]
+fn a_guard_of_its_own_patience_escalates_inside_a_keel() {
+    let device = Device::flex().autodiff();
+    let mut net = Net::new(&device);
+    let high = |now: &Reading| if now.loss > 1e3 { Verdict::Skip } else { Verdict::Apply };
+    let mut keel = Keel::wrap(SgdConfig::new().init())
+        .guard(high.escalating(1, 1))
+        .rewind(Rewind::every(1).unwrap().at_most(10).unwrap())
+        .build(&net)
+        .unwrap();
+    let mut verdicts = Vec::new();
+    for k in 0..6 {
+        let mut batch = Batch::number(k, &device);
+        if k > 0 {
+            batch.y = batch.y + 1e3;
+        }
+        let (loss, grads) = net.backward(batch);
+        match keel.step(0.01, net, grads, &loss) {
+            Ok(stepped) => {
+                verdicts.push(stepped.report.verdict);
+                net = stepped.model;
+            }
+            Err(halted) => {
+                verdicts.push(halted.report().verdict);
+                break;
+            }
+        }
+    }
+    use Verdict::{Apply, Halt, Skip};
+    assert_eq!(verdicts, [Apply, Skip, Verdict::Rewind, Skip, Halt]);
+    let _ = NonFinite.name();
+}
+
+/// Save into a folder, damage the newest, go on from the one before: bit by bit the same run.
+#[test]
+fn a_folder_resumes_a_run_with_its_schedule() {
+    let device = Device::flex().autodiff();
+    let path = std::env::temp_dir().join(format!("evenkeel-recovery-{}", std::process::id()));
+    let _ = std::fs::remove_dir_all(&path);
+    let folder = Folder::new(&path);
+    let build = |net: &Net| {
+        let keel = Keel::wrap(AdamConfig::new().init());
+        keel.rewind(Rewind::every(2).unwrap()).build(net).unwrap()
+    };
+    let rates = || Ramp::new(0.0, 0.1, 10).unwrap().start();
+    let advance =
+        |keel: &mut Keel<Net>, schedule: &mut evenkeel::schedule::Scheduler<Ramp>, net: Net| {
+            let (loss, grads) = net.backward(Batch::number(keel.attempts(), &device));
+            keel.step(schedule.step(), net, grads, &loss).unwrap().model
+        };
+
+    let (mut net, mut schedule) = (Net::new(&device), rates());
+    let mut keel = build(&net);
+    assert!(keel.load(&folder, &net, &mut [("rate", &mut schedule)]).unwrap().is_none());
+    let mut last = path.clone();
+    for _ in 0..6 {
+        net = advance(&mut keel, &mut schedule, net);
+        last = keel.save(&folder, &net, &[("rate", &schedule)]).unwrap();
+    }
+    std::fs::write(&last, b"not a checkpoint").unwrap();
+    for _ in 0..4 {
+        net = advance(&mut keel, &mut schedule, net);
+    }
+
+    let (fresh, mut resumed_schedule) = (Net::new(&device), rates());
+    let mut resumed = build(&fresh);
+    let beside: &mut [(&str, &mut dyn Persist)] = &mut [("rate", &mut resumed_schedule)];
+    let mut twin = resumed.load(&folder, &fresh, beside).unwrap().unwrap();
+    assert_eq!(resumed.attempts(), 5);
+    while resumed.attempts() < keel.attempts() {
+        twin = advance(&mut resumed, &mut resumed_schedule, twin);
+    }
+    assert_eq!(bits(&net), bits(&twin));
+
+    // What does not fit changes nothing, the schedule included.
+    let mut other = Ramp::new(0.0, 0.2, 10).unwrap().start();
+    other.seek(3);
+    let before = bits(&fresh);
+    assert!(resumed.load(&folder, &fresh, &mut [("rate", &mut other)]).unwrap_err().is_record());
+    let mut plain = Keel::wrap(SgdConfig::new().init()).build(&fresh).unwrap();
+    let mut schedule = rates();
+    schedule.seek(7);
+    assert!(plain.load(&folder, &fresh, &mut [("rate", &mut schedule)]).unwrap_err().is_record());
+    assert_eq!((other.position(), schedule.position(), bits(&fresh)), (3, 7, before));
+    std::fs::remove_dir_all(&path).unwrap();
+    let _ = fresh.num_params();
+}
