@@ -1,7 +1,5 @@
 //! Advice where the right one is known.
 
-#[rustfmt::skip]
-
 use std::ops::ControlFlow;
 
 use crate::common::{Batch, Net, bits, filled, noise};

@@ -31,6 +31,7 @@ mod on_device;
 #[cfg(feature = "serde")]
 mod optimizer_config;
 mod optimizers;
+#[rustfmt::skip] // indented as it is printed
 mod pasted;
 mod precision;
 mod readme;
