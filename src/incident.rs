@@ -77,6 +77,7 @@ impl fmt::Display for Incident {
 pub struct Incidents {
     latest: VecDeque<Incident>,
     counts: [u64; 3],
+    notices: Vec<(u64, String)>,
 }
 
 const KEPT: usize = 1000;
@@ -93,6 +94,21 @@ impl Incidents {
             self.latest.pop_front();
         }
         self.latest.push_back(report.into());
+    }
+
+    /// Takes a text in that a policy has given; `false` if it is known.
+    pub(crate) fn notice(&mut self, attempt: u64, text: &str) -> bool {
+        let new = self.notices.len() < KEPT && !self.notices.iter().any(|(_, known)| known == text);
+        if new {
+            self.notices.push((attempt, text.to_string()));
+        }
+        new
+    }
+
+    /// What guards and clips had to say of how they fare, each text once, with the number of steps that had
+    /// been asked for before.
+    pub fn notices(&self) -> impl ExactSizeIterator<Item = (u64, &str)> {
+        self.notices.iter().map(|(attempt, text)| (*attempt, text.as_str()))
     }
 
     /// The latest ones, oldest first.
@@ -116,6 +132,9 @@ impl fmt::Display for Incidents {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         for incident in &self.latest {
             writeln!(f, "{incident}")?;
+        }
+        for (attempt, text) in &self.notices {
+            writeln!(f, "batch {attempt}: {text}")?;
         }
         let [skips, rewinds, halts] = self.counts;
         write!(f, "{skips} skips, {rewinds} rewinds, {halts} halts")

@@ -117,19 +117,33 @@ impl<T> Ring<T> {
         self.tried = false;
     }
 
-    /// The state to go back to from update `now`: the newest that is at least `age` updates old, or
-    /// one before it if the newest was tried already. The oldest is never given up. What is newer than
+    /// The state to go back to from update `now`: the newest that is at least `age` updates old, and at least
+    /// one, or one before it if the newest was tried already. The oldest is never given up. What is newer than
     /// the answer belongs to an abandoned future, and is dropped.
     pub(crate) fn back(&mut self, now: u64, age: u64) -> Option<(u64, &mut T)> {
-        if self.tried && self.states.len() > 1 {
-            self.states.pop_back();
-        }
-        let young = |(update, _): &(u64, T)| now.saturating_sub(*update) < age;
-        while self.states.len() > 1 && self.states.back().is_some_and(young) {
-            self.states.pop_back();
-        }
+        let to = self.choice(now, age)?;
+        self.states.truncate(to + 1);
         self.tried = true;
         self.states.back_mut().map(|(update, state)| (*update, state))
+    }
+
+    /// The state that [`back`](Self::back) would give.
+    pub(crate) fn peek(&self, now: u64, age: u64) -> Option<(u64, &T)> {
+        let (update, state) = self.states.get(self.choice(now, age)?)?;
+        Some((*update, state))
+    }
+
+    /// Its place.
+    fn choice(&self, now: u64, age: u64) -> Option<usize> {
+        let mut to = self.states.len().checked_sub(1)?;
+        if self.tried {
+            to = to.saturating_sub(1);
+        }
+        let young = |at: usize| now.saturating_sub(self.states[at].0) < age.max(1);
+        while to > 0 && young(to) {
+            to -= 1;
+        }
+        Some(to)
     }
 
     pub(crate) fn oldest_mut(&mut self) -> Option<&mut T> {
@@ -180,7 +194,11 @@ mod tests {
         let ages = [(0, 30), (5, 30), (6, 20), (15, 20), (16, 10), (35, 0), (99, 0)];
         for (age, update) in ages {
             assert_eq!(back(age), Some(update), "age {age}");
+            assert_eq!(ring().peek(35, age), Some((update, &())), "age {age}");
         }
+        // A state of these very weights is none to go back to, unless there is no other.
+        assert_eq!(ring().back(30, 0), Some((20, &mut ())));
+        assert_eq!(ring().back(0, 0), Some((0, &mut ())));
     }
 
     #[test]

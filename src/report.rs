@@ -247,6 +247,8 @@ pub struct Report {
     /// the fault is the loss and no parameter or statistic is broken: then it is the batch, or the
     /// forward pass.
     pub culprits: Vec<Culprit>,
+    /// What guards and clips have to say for the first time, such as that one has stood down.
+    pub notices: Vec<String>,
 }
 
 impl Report {
@@ -260,6 +262,7 @@ impl Report {
             rejected: 0,
             rewound: None,
             culprits: Vec::new(),
+            notices: Vec::new(),
         }
     }
 
@@ -285,6 +288,7 @@ impl Report {
             rejected,
             rewound: None,
             culprits,
+            notices: Vec::new(),
         }
     }
 
@@ -433,6 +437,7 @@ mod tests {
             rejected: 0,
             rewound: None,
             culprits: vec![],
+            notices: Vec::new(),
         };
         assert_eq!(
             report.to_string(),

@@ -132,6 +132,10 @@ impl<T: Float> Ema<T> {
         self.count
     }
 
+    pub(crate) fn decay(&self) -> T {
+        self.decay
+    }
+
     /// `None` before the first value.
     pub(crate) fn mean(&self) -> Option<T> {
         (self.count > 0).then_some(self.mean)

@@ -95,6 +95,22 @@ pub trait Clip: Send {
     fn restore(&mut self, state: &State) -> Result<(), Error> {
         state.only(&[])
     }
+
+    /// Told that training went back to an earlier state, after [`record`](Self::record) of the step that led
+    /// to it. `then` is the [`state`](Self::state) that this clip had there. Takes that state back, unless
+    /// said otherwise.
+    ///
+    /// # Errors
+    /// If the state is not one of this clip's. [`Keel`](crate::Keel) then halts.
+    fn rewound(&mut self, then: &State) -> Result<(), Error> {
+        self.restore(then)
+    }
+
+    /// What a user should know of how this clip fares, if there is anything. [`Keel`](crate::Keel) hands on
+    /// each text once.
+    fn notice(&self) -> Option<String> {
+        None
+    }
 }
 
 impl<F: Fn(&Reading) -> f64 + Send> Clip for F {

@@ -278,6 +278,18 @@ impl Clip for Governor {
         });
     }
 
+    /// The cap is the lower one of now and then: back at flatter weights a higher one would lead to where
+    /// the run has just come from. It grows as measurements allow.
+    fn rewound(&mut self, then: &State) -> Result<(), Error> {
+        let now = self.memory.with(|memory| memory.now().cap);
+        self.restore(then)?;
+        self.memory.with(|memory| {
+            let caps = [memory.known.cap, now].into_iter().flatten();
+            memory.known.cap = caps.reduce(f64::min);
+        });
+        Ok(())
+    }
+
     fn name(&self) -> &str {
         NAME
     }

@@ -48,6 +48,14 @@ impl<G: Guard> Guard for Answering<G> {
         self.guard.name()
     }
 
+    fn rewound(&mut self, then: &State) -> Result<(), Error> {
+        self.guard.rewound(then)
+    }
+
+    fn notice(&self) -> Option<String> {
+        self.guard.notice()
+    }
+
     fn state(&self) -> State {
         self.guard.state()
     }

@@ -24,6 +24,14 @@ impl Baseline {
         }
     }
 
+    /// The same kind of baseline that has seen nothing.
+    pub(super) fn emptied(&self) -> Self {
+        match self {
+            Self::Window(w) => Self::Window(Window::new(w.capacity())),
+            Self::Ema(ema) => Self::Ema(Ema::new(ema.decay())),
+        }
+    }
+
     /// Whether it has seen `warm_up` values, or as many as it can hold.
     pub(super) fn is_warm(&self, warm_up: u64) -> bool {
         match self {
@@ -37,6 +45,14 @@ impl Baseline {
         match self {
             Self::Window(w) => w.median_and_mad().map(|(m, mad)| (m, MAD_TO_SIGMA * mad)),
             Self::Ema(ema) => ema.mean_and_deviation(),
+        }
+    }
+
+    /// The largest value that it remembers; `None` if it keeps none by itself.
+    pub(super) fn largest(&self) -> Option<f64> {
+        match self {
+            Self::Window(w) => w.values().reduce(f64::max),
+            Self::Ema(_) => None,
         }
     }
 

@@ -12,10 +12,11 @@ use crate::{Error, Reading, Verdict};
 /// `s₀` its value after `warm_up` losses, a loss `l` that would make it `s'` is divergent if
 ///
 /// ```text
-/// s' > b + (k − 1)·max(|b|, floor)      or, on request,      s' > s₀
+/// s' > b + (k − 1)·max(|b|, floor, of_start·|s₀|)      or, on request,      s' > s₀
 /// ```
 ///
-/// For positive losses above the floor the first is `s' > k·b`. The guard rejects when more than
+/// For positive losses above the floors the first is `s' > k·b`. The floor of the start is there for losses
+/// that go to 0, or are 0 for a while, as a hinge is: what is small by the run's own measure has not diverged. The guard rejects when more than
 /// `patience` losses in a row were divergent.
 ///
 /// Verdict: [`Rewind`](Verdict::Rewind), because by now the weights are no longer good; use
@@ -23,10 +24,11 @@ use crate::{Error, Reading, Verdict};
 /// [`LossSpike`](super::LossSpike); this guard sees what spikes do not: a loss that climbs too slowly
 /// for any one step to stand out.
 ///
-/// After a rewind or a halt `s` begins anew from the best, and the best and the start are kept. A
+/// After a rewind it is as it was at the snapshot, and after a halt `s` begins again from the best. A
 /// skipped step leaves no trace.
 ///
-/// Defaults: `k` 4, smoothing 0.9, patience 10, warm-up 10, floor 0, not compared with the start.
+/// Defaults: `k` 4, smoothing 0.9, patience 10, warm-up 10, floor 0, floor of the start 0.2, not compared with
+/// the start.
 ///
 /// Source: the divergence stop of the learning-rate range test (smoothed loss above 4 × best; Smith
 /// 2015, fastai), made to last. It is defined for negative losses too.
@@ -52,6 +54,7 @@ pub struct Divergence {
     patience: u64,
     warm_up: u64,
     floor: f64,
+    of_start: f64,
     above_start: bool,
     smoothed: Ema<f64>,
     seen: u64,
@@ -69,6 +72,7 @@ impl Default for Divergence {
             patience: 10,
             warm_up: 10,
             floor: 0.0,
+            of_start: 0.2,
             above_start: false,
             smoothed: Ema::new(0.9),
             seen: 0,
@@ -127,6 +131,15 @@ impl Divergence {
         Ok(self)
     }
 
+    /// The best counts as at least this fraction of the loss at the start.
+    ///
+    /// # Errors
+    /// If `fraction` is negative or not finite.
+    pub fn start_floor(mut self, fraction: f64) -> Result<Self, Error> {
+        self.of_start = Param(NAME, "start_floor").non_negative(fraction)?;
+        Ok(self)
+    }
+
     /// A loss above where it began is divergent too.
     pub fn or_above_start(mut self) -> Self {
         self.above_start = true;
@@ -138,7 +151,8 @@ impl Divergence {
             return false;
         }
         let Some(smoothed) = self.smoothed.with(loss).mean() else { return false };
-        let limit = self.best + (self.factor - 1.0) * self.best.abs().max(self.floor);
+        let least = self.floor.max(self.of_start * self.start.abs());
+        let limit = self.best + (self.factor - 1.0) * self.best.abs().max(least);
         smoothed > limit || (self.above_start && smoothed > self.start)
     }
 

@@ -91,6 +91,15 @@ impl<G: Guard> Guard for Escalating<G> {
         self.guard.name()
     }
 
+    /// The counts stay: they are of how often it was not heard, and a rewind is one of those times.
+    fn rewound(&mut self, then: &State) -> Result<(), Error> {
+        self.guard.rewound(&then.part("guard"))
+    }
+
+    fn notice(&self) -> Option<String> {
+        self.guard.notice()
+    }
+
     fn state(&self) -> State {
         State::new()
             .with_count("skipped", self.skipped)

@@ -1,23 +1,31 @@
-//! A loss far above what it has been.
+//! A loss far above what it has been, by a step that would move the weights as far.
 
 use super::Guard;
+use super::allowance::Allowance;
 use super::spike::Spike;
 use crate::checkpoint::State;
 use crate::error::check::Param;
 use crate::{Error, Reading, Verdict};
 
-/// Rejects a step whose loss is far above the recent ones.
+/// Rejects a step whose loss is far above the recent ones, and whose gradient is as far above.
 ///
-/// With `m` the median and `d` the median absolute deviation of the last `window` accepted losses,
+/// With `m` the median and `d` the median absolute deviation of the last `window` accepted losses, `M` and
+/// `D` those of `ln‖g‖` and `L` the largest of these, and `m₀` and `M₀` the medians of the first `warm_up`,
 ///
 /// ```text
-/// spike  ⇔  loss > m + k · max(σ, relative·|m|, absolute)       σ = 1.4826·d
+/// spike  ⇔  loss  > m + k · max(σ, relative·|m|, of_start·|m₀|, absolute)       σ = 1.4826·d
+///      and  ln‖g‖ > max(M₀ + ln 3, min(M + k · max(1.4826·D, 0.1), L + ln 3))
 /// ```
 ///
 /// 1.4826 makes `d` estimate the standard deviation of a normal distribution, so `k` counts sigmas.
-/// With [`ema`](Self::ema), `m` and `σ` are an exponentially weighted mean and standard deviation
-/// instead, which follow faster and are less robust. The floors keep a very even stretch of losses
-/// from making every wobble a spike.
+/// With [`ema`](Self::ema), an exponentially weighted mean and standard deviation take the place of median
+/// and deviation; they follow faster and are less robust.
+///
+/// Both have to be far above, because a loss alone doesn't harm the weights. Once a classifier fits its data,
+/// the losses are near 0 and each batch with a hard row in it is rare; to reject those is to keep the model
+/// from learning them. Their gradients are no longer than those that the run began with, and `M₀ + ln 3`
+/// lets them through. And where the spread is so wide that six sigmas are beyond anything, three times the
+/// longest gradient of the window is enough. With [`by_loss_alone`](Self::by_loss_alone) the second line is left out.
 ///
 /// Verdict: [`Skip`](Verdict::Skip) on a spike, once `patience` spikes in a row have been let through.
 /// One-sided: a sudden *drop* of the loss is welcome. Until `warm_up` losses were accepted it lets
@@ -26,40 +34,57 @@ use crate::{Error, Reading, Verdict};
 ///
 /// Only accepted losses enter the baseline, and no spike does. A spike therefore cannot raise the
 /// threshold for the next one, nor can a NaN switch the guard off: both happen to spike detectors
-/// that average over whatever they see. If the loss has moved to a higher level for good, the guard
-/// keeps rejecting, and [`Keel`](crate::Keel)'s bound on rejections in a row ends that in a rewind or
-/// a halt.
+/// that average over whatever they see.
 ///
-/// Defaults: `k` 6, window 128, warm-up 20, relative floor 0.05, absolute floor 0, patience 0.
+/// It may reject 20 steps, and after those one in twenty of all: [`at_most`](Self::at_most). Beyond that it
+/// stands down, forgets what was usual, learns it from the losses that follow, and goes on with half of that
+/// reserve earned; its [notice](Guard::notice) says so. In a [`Keel`](crate::Keel), more than ten rejections
+/// in a row lead to a rewind before that.
 ///
-/// Source: the skipping rule of OLMo-core (6 σ of the last 128, two-sided, outliers and NaN
-/// included), with a robust centre and spread (Hampel's identifier, 1974), one-sided, and over
-/// accepted losses only.
+/// After a rewind the baseline is the snapshot's, and what was used up of the allowance stays used up.
+///
+/// Defaults: `k` 6, window 128, warm-up 10, relative floor 0.05, floor of the start 0.05, absolute floor 0,
+/// patience 0, at most 0.05.
+///
+/// Source: the skipping rule of OLMo-core (6 σ of the last 128, of loss or norm, two-sided, outliers and NaN
+/// included), with a robust centre and spread (Hampel's identifier, 1974), one-sided, over accepted losses
+/// only, and of loss and norm together.
 ///
 /// ```
 /// use evenkeel::{Reading, Verdict};
 /// use evenkeel::guard::{Guard, LossSpike};
 ///
 /// let mut guard = LossSpike::default().warm_up(4)?;
-/// for (update, loss) in [1.0, 1.1, 0.9, 1.0].into_iter().enumerate() {
-///     guard.record(&Reading::new(update as u64).with_loss(loss), Verdict::Apply);
+/// let reading = |loss, norm| Reading::new(0).with_loss(loss).with_grad_norm(norm);
+/// for loss in [1.0, 1.1, 0.9, 1.0] {
+///     guard.record(&reading(loss, 2.0), Verdict::Apply);
 /// }
-/// let judge = |loss| guard.judge(&Reading::new(4).with_loss(loss));
-/// // m = 1, d = 0.05: the threshold is 1 + 6·0.07413.
-/// assert_eq!(judge(1.44), Verdict::Apply);
-/// assert_eq!(judge(1.45), Verdict::Skip);
+/// // m = 1, d = 0.05: the threshold is 1 + 6·0.07413, for gradients above 3·2.
+/// assert_eq!(guard.judge(&reading(1.45, 7.0)), Verdict::Skip);
+/// assert_eq!(guard.judge(&reading(1.44, 7.0)), Verdict::Apply);
+/// assert_eq!(guard.judge(&reading(1.45, 5.0)), Verdict::Apply);
 /// # Ok::<(), evenkeel::Error>(())
 /// ```
 #[derive(Debug, Clone, PartialEq)]
-pub struct LossSpike(Spike);
+pub struct LossSpike {
+    loss: Spike,
+    /// Of `ln‖g‖`; `None` to judge by the loss alone.
+    norm: Option<Spike>,
+    allowance: Allowance,
+}
 
 const NAME: &str = "LossSpike";
 
+/// How many times longer than those of the start a gradient must be.
+const REACH: f64 = 3.0;
+
 impl Default for LossSpike {
     fn default() -> Self {
-        let mut spike = Spike::new(NAME);
-        spike.relative = 0.05;
-        Self(spike)
+        let mut loss = Spike::new(NAME);
+        (loss.warm_up, loss.relative, loss.of_start) = (10, 0.05, 0.05);
+        let mut norm = Spike::new(NAME);
+        (norm.warm_up, norm.absolute, norm.reach) = (10, 0.1, Some(REACH.ln()));
+        Self { loss, norm: Some(norm), allowance: Allowance::new(NAME) }
     }
 }
 
@@ -69,7 +94,14 @@ impl LossSpike {
     /// # Errors
     /// If `k` is not positive and finite.
     pub fn above(k: f64) -> Result<Self, Error> {
-        Self::default().0.above(k).map(Self)
+        Self::default().with(|spike| spike.above(k))
+    }
+
+    /// The same change to what is usual of the loss and of the norm.
+    fn with(mut self, change: impl Fn(Spike) -> Result<Spike, Error>) -> Result<Self, Error> {
+        self.loss = change(self.loss)?;
+        self.norm = self.norm.map(change).transpose()?;
+        Ok(self)
     }
 
     /// How many accepted losses are remembered, for median and spread. Forgets those seen so far.
@@ -77,7 +109,7 @@ impl LossSpike {
     /// # Errors
     /// If `window` is below 3: fewer have no spread.
     pub fn window(self, window: usize) -> Result<Self, Error> {
-        self.0.window(window).map(Self)
+        self.with(|spike| spike.window(window))
     }
 
     /// An exponentially weighted mean and deviation as the baseline: the loss accepted `i` updates
@@ -86,7 +118,7 @@ impl LossSpike {
     /// # Errors
     /// If `decay` is not above 0 and below 1.
     pub fn ema(self, decay: f64) -> Result<Self, Error> {
-        self.0.ema(decay).map(Self)
+        self.with(|spike| spike.ema(decay))
     }
 
     /// How many losses must have been accepted before any is judged; more than the window holds
@@ -95,7 +127,7 @@ impl LossSpike {
     /// # Errors
     /// If `warm_up` is below 3: fewer have no spread.
     pub fn warm_up(self, warm_up: u64) -> Result<Self, Error> {
-        self.0.warm_up(warm_up).map(Self)
+        self.with(|spike| spike.warm_up(warm_up))
     }
 
     /// A sigma is at least this fraction of the centre.
@@ -103,7 +135,17 @@ impl LossSpike {
     /// # Errors
     /// If `fraction` is negative or not finite.
     pub fn relative_floor(mut self, fraction: f64) -> Result<Self, Error> {
-        self.0.relative = Param(NAME, "relative_floor").non_negative(fraction)?;
+        self.loss.relative = Param(NAME, "relative_floor").non_negative(fraction)?;
+        Ok(self)
+    }
+
+    /// A sigma is at least this fraction of the loss at the start, the median of the warm-up. What is small
+    /// by the run's own measure is no spike, even where most losses are equal.
+    ///
+    /// # Errors
+    /// If `fraction` is negative or not finite.
+    pub fn start_floor(mut self, fraction: f64) -> Result<Self, Error> {
+        self.loss.of_start = Param(NAME, "start_floor").non_negative(fraction)?;
         Ok(self)
     }
 
@@ -112,29 +154,83 @@ impl LossSpike {
     /// # Errors
     /// If `floor` is negative or not finite.
     pub fn absolute_floor(mut self, floor: f64) -> Result<Self, Error> {
-        self.0.absolute = Param(NAME, "absolute_floor").non_negative(floor)?;
+        self.loss.absolute = Param(NAME, "absolute_floor").non_negative(floor)?;
+        Ok(self)
+    }
+
+    /// Judges by the loss alone, whatever the gradient is.
+    pub fn by_loss_alone(mut self) -> Self {
+        self.norm = None;
+        self
+    }
+
+    /// The share of all steps that it may reject, after the first 20.
+    ///
+    /// # Errors
+    /// If `share` is not above 0 and at most 1.
+    pub fn at_most(mut self, share: f64) -> Result<Self, Error> {
+        self.allowance = self.allowance.share(share)?;
         Ok(self)
     }
 
     /// How many spikes in a row are let through before one is rejected.
     pub fn patience(mut self, spikes: u64) -> Self {
-        self.0.patience = spikes;
+        self.loss.patience = spikes;
         self
     }
 
-    /// The loss above which a step is a spike now; `None` during warm-up.
+    /// The loss above which a step is a spike now, if its gradient is long too; `None` during warm-up.
     pub fn threshold(&self) -> Option<f64> {
-        self.0.threshold()
+        self.loss.threshold()
+    }
+
+    /// The gradient norm above which a step with a high loss is a spike now; `None` during warm-up, and if
+    /// the loss alone decides.
+    pub fn norm_threshold(&self) -> Option<f64> {
+        self.norm.as_ref().and_then(Spike::threshold).map(f64::exp)
+    }
+
+    fn is_spike(&self, now: &Reading) -> bool {
+        let long = |norm: &Spike| norm.is_spike(now.grad_norm.ln());
+        self.loss.is_spike(now.loss) && self.norm.as_ref().is_none_or(long)
     }
 }
 
 impl Guard for LossSpike {
     fn judge(&self, now: &Reading) -> Verdict {
-        self.0.judge(now.loss)
+        match self.is_spike(now) && !self.loss.is_patient() && !self.allowance.is_down() {
+            true => Verdict::Skip,
+            false => Verdict::Apply,
+        }
     }
 
     fn record(&mut self, now: &Reading, ruling: Verdict) {
-        self.0.record(now.loss, ruling);
+        if ruling != Verdict::Apply {
+            // What others rejected is not on its account.
+            if self.judge(now) != Verdict::Apply && self.allowance.record(ruling) {
+                self.loss.forget();
+                self.norm.iter_mut().for_each(Spike::forget);
+            }
+            return;
+        }
+        self.allowance.record(ruling);
+        let spike = self.is_spike(now);
+        self.loss.accept(now.loss, spike);
+        if let Some(norm) = &mut self.norm {
+            // The logarithm of 0 is −∞, which is not taken in.
+            norm.accept(now.grad_norm.ln(), spike);
+        }
+    }
+
+    fn rewound(&mut self, then: &State) -> Result<(), Error> {
+        let before = self.allowance.clone();
+        self.restore(then)?;
+        self.allowance.keep_no_more_than(&before);
+        Ok(())
+    }
+
+    fn notice(&self) -> Option<String> {
+        self.allowance.notice()
     }
 
     fn name(&self) -> &str {
@@ -142,11 +238,25 @@ impl Guard for LossSpike {
     }
 
     fn state(&self) -> State {
-        self.0.state()
+        let state = State::new()
+            .with_part("loss", self.loss.state())
+            .with_part("allowance", self.allowance.state());
+        match &self.norm {
+            Some(norm) => state.with_part("norm", norm.state()),
+            None => state,
+        }
     }
 
     fn restore(&mut self, state: &State) -> Result<(), Error> {
-        self.0.restore(state)
+        let mut restored = self.clone();
+        restored.loss.restore(&state.part("loss"))?;
+        match &mut restored.norm {
+            Some(norm) => norm.restore(&state.part("norm"))?,
+            None => state.part("norm").only(&[])?,
+        }
+        restored.allowance = self.allowance.restored(&state.part("allowance"))?;
+        *self = restored;
+        Ok(())
     }
 }
 
@@ -154,16 +264,21 @@ impl Guard for LossSpike {
 mod tests {
     use super::*;
 
+    /// Gradients of norm 1 with losses that are usual, and of 1000 with those that are judged.
     fn seen(losses: &[f64]) -> LossSpike {
         let mut guard = LossSpike::default().warm_up(3).unwrap();
-        for (t, &loss) in losses.iter().enumerate() {
-            guard.record(&Reading::new(t as u64).with_loss(loss), Verdict::Apply);
+        for &loss in losses {
+            guard.record(&reading(loss, 1.0), Verdict::Apply);
         }
         guard
     }
 
+    fn reading(loss: f64, norm: f64) -> Reading {
+        Reading::new(99).with_loss(loss).with_grad_norm(norm)
+    }
+
     fn judge(guard: &LossSpike, loss: f64) -> Verdict {
-        guard.judge(&Reading::new(99).with_loss(loss))
+        guard.judge(&reading(loss, 1e3))
     }
 
     #[test]
@@ -175,8 +290,8 @@ mod tests {
     #[test]
     fn a_short_window_ends_the_warm_up_when_it_is_full() {
         let mut guard = LossSpike::default().window(4).unwrap();
-        for t in 0..4 {
-            guard.record(&Reading::new(t).with_loss(1.0), Verdict::Apply);
+        for _ in 0..4 {
+            guard.record(&reading(1.0, 1.0), Verdict::Apply);
         }
         assert_eq!(judge(&guard, 2.0), Verdict::Skip);
     }
@@ -212,6 +327,78 @@ mod tests {
             guard.record(&Reading::new(9).with_loss(loss), ruling);
         }
         assert_eq!(guard, twin);
+    }
+
+    /// What a batch with one hard row does to a model that fits its data: a loss far above the others, and a
+    /// gradient as long as those that the run began with.
+    #[test]
+    fn a_high_loss_with_an_ordinary_gradient_is_learnt_from() {
+        let mut guard = LossSpike::default();
+        for t in 0..300 {
+            let fit = f64::exp(-0.05 * f64::from(t));
+            guard.record(&reading(0.7 * fit, 2.0 * fit), Verdict::Apply);
+        }
+        assert_eq!(guard.judge(&reading(0.6, 2.0)), Verdict::Apply);
+        assert_eq!(guard.judge(&reading(0.6, 7.0)), Verdict::Skip);
+        assert_eq!(guard.clone().by_loss_alone().judge(&reading(0.6, 2.0)), Verdict::Skip);
+        // Small by the measure of the start, however even the last ones are.
+        assert_eq!(guard.judge(&reading(0.15, 7.0)), Verdict::Apply);
+    }
+
+    /// Most batches of a hinge are exactly 0.
+    #[test]
+    fn a_spread_of_nothing_makes_no_spike() {
+        let mut guard = LossSpike::default();
+        for t in 0..300 {
+            let now = if t < 20 || t % 8 == 0 { reading(0.5, 1.0) } else { reading(0.0, 0.0) };
+            assert_eq!(guard.judge(&now), Verdict::Apply, "update {t}");
+            guard.record(&now, Verdict::Apply);
+        }
+    }
+
+    /// However wide the spread, three times the longest of the window is beyond it.
+    #[test]
+    fn what_is_beyond_all_that_was_seen_is_a_spike() {
+        let mut guard = LossSpike::default();
+        for t in 0..100 {
+            guard.record(&reading(1.0, f64::powi(10.0, t % 5)), Verdict::Apply);
+        }
+        assert_eq!(guard.judge(&reading(9.0, 2.9e4)), Verdict::Apply);
+        assert_eq!(guard.judge(&reading(9.0, 3.1e4)), Verdict::Skip);
+    }
+
+    /// A level that has moved for good: it must not hold the run up for ever.
+    #[test]
+    fn it_stands_down_and_learns_the_new_level() {
+        let mut guard = seen(&[1.0; 30]);
+        let mut rejected = 0;
+        for _ in 0..400 {
+            let now = reading(50.0, 1e3);
+            let verdict = guard.judge(&now);
+            rejected += u64::from(verdict != Verdict::Apply);
+            guard.record(&now, verdict);
+        }
+        assert_eq!(rejected, 20);
+        assert!(guard.notice().is_some_and(|text| text.starts_with("LossSpike stands down")));
+        assert_eq!(judge(&guard, 1e6), Verdict::Apply, "three times its norm is the least");
+        assert_eq!(guard.judge(&reading(1e6, 1e9)), Verdict::Skip, "on duty again");
+    }
+
+    /// The cause of runs that halted over and over: losses of a future that was abandoned.
+    #[test]
+    fn back_at_a_snapshot_it_knows_what_it_knew_there() {
+        let mut guard = seen(&[5.0, 5.1, 4.9, 5.0]);
+        let then = guard.state();
+        for _ in 0..200 {
+            guard.record(&reading(0.1, 0.01), Verdict::Apply);
+        }
+        guard.record(&reading(9.0, 1e3), Verdict::Rewind);
+        guard.rewound(&then).unwrap();
+        let mut fresh = seen(&[]);
+        fresh.restore(&then).unwrap();
+        assert_eq!((guard.loss.clone(), guard.norm.clone()), (fresh.loss, fresh.norm));
+        assert_ne!(guard.allowance, fresh.allowance, "what was used up stays used up");
+        assert_eq!(guard.judge(&reading(5.0, 1.0)), Verdict::Apply);
     }
 
     #[test]
@@ -263,28 +450,30 @@ mod tests {
         let threshold = guard.threshold();
         for _ in 0..2 {
             assert_eq!(judge(&guard, 50.0), Verdict::Apply);
-            guard.record(&Reading::new(9).with_loss(50.0), Verdict::Apply);
+            guard.record(&reading(50.0, 1e3), Verdict::Apply);
         }
         assert_eq!(judge(&guard, 50.0), Verdict::Skip);
-        guard.record(&Reading::new(9).with_loss(50.0), Verdict::Skip);
+        guard.record(&reading(50.0, 1e3), Verdict::Skip);
         assert_eq!(judge(&guard, 50.0), Verdict::Skip, "a rejection is not forgotten");
         assert_eq!(guard.threshold(), threshold);
 
-        guard.record(&Reading::new(9).with_loss(1.0), Verdict::Apply);
+        guard.record(&reading(1.0, 1.0), Verdict::Apply);
         assert_eq!(judge(&guard, 50.0), Verdict::Apply, "patience begins anew after a calm step");
     }
 
     #[test]
     fn a_weighted_baseline_follows_a_falling_loss() {
-        let mut guard = LossSpike::above(4.0).unwrap().ema(0.5).unwrap().warm_up(3).unwrap();
+        let fresh = LossSpike::above(4.0).unwrap().ema(0.5).unwrap().warm_up(3).unwrap();
+        let fresh = fresh.start_floor(0.0).unwrap();
+        let mut guard = fresh.clone();
         for t in 0..40 {
             let loss = 100.0 * f64::powi(0.8, t);
             assert_eq!(judge(&guard, loss), Verdict::Apply);
-            guard.record(&Reading::new(t as u64).with_loss(loss), Verdict::Apply);
+            guard.record(&reading(loss, 1.0), Verdict::Apply);
         }
         // 0.017 now; what was usual at the start is a spike.
         assert_eq!(judge(&guard, 1.0), Verdict::Skip);
-        let mut fresh = LossSpike::above(4.0).unwrap().ema(0.5).unwrap().warm_up(3).unwrap();
+        let mut fresh = fresh;
         fresh.restore(&guard.state()).unwrap();
         assert_eq!(fresh, guard);
         assert!(LossSpike::default().restore(&guard.state()).unwrap_err().is_record());

@@ -3,7 +3,7 @@
 //! A [`Guard`] looks at a [`Reading`] and says what should become of the step; then it is told, once,
 //! what did become of it. Guards combine by the most severe verdict, so their order cannot matter,
 //! and a reading that was rejected cannot leak into a baseline, because baselines learn only from
-//! applied steps.
+//! applied steps. When training goes back to a snapshot, so does what the guards remember.
 //!
 //! [`NonFinite`] is part of every [`Keel`](crate::Keel), whatever else is configured. Closures are
 //! guards:
@@ -16,6 +16,7 @@
 //! assert_eq!(sane.judge(&Reading::new(0).with_loss(2e6)), Verdict::Skip);
 //! ```
 
+mod allowance;
 mod answering;
 mod baseline;
 mod divergence;
@@ -75,6 +76,25 @@ pub trait Guard: Send {
     /// If the state is not one of this guard's; the guard is then unchanged.
     fn restore(&mut self, state: &State) -> Result<(), Error> {
         state.only(&[])
+    }
+
+    /// Told that training went back to an earlier state, after [`record`](Self::record) of the step that led
+    /// to it. `then` is the [`state`](Self::state) that this guard had there.
+    ///
+    /// Takes that state back, unless said otherwise: what was learnt since is of a future that was abandoned,
+    /// and would make every batch at the older weights look wrong. A guard that counts how often it was not
+    /// heard keeps that count.
+    ///
+    /// # Errors
+    /// If the state is not one of this guard's. [`Keel`](crate::Keel) then halts.
+    fn rewound(&mut self, then: &State) -> Result<(), Error> {
+        self.restore(then)
+    }
+
+    /// What a user should know of how this guard fares, if there is anything: that it has stood down, for
+    /// example. [`Keel`](crate::Keel) hands on each text once.
+    fn notice(&self) -> Option<String> {
+        None
     }
 
     /// The same guard, answering `verdict` wherever it would not let a step through.

@@ -1,6 +1,7 @@
 //! A gradient far above what it has been.
 
 use super::Guard;
+use super::allowance::Allowance;
 use super::spike::Spike;
 use crate::checkpoint::State;
 use crate::error::check::Param;
@@ -12,8 +13,12 @@ use crate::{Error, Reading, Verdict};
 /// deviation of `ln‖g‖` over the last `window` accepted steps,
 ///
 /// ```text
-/// spike  ⇔  ln‖g‖ > m + k · max(σ, floor)       σ = 1.4826·median(|ln‖g‖ᵢ − m|)
+/// spike  ⇔  ln‖g‖ > max(m₀ + ln 3, min(m + k · max(σ, floor), L + ln 3))
+/// σ = 1.4826·median(|ln‖g‖ᵢ − m|)
 /// ```
+///
+/// with `L` the largest of them, and `m₀` the median of the first `warm_up`: a gradient that is no longer than those that the run began
+/// with harms nothing, however small the recent ones are.
 ///
 /// Norms spread over orders of magnitude and only upwards; their logarithms are nearly symmetric, so
 /// that `k` means the same at a norm of 0.01 and of 100.
@@ -23,7 +28,12 @@ use crate::{Error, Reading, Verdict};
 /// the baseline. Only accepted norms do, from before any clipping; a clip and this guard see the same
 /// numbers.
 ///
-/// Defaults: `k` 6, window 128, warm-up 20, floor 0.1 (a sigma is at least a factor of 1.1), patience 0.
+/// It may reject 20 steps, and after those one in twenty of all ([`at_most`](Self::at_most)); beyond that it
+/// stands down and learns from the beginning what is usual, as [`LossSpike`](super::LossSpike) does. After a
+/// rewind the baseline is the snapshot's.
+///
+/// Defaults: `k` 6, window 128, warm-up 10, floor 0.1 (a sigma is at least a factor of 1.1), patience 0, at
+/// most 0.05.
 ///
 /// Source: the rule of OLMo-core and of ZClip (arXiv 2504.02507, equation 4), on logarithms, with a
 /// robust centre and spread. Both take every norm into their statistics, a NaN included.
@@ -37,21 +47,27 @@ use crate::{Error, Reading, Verdict};
 ///     guard.record(&Reading::new(update as u64).with_grad_norm(norm), Verdict::Apply);
 /// }
 /// let judge = |norm| guard.judge(&Reading::new(4).with_grad_norm(norm));
-/// // The floor decides: six factors of e^0.1.
-/// assert_eq!(judge(1.82), Verdict::Apply);
-/// assert_eq!(judge(1.83), Verdict::Skip);
+/// // The start decides: three times the median.
+/// assert_eq!(judge(2.9), Verdict::Apply);
+/// assert_eq!(judge(3.1), Verdict::Skip);
 /// # Ok::<(), evenkeel::Error>(())
 /// ```
 #[derive(Debug, Clone, PartialEq)]
-pub struct NormSpike(Spike);
+pub struct NormSpike {
+    spike: Spike,
+    allowance: Allowance,
+}
 
 const NAME: &str = "NormSpike";
+
+/// How many times longer than those of the start a gradient must be.
+const REACH: f64 = 3.0;
 
 impl Default for NormSpike {
     fn default() -> Self {
         let mut spike = Spike::new(NAME);
-        spike.absolute = 0.1;
-        Self(spike)
+        (spike.warm_up, spike.absolute, spike.reach) = (10, 0.1, Some(REACH.ln()));
+        Self { spike, allowance: Allowance::new(NAME) }
     }
 }
 
@@ -61,7 +77,12 @@ impl NormSpike {
     /// # Errors
     /// If `k` is not positive and finite.
     pub fn above(k: f64) -> Result<Self, Error> {
-        Self::default().0.above(k).map(Self)
+        Self::default().with(|spike| spike.above(k))
+    }
+
+    fn with(mut self, change: impl Fn(Spike) -> Result<Spike, Error>) -> Result<Self, Error> {
+        self.spike = change(self.spike)?;
+        Ok(self)
     }
 
     /// How many accepted norms are remembered. Forgets those seen so far.
@@ -69,7 +90,7 @@ impl NormSpike {
     /// # Errors
     /// If `window` is below 3.
     pub fn window(self, window: usize) -> Result<Self, Error> {
-        self.0.window(window).map(Self)
+        self.with(|spike| spike.window(window))
     }
 
     /// An exponentially weighted mean and deviation of the logarithms as the baseline. Forgets those
@@ -78,7 +99,7 @@ impl NormSpike {
     /// # Errors
     /// If `decay` is not above 0 and below 1.
     pub fn ema(self, decay: f64) -> Result<Self, Error> {
-        self.0.ema(decay).map(Self)
+        self.with(|spike| spike.ema(decay))
     }
 
     /// How many norms must have been accepted before any is judged.
@@ -86,7 +107,7 @@ impl NormSpike {
     /// # Errors
     /// If `warm_up` is below 3.
     pub fn warm_up(self, warm_up: u64) -> Result<Self, Error> {
-        self.0.warm_up(warm_up).map(Self)
+        self.with(|spike| spike.warm_up(warm_up))
     }
 
     /// A sigma of the logarithm is at least this.
@@ -94,30 +115,62 @@ impl NormSpike {
     /// # Errors
     /// If `floor` is negative or not finite.
     pub fn floor(mut self, floor: f64) -> Result<Self, Error> {
-        self.0.absolute = Param(NAME, "floor").non_negative(floor)?;
+        self.spike.absolute = Param(NAME, "floor").non_negative(floor)?;
+        Ok(self)
+    }
+
+    /// The share of all steps that it may reject, after the first 20.
+    ///
+    /// # Errors
+    /// If `share` is not above 0 and at most 1.
+    pub fn at_most(mut self, share: f64) -> Result<Self, Error> {
+        self.allowance = self.allowance.share(share)?;
         Ok(self)
     }
 
     /// How many spikes in a row are let through before one is rejected.
     pub fn patience(mut self, spikes: u64) -> Self {
-        self.0.patience = spikes;
+        self.spike.patience = spikes;
         self
     }
 
     /// The norm above which a step is a spike now; `None` during warm-up.
     pub fn threshold(&self) -> Option<f64> {
-        self.0.threshold().map(f64::exp)
+        self.spike.threshold().map(f64::exp)
     }
 }
 
 impl Guard for NormSpike {
     fn judge(&self, now: &Reading) -> Verdict {
         // The logarithm of 0 is −∞, which is no spike and is not taken in.
-        self.0.judge(now.grad_norm.ln())
+        match self.allowance.is_down() {
+            true => Verdict::Apply,
+            false => self.spike.judge(now.grad_norm.ln()),
+        }
     }
 
     fn record(&mut self, now: &Reading, ruling: Verdict) {
-        self.0.record(now.grad_norm.ln(), ruling);
+        let value = now.grad_norm.ln();
+        if ruling != Verdict::Apply {
+            // What others rejected is not on its account.
+            if self.judge(now) != Verdict::Apply && self.allowance.record(ruling) {
+                self.spike.forget();
+            }
+            return;
+        }
+        self.allowance.record(ruling);
+        self.spike.accept(value, self.spike.is_spike(value));
+    }
+
+    fn rewound(&mut self, then: &State) -> Result<(), Error> {
+        let before = self.allowance.clone();
+        self.restore(then)?;
+        self.allowance.keep_no_more_than(&before);
+        Ok(())
+    }
+
+    fn notice(&self) -> Option<String> {
+        self.allowance.notice()
     }
 
     fn name(&self) -> &str {
@@ -125,11 +178,17 @@ impl Guard for NormSpike {
     }
 
     fn state(&self) -> State {
-        self.0.state()
+        State::new()
+            .with_part("norm", self.spike.state())
+            .with_part("allowance", self.allowance.state())
     }
 
     fn restore(&mut self, state: &State) -> Result<(), Error> {
-        self.0.restore(state)
+        let mut restored = self.clone();
+        restored.spike.restore(&state.part("norm"))?;
+        restored.allowance = self.allowance.restored(&state.part("allowance"))?;
+        *self = restored;
+        Ok(())
     }
 }
 

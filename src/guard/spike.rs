@@ -14,8 +14,15 @@ pub(super) struct Spike {
     pub(super) warm_up: u64,
     pub(super) relative: f64,
     pub(super) absolute: f64,
+    /// A sigma is at least this share of the level at the start.
+    pub(super) of_start: f64,
+    /// A spike is above the level at the start by at least this much; and what is above all that is
+    /// remembered by as much is one, however wide the spread.
+    pub(super) reach: Option<f64>,
     pub(super) patience: u64,
     pub(super) baseline: Baseline,
+    /// The centre when the warm-up ended: the run's own scale.
+    start: Option<f64>,
     /// Spikes in a row that patience let through.
     streak: u64,
 }
@@ -28,8 +35,11 @@ impl Spike {
             warm_up: 20,
             relative: 0.0,
             absolute: 0.0,
+            of_start: 0.0,
+            reach: None,
             patience: 0,
             baseline: Baseline::Window(Window::new(128)),
+            start: None,
             streak: 0,
         }
     }
@@ -42,6 +52,7 @@ impl Spike {
     pub(super) fn window(mut self, window: usize) -> Result<Self, Error> {
         let window = Param(self.owner, "window").at_least(3, window as u64)?;
         self.baseline = Baseline::Window(Window::new(window as usize));
+        self.forget();
         Ok(self)
     }
 
@@ -50,6 +61,7 @@ impl Spike {
             return Err(Error::parameter(self.owner, "ema", "above 0 and below 1", decay));
         }
         self.baseline = Baseline::Ema(Ema::new(decay));
+        self.forget();
         Ok(self)
     }
 
@@ -62,44 +74,68 @@ impl Spike {
     pub(super) fn threshold(&self) -> Option<f64> {
         let warm = self.baseline.is_warm(self.warm_up);
         let (centre, sigma) = warm.then(|| self.baseline.centre_and_sigma())??;
-        let sigma = sigma.max(self.relative * centre.abs()).max(self.absolute);
-        Some(centre + self.sigmas * sigma)
+        let start = self.start.unwrap_or(centre);
+        let sigma = sigma
+            .max(self.relative * centre.abs())
+            .max(self.of_start * start.abs())
+            .max(self.absolute);
+        let usual = centre + self.sigmas * sigma;
+        let Some(reach) = self.reach else { return Some(usual) };
+        let beyond_all = self.baseline.largest().map_or(f64::INFINITY, |largest| largest + reach);
+        Some(usual.min(beyond_all).max(start + reach))
     }
 
-    fn is_spike(&self, value: f64) -> bool {
+    pub(super) fn is_spike(&self, value: f64) -> bool {
         value.is_finite() && self.threshold().is_some_and(|threshold| value > threshold)
     }
 
+    /// Whether a spike would be let through for the sake of patience.
+    pub(super) fn is_patient(&self) -> bool {
+        self.streak < self.patience
+    }
+
     pub(super) fn judge(&self, value: f64) -> Verdict {
-        match self.is_spike(value) && self.streak >= self.patience {
+        match self.is_spike(value) && !self.is_patient() {
             true => Verdict::Skip,
             false => Verdict::Apply,
         }
     }
 
-    pub(super) fn record(&mut self, value: f64, ruling: Verdict) {
-        if ruling != Verdict::Apply {
+    /// A step with this value was applied; `spike`, if it was let through although it was one.
+    pub(super) fn accept(&mut self, value: f64, spike: bool) {
+        if spike {
+            // Let through, but not taken for usual.
+            self.streak += 1;
             return;
         }
-        match self.is_spike(value) {
-            // Let through, but not taken for usual.
-            true => self.streak += 1,
-            false => {
-                self.streak = 0;
-                self.baseline.push(value);
-            }
+        self.streak = 0;
+        self.baseline.push(value);
+        if self.start.is_none() && self.baseline.is_warm(self.warm_up) {
+            self.start = self.baseline.centre_and_sigma().map(|(centre, _)| centre);
         }
+    }
+
+    /// Learns from the beginning what is usual.
+    pub(super) fn forget(&mut self) {
+        self.baseline = self.baseline.emptied();
+        self.start = None;
+        self.streak = 0;
     }
 
     pub(super) fn state(&self) -> State {
-        self.baseline.state().with_count("streak", self.streak)
+        let start = self.start.into_iter().collect();
+        self.baseline.state().with_count("streak", self.streak).with_list("start", start)
     }
 
     pub(super) fn restore(&mut self, state: &State) -> Result<(), Error> {
-        state.only(&["accepted", "count", "ema", "streak"])?;
+        state.only(&["accepted", "count", "ema", "streak", "start"])?;
         let streak = state.counter("streak")?;
+        let start = state.list("start")?.first().copied();
+        if start.is_some_and(|start| !start.is_finite()) {
+            return Err(Error::record("the level at the start must be finite"));
+        }
         self.baseline = self.baseline.restored(state)?;
-        self.streak = streak;
+        (self.streak, self.start) = (streak, start);
         Ok(())
     }
 }

@@ -19,7 +19,7 @@ use crate::{Error, Reading, Verdict};
 /// improvement. The first `1/(1 − decay)` losses only fill the mean. Use [`answering`](Guard::answering) for a rewind with another rate.
 ///
 /// The relative threshold is taken of `|b|`, so that it works for negative losses too. A skipped step
-/// does not count; after a rewind the count begins anew.
+/// does not count; after a rewind the count begins at 0, with the mean and the best of the snapshot.
 ///
 /// Defaults: smoothing 0.98, relative 0.001, absolute 0.
 ///
@@ -127,6 +127,7 @@ impl Guard for Stall {
         match ruling {
             Verdict::Apply => {}
             Verdict::Skip => return,
+            // A halt that is not heeded, or a rewind outside of a keel.
             Verdict::Rewind | Verdict::Halt => {
                 self.since = 0;
                 return;
@@ -147,6 +148,14 @@ impl Guard for Stall {
 
     fn name(&self) -> &str {
         NAME
+    }
+
+    /// The mean and the best are the snapshot's, and the count begins at 0: what had been waited there was
+    /// for a future that did not come.
+    fn rewound(&mut self, then: &State) -> Result<(), Error> {
+        self.restore(then)?;
+        self.since = 0;
+        Ok(())
     }
 
     fn state(&self) -> State {

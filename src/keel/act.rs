@@ -93,6 +93,13 @@ impl<M: Module + 'static> Keel<M> {
         }
     }
 
+    /// Nor what the loss is there.
+    fn note_first_loss(&mut self, loss: f64) {
+        if let Some(start) = self.ring.oldest_mut().filter(|_| loss.is_finite()) {
+            start.level.get_or_insert(loss);
+        }
+    }
+
     fn culprits(&mut self, reading: &Reading, model: &M, grads: &GradientsParams) -> Vec<Culprit> {
         let Some(fault) = reading.fault else { return Vec::new() };
         if fault == Fault::Optimizer {
@@ -154,6 +161,7 @@ impl<M: Module + 'static> Keel<M> {
 
     fn applied(&mut self, rate: Rate<'_>, model: M, reading: Reading, factor: f64) -> Stepped<M> {
         self.record(&reading, Verdict::Apply);
+        self.progress.note_loss(reading.loss, true);
         self.running.commit(&model);
         if let Some(scale) = &mut self.loss_scale {
             scale.applied();
@@ -166,7 +174,9 @@ impl<M: Module + 'static> Keel<M> {
 
         let position = rate.position().map(|at| at.saturating_add(1));
         self.keep_snapshot(self.progress.updates - 1, &model, position);
-        Stepped { model, report: Report::applied(reading, factor), late: Vec::new() }
+        let mut report = Report::applied(reading, factor);
+        self.tell(&mut report);
+        Stepped { model, report, late: Vec::new() }
     }
 
     /// Takes a snapshot, if one has fallen due since update `from`.
@@ -193,35 +203,96 @@ impl<M: Module + 'static> Keel<M> {
         if self.spent {
             ruling.verdict = ruling.verdict.max(Verdict::Rewind);
         }
-        let Ruling { verdict, by, .. } = self.escalate(ruling);
+        self.progress.note_loss(reading.loss, false);
+        let Ruling { verdict, by, .. } =
+            self.escalate(ruling, self.differs_from_snapshot(&reading, &culprits));
         self.record(&reading, verdict);
         let rejected = self.progress.rejected;
         let mut report = Report::rejected(reading, factor, verdict, by, rejected, culprits);
-        let stepped = match verdict {
-            Verdict::Rewind => self.rewind(rate, &mut report),
-            _ => {
+        self.tell(&mut report);
+        match verdict {
+            Verdict::Apply | Verdict::Skip => {
                 rate.hold();
-                None
-            }
-        };
-        self.incidents.push(&report);
-        match (stepped, verdict) {
-            (Some(model), _) => Ok(Stepped { model, report, late: Vec::new() }),
-            (None, Verdict::Skip) => {
+                self.incidents.push(&report);
                 Ok(Stepped { model: self.running.restore(model), report, late: Vec::new() })
             }
-            (None, _) => {
-                self.progress.rejected = 0;
-                Err(Halted::new(self.running.restore(model), report))
+            Verdict::Rewind => match self.rewind(rate, &mut report) {
+                Some(earlier) => {
+                    self.incidents.push(&report);
+                    Ok(Stepped { model: earlier, report, late: Vec::new() })
+                }
+                None => {
+                    let model = self.running.restore(model);
+                    Err(self.stopped(model, report))
+                }
+            },
+            Verdict::Halt => {
+                let model = self.running.restore(model);
+                Err(self.halt(rate, false, model, report))
             }
         }
     }
 
-    /// Everything back to a snapshot; `None` if there is none, which a keel that rewinds always has.
+    /// Training ends, with the best state there is: `model`, unless its losses show that it has come to harm
+    /// and there is a snapshot. Then all that moves together is at the snapshot, so that training could go on
+    /// from there.
+    ///
+    /// `used` says whether the rate's own update was made.
+    pub(super) fn halt(
+        &mut self,
+        rate: Rate<'_>,
+        used: bool,
+        model: M,
+        mut report: Report,
+    ) -> Halted<M> {
+        let now = self.progress.updates;
+        let age = self.limits.rewind.map_or(0, |rewind| rewind.age);
+        let broken = report.culprits.iter().any(|culprit| culprit.part == Part::Parameter);
+        let worse = |level: f64| broken || !self.progress.is_sound_beside(level);
+        let earlier = self.ring.peek(now, age).filter(|(to, _)| *to < now || broken);
+        if !earlier.is_some_and(|(_, then)| then.level.map_or(broken, worse)) {
+            if used {
+                rate.go_on()
+            } else {
+                rate.hold()
+            }
+            return self.stopped(model, report);
+        }
+        match self.rewind(rate, &mut report) {
+            Some(earlier) => self.stopped(earlier, report).with_abandoned(model),
+            None => self.stopped(model, report),
+        }
+    }
+
+    pub(super) fn stopped(&mut self, model: M, report: Report) -> Halted<M> {
+        self.incidents.push(&report);
+        self.progress.rejected = 0;
+        Halted::new(model, report)
+    }
+
+    /// Everything back to a snapshot; `None` if there is none, which a keel that rewinds always has, or if a
+    /// policy doesn't take its memory back: the report then says which.
     pub(super) fn rewind(&mut self, rate: Rate<'_>, report: &mut Report) -> Option<M> {
         let rewind = self.limits.rewind?;
         let progress = &mut self.progress;
-        let (to, snapshot) = self.ring.back(progress.updates, rewind.age)?;
+        let Some((to, snapshot)) = self.ring.back(progress.updates, rewind.age) else {
+            rate.hold();
+            return None;
+        };
+        let policies = &snapshot.policies;
+        let mut took = Ok(());
+        for (guard, then) in self.guards.iter_mut().zip(&policies.guards) {
+            took = took.and(guard.rewound(then).map_err(|cause| (guard.name().to_string(), cause)));
+        }
+        for (clip, then) in self.clips.iter_mut().zip(&policies.clips) {
+            took = took.and(clip.rewound(then).map_err(|cause| (clip.name().to_string(), cause)));
+        }
+        if let Err((name, cause)) = took {
+            rate.hold();
+            report.verdict = Verdict::Halt;
+            report.by = Some(format!("{name} does not take its memory back: {cause}"));
+            return None;
+        }
         let abandoned = progress.updates - to;
         let batches = progress.attempts - snapshot.attempts;
         report.rewound = Some(Rewound::new(to, abandoned, batches));
@@ -229,6 +300,7 @@ impl<M: Module + 'static> Keel<M> {
         progress.frontier = progress.frontier.max(progress.updates);
         (progress.updates, progress.rejected) = (to, 0);
         progress.rewinds += 1;
+        progress.went_back(snapshot.level);
         if !rate.rewind(snapshot.position, rewind.damp, rewind.warm_up) {
             progress.damping.dampen(to, rewind.damp);
             progress.damping.warm_up(to, rewind.warm_up);
@@ -253,7 +325,21 @@ impl<M: Module + 'static> Keel<M> {
 
     /// Every policy hears the final verdict, once.
     pub(super) fn record(&mut self, reading: &Reading, verdict: Verdict) {
+        if verdict == Verdict::Apply {
+            self.note_first_loss(reading.loss);
+        }
         self.guards.iter_mut().for_each(|guard| guard.record(reading, verdict));
         self.clips.iter_mut().for_each(|clip| clip.record(reading, verdict));
+    }
+
+    /// Puts what policies have to say into the report, and among the incidents, each text once.
+    pub(super) fn tell(&mut self, report: &mut Report) {
+        let guards = self.guards.iter().filter_map(|guard| guard.notice());
+        let clips = self.clips.iter().filter_map(|clip| clip.notice());
+        for text in guards.chain(clips) {
+            if self.incidents.notice(report.reading.attempt, &text) {
+                report.notices.push(text);
+            }
+        }
     }
 }

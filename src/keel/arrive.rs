@@ -82,29 +82,24 @@ impl<M: Module + 'static> Keel<M> {
             }
         };
         let next = rate.position().map(|at| at.saturating_add(u64::from(used)));
-        let back = if stop && report.verdict == Verdict::Rewind {
-            self.rewind(rate, &mut report)
-        } else {
+        let model = if !stop {
             if used {
                 rate.go_on()
             } else {
                 rate.hold()
             }
-            None
-        };
-        if stop {
-            self.incidents.push(&report);
-        }
-        let model = match (back, stop) {
-            (Some(earlier), _) => earlier,
-            (None, true) => {
-                self.progress.rejected = 0;
-                return Err(Halted::new(model, report).with_late(late));
+            self.keep_snapshot(from, &model, next);
+            model
+        } else if report.verdict == Verdict::Rewind {
+            match self.rewind(rate, &mut report) {
+                Some(earlier) => {
+                    self.incidents.push(&report);
+                    earlier
+                }
+                None => return Err(self.stopped(model, report).with_late(late)),
             }
-            (None, false) => {
-                self.keep_snapshot(from, &model, next);
-                model
-            }
+        } else {
+            return Err(self.halt(rate, used, model, report).with_late(late));
         };
         late.push(report.clone());
         Ok(Stepped { model, report, late })
@@ -186,13 +181,18 @@ impl<M: Module + 'static> Keel<M> {
         }
         if ruling.verdict <= Verdict::Apply {
             self.record(&reading, Verdict::Apply);
+            self.progress.note_loss(reading.loss, true);
             self.progress.rejected = 0;
             if let Some(scale) = self.loss_scale.as_mut().filter(|_| current) {
                 scale.applied();
             }
-            return Report::applied(reading, factor);
+            let mut report = Report::applied(reading, factor);
+            self.tell(&mut report);
+            return report;
         }
-        let Ruling { verdict, by, .. } = self.escalate(ruling);
+        self.progress.note_loss(reading.loss, false);
+        let Ruling { verdict, by, .. } =
+            self.escalate(ruling, self.differs_from_snapshot(&reading, &[]));
         self.record(&reading, verdict);
         let rejected = self.progress.rejected;
         Report::rejected(reading, factor, verdict, by, rejected, Vec::new())

@@ -4,7 +4,7 @@ use std::fmt;
 
 use crate::report::{Culprit, Report};
 
-/// Training was stopped. The model is in here, in its last good state.
+/// Training was stopped. The best model there is is in here.
 ///
 /// As an error it says what stopped training, and where it came from:
 ///
@@ -17,13 +17,20 @@ pub struct Halted<M>(Box<Inner<M>>);
 /// Boxed, so that the `Result` of every healthy step stays small.
 struct Inner<M> {
     model: M,
+    abandoned: Option<M>,
     report: Report,
     late: Vec<Report>,
 }
 
 impl<M> Halted<M> {
     pub(super) fn new(model: M, report: Report) -> Self {
-        Self(Box::new(Inner { model, report, late: Vec::new() }))
+        Self(Box::new(Inner { model, abandoned: None, report, late: Vec::new() }))
+    }
+
+    /// With the weights that were given up for a snapshot's.
+    pub(super) fn with_abandoned(mut self, model: M) -> Self {
+        self.0.abandoned = Some(model);
+        self
     }
 
     /// With the reports of earlier steps that were read in this one.
@@ -48,14 +55,29 @@ impl<M> Halted<M> {
         &self.0.report.culprits
     }
 
-    /// The model as it was before the step that halted.
+    /// Takes the best model there is: the present one, unless its losses show that it has come to harm and
+    /// the keel has a snapshot; then the snapshot's, and the report says [how far back](Report::rewound) that
+    /// is. The optimizer, the schedule and everything else that moves with the weights are where it is.
+    ///
+    /// The present weights have come to harm if the losses that were measured at them since the last update
+    /// are more than twice as high as those at the snapshot, or if there were three or more and none was finite.
     pub fn into_model(self) -> M {
         self.0.model
     }
 
-    /// The model as it was before the step that halted.
+    /// The model that [`into_model`](Self::into_model) takes.
     pub fn model(&self) -> &M {
         &self.0.model
+    }
+
+    /// The weights as they were when training halted, if [`model`](Self::model) is a snapshot's.
+    pub fn abandoned(&self) -> Option<&M> {
+        self.0.abandoned.as_ref()
+    }
+
+    /// Takes both.
+    pub fn into_models(self) -> (M, Option<M>) {
+        (self.0.model, self.0.abandoned)
     }
 }
 
@@ -65,9 +87,15 @@ impl<M> fmt::Display for Halted<M> {
         let by = report.by.as_deref().unwrap_or("no reason given");
         write!(f, "training halted at update {}: {by}", report.reading.update)?;
         match report.culprits.as_slice() {
-            [] => Ok(()),
-            [first] => write!(f, ", in {first}"),
-            [first, others @ ..] => write!(f, ", first in {first} (and {} more)", others.len()),
+            [] => {}
+            [first] => write!(f, ", in {first}")?,
+            [first, others @ ..] => write!(f, ", first in {first} (and {} more)", others.len())?,
+        }
+        match (&self.0.abandoned, report.rewound) {
+            (Some(_), Some(back)) => {
+                write!(f, "; the model is handed back as of update {}", back.to)
+            }
+            _ => Ok(()),
         }
     }
 }

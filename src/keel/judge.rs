@@ -7,7 +7,7 @@ use super::Keel;
 use crate::monitor::Entry;
 use crate::optim::Pace;
 use crate::schedule::Rate;
-use crate::{Fault, Reading, Verdict};
+use crate::{Culprit, Fault, Part, Reading, Verdict};
 
 /// A verdict, and who asked for it.
 pub(super) struct Ruling {
@@ -67,8 +67,9 @@ impl<M: Module + 'static> Keel<M> {
         })
     }
 
-    /// A rejection that has used up its bound becomes a more severe one.
-    pub(super) fn escalate(&mut self, ruling: Ruling) -> Ruling {
+    /// A rejection that has used up its bound becomes a more severe one. `elsewhere` says that a snapshot
+    /// differs from the present state even if it is of the same update.
+    pub(super) fn escalate(&mut self, ruling: Ruling, elsewhere: bool) -> Ruling {
         if !ruling.counts {
             return ruling;
         }
@@ -92,10 +93,26 @@ impl<M: Module + 'static> Keel<M> {
                     verdict = Verdict::Halt;
                     by += &format!(", after {} rewinds", self.progress.rewinds);
                 }
+                // At the same weights nothing would be different.
+                Some(rewind) if !elsewhere => {
+                    let updates = self.progress.updates;
+                    if self.ring.peek(updates, rewind.age).is_some_and(|(to, _)| to == updates) {
+                        verdict = Verdict::Halt;
+                        by += ", and the only snapshot is of these weights";
+                    }
+                }
                 Some(_) => {}
             }
         }
         Ruling { verdict, by, counts }
+    }
+
+    /// Whether going back to a snapshot changes anything where it is of the same update: the optimizer is lost,
+    /// the rate made the update fail and will be lower, or the weights were broken from outside.
+    pub(super) fn differs_from_snapshot(&self, now: &Reading, culprits: &[Culprit]) -> bool {
+        self.spent
+            || matches!(now.fault, Some(Fault::Update | Fault::Parameter | Fault::Optimizer))
+            || culprits.iter().any(|culprit| culprit.part == Part::Parameter)
     }
 
     /// The smallest factor of all clips.

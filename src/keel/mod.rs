@@ -239,7 +239,7 @@ impl<M: Module + 'static> Keel<M> {
     /// multiplied by the damping.
     ///
     /// # Errors
-    /// [`Halted`], with the model in its last good state, if a guard asks for it, or if rejections or
+    /// [`Halted`], with the best model there is, if a guard asks for it, or if rejections or
     /// rewinds in a row have used up their bound. Also if the device fails. Calling again after that
     /// is allowed, and starts with a fresh bound of rejections; only after an update that had to be
     /// taken back, where there was no snapshot, the optimizer is lost, and every later step halts.

@@ -3,8 +3,9 @@
 use crate::Error;
 use crate::checkpoint::State;
 use crate::schedule::Damped;
+use crate::stat::Ema;
 
-#[derive(Debug, Clone, Default, PartialEq)]
+#[derive(Debug, Clone, PartialEq)]
 pub(super) struct Progress {
     /// Steps asked for.
     pub(super) attempts: u64,
@@ -18,9 +19,75 @@ pub(super) struct Progress {
     pub(super) frontier: u64,
     /// What is left of plain rates, which have no schedule to dampen.
     pub(super) damping: Damped,
+    /// The mean of the last ten or so accepted losses.
+    losses: Ema<f64>,
+    /// The losses that were measured since the last update: how many were finite, their sum, and how many
+    /// there were.
+    here: Here,
+}
+
+#[derive(Debug, Clone, Copy, Default, PartialEq)]
+struct Here {
+    finite: u64,
+    sum: f64,
+    all: u64,
+}
+
+impl Default for Progress {
+    fn default() -> Self {
+        Self {
+            attempts: 0,
+            updates: 0,
+            rejected: 0,
+            rewinds: 0,
+            frontier: 0,
+            damping: Damped::default(),
+            losses: Ema::new(0.9),
+            here: Here::default(),
+        }
+    }
 }
 
 impl Progress {
+    /// What the accepted losses have been lately; `None` before the first.
+    pub(super) fn level(&self) -> Option<f64> {
+        self.losses.mean()
+    }
+
+    /// A step was judged at the present weights, and became an update or not.
+    pub(super) fn note_loss(&mut self, loss: f64, applied: bool) {
+        if applied {
+            self.losses.push(loss);
+            self.here = Here::default();
+            return;
+        }
+        self.here.all += 1;
+        if loss.is_finite() {
+            self.here.finite += 1;
+            self.here.sum += loss;
+        }
+    }
+
+    /// Whether the weights are sound, next to some that gave losses of about `level`: the finite losses that
+    /// they have given since the last update are no more than twice as high. One or two that are not finite
+    /// speak of the batches; where there is nothing else, of the weights.
+    pub(super) fn is_sound_beside(&self, level: f64) -> bool {
+        let Here { finite, sum, all } = self.here;
+        match finite {
+            0 => all < 3,
+            _ => sum / finite as f64 <= level + level.abs(),
+        }
+    }
+
+    /// The losses of the present weights are those of earlier ones.
+    pub(super) fn went_back(&mut self, level: Option<f64>) {
+        self.losses = Ema::new(0.9);
+        self.here = Here::default();
+        if let Some(level) = level {
+            self.losses.push(level);
+        }
+    }
+
     pub(super) fn state(&self) -> State {
         State::new()
             .with_count("attempts", self.attempts)
@@ -29,10 +96,20 @@ impl Progress {
             .with_count("rewinds", self.rewinds)
             .with_count("frontier", self.frontier)
             .with_part("damping", self.damping.state())
+            .with_count("losses", self.losses.parts().0)
+            .with_list("level", self.losses.parts().1.to_vec())
+            .with_list("here", vec![self.here.finite as f64, self.here.sum, self.here.all as f64])
     }
 
     pub(super) fn restored(state: &State) -> Result<Self, Error> {
+        let here = match *state.list("here")? {
+            [finite, sum, all] => Here { finite: finite as u64, sum, all: all as u64 },
+            _ => return Err(Error::record("the losses since the last update are damaged")),
+        };
+        let losses = Ema::new(0.9).refilled(state.counter("losses")?, state.list("level")?)?;
         Ok(Self {
+            losses,
+            here,
             attempts: state.counter("attempts")?,
             updates: state.counter("updates")?,
             rejected: state.counter("rejected")?,

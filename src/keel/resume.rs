@@ -5,6 +5,7 @@ use burn::store::ModuleRecord;
 use burn::tensor::Bytes;
 
 use super::accumulate::Accumulated;
+use super::snapshot::Policies;
 use super::{Keel, Progress, SPENT, Snapshot};
 use crate::Error;
 use crate::checkpoint::{Checkpoint, Persist, State, canonical};
@@ -69,15 +70,9 @@ impl<M: Module + 'static> Keel<M> {
             .with_bytes("running", self.running.to_bytes(model)?)
             .with_count("tried", self.ring.is_tried().into())
             .with_count("snapshots", self.ring.iter().len() as u64)
-            .with_bytes("policies", self.policies().into_bytes());
+            .with_bytes("policies", self.names().into_bytes());
         if let Some(scale) = &self.loss_scale {
             state = state.with_part("loss_scale", scale.state());
-        }
-        for (at, guard) in self.guards.iter().enumerate() {
-            state = state.with_part(&format!("guard{at}"), guard.state());
-        }
-        for (at, clip) in self.clips.iter().enumerate() {
-            state = state.with_part(&format!("clip{at}"), clip.state());
         }
         for (at, (update, snapshot)) in self.ring.iter().enumerate() {
             let mut part = snapshot
@@ -107,7 +102,7 @@ impl<M: Module + 'static> Keel<M> {
         if state.is_empty() {
             return Err(Error::record("there is no keel in it"));
         }
-        let policies = self.policies();
+        let policies = self.names();
         let theirs = String::from_utf8_lossy(state.bytes("policies")?).into_owned();
         if theirs != policies {
             return Err(Error::record(format_args!(
@@ -133,7 +128,8 @@ impl<M: Module + 'static> Keel<M> {
                 return Err(error);
             }
         };
-        if let Err(error) = self.restore_policies(&state) {
+        let memories = snapshots.iter().map(|(_, then)| &then.policies).chain([&now.policies]);
+        if let Err(error) = self.restore_policies(memories) {
             let _ = before.restore(model.clone());
             return Err(error);
         }
@@ -187,11 +183,26 @@ impl<M: Module + 'static> Keel<M> {
             Some(average) => Some(average.restored(&state.part("average"), &model)?),
             None => None,
         };
-        Ok(Snapshot { model, running, update, average, position: None, attempts: 0 })
+        let policies =
+            Policies::restored(&state.part("memory"), self.guards.len(), self.clips.len());
+        let level = state.list("level")?.first().copied();
+        if level.is_some_and(|level| !level.is_finite()) {
+            return Err(Error::record("the losses of a snapshot must be finite"));
+        }
+        Ok(Snapshot {
+            model,
+            running,
+            update,
+            average,
+            position: None,
+            attempts: 0,
+            level,
+            policies,
+        })
     }
 
     /// Names of the guards and clips, in order: what a saved memory is for.
-    fn policies(&self) -> String {
+    fn names(&self) -> String {
         let list = |names: Vec<&str>| match names.is_empty() {
             true => "none".to_string(),
             false => names.join(", "),
@@ -203,33 +214,26 @@ impl<M: Module + 'static> Keel<M> {
         format!("guards {guards} and clips {clips}{average}{scale}")
     }
 
-    /// All policies take their memory back, or none does.
-    fn restore_policies(&mut self, state: &State) -> Result<(), Error> {
-        let guards: Vec<State> = self.guards.iter().map(|guard| guard.state()).collect();
-        let clips: Vec<State> = self.clips.iter().map(|clip| clip.state()).collect();
-        let restored = self.try_restore_policies(
-            |at| state.part(&format!("guard{at}")),
-            |at| state.part(&format!("clip{at}")),
-        );
-        if restored.is_err() {
-            // What a policy has just given, it takes back.
-            let _ = self.try_restore_policies(|at| guards[at].clone(), |at| clips[at].clone());
-        }
-        restored
-    }
-
-    fn try_restore_policies(
+    /// All policies take each of these memories back, and keep the last, or none does.
+    fn restore_policies<'a>(
         &mut self,
-        guard_state: impl Fn(usize) -> State,
-        clip_state: impl Fn(usize) -> State,
+        memories: impl Iterator<Item = &'a Policies>,
     ) -> Result<(), Error> {
-        for (at, guard) in self.guards.iter_mut().enumerate() {
-            guard.restore(&guard_state(at))?;
-        }
-        for (at, clip) in self.clips.iter_mut().enumerate() {
-            clip.restore(&clip_state(at))?;
+        let before = self.policies();
+        for memory in memories {
+            if let Err(error) = self.try_restore_policies(memory) {
+                // What a policy has just given, it takes back.
+                let _ = self.try_restore_policies(&before);
+                return Err(error);
+            }
         }
         Ok(())
+    }
+
+    fn try_restore_policies(&mut self, memory: &Policies) -> Result<(), Error> {
+        let guards = self.guards.iter_mut().zip(&memory.guards);
+        guards.into_iter().try_for_each(|(guard, state)| guard.restore(state))?;
+        self.clips.iter_mut().zip(&memory.clips).try_for_each(|(clip, state)| clip.restore(state))
     }
 }
 
@@ -244,8 +248,11 @@ impl<M: Module + 'static> Snapshot<M> {
         let running: Vec<&str> = self.running.ids().map(|id| layout.path(id)).collect();
         let bytes =
             canonical(bytes, |path| running.contains(&path)).map_err(|e| failed(e.to_string()))?;
-        let mut state =
-            State::new().with_bytes(MODEL, bytes).with_part("optimizer", self.update.state()?);
+        let mut state = State::new()
+            .with_bytes(MODEL, bytes)
+            .with_part("optimizer", self.update.state()?)
+            .with_part("memory", self.policies.state())
+            .with_list("level", self.level.into_iter().collect());
         if let Some(average) = &self.average {
             state = state.with_part("average", average.state(&self.model)?);
         }

@@ -1,9 +1,10 @@
-//! A state to go back to.
+//! A state to go back to: everything that moves together.
 
 use burn::module::Module;
 
 use super::Keel;
 use crate::average::Shadow;
+use crate::checkpoint::State;
 use crate::optim::Update;
 use crate::running::Running;
 
@@ -18,6 +19,34 @@ pub(super) struct Snapshot<M: Module> {
     pub(super) position: Option<u64>,
     /// The batch that came next.
     pub(super) attempts: u64,
+    /// What the losses were here; unknown until there was one.
+    pub(super) level: Option<f64>,
+    pub(super) policies: Policies,
+}
+
+/// The memory of every guard and of every clip.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Policies {
+    pub(super) guards: Vec<State>,
+    pub(super) clips: Vec<State>,
+}
+
+impl Policies {
+    pub(super) fn state(&self) -> State {
+        let parts = |state: State, name: &str, all: &[State]| {
+            all.iter().enumerate().fold(state, |state, (at, part)| {
+                state.with_part(&format!("{name}{at}"), part.clone())
+            })
+        };
+        parts(parts(State::new(), "guard", &self.guards), "clip", &self.clips)
+    }
+
+    /// Of so many guards and clips.
+    pub(super) fn restored(state: &State, guards: usize, clips: usize) -> Self {
+        let parts =
+            |name: &str, n: usize| (0..n).map(|at| state.part(&format!("{name}{at}"))).collect();
+        Self { guards: parts("guard", guards), clips: parts("clip", clips) }
+    }
 }
 
 impl<M: Module + 'static> Keel<M> {
@@ -29,6 +58,16 @@ impl<M: Module + 'static> Keel<M> {
             average: self.average.clone(),
             position,
             attempts: self.progress.attempts,
+            level: self.progress.level(),
+            policies: self.policies(),
+        }
+    }
+
+    /// What the guards and clips remember now.
+    pub(super) fn policies(&self) -> Policies {
+        Policies {
+            guards: self.guards.iter().map(|guard| guard.state()).collect(),
+            clips: self.clips.iter().map(|clip| clip.state()).collect(),
         }
     }
 }

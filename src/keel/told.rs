@@ -25,6 +25,9 @@ pub(super) fn tell(report: &Report) {
     use crate::{Incident, Verdict};
 
     let now = &report.reading;
+    for text in &report.notices {
+        tracing::warn!(target: "evenkeel", attempt = now.attempt, update = now.update, "{text}");
+    }
     macro_rules! event {
         ($level:ident, $what:literal $($more:tt)*) => {
             tracing::$level!(

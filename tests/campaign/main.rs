@@ -84,6 +84,7 @@ fn random_faults_in_random_runs_break_nothing() {
             "skipped",
             "rewound",
             "halted",
+            "halted at a snapshot",
             "resumed",
             "overflow under a loss scale",
             "injected",

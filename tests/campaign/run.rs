@@ -181,7 +181,41 @@ fn is_excused(report: &Report) -> bool {
 /// A guard's own count of rejections is about them, and is not a trace of the batch.
 fn is_trace(name: &str, case: &Case) -> bool {
     let escalates = case.guards.iter().any(|guard| matches!(guard, Judge::Escalating { .. }));
-    !(name.ends_with("attempts") || escalates && name.ends_with(".calm"))
+    // What a guard has rejected is counted, like the keel's own rejections.
+    let counts = name.contains(".allowance.");
+    !(name.ends_with("attempts") || counts || escalates && name.ends_with(".calm"))
+}
+
+/// Everything is as it was at the update that the report says; which one that is.
+fn went_back(
+    report: &Report,
+    now: &State,
+    run: &Run,
+    history: &BTreeMap<u64, (State, Checkpoint)>,
+) -> Result<u64, String> {
+    let Some(rewound) = report.rewound else {
+        return Err("a rewind without saying where to".into());
+    };
+    let Some((then, saved)) = history.get(&rewound.to) else {
+        return Err(format!("rewound to update {}, which never was", rewound.to));
+    };
+    let same = now.net == then.net && now.average == then.average;
+    let moved = now.position == then.position && now.updates == then.updates;
+    if !(same && moved) {
+        let what = now.difference(then);
+        return Err(format!("rewound to {}, but for {what}", rewound.to));
+    }
+    let mut differ = run.keel.checkpoint(&run.net).map_err(|e| e.to_string())?.differences(saved);
+    // What the policies remember too, but for counts of how often they were not heard.
+    let kept = |name: &str| {
+        let counts = [".allowance.", ".skipped", ".rewound", ".calm", ".since"];
+        name.starts_with("keel.memory") && !counts.iter().any(|count| name.contains(count))
+    };
+    differ.retain(|name| name.starts_with("keel.optimizer") || kept(name));
+    match differ.is_empty() {
+        true => Ok(rewound.to),
+        false => Err(format!("rewound to {}, but for {differ:?}", rewound.to)),
+    }
 }
 
 pub fn run(case: &Case) -> Result<Tally, String> {
@@ -299,31 +333,22 @@ pub fn run(case: &Case) -> Result<Tally, String> {
                 skips = 0;
                 rejections += 1;
                 in_step = false;
-                let Some(rewound) = report.rewound else {
-                    return failed("a rewind without saying where to".into());
-                };
-                let Some((then, saved)) = history.get(&rewound.to) else {
-                    return failed(format!("rewound to update {}, which never was", rewound.to));
-                };
-                let same = now.net == then.net && now.average == then.average;
-                let moved = now.position == then.position && now.updates == then.updates;
-                if !(same && moved) {
-                    let what = now.difference(then);
-                    return failed(format!("rewound to {}, but for {what}", rewound.to));
-                }
-                let mut differ = run.keel.checkpoint(&run.net).map_err(text)?.differences(saved);
-                differ.retain(|name| name.starts_with("keel.optimizer"));
-                if !differ.is_empty() {
-                    return failed(format!("rewound to {}, but for the optimizer", rewound.to));
-                }
-                history.retain(|update, _| *update <= rewound.to);
+                let to = went_back(&report, &now, &run, &history)
+                    .map_err(|what| format!("step {at}: {what}"))?;
+                history.retain(|update, _| *update <= to);
             }
             Verdict::Halt => {
                 tally.count("halted");
                 (skips, rejections) = (0, 0);
                 in_step = false;
                 halts += 1;
-                if now != before {
+                if report.rewound.is_some() {
+                    // With the best it has, which was not the last.
+                    tally.count("halted at a snapshot");
+                    let to = went_back(&report, &now, &run, &history)
+                        .map_err(|what| format!("step {at}: {what}"))?;
+                    history.retain(|update, _| *update <= to);
+                } else if now != before {
                     return failed(format!("the halt left a trace in {}", now.difference(&before)));
                 }
             }

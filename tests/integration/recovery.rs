@@ -5,7 +5,7 @@ use burn::module::Module;
 use burn::optim::{AdamConfig, SgdConfig};
 use burn::tensor::Device;
 use evenkeel::checkpoint::{Folder, Persist};
-use evenkeel::guard::{Guard, NonFinite, UpdateWall};
+use evenkeel::guard::{Divergence, Guard, LossSpike, NonFinite, UpdateWall};
 use evenkeel::schedule::{Constant, Ramp, Schedule};
 use evenkeel::{Fault, Keel, Reading, Rewind, Verdict};
 
@@ -124,7 +124,7 @@ fn every_incident_is_logged_with_what_was_done() {
     let told: Vec<(u64, u64, Verdict)> =
         log.iter().map(|i| (i.attempt, i.update, i.verdict)).collect();
     use Verdict::{Halt, Skip};
-    assert_eq!(told, [(1, 1, Skip), (2, 1, Verdict::Rewind), (3, 1, Skip), (4, 1, Halt)]);
+    assert_eq!(told, [(1, 1, Skip), (2, 1, Verdict::Rewind), (3, 0, Skip), (4, 0, Halt)]);
     let counts = [Verdict::Apply, Skip, Verdict::Rewind, Halt].map(|v| log.count(v));
     assert_eq!(counts, [0, 2, 1, 1]);
     let text = log.to_string();
@@ -145,6 +145,7 @@ fn incidents_can_be_written_down_and_read() {
         .rewind(Rewind::every(1).unwrap())
         .build(&net)
         .unwrap();
+    net = step(&mut keel, 0.1, net, Batch::number(1, &device)).0;
     net = step(&mut keel, 0.1, net, bad(&device)).0;
     let net = crate::common::poke(net, "last.weight", f32::INFINITY);
     let (net, _) = step(&mut keel, 0.1, net, Batch::number(0, &device));
@@ -350,4 +351,78 @@ fn a_folder_resumes_a_run_with_its_schedule() {
     assert_eq!((other.position(), schedule.position(), bits(&fresh)), (3, 7, before));
     std::fs::remove_dir_all(&path).unwrap();
     let _ = fresh.num_params();
+}
+
+/// What a rewind was for must not be what leads to the next one: the losses of the way that was abandoned.
+#[test]
+fn a_rewind_is_not_the_cause_of_the_next() {
+    let device = Device::flex().autodiff();
+    let mut net = Net::new(&device);
+    let mut keel = Keel::wrap(SgdConfig::new().init())
+        .guard(LossSpike::default().by_loss_alone().warm_up(3).unwrap().start_floor(0.0).unwrap())
+        .guard(Divergence::above(2.0).unwrap().patience(3).start_floor(0.0).unwrap())
+        .rewind(Rewind::every(20).unwrap().age(30).damp(1.0).unwrap())
+        .build(&net)
+        .unwrap();
+    // The same batch again and again, until its loss is far below what it was.
+    let batch = || Batch::number(0, &device);
+    for _ in 0..75 {
+        net = step(&mut keel, 0.05, net, batch()).0;
+    }
+    let mut reports = Vec::new();
+    for k in 0..130 {
+        // A stretch of bad batches, longer than skips are borne.
+        let Batch { x, y } = batch();
+        let batch = if k < 11 { Batch { x, y: y.mul_scalar(100.0) } } else { Batch { x, y } };
+        let (loss, grads) = net.backward(batch);
+        let stepped = keel.step(0.05, net, grads, &loss).unwrap();
+        net = stepped.model;
+        reports.push(stepped.report);
+    }
+    let count = |verdict| reports.iter().filter(|report| report.verdict == verdict).count();
+    assert_eq!([Verdict::Skip, Verdict::Rewind].map(count), [10, 1]);
+    assert_eq!(reports[10].rewound.map(|back| back.to), Some(40));
+    assert!(reports[11].reading.loss > 1.2 * reports[118].reading.loss, "it was worth rewinding");
+    assert!(reports[11..].iter().all(evenkeel::Report::is_applied));
+}
+
+/// A halt that follows from weights that have exploded hands back those from before.
+#[test]
+fn a_halt_hands_back_the_best_it_has() {
+    let device = Device::flex().autodiff();
+    let mut net = Net::new(&device);
+    let mut schedule = Constant::new(0.05).unwrap().start();
+    let mut keel = Keel::wrap(SgdConfig::new().init())
+        .guard(LossSpike::default().by_loss_alone().warm_up(3).unwrap())
+        .skips_at_most(2)
+        .rewind(Rewind::every(10).unwrap().at_most(1).unwrap())
+        .build(&net)
+        .unwrap();
+    for k in 0..25 {
+        let (loss, grads) = net.backward(Batch::number(k, &device));
+        net = keel.step(schedule.step(), net, grads, &loss).unwrap().model;
+    }
+    let at_snapshot = |model: &Net| model.loss(Batch::number(0, &device)).into_scalar::<f32>();
+    // Weights ruined between two steps, again and again: the rewinds are used up.
+    let halted = loop {
+        let ruined = crate::common::poke(net, "last.weight", 1e6);
+        let (loss, grads) = ruined.backward(Batch::number(99, &device));
+        match keel.step(schedule.step(), ruined, grads, &loss) {
+            Ok(stepped) => net = stepped.model,
+            Err(halted) => break halted,
+        }
+    };
+    let text = halted.to_string();
+    assert!(text.contains("after 1 rewinds; the model is handed back as of update 10"), "{text}");
+    let ruined = at_snapshot(halted.abandoned().unwrap());
+    let sound = at_snapshot(halted.model());
+    assert!(sound < 10.0 && ruined > 1e6, "{sound} and {ruined}");
+    // Everything else is there too, so that training may go on.
+    assert_eq!(schedule.position(), keel.updates());
+    let (mut net, abandoned) = halted.into_models();
+    assert!(abandoned.is_some());
+    for k in 0..5 {
+        let (loss, grads) = net.backward(Batch::number(k, &device));
+        net = keel.step(schedule.step(), net, grads, &loss).unwrap().model;
+    }
 }

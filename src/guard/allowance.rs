@@ -1,0 +1,142 @@
+//! How much of a run a guard may reject.
+
+use crate::checkpoint::State;
+use crate::error::check::Param;
+use crate::{Error, Verdict};
+
+/// A share of the steps that a guard may reject, with some in reserve; beyond it the guard stands down.
+///
+/// Each applied step earns `share` of a rejection, up to `reserve`, and each rejection costs one. With
+/// nothing left the guard lets everything through until half of the reserve is earned.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) struct Allowance {
+    owner: &'static str,
+    share: f64,
+    credit: f64,
+    down: bool,
+    /// How often it stood down.
+    times: u64,
+}
+
+/// Rejections that a fresh guard may make at once: more than a keel bears in a row, so that faults which
+/// do not end lead to a rewind first.
+const RESERVE: f64 = 20.0;
+
+impl Allowance {
+    pub(super) fn new(owner: &'static str) -> Self {
+        Self { owner, share: 0.05, credit: RESERVE, down: false, times: 0 }
+    }
+
+    pub(super) fn share(mut self, share: f64) -> Result<Self, Error> {
+        self.share = Param(self.owner, "at_most").fraction(share)?;
+        Ok(self)
+    }
+
+    /// Whether the guard lets everything through.
+    pub(super) fn is_down(&self) -> bool {
+        self.down
+    }
+
+    /// A step was applied, or the guard has rejected it. Returns whether the guard stands down by that.
+    pub(super) fn record(&mut self, ruling: Verdict) -> bool {
+        match ruling {
+            Verdict::Apply => {
+                self.credit = (self.credit + self.share).min(RESERVE);
+                self.down &= self.credit < RESERVE / 2.0;
+                false
+            }
+            _ => {
+                self.credit = (self.credit - 1.0).max(0.0);
+                let stands_down = self.credit < 1.0 && !self.down;
+                self.down |= stands_down;
+                self.times += u64::from(stands_down);
+                stands_down
+            }
+        }
+    }
+
+    /// What a user should know of it.
+    pub(super) fn notice(&self) -> Option<String> {
+        (self.times > 0).then(|| {
+            format!(
+                "{} stands down, for the {}. time: it rejected more than {} % of the steps. Either the \
+                 losses have moved to another level, or their spread is part of this problem: then leave \
+                 it out, or give it a higher `above`",
+                self.owner,
+                self.times,
+                100.0 * self.share
+            )
+        })
+    }
+
+    /// After a rewind: what was used up stays so.
+    pub(super) fn keep_no_more_than(&mut self, before: &Self) {
+        self.credit = self.credit.min(before.credit);
+        (self.down, self.times) = (before.down, before.times);
+    }
+
+    pub(super) fn state(&self) -> State {
+        State::new()
+            .with_number("credit", self.credit)
+            .with_count("down", self.down.into())
+            .with_count("times", self.times)
+    }
+
+    pub(super) fn restored(&self, state: &State) -> Result<Self, Error> {
+        state.only(&["credit", "down", "times"])?;
+        let credit = state.number("credit")?;
+        if !(0.0..=RESERVE).contains(&credit) {
+            return Err(Error::record(format_args!(
+                "a guard cannot have {credit} rejections left"
+            )));
+        }
+        let (down, times) = (state.count("down")? != 0, state.counter("times")?);
+        Ok(Self { credit, down, times, ..self.clone() })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_guard_rejects_its_reserve_and_its_share_and_no_more() {
+        let mut allowance = Allowance::new("LossSpike");
+        let mut rejected = 0;
+        for _ in 0..10_000 {
+            // A guard that rejects whatever it may.
+            let ruling = if allowance.is_down() { Verdict::Apply } else { Verdict::Skip };
+            rejected += u64::from(ruling == Verdict::Skip);
+            allowance.record(ruling);
+        }
+        assert!((400..=520).contains(&rejected), "{rejected}");
+        assert!(allowance.notice().is_some_and(|text| text.contains("more than 5 %")));
+    }
+
+    #[test]
+    fn a_rewind_does_not_refill_it() {
+        let fresh = Allowance::new("LossSpike");
+        let mut used = fresh.clone();
+        (0..5).for_each(|_| assert!(!used.record(Verdict::Skip)));
+        let mut then = fresh.clone();
+        then.keep_no_more_than(&used);
+        assert_eq!(then, used);
+    }
+
+    #[test]
+    fn its_state_resumes_it_and_what_cannot_be_is_refused() {
+        let mut used = Allowance::new("LossSpike");
+        (0..25).for_each(|_| {
+            used.record(Verdict::Skip);
+        });
+        assert!(used.is_down());
+        (0..3).for_each(|_| {
+            used.record(Verdict::Apply);
+        });
+        assert_eq!(Allowance::new("LossSpike").restored(&used.state()).unwrap(), used);
+        for credit in [f64::NAN, -1.0, 21.0] {
+            let state = used.state().with_number("credit", credit);
+            assert!(used.restored(&state).is_err());
+        }
+    }
+}
