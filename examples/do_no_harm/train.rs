@@ -1,0 +1,199 @@
+//! One run, with the guard or without, on clean or on poisoned batches.
+
+use burn::module::{Module, ModuleMapper, Param};
+use burn::nn::{Linear, LinearConfig};
+use burn::optim::GradientsParams;
+use burn::tensor::activation::{log_softmax, relu};
+use burn::tensor::{Device, Tensor, TensorData};
+use evenkeel::guard::LossSpike;
+use evenkeel::optim::{Adam, Momentum, Sgd};
+use evenkeel::{Builder, Error, Keel, Rewind, Verdict};
+use rand::rngs::StdRng;
+use rand::{Rng, SeedableRng};
+
+use crate::poison::Poison;
+use crate::problems::{Cost, Problem, Table, normal};
+
+#[derive(Module, Debug)]
+pub struct Net {
+    first: Linear,
+    second: Linear,
+    last: Linear,
+}
+
+impl Net {
+    fn new(problem: &Problem, seed: u64, device: &Device) -> Self {
+        let Problem { inputs, hidden, outputs, .. } = *problem;
+        let net = Self {
+            first: LinearConfig::new(inputs, hidden).init(device),
+            second: LinearConfig::new(hidden, hidden).init(device),
+            last: LinearConfig::new(hidden, outputs).init(device),
+        };
+        net.map(&mut Fill { draws: StdRng::seed_from_u64(seed) })
+    }
+
+    fn losses(&self, cost: Cost, x: Tensor<2>, y: Tensor<2>) -> Tensor<2> {
+        let x = relu(self.first.forward(x));
+        let out = self.last.forward(relu(self.second.forward(x)));
+        match cost {
+            Cost::CrossEntropy => -(log_softmax(out, 1) * y).sum_dim(1),
+            Cost::Squared => (out - y).powi_scalar(2).mean_dim(1),
+            Cost::Hinge => relu(-(out * y) + 1.0),
+        }
+    }
+}
+
+/// He's initialisation, from a generator of its own: runs are side by side.
+struct Fill {
+    draws: StdRng,
+}
+
+impl ModuleMapper for Fill {
+    fn map_float<const D: usize>(&mut self, param: Param<Tensor<D>>) -> Param<Tensor<D>> {
+        param.map(|tensor| {
+            let shape = tensor.shape();
+            let scale = if D == 1 { 0.0 } else { (2.0 / shape[0] as f32).sqrt() };
+            let n = shape.num_elements();
+            let values: Vec<f32> = (0..n).map(|_| scale * normal(&mut self.draws)).collect();
+            Tensor::from_data(TensorData::new(values, shape), &tensor.device()).require_grad()
+        })
+    }
+}
+
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum Method {
+    Sgd,
+    Momentum,
+    Adam,
+}
+
+impl Method {
+    pub const ALL: [Self; 3] = [Self::Sgd, Self::Momentum, Self::Adam];
+
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Sgd => "sgd",
+            Self::Momentum => "momentum",
+            Self::Adam => "adam",
+        }
+    }
+
+    fn keel(self) -> Result<Builder<Net>, Error> {
+        Ok(match self {
+            Self::Sgd => Keel::wrap(Sgd::new()),
+            Self::Momentum => Keel::wrap(Momentum::new(0.9)?),
+            Self::Adam => Keel::wrap(Adam::new()),
+        })
+    }
+}
+
+/// What a run came to.
+#[derive(Debug, Clone, Default)]
+pub struct Run {
+    /// The mean loss over the training rows, over the rows that were held out, and of the worst training row.
+    pub losses: [f64; 3],
+    pub steps: u64,
+    pub rejected: u64,
+    pub halted: bool,
+    /// Poison that was put in, and how much of it was not applied.
+    pub poisoned: u64,
+    pub caught: u64,
+}
+
+pub struct Setting<'a> {
+    pub problem: &'a Problem,
+    pub method: Method,
+    pub seed: u64,
+    pub steps: u64,
+    pub guarded: bool,
+    pub poison: Option<Poison>,
+}
+
+pub fn train(setting: &Setting<'_>) -> Result<Run, Error> {
+    let Setting { problem, method, seed, steps, guarded, poison } = *setting;
+    let device = Device::flex().autodiff();
+    let mut model = Net::new(problem, seed, &device);
+    let keel = method.keel()?;
+    let keel = match guarded {
+        true => keel.guard(LossSpike::default()).rewind(Rewind::every(100)?),
+        false => keel,
+    };
+    let mut keel = keel.build(&model)?;
+    let rate = problem.rates[method as usize];
+    let mut draws = StdRng::seed_from_u64(seed ^ 0xba7c);
+    let mut faults = StdRng::seed_from_u64(seed ^ 0xfa17);
+    let mut run = Run { steps, ..Run::default() };
+    let mut flipped = false;
+    for step in 0..steps {
+        let rows: Vec<usize> =
+            (0..problem.batch).map(|_| draws.random_range(0..problem.train.rows)).collect();
+        let (mut x, mut y) = gather(problem, &rows);
+        let due =
+            poison.is_some_and(|kind| faults.random_bool(kind.share()) && step >= 10) && !flipped;
+        if let Some(kind) = poison.filter(|_| due) {
+            run.poisoned += 1;
+            kind.spoil(&mut x, &mut y, problem, &mut faults);
+            if kind == Poison::BitFlip {
+                model = flip(model, &mut faults);
+                flipped = true;
+            }
+        }
+        let [x, y] = [(x, problem.inputs), (y, problem.outputs)].map(|(values, columns)| {
+            Tensor::from_data(TensorData::new(values, [problem.batch, columns]), &device)
+        });
+        let loss = model.losses(problem.cost, x, y).mean();
+        let grads = GradientsParams::from_grads(loss.backward(), &model);
+        match keel.step(rate, model, grads, &loss) {
+            Ok(stepped) => {
+                let verdict = stepped.report.verdict;
+                run.rejected += u64::from(verdict != Verdict::Apply);
+                let by_flip = flipped && verdict == Verdict::Rewind;
+                let by_batch = due && poison != Some(Poison::BitFlip) && verdict != Verdict::Apply;
+                run.caught += u64::from(by_flip || by_batch);
+                flipped &= !by_flip;
+                model = stepped.model;
+            }
+            Err(halted) => {
+                run.halted = true;
+                model = halted.into_model();
+                break;
+            }
+        }
+    }
+    let (train, worst) = evaluate(&model, problem, &problem.train, &device);
+    let (held_out, _) = evaluate(&model, problem, &problem.held_out, &device);
+    run.losses = [train, held_out, worst];
+    Ok(run)
+}
+
+fn gather(problem: &Problem, rows: &[usize]) -> (Vec<f32>, Vec<f32>) {
+    let of = |values: &[f32], n: usize| -> Vec<f32> {
+        rows.iter().flat_map(|row| values[row * n..(row + 1) * n].iter().copied()).collect()
+    };
+    (of(&problem.train.x, problem.inputs), of(&problem.train.y, problem.outputs))
+}
+
+/// The mean and the worst loss over a table.
+fn evaluate(model: &Net, problem: &Problem, table: &Table, device: &Device) -> (f64, f64) {
+    let tensor = |values: &[f32], columns| {
+        Tensor::from_data(TensorData::new(values.to_vec(), [table.rows, columns]), device)
+    };
+    let (x, y) = (tensor(&table.x, problem.inputs), tensor(&table.y, problem.outputs));
+    let losses = model.losses(problem.cost, x, y).into_data();
+    let losses: Vec<f64> = losses.iter::<f64>().collect();
+    let worst = losses.iter().copied().fold(f64::NEG_INFINITY, f64::max);
+    (losses.iter().sum::<f64>() / losses.len() as f64, worst)
+}
+
+/// The model with one bit of one weight turned over: the highest of the exponent, which makes a weight
+/// below 2 larger by 2¹²⁸.
+fn flip(mut model: Net, draws: &mut StdRng) -> Net {
+    let weight = model.second.weight.clone();
+    model.second.weight = weight.map(|tensor| {
+        let mut values: Vec<f32> = tensor.to_data().iter::<f32>().collect();
+        let at = draws.random_range(0..values.len());
+        values[at] = f32::from_bits(values[at].to_bits() ^ (1 << 30));
+        Tensor::from_data(TensorData::new(values, tensor.shape()), &tensor.device()).require_grad()
+    });
+    model
+}
