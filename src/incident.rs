@@ -98,7 +98,10 @@ impl Incidents {
 
     /// Takes a text in that a policy has given; `false` if it is known.
     pub(crate) fn notice(&mut self, attempt: u64, text: &str) -> bool {
-        let new = self.notices.len() < KEPT && !self.notices.iter().any(|(_, known)| known == text);
+        // Numbers in a text change from step to step; what it is about does not.
+        let about = |text: &str| text.split_once(':').map_or(text, |(about, _)| about).to_string();
+        let known = self.notices.iter().any(|(_, known)| about(known) == about(text));
+        let new = self.notices.len() < KEPT && !known;
         if new {
             self.notices.push((attempt, text.to_string()));
         }

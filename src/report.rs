@@ -325,10 +325,10 @@ impl fmt::Display for Report {
             }
             f.write_str(")")?;
         }
-        match &self.rewound {
-            Some(rewound) => write!(f, ", {rewound}"),
-            None => Ok(()),
+        if let Some(rewound) = &self.rewound {
+            write!(f, ", {rewound}")?;
         }
+        self.notices.iter().try_for_each(|text| write!(f, "; {text}"))
     }
 }
 

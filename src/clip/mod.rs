@@ -107,7 +107,7 @@ pub trait Clip: Send {
     }
 
     /// What a user should know of how this clip fares, if there is anything. [`Keel`](crate::Keel) hands on
-    /// each text once.
+    /// each text once; two are the same if they agree up to their first colon.
     fn notice(&self) -> Option<String> {
         None
     }

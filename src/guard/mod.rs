@@ -92,7 +92,8 @@ pub trait Guard: Send {
     }
 
     /// What a user should know of how this guard fares, if there is anything: that it has stood down, for
-    /// example. [`Keel`](crate::Keel) hands on each text once.
+    /// example. [`Keel`](crate::Keel) hands on each text once; two are the same if they agree up to their first
+    /// colon.
     fn notice(&self) -> Option<String> {
         None
     }

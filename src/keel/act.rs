@@ -55,10 +55,15 @@ impl<M: Module + 'static> Keel<M> {
         let share = self.share(&rate, &reading, factor);
         let pace = self.pace(&rate, share, factor / scale, reading.grad_norm * scale);
         let (grads, kept) = self.trim(&model, grads, &reading, factor);
-        // What is left of the step, of the gradient and of the rate together.
+        // What is left of the gradient; and of the step, of gradient and rate together.
+        let left = factor * kept;
         let factor = factor * share * kept;
         match self.attempt(pace, model, grads, reading) {
-            Ok((model, reading)) => Ok(self.applied(rate, model, reading, factor)),
+            Ok((model, reading)) => {
+                // A bound on the rate is not in the way: it is there so that any rate may be asked for.
+                self.strain.applied(left);
+                Ok(self.applied(rate, model, reading, factor))
+            }
             Err(failed) => {
                 let Failed { before, reading, ruling, culprits } = *failed;
                 self.rejected(rate, before, reading, factor, ruling, culprits)
@@ -204,6 +209,7 @@ impl<M: Module + 'static> Keel<M> {
             ruling.verdict = ruling.verdict.max(Verdict::Rewind);
         }
         self.progress.note_loss(reading.loss, false);
+        self.strain.rejected();
         let Ruling { verdict, by, .. } =
             self.escalate(ruling, self.differs_from_snapshot(&reading, &culprits));
         self.record(&reading, verdict);
@@ -336,7 +342,7 @@ impl<M: Module + 'static> Keel<M> {
     pub(super) fn tell(&mut self, report: &mut Report) {
         let guards = self.guards.iter().filter_map(|guard| guard.notice());
         let clips = self.clips.iter().filter_map(|clip| clip.notice());
-        for text in guards.chain(clips) {
+        for text in guards.chain(clips).chain(self.strain.notices()) {
             if self.incidents.notice(report.reading.attempt, &text) {
                 report.notices.push(text);
             }

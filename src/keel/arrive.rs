@@ -182,6 +182,7 @@ impl<M: Module + 'static> Keel<M> {
         if ruling.verdict <= Verdict::Apply {
             self.record(&reading, Verdict::Apply);
             self.progress.note_loss(reading.loss, true);
+            self.strain.applied(factor);
             self.progress.rejected = 0;
             if let Some(scale) = self.loss_scale.as_mut().filter(|_| current) {
                 scale.applied();
@@ -191,6 +192,7 @@ impl<M: Module + 'static> Keel<M> {
             return report;
         }
         self.progress.note_loss(reading.loss, false);
+        self.strain.rejected();
         let Ruling { verdict, by, .. } =
             self.escalate(ruling, self.differs_from_snapshot(&reading, &[]));
         self.record(&reading, verdict);

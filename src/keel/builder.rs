@@ -5,6 +5,7 @@ use std::fmt;
 use burn::module::Module;
 
 use super::accumulate::Accumulated;
+use super::strain::Strain;
 use super::{Keel, Limits, Progress};
 use crate::average::{Average, Shadow};
 use crate::clip::Clip;
@@ -187,6 +188,7 @@ impl<M: Module + 'static> Builder<M> {
             accumulated: Accumulated::default(),
             progress: Progress::default(),
             incidents: Incidents::default(),
+            strain: Strain::default(),
             pending: Vec::new(),
             spent: false,
         };

@@ -13,6 +13,7 @@ mod on_device;
 mod progress;
 mod resume;
 mod snapshot;
+mod strain;
 mod told;
 
 pub use builder::Builder;
@@ -40,6 +41,7 @@ use accumulate::Accumulated;
 use on_device::Pending;
 use progress::Progress;
 use snapshot::Snapshot;
+use strain::Strain;
 use told::told;
 
 /// An optimizer under guard: measures each step, judges it, and applies, skips, rewinds or halts.
@@ -114,6 +116,7 @@ pub struct Keel<M: Module> {
     accumulated: Accumulated,
     progress: Progress,
     incidents: Incidents,
+    strain: Strain,
     /// The steps that the device has decided and that have not been read.
     pending: Vec<Pending>,
     /// Whether the optimizer took part in an update that was taken back.

@@ -170,7 +170,8 @@ fn clipped(history: &History, columns: &Columns<'_>) -> Option<Found> {
         Sign::MostlyClipped,
         found,
         format!("clipped {} of updates{left}: threshold or rate", percent(share)),
-        "what is always clipped has the threshold for its rate: raise the threshold to what gradients \
-         usually have, or lower the rate, or let `clip::Percentile` find it",
+        "what is always clipped has the threshold for its rate, unless the optimizer divides by the size of \
+         gradients, as Adam does: standardize features and targets, or put `curvature::Governor` in the place \
+         of the clip, for descent and momentum",
     ))
 }
