@@ -27,6 +27,7 @@ mod kill;
 mod layering;
 mod lr_finder;
 mod names;
+mod newcomer;
 mod notices;
 mod on_device;
 #[cfg(feature = "serde")]
