@@ -46,14 +46,15 @@ impl Bracket {
             return Next::Measure((highest.rate * LEAP).min(self.high));
         }
         let sound = &points[..failing.unwrap_or(points.len())];
-        if let Some(top) = sound.iter().rposition(|point| point.end.is_some()) {
-            return self.around(&points, top);
-        }
-        // Nothing stable yet: between what is too low and what is too high, and then below both.
+        // Above a rate that is too low, below one that is too high.
         if let (Some(below), Some(at)) = (sound.last(), failing)
+            && below.end.is_none()
             && points[at].rate / below.rate > self.step() * ROUNDING
         {
             return Next::Measure(below.rate * self.step());
+        }
+        if let Some(top) = sound.iter().rposition(|point| point.end.is_some()) {
+            return self.around(&points, top);
         }
         if lowest.rate > self.low {
             return Next::Measure((lowest.rate / LEAP).max(self.low));

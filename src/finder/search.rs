@@ -29,7 +29,7 @@ use crate::error::check::Param;
 /// were tried, and these are, for each seed
 ///
 /// ```text
-/// start·4ᵏ                      up, or down, until one rate is stable and one above it fails
+/// start·4ᵏ                      up until one fails, or down, until one is stable and one above it fails
 /// γ/√2, γ/2, … γ/8              below the highest stable rate γ; if one fails it goes on below that
 /// γ·√2, 2γ, …                   up from there, until one fails
 /// √(γ·γ′)                       between the last stable rate and the one that failed, until γ′/γ ≤ 1 + within

@@ -245,8 +245,60 @@ pub(crate) fn diverged(report: &Report) -> Result<(), Error> {
 
 #[cfg(test)]
 mod tests {
+    use burn::nn::{Linear, LinearConfig};
+    use burn::tensor::Device;
+
     use super::*;
-    use crate::{Fault, Reading};
+    use crate::Reading;
+
+    /// Zeros, frozen parameters and what is shared stay what they are; the rest moves by a hundredth at most.
+    #[test]
+    fn first_weights_are_varied_and_no_more() {
+        let device = Device::flex().autodiff();
+        let numbers = |model: &Linear| -> Vec<f32> {
+            let weight = model.weight.val().inner().into_data();
+            weight.iter::<f32>().collect()
+        };
+        let with = |value: f32| {
+            let mut model: Linear = LinearConfig::new(64, 64).with_bias(false).init(&device);
+            let data = TensorData::new(vec![value; 4096], [64, 64]);
+            model.weight = model
+                .weight
+                .map(|w| Tensor::from_data(data, (&w.device(), DType::F32)).require_grad());
+            model
+        };
+        let vary = |seed| Vary { seed, places: HashMap::new() };
+        let varied = |seed| numbers(&with(2.0).map(&mut vary(seed)));
+        let one = varied(1);
+        assert!(one.iter().all(|x| (1.98..=2.02).contains(x)));
+        // Even in between: the mean, and the spread of 0.02/√3.
+        let mean = one.iter().sum::<f32>() / 4096.0;
+        let spread = (one.iter().map(|x| (x - mean).powi(2)).sum::<f32>() / 4096.0).sqrt();
+        assert!((mean - 2.0).abs() < 1e-3 && (spread / 0.011_547 - 1.0).abs() < 0.05);
+        assert_eq!(one, varied(1));
+        assert_ne!(one, varied(2));
+        assert_eq!(numbers(&with(0.0).map(&mut vary(1))), vec![0.0; 4096]);
+        let frozen = with(2.0).no_grad();
+        assert_eq!(numbers(&frozen.map(&mut vary(1))), vec![2.0; 4096]);
+        // Two models with one weight, and with two.
+        let (model, other) = (with(2.0), with(2.0));
+        let shared = vec![model.clone(), model].map(&mut vary(3));
+        assert_eq!(numbers(&shared[0]), numbers(&shared[1]));
+        let apart = vec![with(2.0), other].map(&mut vary(3));
+        assert_ne!(numbers(&apart[0]), numbers(&apart[1]));
+    }
+
+    /// Matrices are weights, and where there are none all that is trained.
+    #[test]
+    fn weights_are_what_has_two_dimensions() {
+        let device = Device::flex().autodiff();
+        let model: Linear = LinearConfig::new(2, 2).init(&device);
+        assert_eq!(weights(&model), ["weight"]);
+        let mut biased: Linear = LinearConfig::new(2, 2).init(&device);
+        biased.weight = biased.weight.no_grad();
+        assert_eq!(weights(&biased), ["bias"]);
+        assert!(weights(&model.no_grad()).is_empty());
+    }
 
     #[test]
     fn a_failing_device_is_no_divergence() {
