@@ -9,7 +9,7 @@ use evenkeel::finder::{
 use evenkeel::optim::{Adam, Momentum, Sgd};
 
 use crate::common::{Batch, Net, bits, noise, on_every_device};
-use crate::finder::Raw;
+use crate::finder::dead::Raw;
 
 fn finder() -> LrFinder {
     LrFinder::new(1e-6, 10.0).unwrap()
