@@ -16,7 +16,7 @@ use burn::optim::GradientsParams;
 use burn::tensor::{Device, Tensor, TensorData};
 use evenkeel::Keel;
 use evenkeel::curvature::{Critical, Lanczos};
-use evenkeel::finder::{LrFinder, ShortSweep, StableRate, Suggestion, short_run, short_sweep};
+use evenkeel::finder::{LrFinder, ShortSweep, StableRate, Suggestion, fresh_run, short_sweep};
 use evenkeel::optim::{Adam, Sgd};
 use evenkeel::standardize::{Moments, Standardize};
 use indicatif::ProgressBar;
@@ -36,8 +36,8 @@ struct Net {
 }
 
 impl Net {
-    fn new(scale: Standardize, device: &Device) -> Self {
-        device.seed(1);
+    fn new(scale: Standardize, seed: u64, device: &Device) -> Self {
+        device.seed(seed);
         let layer = |from, to| LinearConfig::new(from, to).init(device);
         Self { scale, first: layer(11, 64), second: layer(64, 64), output: layer(64, 1) }
     }
@@ -70,7 +70,8 @@ fn main() -> Result<(), Box<dyn Error>> {
     let batch = |k| batch(k, &rows, &device);
     let mut moments = Moments::new();
     (0..25).try_for_each(|k| moments.push(batch(k).0))?;
-    let mut net = Net::new(moments.standardize()?, &device);
+    let scale = moments.standardize()?;
+    let mut net = Net::new(scale.clone(), 1, &device);
 
     println!("The curvature of one batch");
     let here = |net: &Net| net.loss(batch(0));
@@ -103,7 +104,9 @@ fn main() -> Result<(), Box<dyn Error>> {
             }
             ControlFlow::Continue(())
         });
-    let found = search.find(|run| short_run(&net, Sgd::new(), run, batch, Net::loss))?;
+    // Other first weights for each seed.
+    let fresh = |seed| Net::new(scale.clone(), 1 + seed, &device);
+    let found = search.find(|run| fresh_run(fresh, Sgd::new(), run, batch, Net::loss))?;
     bar.finish_and_clear();
     println!("{found}");
 

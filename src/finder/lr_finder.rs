@@ -1,7 +1,7 @@
 //! Sweeps of the rate, in plain numbers.
 
 use super::sweep::{POINTS, Smoothed};
-use super::{LrRange, Sweep};
+use super::{LossCurve, LrRange, Sweep};
 use crate::Error;
 use crate::error::check::Param;
 
@@ -43,7 +43,8 @@ use crate::error::check::Param;
 /// # How it differs from fastai's
 /// The last update is at the highest rate, not one below it. The range is stated, as none fits every model.
 /// There are several sweeps, and so intervals; and a curve that says nothing is [refused](super::Refusal).
-/// A sweep ends as a [`Sweep`] does. Model, optimizer, BatchNorm's statistics and the data's order are
+/// A sweep ends as a [`Sweep`] does, where the network died for one, and a loss that is not finite before any
+/// update is [told](super::Refusal::NotFinite) as that. Model, optimizer, BatchNorm's statistics and the data's order are
 /// never touched, instead of written to a file and read back.
 ///
 /// Source: Smith 2017 (arXiv 1506.01186).
@@ -146,13 +147,14 @@ impl LrFinder {
     }
 
     /// Sweeps, and says what was found. `run` gives the losses, one before each update, fewer if the sweep
-    /// [was lost](ShortSweep::is_lost).
+    /// [was lost](ShortSweep::is_lost): as a [`LossCurve`], or as a `Vec<f64>` if it cannot tell whether the
+    /// network died.
     ///
     /// # Errors
     /// What `run` returns.
-    pub fn find<E>(
+    pub fn find<E, R: Into<LossCurve>>(
         &self,
-        mut run: impl FnMut(&ShortSweep) -> Result<Vec<f64>, E>,
+        mut run: impl FnMut(&ShortSweep) -> Result<R, E>,
     ) -> Result<LrRange, E> {
         let Self { from, to, over, smoothing, .. } = *self;
         let mut sweeps = Vec::new();
@@ -160,10 +162,10 @@ impl LrFinder {
         for repeat in 0..self.repeats {
             let first = repeat.wrapping_mul(over);
             let asked = ShortSweep { from, to, over, repeat, first, smoothing };
-            let losses = run(&asked)?;
-            updates += losses.len() as u64;
+            let curve: LossCurve = run(&asked)?.into();
+            updates += over.min(curve.losses.len() as u64);
             let rates: Vec<f64> = (0..over).map(|k| asked.rate(k)).collect();
-            sweeps.push(Sweep::read(&rates, &losses, smoothing));
+            sweeps.push(Sweep::read(&rates, &curve, smoothing));
         }
         Ok(LrRange::new(sweeps, updates))
     }

@@ -23,11 +23,17 @@ impl LrRange {
         Self { sweeps, updates }
     }
 
-    /// Why no rate should be taken from this, if so: the commonest reason of the sweeps, if not more than
+    /// Why no rate should be taken from this, if so: what is wrong in any sweep before its first update, a loss
+    /// that is [not finite](Refusal::NotFinite) or a network that is [dead](Refusal::Dead); or the commonest reason of the sweeps, if not more than
     /// half of them say something; or that the [valley](Suggestion::Valley) is at rates further apart than
     /// ten to one.
     pub fn refusal(&self) -> Option<Refusal> {
         let reasons: Vec<Refusal> = self.sweeps.iter().filter_map(Sweep::refusal).collect();
+        let at_start =
+            |why: &&Refusal| matches!(why, Refusal::NotFinite | Refusal::Dead { updates: 0 });
+        if let Some(why) = reasons.iter().find(at_start) {
+            return Some(*why);
+        }
         if 2 * reasons.len() >= self.sweeps.len().max(1) {
             let kind = std::mem::discriminant::<Refusal>;
             let count = |of: &Refusal| reasons.iter().filter(|r| kind(r) == kind(of)).count();
@@ -48,7 +54,7 @@ impl LrRange {
         }
     }
 
-    /// The [edge of divergence](Sweep::edge) of the sweeps that were lost and are not refused. `None` as for
+    /// The [edge of divergence](Sweep::edge) of the sweeps that were lost or died, and are not refused. `None` as for
     /// [`suggestion`](Self::suggestion), or if none was lost.
     pub fn edge(&self) -> Option<Estimate> {
         match self.refusal() {
@@ -115,7 +121,7 @@ impl fmt::Display for LrRange {
             let (from, to) = (short(first.0), short(last.0));
             writeln!(f, "{}  loss over the rate, {from} to {to}", blocks(&curve))?;
         }
-        let lost = self.sweeps.iter().filter(|sweep| sweep.diverged()).count();
+        let lost = self.sweeps.iter().filter(|sweep| sweep.ended()).count();
         let (of, updates) = (self.sweeps.len(), self.updates);
         writeln!(f, "{of} sweeps, {updates} updates, {lost} lost")?;
         if let Some(why) = self.refusal() {

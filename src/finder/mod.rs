@@ -1,13 +1,16 @@
 //! Which rate to train at, found by training.
 //!
-//! - [`StableRate`] brackets and bisects the highest rate at which a model trains, in the logarithm and over
-//!   several seeds.
+//! - [`StableRate`] finds the highest rate at which a model trains and below which it does too, in the
+//!   logarithm, over several seeds of batches and of first weights.
 //! - [`LrFinder`] is the learning rate range test: it raises the rate in sweeps, and reads a rate off the
 //!   curve of the loss, or says why none should be. Quicker, and vaguer.
 //!
 //! Neither knows tensors: whoever asks says what a short run gives. [`short_run`] and [`short_sweep`] are such
 //! runs, of a copy of a model: parameters, optimizer, BatchNorm's running statistics and the place in the
-//! data stay as they are.
+//! data stay as they are. [`fresh_run`] is a run of a model made for its seed.
+//!
+//! A network that [died](LossCurve) does not train, however well its biases do; and where the loss is not finite
+//! before the first update, both say so, in place of a rate: see [`Refusal`].
 //!
 //! ```
 //! use burn::nn::{Linear, LinearConfig};
@@ -29,6 +32,9 @@
 //! # }
 //! ```
 
+mod alive;
+mod bracket;
+mod curve;
 mod estimate;
 mod lr_finder;
 mod lr_range;
@@ -40,6 +46,7 @@ mod suggestion;
 mod sweep;
 mod trial;
 
+pub use curve::LossCurve;
 pub use estimate::Estimate;
 pub use lr_finder::{LrFinder, ShortSweep};
 pub use lr_range::LrRange;
@@ -50,7 +57,7 @@ pub use search::StableRate;
 pub use suggestion::Suggestion;
 pub use sweep::Sweep;
 pub(crate) use trial::diverged;
-pub use trial::{short_run, short_sweep};
+pub use trial::{fresh_run, short_run, short_sweep};
 
 /// The middle value, of an even number the upper one; NaN of none.
 fn median(values: &[f64]) -> f64 {

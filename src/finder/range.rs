@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use super::Refusal;
 use super::estimate::confidence;
 use super::run::Outcome;
 
@@ -18,29 +19,27 @@ pub struct Tried {
     pub start: f64,
     /// The median of the last tenth of its losses, if it was stable.
     pub end: Option<f64>,
-    /// Whether it broke or became hopeless. One that is neither this nor stable has not learnt anything.
+    /// Whether it broke or became hopeless. One that is neither this, nor dead, nor stable has not learnt
+    /// anything.
     pub lost: bool,
+    /// The update from which on the network was [dead](super::LossCurve), if it died.
+    #[cfg_attr(feature = "serde", serde(default))]
+    pub dead_from: Option<u64>,
 }
 
 impl Tried {
     pub(super) fn new(rate: f64, seed: u64, start: f64, outcome: Outcome) -> Self {
-        let end = match outcome {
-            Outcome::Stable(end) => Some(end),
-            _ => None,
+        let (end, dead_from) = match outcome {
+            Outcome::Stable(end) => (Some(end), None),
+            Outcome::Dead(from) => (None, Some(from)),
+            Outcome::Stuck | Outcome::Lost => (None, None),
         };
-        Self { rate, seed, start, end, lost: outcome == Outcome::Lost }
-    }
-
-    pub(super) fn outcome(&self) -> Outcome {
-        match (self.end, self.lost) {
-            (Some(end), _) => Outcome::Stable(end),
-            (None, true) => Outcome::Lost,
-            (None, false) => Outcome::Stuck,
-        }
+        Self { rate, seed, start, end, lost: outcome == Outcome::Lost, dead_from }
     }
 }
 
-/// The edge of one seed: the highest rate that was stable, and the lowest above it that was not.
+/// The edge of one seed: the highest rate that was stable with all that were tried below it, and the lowest above
+/// it that was not.
 #[derive(Debug, Clone, Copy, PartialEq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 #[non_exhaustive]
@@ -62,12 +61,24 @@ pub struct StableRange {
     pub(super) points: Vec<Tried>,
     pub(super) updates: u64,
     pub(super) complete: bool,
+    #[cfg_attr(feature = "serde", serde(default))]
+    pub(super) refusal: Option<Refusal>,
 }
 
 impl StableRange {
+    /// Why there is nothing to search, if so: before any update the loss or its gradient is
+    /// [not finite](Refusal::NotFinite), or the network is [dead](Refusal::Dead). It is so at every rate. The search
+    /// ended there, at the seed whose number is that of the [edges](Self::edges), and names no rate.
+    pub fn refusal(&self) -> Option<Refusal> {
+        self.refusal
+    }
+
     /// The highest rate that was stable for every seed: the lowest of their edges. `None` if some seed
-    /// had none.
+    /// had none, or the search was [refused](Self::refusal).
     pub fn rate(&self) -> Option<f64> {
+        if self.refusal.is_some() {
+            return None;
+        }
         let edges = self.edges.iter().map(|edge| edge.stable);
         edges.collect::<Option<Vec<f64>>>()?.into_iter().reduce(f64::min)
     }
@@ -162,7 +173,8 @@ impl StableRange {
         self.updates
     }
 
-    /// Whether the budget was enough.
+    /// Whether the budget was enough, and nobody stopped the search. One that was [refused](Self::refusal) is
+    /// complete: nothing more would be found.
     pub fn is_complete(&self) -> bool {
         self.complete
     }
@@ -185,6 +197,9 @@ fn mean_between(points: &[(f64, f64)], low: f64, high: f64) -> Option<f64> {
 
 impl fmt::Display for StableRange {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if let Some(why) = self.refusal {
+            return write!(f, "no rate: {why} (seed {})", self.edges.len());
+        }
         match self.interval() {
             Some((low, Some(high))) => {
                 write!(f, "stable up to {low:.3e} for every seed, for none above {high:.3e}")?;

@@ -11,6 +11,13 @@ use crate::text::short;
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 #[non_exhaustive]
 pub enum Refusal {
+    /// Before any update the loss, or its gradient, is NaN or infinite. It is so at every rate.
+    NotFinite,
+    /// The network is [dead](super::LossCurve) from this update on, and the loss had not fallen before.
+    Dead {
+        /// After so many updates; 0 if it was dead from the start, at every rate.
+        updates: u64,
+    },
     /// The loss did not fall, and would have been seen to.
     Flat {
         /// The most that it fell.
@@ -60,6 +67,19 @@ impl fmt::Display for Refusal {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let n = |x: &f64| short(*x);
         match self {
+            Self::NotFinite => f.write_str(
+                "the loss or its gradient is not finite before any update, so that no rate can help: look for \
+                 NaN and infinities in the weights and in the batches",
+            ),
+            Self::Dead { updates: 0 } => f.write_str(
+                "the network is dead from the start: no weight has a gradient, at any rate; standardize the \
+                 inputs, or draw other weights",
+            ),
+            Self::Dead { updates } => write!(
+                f,
+                "the network died after {updates} updates, before the loss had fallen: a weight has no \
+                 gradient any more; begin the sweep at a lower rate"
+            ),
             Self::Flat { fall, needed } => write!(
                 f,
                 "the loss is flat: it fell by {} at most, and {} would count; nothing is learnt at any of \

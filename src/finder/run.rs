@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use super::median;
+use super::{LossCurve, median};
 
 /// What a run is asked for.
 #[derive(Clone, Copy)]
@@ -12,7 +12,7 @@ pub struct ShortRun<'a> {
     pub rate: f64,
     /// How many updates.
     pub over: u64,
-    /// Which of the seeds: to make another model, or another order of the data.
+    /// Which of the seeds: to make other first weights, and another order of the data.
     pub seed: u64,
     /// The number of its first batch. Seeds have different batches.
     pub first: u64,
@@ -46,6 +46,8 @@ pub(super) enum Outcome {
     Stable(f64),
     /// Finite, and not below its start: the rate is a little too high, or far too low.
     Stuck,
+    /// The network was dead from this update to the end.
+    Dead(u64),
     /// Not finite, or hopeless.
     Lost,
 }
@@ -81,11 +83,15 @@ impl ShortRun<'_> {
         (self.go_on)(made)
     }
 
-    pub(super) fn outcome(&self, losses: &[f64]) -> Outcome {
+    pub(super) fn outcome(&self, curve: &LossCurve) -> Outcome {
+        let losses = curve.losses.as_slice();
         let Some(&first) = losses.first() else { return Outcome::Lost };
         let whole = losses.len() as u64 == self.over && losses.iter().all(|loss| loss.is_finite());
         if !whole || losses.windows(WINDOW).any(|window| is_high(window, first)) {
             return Outcome::Lost;
+        }
+        if let Some(from) = curve.dead_from {
+            return Outcome::Dead(from);
         }
         match median(&losses[losses.len() - losses.len().div_ceil(10)..]) {
             end if end < first => Outcome::Stable(end),

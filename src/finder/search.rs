@@ -4,24 +4,76 @@ use std::cell::{Cell, RefCell};
 use std::fmt;
 use std::ops::ControlFlow;
 
-use super::range::{Edge, StableRange, Tried};
-use super::run::Outcome;
-use super::{Progress, ShortRun};
+use super::bracket::{Bracket, Next};
+use super::range::{StableRange, Tried};
+use super::{LossCurve, Progress, Refusal, ShortRun};
 use crate::Error;
 use crate::error::check::Param;
 
-/// The highest stable rate: doubled or halved from where it is told to begin until the edge lies between
-/// two rates, and then bisected in the logarithm, for each seed.
+/// Finds the highest stable rate: the top of the stable rates that begin below, by short runs, for each seed.
 ///
 /// A run of `n` updates is *stable* if
 ///
 /// - every loss is finite, and there are `n` of them,
 /// - no median of 5 losses in a row is above 100 times the first loss: momentum overshoots before it settles,
+/// - the network did not [die](LossCurve): an output bias alone can lower a loss,
 /// - the median of the last tenth is below the first loss.
 ///
-/// The third leaves out rates that are so low that nothing is learnt in `n` updates: where the first rate is
-/// such a one, stable ones are looked for above it, and then below. Between a stable rate and an unstable one above it there may be
-/// more than one edge: the one that is found is a place where stable becomes unstable.
+/// A run without the last of these only has learnt nothing. Its rate is too low, unless a lower rate has brought
+/// its loss down by a tenth of its start: then it is too high. A rate that is too high, and one whose run was lost
+/// or died, *fails*.
+///
+/// # The search
+/// Above the edge there are islands: rates at which a run blows up and happens to survive, or its network dies and
+/// the loss still falls. So the answer is *the highest stable rate below the lowest that fails*, of all that
+/// were tried, and these are, for each seed
+///
+/// ```text
+/// start·4ᵏ                      up until one fails, or down, until one is stable and one above it fails
+/// γ/√2, γ/2, … γ/8              below the highest stable rate γ; if one fails it goes on below that
+/// γ·√2, 2γ, …                   up from there, until one fails
+/// √(γ·γ′)                       between the last stable rate and the one that failed, until γ′/γ ≤ 1 + within
+/// ```
+///
+/// Between tried rates that are stable another may fail: none that is wider than a factor of `√2` in the three
+/// octaves below the answer, and `4` below that.
+///
+/// # The seeds
+/// Seeds differ in their batches and in their first weights, for an edge that holds for one draw of the weights
+/// says little of another. [`fresh_run`](super::fresh_run) makes a model for each seed: the interval is that of
+/// first weights then. [`short_run`](super::short_run) has one model, which may be trained, and moves its
+/// weights by up to 1 %: that parts runs from one another above the edge, and cannot say what other first
+/// weights would do.
+///
+/// ```
+/// use burn::nn::{Linear, LinearConfig};
+/// use burn::tensor::{Device, Distribution, Tensor};
+/// use evenkeel::finder::{StableRate, fresh_run};
+/// use evenkeel::optim::Sgd;
+///
+/// # fn main() -> Result<(), evenkeel::Error> {
+/// let device = Device::default().autodiff();
+/// let fresh = |seed: u64| {
+///     device.seed(seed);
+///     LinearConfig::new(4, 1).init(&device)
+/// };
+/// let batch = |_: u64| Tensor::<2>::random([16, 4], Distribution::Default, &device);
+/// let loss = |model: &Linear, x: Tensor<2>| {
+///     (model.forward(x.clone()) - x.sum_dim(1)).powi_scalar(2).mean()
+/// };
+///
+/// let found = StableRate::new(50)?.find(|run| fresh_run(fresh, Sgd::new(), run, batch, loss))?;
+/// match found.refusal() {
+///     None => println!("{found}"),
+///     Some(why) => println!("nothing to search: {why}"),
+/// }
+/// # Ok(())
+/// # }
+/// ```
+///
+/// # Cost
+/// About 20 runs a seed: 6 below the edge, 3 and 5 around it, and one for each factor of 4 between it and the
+/// start.
 ///
 /// A search can be bounded in [updates](Self::budget) and in [seconds](Self::seconds_at_most), watched and
 /// [stopped](Self::watch), and [resumed](Self::resume) with what it has found by then.
@@ -83,7 +135,7 @@ impl<'a> StableRate<'a> {
         Ok(self)
     }
 
-    /// The rate to begin with.
+    /// The rate to begin with: the nearer to the edge, the fewer runs.
     ///
     /// # Errors
     /// If it is not positive and finite.
@@ -152,13 +204,17 @@ impl<'a> StableRate<'a> {
     }
 
     /// Runs, and says what was found. `run` gives the losses, one before each update, fewer if it
-    /// [was hopeless](ShortRun::is_hopeless).
+    /// [was hopeless](ShortRun::is_hopeless): as a [`LossCurve`], or as a `Vec<f64>` if it cannot tell whether the
+    /// network died.
+    ///
+    /// A first loss that is not finite, or a network that is dead from its start, ends the search:
+    /// [`StableRange::refusal`] says so.
     ///
     /// # Errors
     /// What `run` returns.
-    pub fn find<E>(
+    pub fn find<E, R: Into<LossCurve>>(
         &self,
-        run: impl FnMut(&ShortRun<'_>) -> Result<Vec<f64>, E>,
+        run: impl FnMut(&ShortRun<'_>) -> Result<R, E>,
     ) -> Result<StableRange, E> {
         self.resume(StableRange::default(), run)
     }
@@ -167,42 +223,46 @@ impl<'a> StableRate<'a> {
     ///
     /// # Errors
     /// What `run` returns.
-    pub fn resume<E>(
+    pub fn resume<E, R: Into<LossCurve>>(
         &self,
         known: StableRange,
-        mut run: impl FnMut(&ShortRun<'_>) -> Result<Vec<f64>, E>,
+        mut run: impl FnMut(&ShortRun<'_>) -> Result<R, E>,
     ) -> Result<StableRange, E> {
         let until = self.clock.as_ref().map(|(seconds, clock)| clock() + seconds);
-        let mut found = StableRange { edges: Vec::new(), complete: true, ..known };
+        let (start, (low, high), within) = (self.start, self.between, self.within);
+        let bracket = Bracket { start, low, high, within };
+        let mut found = StableRange { edges: Vec::new(), complete: true, refusal: None, ..known };
         for seed in 0..self.seeds {
-            let mut measure = |rate: f64| self.measure(&mut found, rate, seed, until, &mut run);
-            let edge = self.bracket(&mut measure)?;
-            match edge {
-                Some(edge) => found.edges.push(edge),
-                None => {
-                    found.complete = false;
-                    break;
+            loop {
+                let known = found.points.iter().filter(|point| point.seed == seed);
+                let rate = match bracket.next(&known.copied().collect::<Vec<_>>()) {
+                    Next::Measure(rate) => rate,
+                    Next::Found(edge) => {
+                        found.edges.push(edge);
+                        break;
+                    }
+                };
+                if !self.measure(&mut found, rate, seed, until, &mut run)? {
+                    return Ok(found);
                 }
             }
         }
         Ok(found)
     }
 
-    /// What becomes of a run; `None` if the search is to end.
-    fn measure<E>(
+    /// Measures a rate; `false` if the search is to end.
+    fn measure<E, R: Into<LossCurve>>(
         &self,
         found: &mut StableRange,
         rate: f64,
         seed: u64,
         until: Option<f64>,
-        run: &mut impl FnMut(&ShortRun<'_>) -> Result<Vec<f64>, E>,
-    ) -> Result<Option<Outcome>, E> {
-        let is_it = |point: &&Tried| point.seed == seed && point.rate == rate;
-        if let Some(point) = found.points.iter().find(is_it) {
-            return Ok(Some(point.outcome()));
-        }
+        run: &mut impl FnMut(&ShortRun<'_>) -> Result<R, E>,
+    ) -> Result<bool, E> {
+        // Unless it comes to an end of its own.
+        found.complete = false;
         if found.updates.saturating_add(self.over) > self.budget {
-            return Ok(None);
+            return Ok(false);
         }
         let (runs, before) = (found.points.len(), found.updates);
         let (seeds, over) = (self.seeds, self.over);
@@ -215,19 +275,29 @@ impl<'a> StableRate<'a> {
             !stop
         };
         if !go_on(0) {
-            return Ok(None);
+            return Ok(false);
         }
         let first = seed.wrapping_mul(over);
         let asked = ShortRun { rate, over, seed, first, go_on: &go_on };
-        let losses = run(&asked)?;
-        found.updates += losses.len() as u64;
+        let curve: LossCurve = run(&asked)?.into();
+        found.updates += over.min(curve.losses.len() as u64);
         if stopped.get() {
-            return Ok(None);
+            return Ok(false);
         }
-        let outcome = asked.outcome(&losses);
-        let start = losses.first().copied().unwrap_or(f64::NAN);
+        found.complete = true;
+        // What is wrong before any update is so at every rate.
+        found.refusal = match (curve.losses.first(), curve.dead_from) {
+            (Some(start), _) if !start.is_finite() => Some(Refusal::NotFinite),
+            (_, Some(0)) => Some(Refusal::Dead { updates: 0 }),
+            _ => None,
+        };
+        if found.refusal.is_some() {
+            return Ok(false);
+        }
+        let outcome = asked.outcome(&curve);
+        let start = curve.losses.first().copied().unwrap_or(f64::NAN);
         found.points.push(Tried::new(rate, seed, start, outcome));
-        Ok(Some(outcome))
+        Ok(true)
     }
 
     fn may_go_on(&self, now: &Progress, until: Option<f64>) -> bool {
@@ -240,61 +310,5 @@ impl<'a> StableRate<'a> {
             Some(mut watch) => watch(now).is_continue(),
             None => true,
         }
-    }
-
-    /// The edge for one seed; `None` if the search is to end.
-    fn bracket<E>(
-        &self,
-        measure: &mut impl FnMut(f64) -> Result<Option<Outcome>, E>,
-    ) -> Result<Option<Edge>, E> {
-        let (low, high) = self.between;
-        let begin = self.start.clamp(low, high);
-        let (mut stable, mut unstable) = (None, None);
-
-        // Up by factors of 4 until it was stable and then was not; or at once down, if all is lost.
-        let mut rate = begin;
-        loop {
-            let Some(outcome) = measure(rate)? else { return Ok(None) };
-            match outcome {
-                Outcome::Stable(_) => stable = Some(rate),
-                Outcome::Stuck if stable.is_none() => {}
-                _ => {
-                    unstable = Some(rate);
-                    break;
-                }
-            }
-            let next = (rate * 4.0).min(high);
-            if next == rate {
-                break;
-            }
-            rate = next;
-        }
-        if stable.is_none() {
-            // Where it began it was not stable.
-            (rate, unstable) = (begin, Some(begin));
-        }
-        while stable.is_none() {
-            let next = (rate / 4.0).max(low);
-            if next == rate {
-                break;
-            }
-            rate = next;
-            match measure(rate)? {
-                None => return Ok(None),
-                Some(Outcome::Stable(_)) => stable = Some(rate),
-                Some(_) => unstable = Some(rate),
-            }
-        }
-        while let (Some(below), Some(above)) = (stable, unstable)
-            && above / below > 1.0 + self.within
-        {
-            let middle = (below * above).sqrt();
-            match measure(middle)? {
-                None => return Ok(None),
-                Some(Outcome::Stable(_)) => stable = Some(middle),
-                Some(_) => unstable = Some(middle),
-            }
-        }
-        Ok(Some(Edge { stable, unstable }))
     }
 }

@@ -1,13 +1,13 @@
 //! One sweep, and what can be read off it.
 
-use super::{Refusal, Suggestion, median};
+use super::{LossCurve, Refusal, Suggestion, median};
 use crate::Error;
 use crate::error::check::Param;
 
 /// The curve of one sweep: rates that rise, each with the loss before the update at it.
 ///
-/// It ends before the first loss that is not finite, or with the first that is lost: whose smoothed value is
-/// above the best by more than three times `max(|best|, first − best)`, all of them from the fifth loss on. For
+/// It ends where the network [died](LossCurve): what a dead network's biases learn says nothing of a rate. It also
+/// ends before the first loss that is not finite, or with the first that is lost: whose smoothed value is above the best by more than three times `max(|best|, first − best)`, all of them from the fifth loss on. For
 /// a positive loss that has not halved that is fastai's "above 4 times the best"; it also works for one that is
 /// negative, or gets to 0, and one low loss at the very start does not end it.
 ///
@@ -32,6 +32,8 @@ pub struct Sweep {
     losses: Vec<f64>,
     smooth: Vec<f64>,
     diverged: bool,
+    #[cfg_attr(feature = "serde", serde(default))]
+    died: bool,
     /// What is left out at the start of what the rules see.
     skip: usize,
 }
@@ -71,11 +73,11 @@ impl Sweep {
         param("rates").must(rise, "positive and rising", "others")?;
         let must = format_args!("at most as many as rates, {}", rates.len());
         param("losses").must(losses.len() <= rates.len(), must, losses.len())?;
-        Ok(Self::read(rates, losses, beta))
+        Ok(Self::read(rates, &LossCurve::new(losses.to_vec()), beta))
     }
 
     /// The same, of what is known to be right.
-    pub(super) fn read(rates: &[f64], losses: &[f64], beta: f64) -> Self {
+    pub(super) fn read(rates: &[f64], curve: &LossCurve, beta: f64) -> Self {
         let mut smoothed = Smoothed::new(beta);
         // A tenth of what was planned, as in fastai, whatever came of it.
         let skip = rates.len() / 10;
@@ -84,11 +86,17 @@ impl Sweep {
             losses: Vec::new(),
             smooth: Vec::new(),
             diverged: false,
+            died: false,
             skip,
         };
-        for (rate, loss) in rates.iter().zip(losses) {
+        let dead_from = curve.dead_from.unwrap_or(u64::MAX);
+        for (at, (rate, loss)) in (0..).zip(rates.iter().zip(&curve.losses)) {
             if !loss.is_finite() {
                 sweep.diverged = true;
+                break;
+            }
+            if at >= dead_from {
+                sweep.died = true;
                 break;
             }
             sweep.rates.push(*rate);
@@ -122,6 +130,16 @@ impl Sweep {
         self.diverged
     }
 
+    /// Whether it ended because the network [died](LossCurve).
+    pub fn died(&self) -> bool {
+        self.died
+    }
+
+    /// Whether it ended before its time.
+    pub(super) fn ended(&self) -> bool {
+        self.diverged || self.died
+    }
+
     /// What a rule says to the smoothed curve without its first tenth and its last 5 points, as in fastai.
     /// `None` if what is left is too short, whatever [`refusal`](Self::refusal) says.
     pub fn suggestion(&self, rule: Suggestion) -> Option<f64> {
@@ -130,7 +148,7 @@ impl Sweep {
     }
 
     /// The edge of divergence: the highest rate after which the loss was still near its lowest. From there on
-    /// it only rose, to where it was lost. `None` if it was not.
+    /// it only rose, to where it was lost or the network died. `None` if neither was.
     ///
     /// "Near its lowest" is a median of 5 losses that is above the lowest one by a tenth of the whole fall at
     /// most, or by 3 standard deviations of the noise.
@@ -140,7 +158,7 @@ impl Sweep {
     /// tenth of it for momentum, whose swings look like a rise. [`StableRate`](super::StableRate) finds it to a
     /// few per cent.
     pub fn edge(&self) -> Option<f64> {
-        if !self.diverged {
+        if !self.ended() {
             return None;
         }
         let levels = self.levels(WINDOW);
@@ -160,16 +178,23 @@ impl Sweep {
     pub fn refusal(&self) -> Option<Refusal> {
         let points = self.losses.len();
         if points < POINTS {
-            return Some(match self.diverged {
-                true => Refusal::AtOnce { updates: points as u64 },
-                false => Refusal::TooShort { updates: points as u64 },
+            let updates = points as u64;
+            return Some(match (self.died, self.diverged) {
+                (true, _) => Refusal::Dead { updates },
+                // What is before the first update is the work of no rate.
+                (_, true) if points == 0 => Refusal::NotFinite,
+                (_, true) => Refusal::AtOnce { updates },
+                _ => Refusal::TooShort { updates },
             });
         }
         let narrow = Levels::new(self, (points / 10).max(WINDOW))?;
         let wide = Levels::new(self, (points / 5).max(WINDOW))?;
         if let Some(fallen) = [&narrow, &wide].into_iter().find(|of| of.fall > of.enough) {
-            let open = !self.diverged && fallen.ends_lowest;
+            let open = !self.ended() && fallen.ends_lowest;
             return open.then(|| Refusal::StillFalling { at: self.rates[points - 1] });
+        }
+        if self.died {
+            return Some(Refusal::Dead { updates: points as u64 });
         }
         let Levels { first, last, middle, fall, enough, hidden, .. } = wide;
         // One that is lost at its end has risen there, whatever came before.

@@ -1,21 +1,39 @@
 //! Short runs of a copy.
 
-use burn::module::Module;
-use burn::optim::GradientsParams;
-use burn::tensor::Tensor;
+use std::collections::HashMap;
 
-use super::{ShortRun, ShortSweep};
+use burn::module::{Module, ModuleMapper, Param, ParamId};
+use burn::optim::GradientsParams;
+use burn::tensor::{DType, Tensor, TensorData};
+
+use super::alive::Alive;
+use super::{LossCurve, ShortRun, ShortSweep};
+use crate::bits::{GOLDEN, mix, unit};
+use crate::monitor::Layout;
 use crate::optim::IntoUpdate;
-use crate::{Error, Keel, Report, Verdict, monitor};
+use crate::wide::widened;
+use crate::{Error, Fault, Keel, Report, Verdict, monitor};
 
 /// The losses before each update of `run.over` ones at the constant rate `run.rate`, of a copy of `model`
-/// with the optimizer given, on the batches from `run.first` on. It ends with the first update that is not
-/// made because something was not finite, and the last loss is infinite then; with the loss that is
-/// [hopeless](ShortRun::is_hopeless); and where it is [told to](ShortRun::go_on).
+/// with the optimizer given, on the batches from `run.first` on; and whether the network
+/// [died](LossCurve). It ends with the first update that is not made because something was not finite, and the
+/// last loss is infinite then; with the loss that is [hopeless](ShortRun::is_hopeless); and where it is
+/// [told to](ShortRun::go_on).
 ///
 /// `batch` makes the batch of a number, so that nobody's place in the data is moved. The model's parameters
 /// and BatchNorm's running statistics stay as they are, and the optimizer is a copy of the caller's, with the
 /// state that it has.
+///
+/// # First weights
+/// Seed 0 has those of `model`. Any other seed begins with, for every element of every trainable parameter,
+///
+/// ```text
+/// w·(1 + u/100)        u even in [−1, 1), from the seed and the element's place
+/// ```
+///
+/// which leaves zeros, signs and scales as they are, and what a trained model knows. Above the edge, where two
+/// runs part exponentially, it is enough to make another run. It is not another draw of the first weights: for
+/// these, and for an interval that means them, take [`fresh_run`].
 ///
 /// # Random numbers
 /// The run itself draws none. A `loss` or a `batch` that does, for dropout say, draws from the device's
@@ -34,20 +52,49 @@ pub fn short_run<M, B, By>(
     run: &ShortRun<'_>,
     batch: impl Fn(u64) -> B,
     loss: impl Fn(&M, B) -> Tensor<1>,
-) -> Result<Vec<f64>, Error>
+) -> Result<LossCurve, Error>
 where
     M: Module + 'static,
 {
-    let batch = |k: u64| batch(run.first.wrapping_add(k));
-    let goes_on = |losses: &[f64]| !run.is_hopeless(losses) && run.go_on(losses.len() as u64);
-    train(model, optimizer, run.over, |_| run.rate, batch, loss, goes_on)
+    let model = match run.seed {
+        0 => apart(model),
+        seed => apart(model).map(&mut Vary { seed, places: HashMap::new() }),
+    };
+    steady(model, optimizer, run, batch, loss)
 }
 
-/// The losses before each update of one sweep of the rate, of a copy of `model` with the optimizer given. It
-/// ends with the first update that is not made because something was not finite, and the last loss is
-/// infinite then; and with the loss that is [lost](ShortSweep::is_lost).
+/// The same of a model that `fresh` makes for `run.seed`, which is not varied any further: so that a
+/// [search](super::StableRate) is over first weights, and not over one draw of them.
+///
+/// `fresh` must give other weights for another seed, and the same for the same one: at each rate that is tried a
+/// seed begins anew. `Device::seed` before the model is made does that; it moves the device's generator.
 ///
 /// All else is as for [`short_run`].
+///
+/// # Errors
+/// As [`short_run`].
+///
+/// # Cost
+/// As [`short_run`], and a model.
+pub fn fresh_run<M, B, By>(
+    fresh: impl Fn(u64) -> M,
+    optimizer: impl IntoUpdate<M, By>,
+    run: &ShortRun<'_>,
+    batch: impl Fn(u64) -> B,
+    loss: impl Fn(&M, B) -> Tensor<1>,
+) -> Result<LossCurve, Error>
+where
+    M: Module + 'static,
+{
+    steady(apart(&fresh(run.seed)), optimizer, run, batch, loss)
+}
+
+/// The losses before each update of one sweep of the rate, of a copy of `model` with the optimizer given, and
+/// whether the network [died](LossCurve). It ends with the first update that is not made because something was not
+/// finite, and the last loss is infinite then; and with the loss that is [lost](ShortSweep::is_lost).
+///
+/// Every repeat begins with the weights of `model`: make it for `sweep.repeat`, if other ones are wanted. All else
+/// is as for [`short_run`].
 ///
 /// # Errors
 /// As [`short_run`].
@@ -60,31 +107,51 @@ pub fn short_sweep<M, B, By>(
     sweep: &ShortSweep,
     batch: impl Fn(u64) -> B,
     loss: impl Fn(&M, B) -> Tensor<1>,
-) -> Result<Vec<f64>, Error>
+) -> Result<LossCurve, Error>
 where
     M: Module + 'static,
 {
     let batch = |k: u64| batch(sweep.first.wrapping_add(k));
     let mut watch = sweep.watch();
     let goes_on = |losses: &[f64]| !losses.last().is_some_and(|loss| watch(*loss));
-    train(model, optimizer, sweep.over, |k| sweep.rate(k), batch, loss, goes_on)
+    train(apart(model), optimizer, sweep.over, |k| sweep.rate(k), batch, loss, goes_on)
+}
+
+/// A copy that shares nothing which a forward pass writes: clones share BatchNorm's running statistics.
+fn apart<M: Module>(model: &M) -> M {
+    model.valid().train()
+}
+
+/// A run at a constant rate, of this very model.
+fn steady<M, B, By>(
+    model: M,
+    optimizer: impl IntoUpdate<M, By>,
+    run: &ShortRun<'_>,
+    batch: impl Fn(u64) -> B,
+    loss: impl Fn(&M, B) -> Tensor<1>,
+) -> Result<LossCurve, Error>
+where
+    M: Module + 'static,
+{
+    let batch = |k: u64| batch(run.first.wrapping_add(k));
+    let goes_on = |losses: &[f64]| !run.is_hopeless(losses) && run.go_on(losses.len() as u64);
+    train(model, optimizer, run.over, |_| run.rate, batch, loss, goes_on)
 }
 
 /// At most `over` updates; `goes_on` is asked after each but the last.
 fn train<M, B, By>(
-    model: &M,
+    mut model: M,
     optimizer: impl IntoUpdate<M, By>,
     over: u64,
     rate: impl Fn(u64) -> f64,
     batch: impl Fn(u64) -> B,
     loss: impl Fn(&M, B) -> Tensor<1>,
     mut goes_on: impl FnMut(&[f64]) -> bool,
-) -> Result<Vec<f64>, Error>
+) -> Result<LossCurve, Error>
 where
     M: Module + 'static,
 {
-    // Clones share BatchNorm's running statistics; this is a copy that does not.
-    let mut model = model.valid().train();
+    let mut alive = Alive::new(weights(&model));
     let mut keel = Keel::wrap(optimizer).skips_at_most(0).build(&model)?;
     let mut losses = Vec::new();
     for k in 0..over {
@@ -105,15 +172,67 @@ where
             diverged(&report)?;
             // A device that is gone says so here, if it failed while the update was checked.
             monitor::numbers(now)?;
+            // The rate's work: the loss before such an update was sound.
+            if report.reading.fault == Some(Fault::Update) {
+                losses.push(report.reading.loss);
+            }
             losses.push(f64::INFINITY);
             break;
         }
-        losses.push(report.reading.loss);
+        let reading = &report.reading;
+        losses.push(reading.loss);
+        alive.push(reading.loss, reading.grad_norm, reading.layers.iter());
         if k + 1 < over && !goes_on(&losses) {
             break;
         }
     }
-    Ok(losses)
+    Ok(LossCurve { losses, dead_from: alive.dead_from() })
+}
+
+/// The paths of what [counts as a weight](LossCurve).
+fn weights<M: Module>(model: &M) -> Vec<String> {
+    let layout = Layout::of(model);
+    let paths = |dimensions: usize| -> Vec<String> {
+        let trainable = layout.entries().iter().filter(|entry| entry.trainable);
+        let of = trainable.filter(|entry| entry.shape.len() >= dimensions);
+        of.map(|entry| entry.path.clone()).collect()
+    };
+    let matrices = paths(2);
+    if matrices.is_empty() { paths(0) } else { matrices }
+}
+
+/// The part by which [`short_run`] moves a weight at most.
+const VARIED: f64 = 0.01;
+
+/// First weights of another seed.
+struct Vary {
+    seed: u64,
+    /// The numbers of those that were met: one that is shared has to stay the same in all its places.
+    places: HashMap<ParamId, u64>,
+}
+
+impl ModuleMapper for Vary {
+    fn map_float<const D: usize>(&mut self, param: Param<Tensor<D>>) -> Param<Tensor<D>> {
+        if !param.is_require_grad() {
+            return param;
+        }
+        let next = self.places.len() as u64;
+        let place = *self.places.entry(param.id).or_insert(next);
+        let mut state = mix(self.seed.wrapping_mul(GOLDEN)) ^ mix(place);
+        let mut factor = move || {
+            state = state.wrapping_add(GOLDEN);
+            (1.0 + VARIED * (2.0 * unit(mix(state)) - 1.0)) as f32
+        };
+        param.map(|value| {
+            let (dtype, value) = (value.dtype(), value.without_autodiff());
+            let factors: Vec<f32> = (0..value.shape().num_elements()).map(|_| factor()).collect();
+            let data = TensorData::new(factors, value.shape());
+            let factors = Tensor::<D>::from_data(data, (&value.device(), DType::F32));
+            let wide = widened(value);
+            let factors = factors.cast(wide.dtype());
+            Tensor::from_inner((wide * factors).cast(dtype)).require_grad()
+        })
+    }
 }
 
 /// An error unless a run was halted by what it computed: nothing else speaks of a rate.
@@ -126,8 +245,60 @@ pub(crate) fn diverged(report: &Report) -> Result<(), Error> {
 
 #[cfg(test)]
 mod tests {
+    use burn::nn::{Linear, LinearConfig};
+    use burn::tensor::Device;
+
     use super::*;
-    use crate::{Fault, Reading};
+    use crate::Reading;
+
+    /// Zeros, frozen parameters and what is shared stay what they are; the rest moves by a hundredth at most.
+    #[test]
+    fn first_weights_are_varied_and_no_more() {
+        let device = Device::flex().autodiff();
+        let numbers = |model: &Linear| -> Vec<f32> {
+            let weight = model.weight.val().inner().into_data();
+            weight.iter::<f32>().collect()
+        };
+        let with = |value: f32| {
+            let mut model: Linear = LinearConfig::new(64, 64).with_bias(false).init(&device);
+            let data = TensorData::new(vec![value; 4096], [64, 64]);
+            model.weight = model
+                .weight
+                .map(|w| Tensor::from_data(data, (&w.device(), DType::F32)).require_grad());
+            model
+        };
+        let vary = |seed| Vary { seed, places: HashMap::new() };
+        let varied = |seed| numbers(&with(2.0).map(&mut vary(seed)));
+        let one = varied(1);
+        assert!(one.iter().all(|x| (1.98..=2.02).contains(x)));
+        // Even in between: the mean, and the spread of 0.02/√3.
+        let mean = one.iter().sum::<f32>() / 4096.0;
+        let spread = (one.iter().map(|x| (x - mean).powi(2)).sum::<f32>() / 4096.0).sqrt();
+        assert!((mean - 2.0).abs() < 1e-3 && (spread / 0.011_547 - 1.0).abs() < 0.05);
+        assert_eq!(one, varied(1));
+        assert_ne!(one, varied(2));
+        assert_eq!(numbers(&with(0.0).map(&mut vary(1))), vec![0.0; 4096]);
+        let frozen = with(2.0).no_grad();
+        assert_eq!(numbers(&frozen.map(&mut vary(1))), vec![2.0; 4096]);
+        // Two models with one weight, and with two.
+        let (model, other) = (with(2.0), with(2.0));
+        let shared = vec![model.clone(), model].map(&mut vary(3));
+        assert_eq!(numbers(&shared[0]), numbers(&shared[1]));
+        let apart = vec![with(2.0), other].map(&mut vary(3));
+        assert_ne!(numbers(&apart[0]), numbers(&apart[1]));
+    }
+
+    /// Matrices are weights, and where there are none all that is trained.
+    #[test]
+    fn weights_are_what_has_two_dimensions() {
+        let device = Device::flex().autodiff();
+        let model: Linear = LinearConfig::new(2, 2).init(&device);
+        assert_eq!(weights(&model), ["weight"]);
+        let mut biased: Linear = LinearConfig::new(2, 2).init(&device);
+        biased.weight = biased.weight.no_grad();
+        assert_eq!(weights(&biased), ["bias"]);
+        assert!(weights(&model.no_grad()).is_empty());
+    }
 
     #[test]
     fn a_failing_device_is_no_divergence() {

@@ -3,10 +3,13 @@
 use burn::nn::{Linear, LinearConfig};
 use burn::tensor::{Device, Tensor, TensorData};
 use evenkeel::Keel;
-use evenkeel::finder::{LrFinder, LrRange, Refusal, ShortSweep, Suggestion, Sweep, short_sweep};
+use evenkeel::finder::{
+    LossCurve, LrFinder, LrRange, Refusal, ShortSweep, Suggestion, Sweep, short_sweep,
+};
 use evenkeel::optim::{Adam, Momentum, Sgd};
 
 use crate::common::{Batch, Net, bits, noise, on_every_device};
+use crate::finder::dead::Raw;
 
 fn finder() -> LrFinder {
     LrFinder::new(1e-6, 10.0).unwrap()
@@ -79,10 +82,12 @@ fn where_there_is_nothing_to_read_it_says_no_and_why() {
     // Flat, and then lost: there never was a good rate.
     let lost = |rate: f64| if rate < 0.1 { 2.3 } else { 1e4 };
     assert!(matches!(why(made(lost, 0.05)), Refusal::Rising { .. }));
-    assert!(matches!(why(made(|_| f64::NAN, 0.0)), Refusal::AtOnce { updates: 0 }));
+    assert_eq!(why(made(|_| f64::NAN, 0.0)), Refusal::NotFinite);
     // Lost after ten updates.
     let soon = |rate: f64| if rate < 5e-6 { 1.0 } else { f64::INFINITY };
-    assert!(matches!(why(made(soon, 0.0)), Refusal::AtOnce { updates: 10 }));
+    assert_eq!(why(made(soon, 0.0)), Refusal::AtOnce { updates: 10 });
+    let second = |rate: f64| if rate < 1.1e-6 { 1.0 } else { f64::INFINITY };
+    assert_eq!(why(made(second, 0.0)), Refusal::AtOnce { updates: 1 });
     // What is sought is above the range.
     let falling = |rate: f64| 2.3 - 1.6 * rate / (rate + 10.0);
     assert!(matches!(why(made(falling, 0.01)), Refusal::StillFalling { at: 10.0 }));
@@ -97,7 +102,7 @@ fn noise_is_not_read() {
             let run = |sweep: &ShortSweep| {
                 let draws = noise(7919 * (3 * seed + sweep.repeat) + 1, 12 * sweep.over as usize);
                 let draws = draws.chunks(12).map(|twelve| f64::from(twelve.iter().sum::<f32>()));
-                Ok::<_, ()>(draws.map(|draw| 2.3 + sigma * draw).collect())
+                Ok::<_, ()>(draws.map(|draw| 2.3 + sigma * draw).collect::<Vec<f64>>())
             };
             let found = finder().find(run).unwrap();
             assert!(found.refusal().is_some(), "seed {seed}, sigma {sigma}");
@@ -120,7 +125,7 @@ fn repeats_vote() {
                 Some(at) => 2.3 - 1.6 * rate / (rate + at) + (rate / (300.0 * at)).powi(2),
                 None => 2.3,
             };
-            Ok::<_, ()>((0..sweep.over).map(|k| loss(sweep.rate(k))).collect())
+            Ok::<_, ()>((0..sweep.over).map(|k| loss(sweep.rate(k))).collect::<Vec<f64>>())
         };
         finder().repeats(5).unwrap().find(run).unwrap()
     };
@@ -132,6 +137,86 @@ fn repeats_vote() {
     assert_eq!(most.suggestion(Suggestion::Valley).unwrap().of, 3);
     let few = run([high, None, high, None, None]);
     assert!(matches!(few.refusal(), Some(Refusal::Flat { .. })));
+}
+
+/// The curve of a network that is dead from update `died` on, while its biases go on to learn.
+fn mourned(loss: impl Fn(f64) -> f64, died: [u64; 3]) -> LrRange {
+    let run = |sweep: &ShortSweep| {
+        let losses = (0..sweep.over).map(|k| loss(sweep.rate(k))).collect();
+        Ok::<_, ()>(LossCurve::new(losses).with_dead_from(died[sweep.repeat as usize]))
+    };
+    finder().find(run).unwrap()
+}
+
+#[test]
+fn what_a_dead_network_learns_is_no_suggestion() {
+    // A fall that all rules would read, if the network were not dead by then.
+    let late = |rate: f64| if rate < 1e-3 { 2.3 } else { 2.3 - 1.6 * rate / (rate + 1e-2) };
+    for (died, updates) in [([35; 3], 35), ([12, 35, 12], 12), ([0, 90, 90], 0)] {
+        let found = mourned(late, died);
+        assert_eq!(found.refusal(), Some(Refusal::Dead { updates }), "{found}");
+        assert!(Suggestion::ALL.iter().all(|rule| found.suggestion(*rule).is_none()));
+        assert_eq!((found.edge(), found.sweeps()[0].died()), (None, true));
+    }
+    // What was learnt before is read, up to there.
+    let found = mourned(|rate| 2.3 - 1.6 * rate / (rate + 1e-4), [60; 3]);
+    let (last, at) = (finder_rate(59), finder_rate(60));
+    assert_eq!(found.refusal(), None, "{found}");
+    assert!(found.sweeps().iter().all(|s| s.rates().len() == 60 && s.died() && !s.diverged()));
+    assert!(Suggestion::ALL.iter().all(|rule| found.suggestion(*rule).unwrap().high < at));
+    assert!(found.edge().unwrap().rate <= last);
+    assert!(found.to_string().contains("3 lost"), "{found}");
+}
+
+/// The rate of update `k` of a sweep of `finder()`.
+fn finder_rate(k: i32) -> f64 {
+    1e-6 * 1e7f64.powf(f64::from(k) / 99.0)
+}
+
+/// Networks of ReLUs on raw columns: stable up to 1.4·10⁻⁵ to 2.3·10⁻⁵, and dead above.
+#[test]
+fn a_sweep_ends_where_the_network_died() {
+    let device = Device::flex().autodiff();
+    let batch = |k| Raw::batch(k, &device);
+    for seed in 0..4 {
+        let model = Raw::new(seed, 8, &device);
+        let find = |from| {
+            let sweep =
+                |sweep: &ShortSweep| short_sweep(&model, Sgd::new(), sweep, batch, Raw::loss);
+            LrFinder::new(from, 10.0).unwrap().find(sweep).unwrap()
+        };
+        let found = find(1e-7);
+        assert_eq!(found.refusal(), None, "{found}");
+        for rule in Suggestion::ALL {
+            assert!(found.suggestion(rule).unwrap().rate < 2e-5, "{found}");
+        }
+        assert!((1e-5..4e-5).contains(&found.edge().unwrap().rate), "{found}");
+        let dead = find(1e-4);
+        let early = matches!(dead.refusal(), Some(Refusal::Dead { .. } | Refusal::AtOnce { .. }));
+        assert!(early, "{dead}");
+    }
+    let dead = Raw::dead(&device);
+    let sweep = |sweep: &ShortSweep| short_sweep(&dead, Sgd::new(), sweep, batch, Raw::loss);
+    let found = finder().find(sweep).unwrap();
+    assert_eq!(found.refusal(), Some(Refusal::Dead { updates: 0 }));
+    assert!(found.to_string().contains("dead from the start"), "{found}");
+}
+
+/// One batch that is not finite before the first update is one too many.
+#[test]
+fn a_loss_that_is_not_finite_from_the_start_is_told() {
+    let run = |sweep: &ShortSweep| {
+        let rates = (0..sweep.over).map(|k| sweep.rate(k));
+        let losses: Vec<f64> = match sweep.repeat {
+            2 => vec![f64::NAN],
+            _ => rates.map(valley).collect(),
+        };
+        Ok::<_, ()>(losses)
+    };
+    let found = finder().repeats(5).unwrap().find(run).unwrap();
+    assert_eq!(found.refusal(), Some(Refusal::NotFinite));
+    assert!(found.to_string().contains("not finite before any update"), "{found}");
+    assert_eq!((found.suggestion(Suggestion::Valley), found.edge()), (None, None));
 }
 
 /// `½(λ₁w₁² + λ₂w₂²)`.
