@@ -202,7 +202,7 @@ impl Governor {
     /// tells, the next measurement takes it as accepted.
     ///
     /// # Errors
-    /// If the device cannot be read.
+    /// If the loss has not one element, or the device cannot be read.
     pub fn watch<M: Module>(
         &self,
         update: u64,
@@ -244,7 +244,7 @@ fn critical<M: Module>(
         return Ok(None);
     }
     let delta = step(size) / gg.sqrt();
-    let there = gradient(&moved(model, grads, delta), loss);
+    let there = gradient(&moved(model, grads, delta), loss)?;
     let curvature = dots(model, &[(own, Side::Difference(&there, grads))])?[0] / delta;
     Ok(Some(2.0 * gg / curvature.abs()))
 }

@@ -6,7 +6,9 @@ use burn::module::{Module, ModuleMapper, ModuleVisitor, Param, ParamId};
 use burn::optim::GradientsParams;
 use burn::tensor::{Tensor, TensorData};
 
+use crate::Error;
 use crate::bits::{GOLDEN, mix, unit};
+use crate::monitor::one_number;
 use crate::wide::widened;
 
 /// A copy that shares nothing which a forward pass writes: clones share BatchNorm's running statistics.
@@ -15,8 +17,16 @@ pub(super) fn apart<M: Module>(model: &M) -> M {
 }
 
 /// The gradient of the loss at `model`.
-pub(super) fn gradient<M: Module>(model: &M, loss: &dyn Fn(&M) -> Tensor<1>) -> GradientsParams {
-    GradientsParams::from_grads(loss(model).backward(), model)
+///
+/// # Errors
+/// If the loss has not one element: its gradient would be that of their sum.
+pub(super) fn gradient<M: Module>(
+    model: &M,
+    loss: &dyn Fn(&M) -> Tensor<1>,
+) -> Result<GradientsParams, Error> {
+    let loss = loss(model);
+    one_number("loss", &loss).map_err(|why| why.of("curvature"))?;
+    Ok(GradientsParams::from_grads(loss.backward(), model))
 }
 
 /// How far to move for a difference of gradients, at a point of this norm: as far as `f32` needs.

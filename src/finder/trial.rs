@@ -23,8 +23,8 @@ use crate::{Error, Keel, Report, Verdict, monitor};
 /// would have been drawn without it. If that matters, call `Device::seed` before and after.
 ///
 /// # Errors
-/// If the model cannot be trained at all, see [`Builder::build`](crate::Builder::build); and if the device
-/// fails, which is not taken for a divergence.
+/// If the model cannot be trained at all, see [`Builder::build`](crate::Builder::build); if `loss` gives
+/// more than one element; and if the device fails, which is not taken for a divergence.
 ///
 /// # Cost
 /// A training run of so many updates, and one more set of parameters.
@@ -89,6 +89,7 @@ where
     let mut losses = Vec::new();
     for k in 0..over {
         let now = loss(&model, batch(k));
+        monitor::one_number("loss", &now).map_err(|why| why.of("a short run"))?;
         let grads = GradientsParams::from_grads(now.backward(), &model);
         let report = match keel.step(rate(k), model, grads, &now) {
             Ok(stepped) => {

@@ -85,7 +85,7 @@ impl<M: Module + 'static> Keel<M> {
     /// ```
     ///
     /// # Errors
-    /// If the device cannot be read; nothing is then taken in.
+    /// If `loss` has not one element, or the device cannot be read; nothing is then taken in.
     ///
     /// # Cost
     /// One pass over the gradients and one readback to measure, and one pass to add; one more set of
@@ -97,6 +97,10 @@ impl<M: Module + 'static> Keel<M> {
         loss: &Tensor<1>,
     ) -> Result<Report, Error> {
         self.running.settle(model);
+        if let Err(why) = monitor::one_number("loss", loss) {
+            self.forget_forward(model);
+            return Err(why.of("Keel::accumulate"));
+        }
         let scale = self.loss_scale();
         let reading = self.measure(&0.0.into(), model, &grads, Some(loss), scale)?;
         self.progress.attempts += 1;
@@ -117,12 +121,17 @@ impl<M: Module + 'static> Keel<M> {
             (None, fault) => fault.map(|fault| fault.to_string()).unwrap_or_default(),
         };
         let culprits = monitor::culprits(model, Some(&grads), &self.monitor);
-        let before = self.accumulated.running.as_ref().unwrap_or(&self.running);
-        let _ = before.restore(model.clone());
+        self.forget_forward(model);
         let report = Report::rejected(reading, 1.0, Verdict::Skip, by, 0, culprits);
         self.incidents.push(&report);
         tell(&report);
         Ok(report)
+    }
+
+    /// Puts the running statistics back to where they were before the last forward pass.
+    fn forget_forward(&self, model: &M) {
+        let before = self.accumulated.running.as_ref().unwrap_or(&self.running);
+        let _ = before.restore(model.clone());
     }
 
     /// One training step along the mean of the gradients that [`accumulate`](Self::accumulate) took in.

@@ -319,7 +319,8 @@ impl<M: Module + 'static> Keel<M> {
         Some(self.running.restore(snapshot.model.clone()))
     }
 
-    /// Nothing is known of this step: the device could not be read, or the optimizer is spent.
+    /// Nothing is known of this step: the device could not be read, the optimizer is spent, or what was
+    /// handed over is of no use.
     pub(super) fn broken(&mut self, rate: Rate<'_>, model: M, why: &str) -> Halted<M> {
         let mut reading = Reading::new(self.progress.updates).with_lr(rate.value());
         reading.attempt = self.progress.attempts;

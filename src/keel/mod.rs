@@ -35,7 +35,7 @@ use crate::precision::LossScale;
 use crate::recover::{Rewind, Ring};
 use crate::running::Running;
 use crate::schedule::Rate;
-use crate::{Decide, Error, Fault, Reading, Report};
+use crate::{Decide, Error, Fault, Reading, Report, monitor};
 
 use accumulate::Accumulated;
 use on_device::Pending;
@@ -243,7 +243,8 @@ impl<M: Module + 'static> Keel<M> {
     ///
     /// # Errors
     /// [`Halted`], with the best model there is, if a guard asks for it, or if rejections or
-    /// rewinds in a row have used up their bound. Also if the device fails. Calling again after that
+    /// rewinds in a row have used up their bound. Also if the device fails, or if `loss` has not one
+    /// element: nothing is then counted. Calling again after that
     /// is allowed, and starts with a fresh bound of rejections; only after an update that had to be
     /// taken back, where there was no snapshot, the optimizer is lost, and every later step halts.
     ///
@@ -258,6 +259,9 @@ impl<M: Module + 'static> Keel<M> {
     ) -> Result<Stepped<M>, Halted<M>> {
         let rate = rate.into();
         self.running.settle(&model);
+        if let Err(why) = monitor::one_number("loss", loss) {
+            return told(Err(self.broken(rate, model, &why.to_string())));
+        }
         let scale = self.loss_scale();
         if self.limits.decide != Decide::Now {
             return told(self.step_on_device(rate, model, grads, loss.clone(), scale));

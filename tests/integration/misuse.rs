@@ -2,10 +2,18 @@
 
 use std::error::Error;
 
-use crate::common::{Batch, Net, on_every_device};
-use burn::optim::SgdConfig;
+use crate::common::{Batch, Net, bits, on_every_device};
+use burn::optim::{AdamConfig, GradientsParams, SgdConfig};
+use burn::tensor::{Device, Tensor};
+use evenkeel::advise::Advisor;
 use evenkeel::clip::GlobalNorm;
-use evenkeel::{Keel, Verdict};
+use evenkeel::curvature::{Critical, Governor, Lanczos};
+use evenkeel::doctor::Doctor;
+use evenkeel::finder::{LrFinder, StableRate, short_run, short_sweep};
+use evenkeel::monitor::{Watch, measure};
+use evenkeel::optim::Sgd;
+use evenkeel::schedule::{Cosine, Schedule};
+use evenkeel::{Decide, Keel, Verdict};
 
 /// What `main` prints of an error that it returns.
 fn printed(error: impl Into<Box<dyn Error>>) -> String {
@@ -39,4 +47,142 @@ fn a_halt_that_main_returns_is_printed_as_a_sentence() {
 fn a_broken_loop_that_main_returns_is_printed_as_a_sentence() {
     let broken = evenkeel::faults::Broken::Unharmed { steps: 3 };
     assert_eq!(printed(broken.clone()), broken.to_string());
+}
+
+const MODES: [Decide; 3] =
+    [Decide::Now, Decide::OnDevice { every: 1 }, Decide::OnDevice { every: 4 }];
+
+/// One loss for each row, of which the second is NaN.
+fn rows(device: &Device) -> Tensor<1> {
+    Tensor::from_floats([1.0, f32::NAN, 1.0, 1.0], device)
+}
+
+const FOUR: &str = "`loss` must be one number, got 4: reduce it with `.mean()`";
+
+/// After a step that is refused, and the same one called rightly, everything is as if the first had
+/// never been asked for.
+fn refused(
+    device: &Device,
+    decide: Decide,
+    wrong: impl Fn(&Net) -> (Tensor<1>, GradientsParams),
+    why: &str,
+) {
+    let start = Net::new(device);
+    let wrap = |net: &Net| Keel::wrap(AdamConfig::new().init()).decide(decide).build(net).unwrap();
+    let (mut net, mut twin) = (start.twin(), start.twin());
+    let (mut keel, mut right) = (wrap(&net), wrap(&twin));
+    let curve = || Cosine::new(0.1, 0.0, 20).unwrap().start();
+    let (mut schedule, mut other) = (curve(), curve());
+    for k in 0..6 {
+        if k % 3 != 1 {
+            let (loss, grads) = wrong(&net);
+            let updates = keel.updates();
+            let halted = keel.step(schedule.step(), net, grads, &loss).unwrap_err();
+            let said = halted.to_string();
+            assert!(said.ends_with(why), "{said}");
+            assert_eq!((keel.updates(), schedule.position()), (updates, k));
+            net = halted.into_model();
+        }
+        let (loss, grads) = net.backward(Batch::number(k, device));
+        net = keel.step(schedule.step(), net, grads, &loss).unwrap().model;
+        let (loss, grads) = twin.backward(Batch::number(k, device));
+        twin = right.step(other.step(), twin, grads, &loss).unwrap().model;
+        assert_eq!(bits(&net), bits(&twin), "{decide:?}, step {k}");
+    }
+    net = keel.flush(schedule.step(), net).unwrap().model;
+    twin = right.flush(other.step(), twin).unwrap().model;
+    let saved = [keel.checkpoint(&net).unwrap(), right.checkpoint(&twin).unwrap()];
+    assert!(saved[0].differences(&saved[1]).is_empty(), "{:?}", saved[0].differences(&saved[1]));
+}
+
+#[test]
+fn a_loss_of_several_numbers_halts_and_loses_nothing() {
+    on_every_device(|device| {
+        for decide in MODES {
+            let wrong = |net: &Net| {
+                // The batch has moved the running statistics of BatchNorm too.
+                let (_, grads) = net.backward(Batch::number(99, device));
+                (rows(device), grads)
+            };
+            refused(device, decide, wrong, FOUR);
+            let none =
+                |net: &Net| (Tensor::empty([0], device), net.backward(Batch::number(99, device)).1);
+            refused(
+                device,
+                decide,
+                none,
+                "`loss` must be one number, got 0: reduce it with `.mean()`",
+            );
+        }
+    });
+}
+
+#[test]
+fn a_loss_of_several_numbers_is_not_accumulated() {
+    on_every_device(|device| {
+        let net = Net::new(device);
+        let mut keel = Keel::wrap(SgdConfig::new().init()).build(&net).unwrap();
+        let before = bits(&net);
+        let (_, grads) = net.backward(Batch::number(0, device));
+        let error = keel.accumulate(&net, grads, &rows(device)).unwrap_err();
+        assert!(error.is_parameter());
+        assert_eq!(
+            error.to_string(),
+            "`loss` of Keel::accumulate must be one number, got 4: reduce it with `.mean()`"
+        );
+        assert_eq!(bits(&net), before, "the running statistics too");
+        assert_eq!(keel.attempts(), 0);
+    });
+}
+
+/// The error of whoever takes a loss, or a function that gives one.
+#[test]
+fn a_loss_of_several_numbers_is_an_error_everywhere() {
+    let device = Device::flex().autodiff();
+    let net = Net::new(&device);
+    let batch = || Batch::number(0, &device);
+    let loss = |net: &Net| (net.forward(batch().x) - batch().y).powi_scalar(2).squeeze_dim::<1>(1);
+    let (_, grads) = net.backward(batch());
+    let of_batch = |net: &Net, _: u64| loss(net);
+
+    let advisor = Advisor::new(|_| Net::new(&device), of_batch, |k| k);
+    let governor = Governor::new(0.0).unwrap();
+    let keel = Keel::<Net>::wrap(Sgd::new()).clip(governor.clone()).build(&net).unwrap();
+    let errors = [
+        measure(&net, &grads, &loss(&net)).unwrap_err(),
+        Doctor::new().loss(&loss(&net)).unwrap_err(),
+        Critical::measure(&net, loss).unwrap_err(),
+        Critical::along(&net, &grads, loss).unwrap_err(),
+        Lanczos::new().measure(&net, loss).unwrap_err(),
+        governor.watch(keel.updates(), &net, &grads, loss).unwrap_err(),
+        StableRate::new(20)
+            .unwrap()
+            .find(|run| short_run(&net, Sgd::new(), run, |k| k, of_batch))
+            .unwrap_err(),
+        LrFinder::new(1e-4, 1.0)
+            .unwrap()
+            .find(|sweep| short_sweep(&net, Sgd::new(), sweep, |k| k, of_batch))
+            .unwrap_err(),
+        advisor.run().unwrap_err(),
+    ];
+    for error in errors {
+        let said = error.to_string();
+        assert!(error.is_parameter(), "{said}");
+        assert!(said.ends_with("must be one number, got 4: reduce it with `.mean()`"), "{said}");
+    }
+}
+
+#[test]
+fn a_watched_value_of_several_numbers_is_an_error_of_the_observation() {
+    let device = Device::flex().autodiff();
+    let net = Net::new(&device);
+    let mut watch = Watch::every(1).unwrap();
+    watch.value("logits", || rows(&device));
+    watch.look(&net, &net.backward(Batch::number(0, &device)).1);
+    assert_eq!(
+        watch.observe_update(&net).unwrap_err().to_string(),
+        "`value` of Watch must be one number, got 4 for \"logits\": reduce it with `.mean()` or `.max()`"
+    );
+    watch.look(&net, &net.backward(Batch::number(1, &device)).1);
+    assert!(watch.observe_update(&net).unwrap().is_some());
 }

@@ -14,7 +14,7 @@ use burn::module::{Module, ParamId};
 use burn::optim::GradientsParams;
 use burn::tensor::Tensor;
 
-use super::{Layout, Probe};
+use super::{Layout, Misfit, Probe, one_number};
 use crate::error::check::Param;
 use crate::optim::SecondMoments;
 use crate::shelf::Shelf;
@@ -124,6 +124,8 @@ pub struct Watch {
     steps: u64,
     pending: Option<(Look, Layout)>,
     values: Vec<(String, Tensor<1>)>,
+    /// What is wrong with the coming sample: told when it is read.
+    unfit: Option<Error>,
     probe: Probe,
     moments: SecondMoments,
     past: Past,
@@ -170,6 +172,7 @@ impl Watch {
             steps: 0,
             pending: None,
             values: Vec::new(),
+            unfit: None,
             probe: Probe::of_a_watch(),
             moments: SecondMoments::default(),
             past: Past::default(),
@@ -215,7 +218,7 @@ impl Watch {
 
     /// A number of the user's own, of one element: the largest logit, an entropy, an auxiliary loss.
     /// `value` is only called if the coming step is [sampled](Self::is_due). Of several of the same
-    /// name the last one counts.
+    /// name the last one counts. Of more than one element, it is an error of [`observe`](Self::observe).
     ///
     /// Attention logits that grow and grow foretell divergence (Wortsman et al. 2023, arXiv 2309.14322): the
     /// larger they are, the less gradient the softmax passes on. Their maximum:
@@ -238,6 +241,11 @@ impl Watch {
     pub fn value(&mut self, name: &str, value: impl FnOnce() -> Tensor<1>) {
         if self.is_due() {
             let value = value().without_autodiff();
+            if let Err(Misfit::Elements(_, got)) = one_number("value", &value) {
+                let got = format_args!("{got} for {name:?}: reduce it with `.mean()` or `.max()`");
+                self.unfit = Some(Error::parameter("Watch", "value", "one number", got));
+                return;
+            }
             self.values.retain(|(known, _)| known != name);
             self.values.push((name.to_string(), value));
         }
@@ -295,7 +303,7 @@ impl Watch {
     /// called after every step, for the rates.
     ///
     /// # Errors
-    /// If the device fails while it is read.
+    /// If a [value](Self::value) has not one element, or the device fails while it is read.
     pub fn observe<M: Module>(
         &mut self,
         after: &M,
@@ -316,7 +324,7 @@ impl Watch {
     /// What was seen of a step that was applied in a custom loop; `None` of one that is not sampled.
     ///
     /// # Errors
-    /// If the device fails while it is read.
+    /// As [`observe`](Self::observe).
     pub fn observe_update<M: Module>(&mut self, after: &M) -> Result<Option<Observation>, Error> {
         self.read(after, true, None)
     }
