@@ -9,7 +9,7 @@ use super::{Bound, Method, Recipe};
 use crate::clip::{GlobalNorm, Percentile, ZScore};
 use crate::curvature::Governor;
 use crate::finder::diverged;
-use crate::monitor::{numbers, one_number};
+use crate::monitor::{any_gradient, numbers, one_number};
 use crate::optim::{Adam, AdamW, AdaptiveClip, Momentum, Rule, Sgd};
 use crate::schedule::Schedule;
 use crate::{Builder, Error, Keel, Verdict};
@@ -140,6 +140,7 @@ pub(super) fn run<M: Module + 'static, B>(
         let now = loss(&model, batch(k));
         one_number("loss", &now).map_err(|why| why.of("Advisor"))?;
         let grads = GradientsParams::from_grads(now.backward(), &model);
+        any_gradient(&model, &grads).map_err(|why| why.of_function("Advisor"))?;
         if let Some(governor) = &governor {
             governor.watch(keel.updates(), &model, &grads, |model| loss(model, batch(k)))?;
         }

@@ -7,7 +7,7 @@ use burn::tensor::Tensor;
 use super::space::{gradient, moved};
 use crate::Error;
 use crate::error::check::Param;
-use crate::monitor::{one_number, scalars};
+use crate::monitor::{any_gradient, one_number, scalars};
 
 /// The critical rate of the first step: below it, one step of plain descent lowers the loss of the batch
 /// that it was made from.
@@ -52,8 +52,8 @@ impl Critical {
     /// Doubles or halves a rate of 10⁻³ until the loss begins to rise, and bisects.
     ///
     /// # Errors
-    /// If the loss has not one element, if loss or gradient are not finite at `model` itself, or the
-    /// device cannot be read.
+    /// If the loss has not one element, if no parameter of `model` has a gradient, if loss or gradient are
+    /// not finite at `model` itself, or the device cannot be read.
     ///
     /// # Cost
     /// One gradient, and about 20 forward passes with a readback each.
@@ -75,6 +75,7 @@ impl Critical {
         grads: &GradientsParams,
         loss: impl Fn(&M) -> Tensor<1>,
     ) -> Result<Self, Error> {
+        any_gradient(model, grads).map_err(|why| why.of("Critical"))?;
         let at = |rate: f64| -> Result<f64, Error> {
             let loss = loss(&moved(model, grads, -rate));
             one_number("loss", &loss).map_err(|why| why.of("Critical"))?;

@@ -188,7 +188,8 @@ impl Lanczos {
     /// The sharpness of `loss` at `model`.
     ///
     /// # Errors
-    /// If the loss has not one element, a gradient is not finite, or the device cannot be read.
+    /// If the loss has not one element, no parameter of `model` has a gradient, one is not finite, or the
+    /// device cannot be read.
     ///
     /// # Cost
     /// Two gradients of the loss and two readbacks for each product; five more sets of parameters.

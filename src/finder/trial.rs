@@ -24,7 +24,8 @@ use crate::{Error, Keel, Report, Verdict, monitor};
 ///
 /// # Errors
 /// If the model cannot be trained at all, see [`Builder::build`](crate::Builder::build); if `loss` gives
-/// more than one element; and if the device fails, which is not taken for a divergence.
+/// more than one element, or does not depend on the model; and if the device fails, which is not taken for a
+/// divergence.
 ///
 /// # Cost
 /// A training run of so many updates, and one more set of parameters.
@@ -91,6 +92,7 @@ where
         let now = loss(&model, batch(k));
         monitor::one_number("loss", &now).map_err(|why| why.of("a short run"))?;
         let grads = GradientsParams::from_grads(now.backward(), &model);
+        monitor::any_gradient(&model, &grads).map_err(|why| why.of_function("a short run"))?;
         let report = match keel.step(rate(k), model, grads, &now) {
             Ok(stepped) => {
                 model = stepped.model;

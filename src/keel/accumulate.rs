@@ -44,8 +44,14 @@ impl Accumulated {
         running: &Running,
     ) -> Result<Self, Error> {
         let count = state.counter("count")?;
+        let sums: Shelf = tensors::from_bytes(state.bytes("sums")?, model)?;
+        if count > 0 && sums.is_empty() {
+            return Err(Error::record(format_args!(
+                "of {count} accumulated batches no gradient is left"
+            )));
+        }
         Ok(Self {
-            sums: tensors::from_bytes(state.bytes("sums")?, model)?,
+            sums,
             count,
             loss: state.number("loss")?,
             running: (count > 0).then(|| running.clone()),
@@ -85,7 +91,8 @@ impl<M: Module + 'static> Keel<M> {
     /// ```
     ///
     /// # Errors
-    /// If `loss` has not one element, or the device cannot be read; nothing is then taken in.
+    /// If `loss` has not one element, if no parameter of `model` has a gradient in `grads`, or the device
+    /// cannot be read; nothing is then taken in.
     ///
     /// # Cost
     /// One pass over the gradients and one readback to measure, and one pass to add; one more set of
@@ -97,7 +104,7 @@ impl<M: Module + 'static> Keel<M> {
         loss: &Tensor<1>,
     ) -> Result<Report, Error> {
         self.running.settle(model);
-        if let Err(why) = monitor::one_number("loss", loss) {
+        if let Err(why) = monitor::loss_and_gradients(model, &grads, loss) {
             self.forget_forward(model);
             return Err(why.of("Keel::accumulate"));
         }

@@ -243,8 +243,8 @@ impl<M: Module + 'static> Keel<M> {
     ///
     /// # Errors
     /// [`Halted`], with the best model there is, if a guard asks for it, or if rejections or
-    /// rewinds in a row have used up their bound. Also if the device fails, or if `loss` has not one
-    /// element: nothing is then counted. Calling again after that
+    /// rewinds in a row have used up their bound. Also if the device fails, if `loss` has not one element,
+    /// or if no parameter of `model` has a gradient in `grads`: nothing is then counted. Calling again after that
     /// is allowed, and starts with a fresh bound of rejections; only after an update that had to be
     /// taken back, where there was no snapshot, the optimizer is lost, and every later step halts.
     ///
@@ -259,7 +259,7 @@ impl<M: Module + 'static> Keel<M> {
     ) -> Result<Stepped<M>, Halted<M>> {
         let rate = rate.into();
         self.running.settle(&model);
-        if let Err(why) = monitor::one_number("loss", loss) {
+        if let Err(why) = monitor::loss_and_gradients(&model, &grads, loss) {
             return told(Err(self.broken(rate, model, &why.to_string())));
         }
         let scale = self.loss_scale();

@@ -186,3 +186,83 @@ fn a_watched_value_of_several_numbers_is_an_error_of_the_observation() {
     watch.look(&net, &net.backward(Batch::number(1, &device)).1);
     assert!(watch.observe_update(&net).unwrap().is_some());
 }
+
+const FOREIGN: &str = "none of the model's 6 parameters has a gradient: are they of another model?";
+
+#[test]
+fn gradients_of_another_model_halt_and_lose_nothing() {
+    on_every_device(|device| {
+        for decide in MODES {
+            refused(
+                device,
+                decide,
+                |_| Net::new(device).backward(Batch::number(99, device)),
+                FOREIGN,
+            );
+            let none = |net: &Net| (net.loss(Batch::number(99, device)), GradientsParams::new());
+            refused(device, decide, none, FOREIGN);
+        }
+    });
+}
+
+#[test]
+fn gradients_of_some_parameters_are_enough() {
+    on_every_device(|device| {
+        for decide in MODES {
+            let net = Net::new(device);
+            let mut keel = Keel::wrap(Sgd::new()).decide(decide).build(&net).unwrap();
+            let loss = net.loss(Batch::number(0, device));
+            let mut all = loss.backward();
+            let grads = GradientsParams::from_params(&mut all, &net, &[net.last.weight.id]);
+            let _ = keel.step(0.1, net, grads, &loss).unwrap();
+            assert_eq!(keel.updates(), 1);
+        }
+    });
+}
+
+#[test]
+fn gradients_of_another_model_are_an_error_everywhere() {
+    let device = Device::flex().autodiff();
+    let net = Net::new(&device);
+    let batch = || Batch::number(0, &device);
+    let (loss, grads) = Net::new(&device).backward(batch());
+    let other = Net::new(&device);
+    let of_other = |_: &Net| other.loss(batch());
+    let of_batch = |_: &Net, _: u64| other.loss(batch());
+
+    let governor = Governor::new(0.0).unwrap();
+    let mut keel = Keel::wrap(Sgd::new()).clip(governor.clone()).build(&net).unwrap();
+    let mut watch = Watch::every(1).unwrap();
+    watch.look(&net, &grads);
+    for error in [
+        keel.accumulate(&net, Net::new(&device).backward(batch()).1, &loss).unwrap_err(),
+        measure(&net, &grads, &loss).unwrap_err(),
+        Critical::along(&net, &grads, of_other).unwrap_err(),
+        governor.watch(keel.updates(), &net, &grads, of_other).unwrap_err(),
+        watch.observe_update(&net).unwrap_err(),
+    ] {
+        let said = error.to_string();
+        assert!(error.is_parameter(), "{said}");
+        assert!(said.contains("must be those of the model") && said.ends_with(FOREIGN), "{said}");
+    }
+    let advisor = Advisor::new(|_| Net::new(&device), of_batch, |k| k);
+    for error in [
+        Critical::measure(&net, of_other).unwrap_err(),
+        Lanczos::new().measure(&net, of_other).unwrap_err(),
+        StableRate::new(20)
+            .unwrap()
+            .find(|run| short_run(&net, Sgd::new(), run, |k| k, of_batch))
+            .unwrap_err(),
+        advisor.run().unwrap_err(),
+    ] {
+        let said = error.to_string();
+        assert!(error.is_parameter(), "{said}");
+        assert!(
+            said.ends_with(
+                "must be a function of the model's parameters, got one that has a gradient for none of \
+                 the 6"
+            ),
+            "{said}"
+        );
+    }
+}

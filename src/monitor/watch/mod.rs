@@ -14,7 +14,7 @@ use burn::module::{Module, ParamId};
 use burn::optim::GradientsParams;
 use burn::tensor::Tensor;
 
-use super::{Layout, Misfit, Probe, one_number};
+use super::{Layout, Misfit, Probe, any_gradient, one_number};
 use crate::error::check::Param;
 use crate::optim::SecondMoments;
 use crate::shelf::Shelf;
@@ -274,6 +274,9 @@ impl Watch {
             (false, Some(_)) => Keep::Copies,
             (false, None) => Keep::Nothing,
         };
+        if let Err(why) = any_gradient(model, grads) {
+            self.unfit = self.unfit.take().or(Some(why.of("Watch")));
+        }
         let mut room = std::mem::take(&mut self.room);
         if keep != Keep::Copies {
             room.gradients = Shelf::default();
@@ -303,7 +306,8 @@ impl Watch {
     /// called after every step, for the rates.
     ///
     /// # Errors
-    /// If a [value](Self::value) has not one element, or the device fails while it is read.
+    /// If a [value](Self::value) has not one element, no parameter of the model had a gradient, or the
+    /// device fails while it is read.
     pub fn observe<M: Module>(
         &mut self,
         after: &M,
