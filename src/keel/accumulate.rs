@@ -158,13 +158,16 @@ impl<M: Module + 'static> Keel<M> {
         rate: impl Into<Rate<'s>>,
         model: M,
     ) -> Result<Stepped<M>, Halted<M>> {
-        let rate = rate.into();
+        let mut rate = rate.into();
         self.running.settle(&model);
         let Accumulated { sums, count, loss, .. } = std::mem::take(&mut self.accumulated);
         // The batches were counted as they came in.
         self.progress.attempts = self.progress.attempts.saturating_sub(1);
         let mut mean = Mean { sums, count: count as f64, grads: GradientsParams::new() };
         model.visit(&mut mean);
+        if let Some(why) = self.objection(&mut rate, &model, &mean.grads, None) {
+            return told(Err(self.broken(rate, model, &why)));
+        }
         if self.limits.decide != Decide::Now && count == 0 {
             let lr = rate.value() * self.gain(&rate);
             let reading = Reading::new(0).with_lr(lr).with_loss(f64::NAN);

@@ -11,6 +11,7 @@ mod judge;
 mod keep;
 mod on_device;
 mod progress;
+mod refuse;
 mod resume;
 mod snapshot;
 mod strain;
@@ -35,7 +36,7 @@ use crate::precision::LossScale;
 use crate::recover::{Rewind, Ring};
 use crate::running::Running;
 use crate::schedule::Rate;
-use crate::{Decide, Error, Fault, Reading, Report, monitor};
+use crate::{Decide, Error, Fault, Reading, Report};
 
 use accumulate::Accumulated;
 use on_device::Pending;
@@ -244,7 +245,8 @@ impl<M: Module + 'static> Keel<M> {
     /// # Errors
     /// [`Halted`], with the best model there is, if a guard asks for it, or if rejections or
     /// rewinds in a row have used up their bound. Also if the device fails, if `loss` has not one element,
-    /// or if no parameter of `model` has a gradient in `grads`: nothing is then counted. Calling again after that
+    /// if no parameter of `model` has a gradient in `grads`, or if a group of the schedule has no parameter:
+    /// nothing is then counted. Calling again after that
     /// is allowed, and starts with a fresh bound of rejections; only after an update that had to be
     /// taken back, where there was no snapshot, the optimizer is lost, and every later step halts.
     ///
@@ -257,10 +259,10 @@ impl<M: Module + 'static> Keel<M> {
         grads: GradientsParams,
         loss: &Tensor<1>,
     ) -> Result<Stepped<M>, Halted<M>> {
-        let rate = rate.into();
+        let mut rate = rate.into();
         self.running.settle(&model);
-        if let Err(why) = monitor::loss_and_gradients(&model, &grads, loss) {
-            return told(Err(self.broken(rate, model, &why.to_string())));
+        if let Some(why) = self.objection(&mut rate, &model, &grads, Some(loss)) {
+            return told(Err(self.broken(rate, model, &why)));
         }
         let scale = self.loss_scale();
         if self.limits.decide != Decide::Now {

@@ -3,16 +3,18 @@
 use std::error::Error;
 
 use crate::common::{Batch, Net, bits, on_every_device};
+use burn::module::ParamGroup;
 use burn::optim::{AdamConfig, GradientsParams, SgdConfig};
 use burn::tensor::{Device, Tensor};
 use evenkeel::advise::Advisor;
-use evenkeel::clip::GlobalNorm;
+use evenkeel::clip::{GlobalNorm, ModuleNorm, ParameterNorm};
 use evenkeel::curvature::{Critical, Governor, Lanczos};
 use evenkeel::doctor::Doctor;
 use evenkeel::finder::{LrFinder, StableRate, short_run, short_sweep};
+use evenkeel::guard::{Guard, LayerLimit};
 use evenkeel::monitor::{Watch, measure};
-use evenkeel::optim::Sgd;
-use evenkeel::schedule::{Cosine, Schedule};
+use evenkeel::optim::{Groups, Momentum, Sgd, Update, vectors};
+use evenkeel::schedule::{Constant, Cosine, GroupScheduler, Schedule};
 use evenkeel::{Decide, Keel, Verdict};
 
 /// What `main` prints of an error that it returns.
@@ -265,4 +267,91 @@ fn gradients_of_another_model_are_an_error_everywhere() {
             "{said}"
         );
     }
+}
+
+#[test]
+fn a_group_of_an_optimizer_without_parameters_is_named() {
+    let device = Device::flex().autodiff();
+    let net = Net::new(&device);
+    let with = |group| Groups::new(Sgd::new()).with_group(group, Momentum::new(0.9).unwrap());
+    let error = Keel::wrap(with(ParamGroup::from_predicate("heed"))).build(&net).unwrap_err();
+    assert!(error.is_parameter());
+    assert_eq!(
+        error.to_string(),
+        "`with_group` of Groups must be a group that some parameter of the model is in, got \
+         Path(Include([\"heed\"]))"
+    );
+    let of_another = with(vectors(&Net::new(&device)));
+    let said = of_another.check_fit(&net).unwrap_err().to_string();
+    assert!(said.starts_with("`with_group` of Groups") && said.len() < 250, "{said}");
+    for group in [ParamGroup::from_predicate("last"), vectors(&net), ParamGroup::all()] {
+        assert!(Keel::wrap(with(group)).build(&net).is_ok());
+    }
+    // One that others cover is not empty.
+    let covered =
+        with(ParamGroup::from_predicate("last")).with_group(ParamGroup::all(), Sgd::new());
+    assert!(Keel::wrap(covered).build(&net).is_ok());
+}
+
+#[test]
+fn a_group_of_a_schedule_without_parameters_halts_the_first_step() {
+    on_every_device(|device| {
+        for decide in MODES {
+            let mut net = Net::new(device);
+            let mut keel = Keel::wrap(Sgd::new()).decide(decide).build(&net).unwrap();
+            let constant = |rate| Constant::new(rate).unwrap();
+            let with = |name| {
+                GroupScheduler::new(constant(0.1))
+                    .with_group(ParamGroup::from_predicate(name), constant(0.01))
+            };
+            let (mut wrong, mut right) = (with("heed"), with("last"));
+            let (loss, grads) = net.backward(Batch::number(0, device));
+            let halted = keel.step(wrong.step(), net, grads, &loss).unwrap_err();
+            let said = halted.to_string();
+            assert!(said.contains("of GroupScheduler") && said.contains("heed"), "{said}");
+            assert_eq!((keel.updates(), wrong.position()), (0, 0));
+            net = halted.into_model();
+            let (loss, grads) = net.backward(Batch::number(0, device));
+            net = keel.step(right.step(), net, grads, &loss).unwrap().model;
+            // A group that is added later is looked at when it is there.
+            right = right.with_group(ParamGroup::from_predicate("tale"), constant(0.1));
+            let (loss, grads) = net.backward(Batch::number(0, device));
+            let said = keel.step(right.step(), net, grads, &loss).unwrap_err().to_string();
+            assert!(said.contains("tale"), "{said}");
+        }
+    });
+}
+
+#[test]
+fn a_part_that_the_model_has_not_is_named() {
+    let device = Device::flex().autodiff();
+    let net = Net::new(&device);
+    let wrap = || Keel::<Net>::wrap(Sgd::new());
+    let limit = |part: &str| LayerLimit::at_most(9.0).unwrap().under(part);
+    let norm = |part: &str| ModuleNorm::under(part, 1.0).unwrap();
+    let each = |part: &str| ParameterNorm::at_most(1.0).unwrap().under(part);
+    let keels = |part: &str| {
+        [
+            wrap().guard(limit(part)),
+            wrap().guard(limit(part).answering(Verdict::Halt).unwrap()),
+            wrap().guard(limit(part).escalating(1, 1)),
+            wrap().clip(norm(part)),
+            wrap().clip(each(part)),
+        ]
+    };
+    for keel in keels("las") {
+        let said = keel.build(&net).unwrap_err().to_string();
+        assert!(said.contains("under \"las\", where there is no parameter"), "{said}");
+    }
+    for part in ["", "last", "last.weight"] {
+        for keel in keels(part) {
+            assert!(keel.build(&net).is_ok(), "{part}");
+        }
+    }
+    let mut watch = Watch::every(1).unwrap().group("las");
+    watch.look(&net, &net.backward(Batch::number(0, &device)).1);
+    assert_eq!(
+        watch.observe_update(&net).unwrap_err().to_string(),
+        "`group` of Watch must be the path of some parameters, got \"las\""
+    );
 }

@@ -17,6 +17,7 @@ use burn::tensor::Tensor;
 use super::{Layout, Misfit, Probe, any_gradient, one_number};
 use crate::error::check::Param;
 use crate::optim::SecondMoments;
+use crate::report::is_under;
 use crate::shelf::Shelf;
 use crate::{Error, Report, Verdict};
 use look::{Before, Keep, Look, Past, Room, What};
@@ -191,7 +192,8 @@ impl Watch {
     }
 
     /// Tells of the parameters under this path together too. A prefix ends where a path does: `"head"`
-    /// covers `head` and `head.weight`, and not `header.weight`. Groups may overlap.
+    /// covers `head` and `head.weight`, and not `header.weight`. Groups may overlap. One without parameters
+    /// is an error of [`observe`](Self::observe).
     pub fn group(mut self, prefix: &str) -> Self {
         self.groups.push(prefix.to_string());
         self
@@ -290,7 +292,14 @@ impl Watch {
             look.values.push(name);
         }
         activations.into_iter().for_each(|taken| look.activation(taken));
-        self.pending = Some((look, Layout::of(model)));
+        let layout = Layout::of(model);
+        let is_there = |group: &&String| layout.entries().iter().any(|e| is_under(&e.path, group));
+        if let Some(group) = self.groups.iter().find(|group| !is_there(group)) {
+            let must = "the path of some parameters";
+            let why = Error::parameter("Watch", "group", must, format_args!("{group:?}"));
+            self.unfit = self.unfit.take().or(Some(why));
+        }
+        self.pending = Some((look, layout));
     }
 
     /// The second moments of an optimizer after the update, before [`observe`](Self::observe):
@@ -306,8 +315,8 @@ impl Watch {
     /// called after every step, for the rates.
     ///
     /// # Errors
-    /// If a [value](Self::value) has not one element, no parameter of the model had a gradient, or the
-    /// device fails while it is read.
+    /// If a [value](Self::value) has not one element, no parameter of the model had a gradient, a
+    /// [group](Self::group) has no parameter, or the device fails while it is read.
     pub fn observe<M: Module>(
         &mut self,
         after: &M,
