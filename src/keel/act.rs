@@ -178,6 +178,8 @@ impl<M: Module + 'static> Keel<M> {
         self.progress.updates += 1;
 
         let position = rate.position().map(|at| at.saturating_add(1));
+        self.progress.beside(position);
+        self.resumed = false;
         self.keep_snapshot(self.progress.updates - 1, &model, position);
         let mut report = Report::applied(reading, factor);
         self.tell(&mut report);
@@ -307,6 +309,7 @@ impl<M: Module + 'static> Keel<M> {
         (progress.updates, progress.rejected) = (to, 0);
         progress.rewinds += 1;
         progress.went_back(snapshot.level);
+        progress.beside(rate.position().map(|at| snapshot.position.unwrap_or(at)));
         if !rate.rewind(snapshot.position, rewind.damp, rewind.warm_up) {
             progress.damping.dampen(to, rewind.damp);
             progress.damping.warm_up(to, rewind.warm_up);

@@ -210,6 +210,7 @@ impl<M: Module + 'static> Builder<M> {
             strain: Strain::default(),
             pending: Vec::new(),
             spent: false,
+            resumed: false,
         };
         if keel.limits.rewind.is_some() {
             let start = keel.snapshot(model, None);

@@ -122,6 +122,8 @@ pub struct Keel<M: Module> {
     pending: Vec<Pending>,
     /// Whether the optimizer took part in an update that was taken back.
     spent: bool,
+    /// Whether no step has been made since a checkpoint was taken back: its schedule may be another one.
+    resumed: bool,
 }
 
 /// The settings that are numbers.
@@ -245,8 +247,9 @@ impl<M: Module + 'static> Keel<M> {
     /// # Errors
     /// [`Halted`], with the best model there is, if a guard asks for it, or if rejections or
     /// rewinds in a row have used up their bound. Also if the device fails, if `loss` has not one element,
-    /// if no parameter of `model` has a gradient in `grads`, or if a group of the schedule has no parameter:
-    /// nothing is then counted. Calling again after that
+    /// if no parameter of `model` has a gradient in `grads`, if a group of the schedule has no parameter, or
+    /// if in the first step after a [resume](Self::resume) the schedule stands
+    /// [elsewhere](Self::allow_other_schedule): nothing is then counted. Calling again after that
     /// is allowed, and starts with a fresh bound of rejections; only after an update that had to be
     /// taken back, where there was no snapshot, the optimizer is lost, and every later step halts.
     ///

@@ -7,6 +7,7 @@ use burn::module::ParamGroup;
 use burn::optim::{AdamConfig, GradientsParams, SgdConfig};
 use burn::tensor::{Device, Tensor};
 use evenkeel::advise::Advisor;
+use evenkeel::checkpoint::{Checkpoint, Discard, Folder, Persist};
 use evenkeel::clip::{GlobalNorm, ModuleNorm, ParameterNorm};
 use evenkeel::curvature::{Critical, Governor, Lanczos};
 use evenkeel::doctor::Doctor;
@@ -14,7 +15,7 @@ use evenkeel::finder::{LrFinder, StableRate, short_run, short_sweep};
 use evenkeel::guard::{Guard, LayerLimit};
 use evenkeel::monitor::{Watch, measure};
 use evenkeel::optim::{Groups, Momentum, Sgd, Update, vectors};
-use evenkeel::schedule::{Constant, Cosine, GroupScheduler, Schedule};
+use evenkeel::schedule::{Constant, Cosine, GroupScheduler, Schedule, Scheduler};
 use evenkeel::{Decide, Keel, Verdict};
 
 /// What `main` prints of an error that it returns.
@@ -354,4 +355,129 @@ fn a_part_that_the_model_has_not_is_named() {
         watch.observe_update(&net).unwrap_err().to_string(),
         "`group` of Watch must be the path of some parameters, got \"las\""
     );
+}
+
+/// A keel, its model and its schedule after 6 updates.
+fn sixth(device: &Device, decide: Decide, from: u64) -> (Keel<Net>, Net, Scheduler<Cosine>) {
+    let mut net = Net::new(device);
+    let mut keel = Keel::wrap(Sgd::new()).decide(decide).build(&net).unwrap();
+    let mut schedule = cosine();
+    schedule.seek(from);
+    for k in 0..6 {
+        let mut batch = Batch::number(k, device);
+        if k == 1 {
+            batch = batch.scaled(f64::NAN);
+        }
+        let (loss, grads) = net.backward(batch);
+        net = keel.step(schedule.step(), net, grads, &loss).unwrap().model;
+    }
+    net = keel.flush(schedule.step(), net).unwrap().model;
+    (keel, net, schedule)
+}
+
+fn cosine() -> Scheduler<Cosine> {
+    Cosine::new(0.1, 0.0, 20).unwrap().start()
+}
+
+#[test]
+fn what_was_saved_and_is_not_taken_back_is_named() {
+    let device = Device::flex().autodiff();
+    let (keel, net, schedule) = sixth(&device, Decide::Now, 0);
+    let path = std::env::temp_dir().join(format!("evenkeel-misuse-{}", std::process::id()));
+    let folder = Folder::new(&path);
+    keel.save(&folder, &net, &[("schedule", &schedule), ("place", &Discard)]).unwrap();
+    let saved = keel.checkpoint(&net).unwrap().with("schedule", &schedule).unwrap();
+    let saved = saved.with("place", &Discard).unwrap();
+    assert_eq!(saved.names(), ["place", "schedule"]);
+
+    let fresh = Net::new(&device);
+    let mut other = Keel::wrap(Sgd::new()).build(&fresh).unwrap();
+    let mut late = cosine();
+    let (before, weights) = (other.checkpoint(&fresh).unwrap(), bits(&fresh));
+    let place: &mut [(&str, &mut dyn Persist)] = &mut [("place", &mut Discard)];
+    let only: &mut [(&str, &mut dyn Persist)] = &mut [("schedule", &mut late)];
+    for (error, left) in [
+        (other.resume(&fresh, &saved).unwrap_err(), "place"),
+        (other.resume_with(&fresh, &saved, only).unwrap_err(), "place"),
+        (other.load(&folder, &fresh, only).unwrap_err(), "place"),
+        (other.load(&folder, &fresh, place).unwrap_err(), "schedule"),
+    ] {
+        assert!(error.is_record());
+        let said = error.to_string();
+        assert!(said.contains(&format!("there is a {left:?} in it that nothing takes")), "{said}");
+    }
+    assert_eq!((late.position(), bits(&fresh)), (0, weights));
+    assert!(other.checkpoint(&fresh).unwrap().differences(&before).is_empty());
+
+    let all: &mut [(&str, &mut dyn Persist)] =
+        &mut [("schedule", &mut late), ("place", &mut Discard)];
+    assert_eq!(bits(&other.load(&folder, &fresh, all).unwrap().unwrap()), bits(&net));
+    assert_eq!(late.position(), schedule.position());
+    std::fs::remove_dir_all(&path).unwrap();
+}
+
+/// One that was never at the model's update is expected where it was, and not where the model is.
+#[test]
+fn a_schedule_that_was_left_behind_halts_the_first_step_after_a_resume() {
+    on_every_device(|device| {
+        for (decide, from) in MODES.into_iter().flat_map(|decide| [(decide, 0), (decide, 3)]) {
+            let (keel, net, schedule) = sixth(device, decide, from);
+            let (at, updates) = (schedule.position(), keel.updates());
+            assert_eq!((at, updates), (5 + from, 5));
+            let saved = keel.checkpoint(&net).unwrap().into_bytes().unwrap();
+            let saved = Checkpoint::from_bytes(&saved).unwrap();
+
+            let resumed = || {
+                let fresh = Net::new(device);
+                let mut keel = Keel::wrap(Sgd::new()).decide(decide).build(&fresh).unwrap();
+                let net = keel.resume(&fresh, &saved).unwrap();
+                (keel, net)
+            };
+            let (mut keel, mut net) = resumed();
+            let mut left = cosine();
+            for _ in 0..2 {
+                let (loss, grads) = net.backward(Batch::number(6, device));
+                let halted = keel.step(left.step(), net, grads, &loss).unwrap_err();
+                let said = halted.to_string();
+                let both =
+                    format!("the schedule is at update 0, and the model at update {updates}");
+                assert!(said.contains(&both) && said.contains(&format!("at {at} when")), "{said}");
+                assert_eq!((keel.updates(), left.position()), (updates, 0));
+                net = halted.into_model();
+            }
+            // In its place, and after that anywhere.
+            left.seek(at);
+            for seek in [at, 17] {
+                left.seek(seek);
+                let (loss, grads) = net.backward(Batch::number(6, device));
+                net = keel.step(left.step(), net, grads, &loss).unwrap().model;
+            }
+
+            let (mut keel, mut net) = resumed();
+            keel.allow_other_schedule();
+            let mut anew = cosine();
+            for _ in 0..2 {
+                let (loss, grads) = net.backward(Batch::number(6, device));
+                net = keel.step(anew.step(), net, grads, &loss).unwrap().model;
+            }
+            // A rate without a schedule stands nowhere.
+            let (mut keel, net) = resumed();
+            let (loss, grads) = net.backward(Batch::number(6, device));
+            let _ = keel.step(0.1, net, grads, &loss).unwrap();
+        }
+    });
+}
+
+#[test]
+fn accumulated_steps_expect_their_schedule_too() {
+    let device = Device::flex().autodiff();
+    let (keel, net, _) = sixth(&device, Decide::Now, 0);
+    let saved = keel.checkpoint(&net).unwrap();
+    let fresh = Net::new(&device);
+    let mut keel = Keel::wrap(Sgd::new()).build(&fresh).unwrap();
+    let net = keel.resume(&fresh, &saved).unwrap();
+    let (loss, grads) = net.backward(Batch::number(6, &device));
+    let _ = keel.accumulate(&net, grads, &loss).unwrap();
+    let said = keel.step_accumulated(cosine().step(), net).unwrap_err().to_string();
+    assert!(said.contains("the schedule is at update 0, and the model at update 5"), "{said}");
 }
