@@ -15,7 +15,10 @@ use std::fmt;
 /// assert!(error.is_parameter());
 /// assert_eq!(error.to_string(), "`at_most` of GlobalNorm must be a positive finite number, got -1");
 /// ```
-#[derive(Debug, Clone, PartialEq, thiserror::Error)]
+///
+/// It prints that text by [`Debug`](fmt::Debug) too, so that a `main` which returns it ends with a
+/// sentence; `{:#?}` shows the parts.
+#[derive(Clone, PartialEq, thiserror::Error)]
 #[error(transparent)]
 pub struct Error(Box<Kind>);
 
@@ -30,6 +33,16 @@ enum Kind {
     Record(String),
     #[error("{doing}: {cause}")]
     Io { doing: String, cause: String },
+}
+
+// By hand, because `main` prints the error that it returns by `Debug`.
+impl fmt::Debug for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match f.alternate() {
+            true => f.debug_tuple("Error").field(&self.0).finish(),
+            false => fmt::Display::fmt(self, f),
+        }
+    }
 }
 
 impl Error {

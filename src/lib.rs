@@ -106,6 +106,7 @@ mod error;
 #[cfg(feature = "faults")]
 pub mod faults;
 pub mod finder;
+mod fit;
 mod gate;
 pub mod guard;
 mod incident;

@@ -9,7 +9,7 @@ use super::{Bound, Method, Recipe};
 use crate::clip::{GlobalNorm, Percentile, ZScore};
 use crate::curvature::Governor;
 use crate::finder::diverged;
-use crate::monitor::numbers;
+use crate::monitor::{any_gradient, numbers, one_number};
 use crate::optim::{Adam, AdamW, AdaptiveClip, Momentum, Rule, Sgd};
 use crate::schedule::Schedule;
 use crate::{Builder, Error, Keel, Verdict};
@@ -114,7 +114,9 @@ pub(super) fn run<M: Module + 'static, B>(
     let (fresh, starts) = (build(seed), STARTS.min(over));
     let mut start = 0.0;
     for k in 0..starts {
-        let first = numbers(loss(&fresh, batch(k)))?.first().copied();
+        let first = loss(&fresh, batch(k));
+        one_number("loss", &first).map_err(|why| why.of("Advisor"))?;
+        let first = numbers(first)?.first().copied();
         start += first.unwrap_or(f64::NAN) / starts as f64;
     }
 
@@ -136,7 +138,9 @@ pub(super) fn run<M: Module + 'static, B>(
             break;
         }
         let now = loss(&model, batch(k));
+        one_number("loss", &now).map_err(|why| why.of("Advisor"))?;
         let grads = GradientsParams::from_grads(now.backward(), &model);
+        any_gradient(&model, &grads).map_err(|why| why.of_function("Advisor"))?;
         if let Some(governor) = &governor {
             governor.watch(keel.updates(), &model, &grads, |model| loss(model, batch(k)))?;
         }

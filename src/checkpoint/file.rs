@@ -74,6 +74,24 @@ impl Checkpoint {
         thing.restore(&part)
     }
 
+    /// The names that states were put in under, in alphabetical order.
+    pub fn names(&self) -> Vec<&str> {
+        let marked = self.state.names().filter_map(|key| key.strip_suffix(".kept"));
+        // What is inside of another state has a dot in its name.
+        marked.filter(|name| !name.contains('.')).collect()
+    }
+
+    /// Refuses to leave behind what was put in: a run that goes on without its schedule is another run.
+    pub(crate) fn all_taken(&self, names: &[&str]) -> Result<(), Error> {
+        match self.names().into_iter().find(|name| !names.contains(name)) {
+            None => Ok(()),
+            Some(left) => Err(Error::record(format_args!(
+                "there is a {left:?} in it that nothing takes back: name it in `resume_with` or `load`, \
+                 with `Discard` for it if it is not wanted"
+            ))),
+        }
+    }
+
     pub(crate) fn state(&self) -> &State {
         &self.state
     }

@@ -13,4 +13,4 @@ pub(crate) mod tensors;
 pub(crate) use canonical::{all_finite, canonical};
 pub use file::Checkpoint;
 pub use folder::{Folder, Found};
-pub use state::{Persist, State};
+pub use state::{Discard, Persist, State};

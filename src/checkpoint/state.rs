@@ -20,6 +20,21 @@ pub trait Persist {
     fn restore(&mut self, state: &State) -> Result<(), Error>;
 }
 
+/// Takes any saved state back and does nothing with it: for what was saved beside a keel and is not wanted
+/// any more, in [`Keel::resume_with`](crate::Keel::resume_with) and [`Keel::load`](crate::Keel::load).
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Discard;
+
+impl Persist for Discard {
+    fn state(&self) -> State {
+        State::new()
+    }
+
+    fn restore(&mut self, _: &State) -> Result<(), Error> {
+        Ok(())
+    }
+}
+
 /// Named counts, numbers, lists of numbers and bytes.
 ///
 /// ```
@@ -118,6 +133,11 @@ impl State {
     pub(super) fn with(mut self, name: &str, value: Value) -> Self {
         self.values.insert(name.to_string(), value);
         self
+    }
+
+    /// The names of all values.
+    pub(super) fn names(&self) -> impl Iterator<Item = &str> {
+        self.values.keys().map(String::as_str)
     }
 
     pub(crate) fn len(&self) -> usize {

@@ -78,6 +78,12 @@ pub trait Clip: Send {
         let _ = (now, ruling);
     }
 
+    /// The path of the part of the model that it is for; none, if it is for all of it.
+    /// [`Builder::build`](crate::Builder::build) refuses a part that the model has not.
+    fn part(&self) -> Option<&str> {
+        None
+    }
+
     /// The name that saved states carry.
     fn name(&self) -> &str {
         "clip"

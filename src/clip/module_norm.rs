@@ -60,6 +60,10 @@ impl Clip for ModuleNorm {
         now.layers.iter().map(|(path, _)| if covered(path) { left } else { 1.0 }).collect()
     }
 
+    fn part(&self) -> Option<&str> {
+        Some(&self.prefix)
+    }
+
     fn name(&self) -> &str {
         "ModuleNorm"
     }

@@ -67,6 +67,10 @@ impl Clip for ParameterNorm {
         now.layers.iter().map(factor).collect()
     }
 
+    fn part(&self) -> Option<&str> {
+        Some(&self.prefix)
+    }
+
     fn name(&self) -> &str {
         "ParameterNorm"
     }

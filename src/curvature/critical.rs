@@ -7,7 +7,7 @@ use burn::tensor::Tensor;
 use super::space::{gradient, moved};
 use crate::Error;
 use crate::error::check::Param;
-use crate::monitor::scalars;
+use crate::monitor::{any_gradient, one_number, scalars};
 
 /// The critical rate of the first step: below it, one step of plain descent lowers the loss of the batch
 /// that it was made from.
@@ -52,13 +52,14 @@ impl Critical {
     /// Doubles or halves a rate of 10⁻³ until the loss begins to rise, and bisects.
     ///
     /// # Errors
-    /// If loss or gradient are not finite at `model` itself, or the device cannot be read.
+    /// If the loss has not one element, if no parameter of `model` has a gradient, if loss or gradient are
+    /// not finite at `model` itself, or the device cannot be read.
     ///
     /// # Cost
     /// One gradient, and about 20 forward passes with a readback each.
     pub fn measure<M: Module>(model: &M, loss: impl Fn(&M) -> Tensor<1>) -> Result<Self, Error> {
         let own = super::space::apart(model);
-        let grads = gradient(&own, &loss);
+        let grads = gradient(&own, &loss)?;
         Self::along(model, &grads, loss)
     }
 
@@ -74,8 +75,11 @@ impl Critical {
         grads: &GradientsParams,
         loss: impl Fn(&M) -> Tensor<1>,
     ) -> Result<Self, Error> {
+        any_gradient(model, grads).map_err(|why| why.of("Critical"))?;
         let at = |rate: f64| -> Result<f64, Error> {
-            Ok(scalars(vec![loss(&moved(model, grads, -rate))])?[0])
+            let loss = loss(&moved(model, grads, -rate));
+            one_number("loss", &loss).map_err(|why| why.of("Critical"))?;
+            Ok(scalars(vec![loss])?[0])
         };
         let start = at(0.0)?;
         if !start.is_finite() {

@@ -8,7 +8,7 @@ use super::space::{gradient, moved, step};
 use crate::checkpoint::State;
 use crate::clip::Clip;
 use crate::error::check::Param;
-use crate::monitor::{Side, dots};
+use crate::monitor::{Side, any_gradient, dots};
 use crate::shared::Shared;
 use crate::{Error, Reading, Verdict};
 
@@ -202,7 +202,8 @@ impl Governor {
     /// tells, the next measurement takes it as accepted.
     ///
     /// # Errors
-    /// If the device cannot be read.
+    /// If the loss has not one element, no parameter of `model` has a gradient, or the device cannot be
+    /// read.
     pub fn watch<M: Module>(
         &self,
         update: u64,
@@ -231,6 +232,7 @@ fn critical<M: Module>(
     grads: &GradientsParams,
     loss: &dyn Fn(&M) -> Tensor<1>,
 ) -> Result<Option<f64>, Error> {
+    any_gradient(model, grads).map_err(|why| why.of(NAME))?;
     let own = Side::Grads(grads);
     // Running statistics are no part of the point: one of 10⁶ would put the other end of the difference
     // outside of everything.
@@ -244,7 +246,7 @@ fn critical<M: Module>(
         return Ok(None);
     }
     let delta = step(size) / gg.sqrt();
-    let there = gradient(&moved(model, grads, delta), loss);
+    let there = gradient(&moved(model, grads, delta), loss)?;
     let curvature = dots(model, &[(own, Side::Difference(&there, grads))])?[0] / delta;
     Ok(Some(2.0 * gg / curvature.abs()))
 }

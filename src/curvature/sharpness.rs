@@ -188,7 +188,8 @@ impl Lanczos {
     /// The sharpness of `loss` at `model`.
     ///
     /// # Errors
-    /// If a gradient is not finite, or the device cannot be read.
+    /// If the loss has not one element, no parameter of `model` has a gradient, one is not finite, or the
+    /// device cannot be read.
     ///
     /// # Cost
     /// Two gradients of the loss and two readbacks for each product; five more sets of parameters.
@@ -228,7 +229,7 @@ impl Lanczos {
         loss: &dyn Fn(&M) -> Tensor<1>,
         root: Option<GradientsParams>,
     ) -> Result<Sharpness, Error> {
-        let like = gradient(&apart(model), loss);
+        let like = gradient(&apart(model), loss)?;
         let start = random(model, &like, self.seed);
         let norms = [
             (Side::Grads(&like), Side::Grads(&like)),
@@ -288,14 +289,14 @@ fn hessian<M: Module>(
     h: f64,
     root: Option<&GradientsParams>,
 ) -> Result<GradientsParams, Error> {
-    let Some(root) = root else { return Ok(differences(model, loss, v, h)) };
+    let Some(root) = root else { return differences(model, loss, v, h) };
     let along = combined(model, v, root, How::Product);
     // The diagonal's units are those of a gradient: `R·v` may be of any length.
     let norm = dots(model, &[(Side::Grads(&along), Side::Grads(&along))])?[0].sqrt();
     if !(norm.is_finite() && norm > 0.0) {
         return Err(Error::model("the diagonal leaves nothing of a direction"));
     }
-    let hv = differences(model, loss, &along, h / norm);
+    let hv = differences(model, loss, &along, h / norm)?;
     Ok(combined(model, &hv, root, How::Product))
 }
 
@@ -304,8 +305,8 @@ fn differences<M: Module>(
     loss: &dyn Fn(&M) -> Tensor<1>,
     along: &GradientsParams,
     h: f64,
-) -> GradientsParams {
-    let ahead = gradient(&moved(model, along, h), loss);
-    let behind = gradient(&moved(model, along, -h), loss);
-    combined(model, &ahead, &behind, How::Sum(0.5 / h, -0.5 / h))
+) -> Result<GradientsParams, Error> {
+    let ahead = gradient(&moved(model, along, h), loss)?;
+    let behind = gradient(&moved(model, along, -h), loss)?;
+    Ok(combined(model, &ahead, &behind, How::Sum(0.5 / h, -0.5 / h)))
 }

@@ -6,7 +6,9 @@ use burn::module::{Module, ModuleMapper, ModuleVisitor, Param, ParamId};
 use burn::optim::GradientsParams;
 use burn::tensor::{Tensor, TensorData};
 
+use crate::Error;
 use crate::bits::{GOLDEN, mix, unit};
+use crate::monitor::{any_gradient, one_number};
 use crate::wide::widened;
 
 /// A copy that shares nothing which a forward pass writes: clones share BatchNorm's running statistics.
@@ -15,8 +17,19 @@ pub(super) fn apart<M: Module>(model: &M) -> M {
 }
 
 /// The gradient of the loss at `model`.
-pub(super) fn gradient<M: Module>(model: &M, loss: &dyn Fn(&M) -> Tensor<1>) -> GradientsParams {
-    GradientsParams::from_grads(loss(model).backward(), model)
+///
+/// # Errors
+/// If the loss has not one element: its gradient would be that of their sum. And if no parameter has a
+/// gradient: a loss that does not see the model has no curvature to tell of.
+pub(super) fn gradient<M: Module>(
+    model: &M,
+    loss: &dyn Fn(&M) -> Tensor<1>,
+) -> Result<GradientsParams, Error> {
+    let loss = loss(model);
+    one_number("loss", &loss).map_err(|why| why.of("curvature"))?;
+    let grads = GradientsParams::from_grads(loss.backward(), model);
+    any_gradient(model, &grads).map_err(|why| why.of_function("curvature"))?;
+    Ok(grads)
 }
 
 /// How far to move for a difference of gradients, at a point of this norm: as far as `f32` needs.

@@ -13,7 +13,7 @@ use super::{
 };
 use crate::Error;
 use crate::error::check::Param;
-use crate::monitor::{integers, numbers};
+use crate::monitor::{integers, numbers, one_number};
 
 /// Looks at a set-up, and says what is wrong: see [the module](super).
 ///
@@ -138,8 +138,9 @@ impl Doctor {
     /// should be between half of what chance gives and 1.5 times that.
     ///
     /// # Errors
-    /// If the device cannot be read.
+    /// If `loss` has not one element, or the device cannot be read.
     pub fn loss(mut self, loss: &Tensor<1>) -> Result<Self, Error> {
+        one_number("loss", loss).map_err(|why| why.of("Doctor"))?;
         self.loss = numbers(loss.clone())?.first().copied();
         Ok(self)
     }
@@ -147,7 +148,7 @@ impl Doctor {
     /// The same for any other loss, with what chance gives of it.
     ///
     /// # Errors
-    /// If `chance` is not positive and finite, or the device cannot be read.
+    /// If `chance` is not positive and finite, if `loss` has not one element, or the device cannot be read.
     pub fn loss_against(mut self, loss: &Tensor<1>, chance: f64) -> Result<Self, Error> {
         self.chance = Some(Chance::Given(Param("Doctor", "chance").positive(chance)?));
         self.loss(loss)

@@ -1,7 +1,12 @@
 //! What a check has found.
 
+use std::fmt;
+
 /// What broke, and at which step.
-#[derive(Debug, Clone, PartialEq, thiserror::Error)]
+///
+/// It prints the same sentence by [`Debug`](fmt::Debug) and by [`Display`](fmt::Display), so that a test
+/// or a `main` which returns it ends with that.
+#[derive(Clone, PartialEq, thiserror::Error)]
 #[non_exhaustive]
 pub enum Broken {
     /// Something is NaN or infinite.
@@ -71,6 +76,13 @@ pub enum Broken {
     },
 }
 
+// By hand, because tests and `main` print the error that they return by `Debug`.
+impl fmt::Debug for Broken {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
+
 impl Broken {
     /// The step at which it showed, if it was at one.
     pub fn at(&self) -> Option<u64> {
@@ -83,7 +95,7 @@ impl Broken {
         }
     }
 
-    pub(super) fn stopped(at: u64, cause: impl std::fmt::Display) -> Self {
+    pub(super) fn stopped(at: u64, cause: impl fmt::Display) -> Self {
         Self::Stopped { at, cause: cause.to_string() }
     }
 }

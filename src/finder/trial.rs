@@ -41,8 +41,9 @@ use crate::{Error, Fault, Keel, Report, Verdict, monitor};
 /// would have been drawn without it. If that matters, call `Device::seed` before and after.
 ///
 /// # Errors
-/// If the model cannot be trained at all, see [`Builder::build`](crate::Builder::build); and if the device
-/// fails, which is not taken for a divergence.
+/// If the model cannot be trained at all, see [`Builder::build`](crate::Builder::build); if `loss` gives
+/// more than one element, or does not depend on the model; and if the device fails, which is not taken for a
+/// divergence.
 ///
 /// # Cost
 /// A training run of so many updates, and one more set of parameters.
@@ -156,7 +157,9 @@ where
     let mut losses = Vec::new();
     for k in 0..over {
         let now = loss(&model, batch(k));
+        monitor::one_number("loss", &now).map_err(|why| why.of("a short run"))?;
         let grads = GradientsParams::from_grads(now.backward(), &model);
+        monitor::any_gradient(&model, &grads).map_err(|why| why.of_function("a short run"))?;
         let report = match keel.step(rate(k), model, grads, &now) {
             Ok(stepped) => {
                 model = stepped.model;

@@ -87,6 +87,10 @@ impl<G: Guard> Guard for Escalating<G> {
         self.guard.looks_at_updates()
     }
 
+    fn part(&self) -> Option<&str> {
+        self.guard.part()
+    }
+
     fn name(&self) -> &str {
         self.guard.name()
     }

@@ -63,6 +63,10 @@ impl Guard for LayerLimit {
         }
     }
 
+    fn part(&self) -> Option<&str> {
+        Some(&self.prefix)
+    }
+
     fn name(&self) -> &str {
         "LayerLimit"
     }

@@ -60,6 +60,12 @@ pub trait Guard: Send {
         false
     }
 
+    /// The path of the part of the model that it is for; none, if it is for all of it.
+    /// [`Builder::build`](crate::Builder::build) refuses a part that the model has not.
+    fn part(&self) -> Option<&str> {
+        None
+    }
+
     /// The name that reports carry.
     fn name(&self) -> &str {
         "guard"

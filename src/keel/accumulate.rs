@@ -44,8 +44,14 @@ impl Accumulated {
         running: &Running,
     ) -> Result<Self, Error> {
         let count = state.counter("count")?;
+        let sums: Shelf = tensors::from_bytes(state.bytes("sums")?, model)?;
+        if count > 0 && sums.is_empty() {
+            return Err(Error::record(format_args!(
+                "of {count} accumulated batches no gradient is left"
+            )));
+        }
         Ok(Self {
-            sums: tensors::from_bytes(state.bytes("sums")?, model)?,
+            sums,
             count,
             loss: state.number("loss")?,
             running: (count > 0).then(|| running.clone()),
@@ -85,7 +91,8 @@ impl<M: Module + 'static> Keel<M> {
     /// ```
     ///
     /// # Errors
-    /// If the device cannot be read; nothing is then taken in.
+    /// If `loss` has not one element, if no parameter of `model` has a gradient in `grads`, or the device
+    /// cannot be read; nothing is then taken in.
     ///
     /// # Cost
     /// One pass over the gradients and one readback to measure, and one pass to add; one more set of
@@ -97,6 +104,10 @@ impl<M: Module + 'static> Keel<M> {
         loss: &Tensor<1>,
     ) -> Result<Report, Error> {
         self.running.settle(model);
+        if let Err(why) = monitor::loss_and_gradients(model, &grads, loss) {
+            self.forget_forward(model);
+            return Err(why.of("Keel::accumulate"));
+        }
         let scale = self.loss_scale();
         let reading = self.measure(&0.0.into(), model, &grads, Some(loss), scale)?;
         self.progress.attempts += 1;
@@ -117,12 +128,17 @@ impl<M: Module + 'static> Keel<M> {
             (None, fault) => fault.map(|fault| fault.to_string()).unwrap_or_default(),
         };
         let culprits = monitor::culprits(model, Some(&grads), &self.monitor);
-        let before = self.accumulated.running.as_ref().unwrap_or(&self.running);
-        let _ = before.restore(model.clone());
+        self.forget_forward(model);
         let report = Report::rejected(reading, 1.0, Verdict::Skip, by, 0, culprits);
         self.incidents.push(&report);
         tell(&report);
         Ok(report)
+    }
+
+    /// Puts the running statistics back to where they were before the last forward pass.
+    fn forget_forward(&self, model: &M) {
+        let before = self.accumulated.running.as_ref().unwrap_or(&self.running);
+        let _ = before.restore(model.clone());
     }
 
     /// One training step along the mean of the gradients that [`accumulate`](Self::accumulate) took in.
@@ -142,13 +158,16 @@ impl<M: Module + 'static> Keel<M> {
         rate: impl Into<Rate<'s>>,
         model: M,
     ) -> Result<Stepped<M>, Halted<M>> {
-        let rate = rate.into();
+        let mut rate = rate.into();
         self.running.settle(&model);
         let Accumulated { sums, count, loss, .. } = std::mem::take(&mut self.accumulated);
         // The batches were counted as they came in.
         self.progress.attempts = self.progress.attempts.saturating_sub(1);
         let mut mean = Mean { sums, count: count as f64, grads: GradientsParams::new() };
         model.visit(&mut mean);
+        if let Some(why) = self.objection(&mut rate, &model, &mean.grads, None) {
+            return told(Err(self.broken(rate, model, &why)));
+        }
         if self.limits.decide != Decide::Now && count == 0 {
             let lr = rate.value() * self.gain(&rate);
             let reading = Reading::new(0).with_lr(lr).with_loss(f64::NAN);

@@ -178,6 +178,8 @@ impl<M: Module + 'static> Keel<M> {
         self.progress.updates += 1;
 
         let position = rate.position().map(|at| at.saturating_add(1));
+        self.progress.beside(position);
+        self.resumed = false;
         self.keep_snapshot(self.progress.updates - 1, &model, position);
         let mut report = Report::applied(reading, factor);
         self.tell(&mut report);
@@ -307,6 +309,7 @@ impl<M: Module + 'static> Keel<M> {
         (progress.updates, progress.rejected) = (to, 0);
         progress.rewinds += 1;
         progress.went_back(snapshot.level);
+        progress.beside(rate.position().map(|at| snapshot.position.unwrap_or(at)));
         if !rate.rewind(snapshot.position, rewind.damp, rewind.warm_up) {
             progress.damping.dampen(to, rewind.damp);
             progress.damping.warm_up(to, rewind.warm_up);
@@ -319,7 +322,8 @@ impl<M: Module + 'static> Keel<M> {
         Some(self.running.restore(snapshot.model.clone()))
     }
 
-    /// Nothing is known of this step: the device could not be read, or the optimizer is spent.
+    /// Nothing is known of this step: the device could not be read, the optimizer is spent, or what was
+    /// handed over is of no use.
     pub(super) fn broken(&mut self, rate: Rate<'_>, model: M, why: &str) -> Halted<M> {
         let mut reading = Reading::new(self.progress.updates).with_lr(rate.value());
         reading.attempt = self.progress.attempts;

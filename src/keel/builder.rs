@@ -16,6 +16,7 @@ use crate::monitor::Monitor;
 use crate::optim::Update;
 use crate::precision::LossScale;
 use crate::recover::{Rewind, Ring};
+use crate::report::is_under;
 use crate::running::Running;
 use crate::{Decide, Error, Reading, Verdict};
 
@@ -149,12 +150,28 @@ impl<M: Module + 'static> Builder<M> {
         }
     }
 
+    /// Whether the model has the parts that policies are for: a misspelt path would bound nothing.
+    fn check_parts(&self, monitor: &Monitor) -> Result<(), Error> {
+        let guards = self.guards.iter().map(|guard| ("guard", guard.name(), guard.part()));
+        let clips = self.clips.iter().map(|clip| ("clip", clip.name(), clip.part()));
+        for (kind, name, part) in guards.chain(clips) {
+            let is_there =
+                |part| monitor.layout().entries().iter().any(|e| is_under(&e.path, part));
+            if let Some(part) = part.filter(|part| !is_there(part)) {
+                let got = format_args!("{name} under {part:?}, where there is no parameter");
+                return Err(Error::parameter("Keel", kind, "for a part of the model", got));
+            }
+        }
+        Ok(())
+    }
+
     /// A keel for `model`, which must be the one that is trained: its running statistics are noted as
     /// they are now, and it is the first snapshot.
     ///
     /// # Errors
     /// If a setting is out of range; if no parameter of the model asks for a gradient; if a parameter
-    /// or running statistic is non-finite already.
+    /// or running statistic is non-finite already; if a group of the optimizer has no parameter, or a guard
+    /// or clip is for a part that the model has not.
     ///
     /// # Cost
     /// One pass over the parameters, one readback.
@@ -172,6 +189,8 @@ impl<M: Module + 'static> Builder<M> {
         let powers = self.clips.iter().filter_map(|clip| clip.power());
         let monitor = Monitor::new(model, running.ids().collect()).with_powers(powers);
         monitor.check_fit(model)?;
+        self.update.check_fit(model)?;
+        self.check_parts(&monitor)?;
 
         let mut guards: Vec<Box<dyn Guard>> = vec![Box::new(first)];
         guards.extend(self.guards);
@@ -191,6 +210,7 @@ impl<M: Module + 'static> Builder<M> {
             strain: Strain::default(),
             pending: Vec::new(),
             spent: false,
+            resumed: false,
         };
         if keel.limits.rewind.is_some() {
             let start = keel.snapshot(model, None);

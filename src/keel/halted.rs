@@ -12,6 +12,9 @@ use crate::report::{Culprit, Report};
 /// training halted at update 1204: non-finite gradient, 11 steps in a row, first in the gradient of
 /// `decoder.3.attn.query.weight`: 12 of 65536 NaN
 /// ```
+///
+/// It prints that by [`Debug`](fmt::Debug) too, so that a `main` which returns it ends with a sentence;
+/// `{:#?}` shows the whole report.
 pub struct Halted<M>(Box<Inner<M>>);
 
 /// Boxed, so that the `Result` of every healthy step stays small.
@@ -100,10 +103,14 @@ impl<M> fmt::Display for Halted<M> {
     }
 }
 
-// By hand, because a model need not be printable for its loss to be an error.
+// By hand, because `main` prints the error that it returns by `Debug`, and because a model need not be
+// printable for its loss to be an error.
 impl<M> fmt::Debug for Halted<M> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Halted").field("report", self.report()).finish_non_exhaustive()
+        match f.alternate() {
+            true => f.debug_struct("Halted").field("report", self.report()).finish_non_exhaustive(),
+            false => fmt::Display::fmt(self, f),
+        }
     }
 }
 

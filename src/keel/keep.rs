@@ -6,7 +6,7 @@ use burn::module::Module;
 
 use super::Keel;
 use crate::Error;
-use crate::checkpoint::{Folder, Persist, State};
+use crate::checkpoint::{Checkpoint, Folder, Persist, State};
 
 impl<M: Module + 'static> Keel<M> {
     /// Writes a [checkpoint](Self::checkpoint) into `folder`, with the state of whatever lives beside
@@ -43,8 +43,9 @@ impl<M: Module + 'static> Keel<M> {
     /// Goes on from the newest whole checkpoint in `folder`; `None` if there is none at all.
     ///
     /// # Errors
-    /// If the checkpoint does not fit, or there are checkpoints and none is whole. Keel, model and all
-    /// that is beside are then unchanged.
+    /// If the checkpoint does not fit, if it holds something that `beside` does not name, or if there are
+    /// checkpoints and none is whole. Keel, model and all that is beside are then unchanged. For what is not
+    /// wanted any more there is [`Discard`](crate::checkpoint::Discard).
     pub fn load(
         &mut self,
         folder: &Folder,
@@ -52,17 +53,33 @@ impl<M: Module + 'static> Keel<M> {
         beside: &mut [(&str, &mut dyn Persist)],
     ) -> Result<Option<M>, Error> {
         let Some(found) = folder.load()? else { return Ok(None) };
+        self.resume_with(model, &found.checkpoint, beside).map(Some)
+    }
+
+    /// Takes everything back that is in a checkpoint: what [`resume`](Self::resume) does, and what was put
+    /// in beside it, by name.
+    ///
+    /// # Errors
+    /// As [`resume`](Self::resume); if something was saved that `beside` does not name, or the other way
+    /// round. Keel, model and all that is beside are then unchanged.
+    pub fn resume_with(
+        &mut self,
+        model: &M,
+        saved: &Checkpoint,
+        beside: &mut [(&str, &mut dyn Persist)],
+    ) -> Result<M, Error> {
+        saved.all_taken(&beside.iter().map(|(name, _)| *name).collect::<Vec<_>>())?;
         let before: Vec<State> = beside.iter().map(|(_, thing)| thing.state()).collect();
         let restored = beside
             .iter_mut()
-            .try_for_each(|(name, thing)| found.checkpoint.restore(name, *thing))
-            .and_then(|()| self.resume(model, &found.checkpoint));
+            .try_for_each(|(name, thing)| saved.restore(name, *thing))
+            .and_then(|()| self.resume_own(model, saved));
         if restored.is_err() {
             for ((_, thing), state) in beside.iter_mut().zip(before) {
                 // What it has just given, it takes back.
                 let _ = thing.restore(&state);
             }
         }
-        restored.map(Some)
+        restored
     }
 }

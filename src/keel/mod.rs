@@ -11,6 +11,7 @@ mod judge;
 mod keep;
 mod on_device;
 mod progress;
+mod refuse;
 mod resume;
 mod snapshot;
 mod strain;
@@ -121,6 +122,8 @@ pub struct Keel<M: Module> {
     pending: Vec<Pending>,
     /// Whether the optimizer took part in an update that was taken back.
     spent: bool,
+    /// Whether no step has been made since a checkpoint was taken back: its schedule may be another one.
+    resumed: bool,
 }
 
 /// The settings that are numbers.
@@ -243,7 +246,10 @@ impl<M: Module + 'static> Keel<M> {
     ///
     /// # Errors
     /// [`Halted`], with the best model there is, if a guard asks for it, or if rejections or
-    /// rewinds in a row have used up their bound. Also if the device fails. Calling again after that
+    /// rewinds in a row have used up their bound. Also if the device fails, if `loss` has not one element,
+    /// if no parameter of `model` has a gradient in `grads`, if a group of the schedule has no parameter, or
+    /// if in the first step after a [resume](Self::resume) the schedule stands
+    /// [elsewhere](Self::allow_other_schedule): nothing is then counted. Calling again after that
     /// is allowed, and starts with a fresh bound of rejections; only after an update that had to be
     /// taken back, where there was no snapshot, the optimizer is lost, and every later step halts.
     ///
@@ -256,8 +262,11 @@ impl<M: Module + 'static> Keel<M> {
         grads: GradientsParams,
         loss: &Tensor<1>,
     ) -> Result<Stepped<M>, Halted<M>> {
-        let rate = rate.into();
+        let mut rate = rate.into();
         self.running.settle(&model);
+        if let Some(why) = self.objection(&mut rate, &model, &grads, Some(loss)) {
+            return told(Err(self.broken(rate, model, &why)));
+        }
         let scale = self.loss_scale();
         if self.limits.decide != Decide::Now {
             return told(self.step_on_device(rate, model, grads, loss.clone(), scale));

@@ -99,6 +99,8 @@ impl<M: Module + 'static> Keel<M> {
             self.average.as_mut().is_some_and(|average| average.take_if(&flag, update, &model));
 
         // Counted as made, until it is known.
+        self.progress.beside(rate.position());
+        self.resumed = false;
         self.progress.updates += 1;
         let facts = Facts { attempt, lr, scale, averaged, exact };
         self.pending.push(Pending { row, facts });

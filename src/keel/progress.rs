@@ -19,6 +19,8 @@ pub(super) struct Progress {
     pub(super) frontier: u64,
     /// What is left of plain rates, which have no schedule to dampen.
     pub(super) damping: Damped,
+    /// How far the schedule is ahead of the updates, modulo 2⁶⁴; 0 before the first step.
+    pub(super) lead: u64,
     /// The mean of the last ten or so accepted losses.
     losses: Ema<f64>,
     /// The losses that were measured since the last update: how many were finite, their sum, and how many
@@ -42,6 +44,7 @@ impl Default for Progress {
             rewinds: 0,
             frontier: 0,
             damping: Damped::default(),
+            lead: 0,
             losses: Ema::new(0.9),
             here: Here::default(),
         }
@@ -49,6 +52,13 @@ impl Default for Progress {
 }
 
 impl Progress {
+    /// Notes where the schedule, if there is one, stands beside the updates.
+    pub(super) fn beside(&mut self, position: Option<u64>) {
+        if let Some(at) = position {
+            self.lead = at.wrapping_sub(self.updates);
+        }
+    }
+
     /// What the accepted losses have been lately; `None` before the first.
     pub(super) fn level(&self) -> Option<f64> {
         self.losses.mean()
@@ -95,6 +105,7 @@ impl Progress {
             .with_count("rejected", self.rejected)
             .with_count("rewinds", self.rewinds)
             .with_count("frontier", self.frontier)
+            .with_count("lead", self.lead)
             .with_part("damping", self.damping.state())
             .with_count("losses", self.losses.parts().0)
             .with_list("level", self.losses.parts().1.to_vec())
@@ -115,6 +126,7 @@ impl Progress {
             rejected: state.counter("rejected")?,
             rewinds: state.counter("rewinds")?,
             frontier: state.counter("frontier")?,
+            lead: state.count("lead")?,
             damping: Damped::default().restored(&state.part("damping"))?,
         })
     }

@@ -39,8 +39,7 @@ impl<M: Module + 'static> Keel<M> {
     ///
     /// // Later, in a new process, with the same model, keel and schedule built anew:
     /// let saved = Checkpoint::load("run.keel")?;
-    /// let model = keel.resume(&model, &saved)?;
-    /// saved.restore("schedule", &mut schedule)?;
+    /// let model = keel.resume_with(&model, &saved, &mut [("schedule", &mut schedule)])?;
     /// # Ok(()) }
     /// ```
     ///
@@ -87,17 +86,24 @@ impl<M: Module + 'static> Keel<M> {
         Ok(Checkpoint::new(State::new().with_part(KEEL, state)))
     }
 
-    /// Takes all of that back, and returns the model as it was.
+    /// Takes all of that back, and returns the model as it was. A checkpoint that holds more than that is
+    /// for [`resume_with`](Self::resume_with).
     ///
     /// `model` is one of the same architecture, on the device where training is to go on; its values
     /// do not matter. The keel must have been put together as the one that was saved was.
     ///
-    /// The continued run is bit-identical on a CPU, if the loop feeds it the same batches.
+    /// The continued run is bit-identical on a CPU, if the loop feeds it the same batches. If the schedule of
+    /// its first step does not stand where it stood beside this model, that step halts: see
+    /// [`allow_other_schedule`](Self::allow_other_schedule).
     ///
     /// # Errors
-    /// If the checkpoint is of another model, another optimizer, or other guards and clips. Keel and
-    /// model are then unchanged.
+    /// If the checkpoint is of another model, another optimizer, or other guards and clips, or something was
+    /// [put in beside](Checkpoint::with) the keel. Keel and model are then unchanged.
     pub fn resume(&mut self, model: &M, saved: &Checkpoint) -> Result<M, Error> {
+        self.resume_with(model, saved, &mut [])
+    }
+
+    pub(super) fn resume_own(&mut self, model: &M, saved: &Checkpoint) -> Result<M, Error> {
         let state = saved.state().part(KEEL);
         if state.is_empty() {
             return Err(Error::record("there is no keel in it"));
@@ -145,6 +151,7 @@ impl<M: Module + 'static> Keel<M> {
         self.progress = progress;
         self.pending.clear();
         self.spent = false;
+        self.resumed = true;
         Ok(model)
     }
 

@@ -186,6 +186,9 @@ impl fmt::Display for Blame {
         write!(f, "{:<28} ", "gradients")?;
         let bad: Vec<&str> = parts(Part::Gradient).map(|c| c.path.as_str()).collect();
         match bad.as_slice() {
+            [] if self.gradients == 0 => {
+                writeln!(f, "none: the loss does not depend on the model's parameters")?;
+            }
             [] => writeln!(f, "all {} finite", self.gradients)?,
             [first, others @ ..] => {
                 write!(f, "non-finite in {} of {}", bad.len(), self.gradients)?;

@@ -7,6 +7,7 @@ mod activation;
 mod blame;
 mod culprits;
 mod dots;
+mod handed;
 mod layout;
 mod power;
 mod probe;
@@ -18,6 +19,7 @@ mod watch;
 pub use blame::{Blame, Origin, blame};
 pub(crate) use culprits::culprits;
 pub(crate) use dots::{Side, dots, scalars};
+pub(crate) use handed::{Misfit, any_gradient, loss_and_gradients, one_number};
 pub(crate) use layout::{Entry, Layout};
 pub use probe::{Probe, Watched};
 pub(crate) use read::{integers, numbers};
@@ -49,7 +51,8 @@ pub(crate) use sums::{OnDevice, Squares};
 /// gradients too.
 ///
 /// # Errors
-/// If the device fails while it is read.
+/// If `loss` has not one element, no parameter of `model` has a gradient in `grads`, or the device fails
+/// while it is read.
 ///
 /// # Cost
 /// One pass over the gradients and one readback, whatever the number of parameters. On Flex with the
@@ -59,6 +62,7 @@ pub fn measure<M: Module>(
     grads: &GradientsParams,
     loss: &Tensor<1>,
 ) -> Result<Reading, Error> {
+    loss_and_gradients(model, grads, loss).map_err(|why| why.of("measure"))?;
     Monitor::new(model, Vec::new()).measure(model, grads, Some(loss), false)
 }
 

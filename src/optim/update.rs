@@ -129,6 +129,16 @@ pub trait Update<M: Module>: Send {
         true
     }
 
+    /// Checks that it is for this model; [`Builder::build`](crate::Builder::build) asks. Unless overridden
+    /// it is for any.
+    ///
+    /// # Errors
+    /// If a group of parameters has none in the model.
+    fn check_fit(&self, model: &M) -> Result<(), Error> {
+        let _ = model;
+        Ok(())
+    }
+
     /// Whether all of its state is finite.
     ///
     /// # Errors
@@ -196,6 +206,10 @@ impl<M: Module> Update<M> for Box<dyn Update<M>> {
 
     fn squares_in_own_type(&self) -> bool {
         (**self).squares_in_own_type()
+    }
+
+    fn check_fit(&self, model: &M) -> Result<(), Error> {
+        (**self).check_fit(model)
     }
 
     fn is_finite(&self) -> Result<bool, Error> {

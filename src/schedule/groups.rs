@@ -44,6 +44,8 @@ use crate::error::check::Param;
 pub struct GroupScheduler {
     base: Scheduler<Boxed>,
     groups: Vec<(ParamGroup, Scheduler<Boxed>)>,
+    /// Whether a model has shown that it has parameters in all of them: not part of the state.
+    fitted: bool,
 }
 
 impl fmt::Debug for GroupScheduler {
@@ -59,10 +61,11 @@ impl fmt::Debug for GroupScheduler {
 impl GroupScheduler {
     /// A counter at update 0, over `base` for all parameters.
     pub fn new(base: impl Schedule + Send + Sync + 'static) -> Self {
-        Self { base: base.boxed().start(), groups: Vec::new() }
+        Self { base: base.boxed().start(), groups: Vec::new(), fitted: false }
     }
 
-    /// Another schedule for the parameters of `group`, at the same update.
+    /// Another schedule for the parameters of `group`, at the same update. [`Keel::step`](crate::Keel::step)
+    /// halts if the model has none.
     pub fn with_group(
         mut self,
         group: ParamGroup,
@@ -71,6 +74,7 @@ impl GroupScheduler {
         let mut curve = curve.boxed().start();
         curve.seek(self.position());
         self.groups.push((group, curve));
+        self.fitted = false;
         self
     }
 
@@ -136,6 +140,17 @@ impl Rewindable for GroupScheduler {
 
     fn dampen_by(&mut self, factor: f64, warm_up: u64) {
         self.take(&mut Setback::new(factor).with_warm_up(warm_up));
+    }
+
+    fn check_groups(
+        &mut self,
+        fit: &dyn Fn(&[&ParamGroup]) -> Result<(), Error>,
+    ) -> Result<(), Error> {
+        if !self.fitted {
+            fit(&self.groups.iter().map(|(group, _)| group).collect::<Vec<_>>())?;
+            self.fitted = true;
+        }
+        Ok(())
     }
 }
 

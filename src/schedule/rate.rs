@@ -4,6 +4,9 @@ use std::fmt;
 use std::ops::Deref;
 
 use burn::lr_scheduler::module_lr_scheduler::ModuleLearningRate;
+use burn::module::{Module, ParamGroup};
+
+use crate::{Error, fit};
 
 /// A learning rate on its way from a [`Scheduler`](super::Scheduler) to an optimizer.
 ///
@@ -44,6 +47,15 @@ struct Origin<'s> {
 pub(crate) trait Rewindable {
     fn move_to(&mut self, update: u64);
     fn dampen_by(&mut self, factor: f64, warm_up: u64);
+
+    /// Checks by `fit` the groups of parameters that it has rates for, until they have passed once.
+    fn check_groups(
+        &mut self,
+        fit: &dyn Fn(&[&ParamGroup]) -> Result<(), Error>,
+    ) -> Result<(), Error> {
+        let _ = fit;
+        Ok(())
+    }
 }
 
 impl<'s> Rate<'s> {
@@ -70,6 +82,15 @@ impl<'s> Rate<'s> {
     /// The rates by parameter group, where there are any.
     pub(crate) fn groups(&self) -> Option<&ModuleLearningRate> {
         self.groups.as_ref()
+    }
+
+    /// Checks that every group of the schedule has a parameter in `model`. Groups of Burn's own schedulers
+    /// cannot be listed.
+    pub(crate) fn check_groups<M: Module>(&mut self, model: &M) -> Result<(), Error> {
+        let Some(Origin { schedule, .. }) = &mut self.origin else { return Ok(()) };
+        schedule.check_groups(&|groups| {
+            fit::check_groups("GroupScheduler", groups.iter().copied(), model)
+        })
     }
 
     /// The update was not applied: the schedule will give this rate again.

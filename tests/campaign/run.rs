@@ -6,7 +6,7 @@ use std::sync::Arc;
 use burn::module::Module;
 use burn::optim::GradientsParams;
 use burn::tensor::{Device, Tensor};
-use evenkeel::checkpoint::Checkpoint;
+use evenkeel::checkpoint::{Checkpoint, Persist};
 use evenkeel::faults::Injector;
 use evenkeel::schedule::{Schedule, Scheduler};
 use evenkeel::{Fault, Halted, Keel, Report, Stepped, Verdict};
@@ -155,10 +155,11 @@ impl<'a> Run<'a> {
         let saved = Checkpoint::from_bytes(&bytes).map_err(text)?;
         let device = self.net.last.weight.val().device();
         let mut fresh = Self::new(self.case, Tiny::new(self.case.normalized, seed, &device));
-        fresh.net = fresh.keel.resume(&fresh.net, &saved).map_err(text)?;
+        let mut beside: Vec<(&str, &mut dyn Persist)> = Vec::new();
         if let Some(rates) = &mut fresh.rates {
-            saved.restore("rates", rates).map_err(text)?;
+            beside.push(("rates", rates));
         }
+        fresh.net = fresh.keel.resume_with(&fresh.net, &saved, &mut beside).map_err(text)?;
         let again = fresh.keel.checkpoint(&fresh.net).map_err(text)?;
         let differences = again.differences(&self.keel.checkpoint(&self.net).map_err(text)?);
         match differences.is_empty() && fresh.state() == self.state() {

@@ -190,16 +190,16 @@ fn a_rewind_empties_the_window() {
     assert_eq!(keel.updates(), 3);
 }
 
-/// Gradients of another device's parameters, or of none: nothing is taken for one.
 #[test]
-fn an_empty_gradient_is_a_mean_of_nothing() {
+fn a_batch_without_a_gradient_is_not_taken_for_one() {
     let device = Device::flex().autodiff();
     let net = Net::new(&device);
     let mut keel = Keel::wrap(SgdConfig::new().init()).build(&net).unwrap();
     let loss = Tensor::<1>::from_floats([1.0], &device);
-    let report = keel.accumulate(&net, GradientsParams::new(), &loss).unwrap();
-    assert!(report.is_applied() && report.reading.layers.is_empty());
+    let error = keel.accumulate(&net, GradientsParams::new(), &loss).unwrap_err();
+    assert!(error.is_parameter(), "{error}");
     let before = bits(&net);
     let stepped = keel.step_accumulated(0.1, net).unwrap();
+    assert_eq!(stepped.report.verdict, Verdict::Skip, "nothing was accumulated");
     assert_eq!(bits(&stepped.model), before);
 }

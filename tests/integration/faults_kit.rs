@@ -7,7 +7,7 @@ use burn::module::Module;
 use burn::optim::{AdamConfig, GradientsParams, ModuleOptimizer};
 use burn::store::ModuleRecord;
 use burn::tensor::{Bytes, DType, Device, Tensor};
-use evenkeel::checkpoint::Checkpoint;
+use evenkeel::checkpoint::{Checkpoint, Persist};
 use evenkeel::faults::{
     Broken, Fingerprint, Harm, Injector, Place, Trainee, Trouble, When, leaves_no_trace,
     resumes_exactly, survives,
@@ -152,8 +152,9 @@ impl Trainee for Kept {
 
     fn load(&mut self, saved: &[u8]) -> Result<(), Trouble> {
         let saved = Checkpoint::from_bytes(saved)?;
-        self.net = self.keel.resume(&self.net, &saved)?;
-        Ok(saved.restore("rates", &mut self.rates)?)
+        let beside: &mut [(&str, &mut dyn Persist)] = &mut [("rates", &mut self.rates)];
+        self.net = self.keel.resume_with(&self.net, &saved, beside)?;
+        Ok(())
     }
 }
 

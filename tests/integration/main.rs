@@ -26,6 +26,7 @@ mod golden_schedules;
 mod kill;
 mod layering;
 mod lr_finder;
+mod misuse;
 mod names;
 mod newcomer;
 mod notices;

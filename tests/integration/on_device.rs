@@ -5,7 +5,7 @@ use crate::common::{Batch, Net, bits, devices, id_of, is_finite, on_every_device
 use burn::optim::{AdamConfig, GradientsParams, ModuleOptimizer, SgdConfig};
 use burn::tensor::{Device, Tensor};
 use evenkeel::average::Ema;
-use evenkeel::checkpoint::Checkpoint;
+use evenkeel::checkpoint::{Checkpoint, Persist};
 use evenkeel::clip::GlobalNorm;
 use evenkeel::guard::{LossSpike, UpdateWall};
 use evenkeel::optim::{AdaBelief, Adam, AdamW, Adamax, Adopt, Momentum, NAdam, RAdam, Sgd, Spam};
@@ -629,8 +629,8 @@ fn a_checkpoint_waits(device: &Device, builder: impl Fn() -> Builder<Net>) {
     let other = Net::new(device);
     let mut resumed = build(builder(), &other);
     let mut continued = Ramp::new(0.0, 0.1, 40).unwrap().start();
-    let model = resumed.resume(&other, &saved).unwrap();
-    saved.restore("schedule", &mut continued).unwrap();
+    let beside: &mut [(&str, &mut dyn Persist)] = &mut [("schedule", &mut continued)];
+    let model = resumed.resume_with(&other, &saved, beside).unwrap();
     let model = run(model, &mut resumed, &mut continued, 7..12);
     assert_eq!(bits(&model), bits(&net));
 }

@@ -6,7 +6,7 @@ use crate::common::{Batch, Net, bits, is_finite};
 use burn::optim::AdamConfig;
 use burn::tensor::{Bytes, DType, Device};
 use burn_pack::{Reader, Scalar, Tensor, Writer};
-use evenkeel::checkpoint::{Checkpoint, Folder, Persist, State};
+use evenkeel::checkpoint::{Checkpoint, Discard, Folder, Persist, State};
 use evenkeel::clip::GlobalNorm;
 use evenkeel::guard::{Divergence, Guard, LossSpike, NormSpike, Stall};
 use evenkeel::precision::LossScale;
@@ -74,9 +74,9 @@ impl Whole {
     }
 
     fn load(&mut self, saved: &Checkpoint) -> Result<(), Error> {
-        saved.restore("scale", &mut self.scale)?;
-        saved.restore("rates", &mut self.rates)?;
-        self.net = self.keel.resume(&self.net, saved)?;
+        let beside: &mut [(&str, &mut dyn Persist)] =
+            &mut [("scale", &mut self.scale), ("rates", &mut self.rates)];
+        self.net = self.keel.resume_with(&self.net, saved, beside)?;
         Ok(())
     }
 }
@@ -107,7 +107,11 @@ fn try_on_a_whole_one(records: impl Iterator<Item = (String, Vec<u8>)>) -> (u32,
             // One at a time: each must be as before, whatever becomes of the others.
             let scale = saved.restore("scale", &mut whole.scale);
             let rates = saved.restore("rates", &mut whole.rates);
-            let keel = whole.keel.resume(&whole.net, &saved);
+            let keel = whole.keel.resume_with(
+                &whole.net,
+                &saved,
+                &mut [("scale", &mut Discard), ("rates", &mut Discard)],
+            );
             if scale.is_err() {
                 assert_eq!(whole.scale, before.3, "{what}: a loss scale half loaded");
             }

@@ -5,7 +5,7 @@ use burn::module::{Module, ParamGroup};
 use burn::nn::LinearConfig;
 use burn::optim::{AdamConfig, AdamWConfig, ModuleOptimizer, SgdConfig};
 use burn::tensor::Device;
-use evenkeel::checkpoint::{Checkpoint, Persist};
+use evenkeel::checkpoint::{Checkpoint, Discard, Persist};
 use evenkeel::clip::GlobalNorm;
 use evenkeel::guard::LossSpike;
 use evenkeel::schedule::{Cosine, Ramp, Schedule, Scheduler, Step, Then};
@@ -71,8 +71,8 @@ fn a_run_that_stops_after_any_step_goes_on_bit_identically() {
             let mut schedule = rates();
             let mut guarded = keel(&fresh);
             let checkpoint = Checkpoint::from_bytes(bytes).unwrap();
-            let mut net = guarded.resume(&fresh, &checkpoint).unwrap();
-            checkpoint.restore("schedule", &mut schedule).unwrap();
+            let beside: &mut [(&str, &mut dyn Persist)] = &mut [("schedule", &mut schedule)];
+            let mut net = guarded.resume_with(&fresh, &checkpoint, beside).unwrap();
             for k in stop as u64..STEPS {
                 net = advance(k, device, net, &mut guarded, &mut schedule);
                 assert_eq!(bits(&net), seen[k as usize], "stopped at {stop}, update {k}");
@@ -150,7 +150,7 @@ fn what_does_not_fit_is_refused_and_nothing_is_changed() {
     };
     let mut other = with(SgdConfig::new().init());
     let state = other.checkpoint(&fresh).unwrap();
-    let error = other.resume(&fresh, &saved).unwrap_err();
+    let error = other.resume_with(&fresh, &saved, &mut [("schedule", &mut Discard)]).unwrap_err();
     assert!(error.is_record());
     assert_eq!(
         error.to_string(),
@@ -163,7 +163,9 @@ fn what_does_not_fit_is_refused_and_nothing_is_changed() {
     // Other policies.
     let mut bare = Keel::wrap(optimizer()).build(&fresh).unwrap();
     assert_eq!(
-        bare.resume(&fresh, &saved).unwrap_err().to_string(),
+        bare.resume_with(&fresh, &saved, &mut [("schedule", &mut Discard)])
+            .unwrap_err()
+            .to_string(),
         "the saved state does not fit: it was saved with guards NonFinite, LossSpike and clips \
          GlobalNorm, and this keel has guards NonFinite and clips none"
     );
@@ -175,7 +177,7 @@ fn what_does_not_fit_is_refused_and_nothing_is_changed() {
         .guard(LossSpike::default())
         .build(&linear)
         .unwrap();
-    let error = small.resume(&linear, &saved).unwrap_err();
+    let error = small.resume_with(&linear, &saved, &mut [("schedule", &mut Discard)]).unwrap_err();
     assert!(
         error.is_record() && error.to_string().contains("the model in it is not this one"),
         "{error}"
@@ -198,7 +200,10 @@ fn what_does_not_fit_is_refused_and_nothing_is_changed() {
 
     // And one that fits, for comparison.
     let mut right = with(optimizer());
-    assert_eq!(bits(&right.resume(&fresh, &saved).unwrap()), bits(&net));
+    assert_eq!(
+        bits(&right.resume_with(&fresh, &saved, &mut [("schedule", &mut Discard)]).unwrap()),
+        bits(&net)
+    );
 }
 
 /// A run is made longer by taking the position alone.

@@ -14,9 +14,10 @@ use burn::module::{Module, ParamId};
 use burn::optim::GradientsParams;
 use burn::tensor::Tensor;
 
-use super::{Layout, Probe};
+use super::{Layout, Misfit, Probe, any_gradient, one_number};
 use crate::error::check::Param;
 use crate::optim::SecondMoments;
+use crate::report::is_under;
 use crate::shelf::Shelf;
 use crate::{Error, Report, Verdict};
 use look::{Before, Keep, Look, Past, Room, What};
@@ -124,6 +125,8 @@ pub struct Watch {
     steps: u64,
     pending: Option<(Look, Layout)>,
     values: Vec<(String, Tensor<1>)>,
+    /// What is wrong with the coming sample: told when it is read.
+    unfit: Option<Error>,
     probe: Probe,
     moments: SecondMoments,
     past: Past,
@@ -170,6 +173,7 @@ impl Watch {
             steps: 0,
             pending: None,
             values: Vec::new(),
+            unfit: None,
             probe: Probe::of_a_watch(),
             moments: SecondMoments::default(),
             past: Past::default(),
@@ -188,7 +192,8 @@ impl Watch {
     }
 
     /// Tells of the parameters under this path together too. A prefix ends where a path does: `"head"`
-    /// covers `head` and `head.weight`, and not `header.weight`. Groups may overlap.
+    /// covers `head` and `head.weight`, and not `header.weight`. Groups may overlap. One without parameters
+    /// is an error of [`observe`](Self::observe).
     pub fn group(mut self, prefix: &str) -> Self {
         self.groups.push(prefix.to_string());
         self
@@ -215,7 +220,7 @@ impl Watch {
 
     /// A number of the user's own, of one element: the largest logit, an entropy, an auxiliary loss.
     /// `value` is only called if the coming step is [sampled](Self::is_due). Of several of the same
-    /// name the last one counts.
+    /// name the last one counts. Of more than one element, it is an error of [`observe`](Self::observe).
     ///
     /// Attention logits that grow and grow foretell divergence (Wortsman et al. 2023, arXiv 2309.14322): the
     /// larger they are, the less gradient the softmax passes on. Their maximum:
@@ -238,6 +243,11 @@ impl Watch {
     pub fn value(&mut self, name: &str, value: impl FnOnce() -> Tensor<1>) {
         if self.is_due() {
             let value = value().without_autodiff();
+            if let Err(Misfit::Elements(_, got)) = one_number("value", &value) {
+                let got = format_args!("{got} for {name:?}: reduce it with `.mean()` or `.max()`");
+                self.unfit = Some(Error::parameter("Watch", "value", "one number", got));
+                return;
+            }
             self.values.retain(|(known, _)| known != name);
             self.values.push((name.to_string(), value));
         }
@@ -266,6 +276,9 @@ impl Watch {
             (false, Some(_)) => Keep::Copies,
             (false, None) => Keep::Nothing,
         };
+        if let Err(why) = any_gradient(model, grads) {
+            self.unfit = self.unfit.take().or(Some(why.of("Watch")));
+        }
         let mut room = std::mem::take(&mut self.room);
         if keep != Keep::Copies {
             room.gradients = Shelf::default();
@@ -279,7 +292,14 @@ impl Watch {
             look.values.push(name);
         }
         activations.into_iter().for_each(|taken| look.activation(taken));
-        self.pending = Some((look, Layout::of(model)));
+        let layout = Layout::of(model);
+        let is_there = |group: &&String| layout.entries().iter().any(|e| is_under(&e.path, group));
+        if let Some(group) = self.groups.iter().find(|group| !is_there(group)) {
+            let must = "the path of some parameters";
+            let why = Error::parameter("Watch", "group", must, format_args!("{group:?}"));
+            self.unfit = self.unfit.take().or(Some(why));
+        }
+        self.pending = Some((look, layout));
     }
 
     /// The second moments of an optimizer after the update, before [`observe`](Self::observe):
@@ -295,7 +315,8 @@ impl Watch {
     /// called after every step, for the rates.
     ///
     /// # Errors
-    /// If the device fails while it is read.
+    /// If a [value](Self::value) has not one element, no parameter of the model had a gradient, a
+    /// [group](Self::group) has no parameter, or the device fails while it is read.
     pub fn observe<M: Module>(
         &mut self,
         after: &M,
@@ -316,7 +337,7 @@ impl Watch {
     /// What was seen of a step that was applied in a custom loop; `None` of one that is not sampled.
     ///
     /// # Errors
-    /// If the device fails while it is read.
+    /// As [`observe`](Self::observe).
     pub fn observe_update<M: Module>(&mut self, after: &M) -> Result<Option<Observation>, Error> {
         self.read(after, true, None)
     }

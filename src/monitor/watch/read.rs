@@ -17,6 +17,9 @@ impl Watch {
         report: Option<&Report>,
     ) -> Result<Option<Observation>, Error> {
         let Some((look, paths)) = self.pending.take() else { return Ok(None) };
+        if let Some(error) = self.unfit.take() {
+            return Err(error);
+        }
         // Not held any longer than it is looked at, whatever became of the step.
         let moments = std::mem::take(&mut self.moments);
         // Before its first update an optimizer has none.

@@ -14,9 +14,9 @@ use burn::tensor::{Bool, Tensor};
 use super::rule::{Before, Erased};
 use super::second_moments::SecondMoment;
 use super::{Pace, Rule, SecondMoments, Unread, Update};
-use crate::Error;
 use crate::checkpoint::State;
 use crate::gate::Flag;
+use crate::{Error, fit};
 use entries::Entries;
 
 /// The rules of this crate over a whole model, by parameter group: what
@@ -78,6 +78,9 @@ impl Groups {
 
     /// Another rule for the parameters of `group`. Of several that a parameter is in, the last one
     /// added counts. State that there is already is forgotten.
+    ///
+    /// A group that no parameter is in is an error of [`Builder::build`](crate::Builder::build). A loop
+    /// without a [`Keel`](crate::Keel) asks by [`check_fit`](Update::check_fit).
     pub fn with_group(mut self, group: ParamGroup, rule: impl Rule) -> Self {
         self.rules.push((group, rule.erased()));
         Self { entries: Entries::default(), longest: 0.0, ..self }
@@ -173,6 +176,10 @@ impl<M: Module + 'static> Update<M> for Groups {
     /// Half precision is squared in `f32`.
     fn squares_in_own_type(&self) -> bool {
         false
+    }
+
+    fn check_fit(&self, model: &M) -> Result<(), Error> {
+        fit::check_groups("Groups", self.rules.iter().skip(1).map(|(group, _)| group), model)
     }
 
     fn is_finite(&self) -> Result<bool, Error> {

@@ -1,0 +1,59 @@
+//! Whether groups of parameters fit a model.
+
+use burn::module::{Module, ModuleVisitor, Param, ParamGroup, ParamId};
+use burn::tensor::Tensor;
+
+use crate::Error;
+
+/// Checks that some float parameter of `model` is in each of the groups that were given to `owner`: a group
+/// with a misspelt path would be passed over without a word.
+pub(crate) fn check_groups<'a, M: Module>(
+    owner: &'static str,
+    groups: impl IntoIterator<Item = &'a ParamGroup>,
+    model: &M,
+) -> Result<(), Error> {
+    let mut walk = Walk::default();
+    model.visit(&mut walk);
+    let is_empty =
+        |group: &&ParamGroup| !walk.found.iter().any(|(id, path)| group.matches(id, Some(path)));
+    match groups.into_iter().find(is_empty) {
+        None => Ok(()),
+        Some(group) => {
+            let must = "a group that some parameter of the model is in";
+            Err(Error::parameter(owner, "with_group", must, name(group)))
+        }
+    }
+}
+
+/// What tells a group from others: Burn shows it by `Debug` only.
+fn name(group: &ParamGroup) -> String {
+    const LONGEST: usize = 80;
+    let text = format!("{group:?}");
+    let text = text.strip_prefix("ParamGroup { matcher: ").unwrap_or(&text);
+    let text = text.strip_suffix(", excludes: None }").unwrap_or(text);
+    match text.char_indices().nth(LONGEST) {
+        // The ids of a whole model are no name.
+        Some((end, _)) => format!("{}…", &text[..end]),
+        None => text.to_string(),
+    }
+}
+
+#[derive(Default)]
+struct Walk {
+    path: Vec<String>,
+    found: Vec<(ParamId, String)>,
+}
+
+impl ModuleVisitor for Walk {
+    fn enter_module(&mut self, name: &str, _container: &str) {
+        self.path.push(name.to_string());
+    }
+
+    fn exit_module(&mut self, _name: &str, _container: &str) {
+        self.path.pop();
+    }
+
+    fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
+        self.found.push((param.id, self.path.join(".")));
+    }
+}
