@@ -79,7 +79,7 @@
 //!
 //! # Why it does not search as the finder does
 //!
-//! [`StableRate`](crate::finder::StableRate) bisects one edge, seed by seed, at a constant rate, from copies
+//! [`StableRate`](crate::finder::StableRate) searches one edge from below, seed by seed, at a constant rate, from copies
 //! of one model. Here a rate has to hold for all seeds at once, the models are fresh, the rate may follow a
 //! schedule, and the valley counts, not the edge. What both share is [`Keel`](crate::Keel), and the rule that a
 //! run is hopeless at 100 times the loss that it began with.
