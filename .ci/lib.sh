@@ -30,7 +30,7 @@ tested() {
 # The modules of the integration tests whose source matches a pattern, as filters of their names.
 modules_with() {
     grep -rlE "$1" tests/integration --include=*.rs |
-        sed -nE 's#^tests/integration/([a-z_0-9]+)\.rs$#\1::#p' | grep -v '^main::$' | sort -u
+        sed -nE 's#^tests/integration/([a-z_0-9]+)(\.rs|/.*)$#\1::#p' | grep -vE '^(main|common)::$' | sort -u
 }
 
 # Software Vulkan, for wgpu without a GPU.
