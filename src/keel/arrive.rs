@@ -197,6 +197,8 @@ impl<M: Module + 'static> Keel<M> {
             self.escalate(ruling, self.differs_from_snapshot(&reading, &[]));
         self.record(&reading, verdict);
         let rejected = self.progress.rejected;
-        Report::rejected(reading, factor, verdict, by, rejected, Vec::new())
+        let mut report = Report::rejected(reading, factor, verdict, by, rejected, Vec::new());
+        self.tell(&mut report);
+        report
     }
 }
