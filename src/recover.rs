@@ -15,8 +15,7 @@ use crate::error::check::Param;
 ///
 /// A rewind goes to the newest snapshot and multiplies the rate by [`damp`](Self::damp). A second
 /// rewind before another snapshot was taken goes one snapshot further back, and damps again.
-/// Guards and clips keep what they have learnt: their memory of accepted steps is information.
-/// The data is not rewound either; training goes on with the next batch.
+/// The memory of guards, clips and bounds goes back with the weights. The data is not rewound either; training goes on with the next batch.
 ///
 /// Going back to just before a loss showed a spike is often not far enough: what caused it lies some
 /// updates earlier. [`age`](Self::age) asks for a snapshot of that age. The batches between the
@@ -50,6 +49,11 @@ impl Rewind {
     pub fn every(every: u64) -> Result<Self, Error> {
         let every = Param("Rewind", "every").at_least(1, every)?;
         Ok(Self { every, keep: 2, damp: 0.5, at_most: 3, age: 0, warm_up: 0 })
+    }
+
+    /// What [`Builder::recommended`](crate::Builder::recommended) takes: every 100.
+    pub(crate) const fn recommended() -> Self {
+        Self { every: 100, keep: 2, damp: 0.5, at_most: 3, age: 0, warm_up: 0 }
     }
 
     /// How many snapshots are kept.

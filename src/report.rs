@@ -37,7 +37,8 @@ pub struct Reading {
     /// How far the update would move each parameter, `‖Δpᵢ‖`. Empty unless a guard
     /// [looks at updates](crate::guard::Guard::looks_at_updates).
     pub updates: Layers,
-    /// Norm of each parameter before the update, `‖pᵢ‖`. Empty when `updates` is.
+    /// Norm of each parameter that received a gradient before the update, `‖pᵢ‖`. Empty unless `updates` are
+    /// there, or a bound [looks at sizes](crate::bound::StepBound::looks_at_sizes) in this step.
     pub sizes: Layers,
     /// The first non-finite thing that was seen, if any.
     pub fault: Option<Fault>,
@@ -236,9 +237,13 @@ pub struct Report {
     pub pending: bool,
     /// Who asked for it, when it is not [`Verdict::Apply`]: the name of a guard, or a [`Fault`].
     pub by: Option<String>,
-    /// What the clips left of the step, of the gradient and of the rate together: 1 when none was active.
-    /// Where they treat parameters differently, the share of the gradient's norm counts.
+    /// What the clips left of the gradient: 1 when none was active. Where they treat parameters differently,
+    /// the share of the gradient's norm counts.
     pub factor: f64,
+    /// What the bounds left of the rate: 1 when none was active.
+    pub share: f64,
+    /// The most that the rate could be, by the bounds; none without one.
+    pub cap: Option<f64>,
     /// Steps rejected in a row, this one included; 0 after an applied step.
     pub rejected: u64,
     /// After a rewind: how far.
@@ -259,11 +264,19 @@ impl Report {
             pending: false,
             by: None,
             factor,
+            share: 1.0,
+            cap: None,
             rejected: 0,
             rewound: None,
             culprits: Vec::new(),
             notices: Vec::new(),
         }
+    }
+
+    /// The same report of a step whose rate was held.
+    pub(crate) fn held(mut self, share: f64, cap: Option<f64>) -> Self {
+        (self.share, self.cap) = (share, cap);
+        self
     }
 
     pub(crate) fn unread(mut reading: Reading) -> Self {
@@ -285,6 +298,8 @@ impl Report {
             pending: false,
             by: Some(by),
             factor,
+            share: 1.0,
+            cap: None,
             rejected,
             rewound: None,
             culprits,
@@ -295,6 +310,17 @@ impl Report {
     /// Whether the update was applied, as far as that is known.
     pub fn is_applied(&self) -> bool {
         self.verdict == Verdict::Apply && !self.pending
+    }
+
+    /// The rate that was used: what was asked for, as far as the bounds left it (the base rate, where parameter
+    /// groups have their own).
+    pub fn rate(&self) -> f64 {
+        self.reading.lr * self.share
+    }
+
+    /// Whether a bound made the rate lower.
+    pub fn is_held(&self) -> bool {
+        self.share < 1.0
     }
 
     /// Whether a clip made the gradient smaller.
@@ -315,6 +341,9 @@ impl fmt::Display for Report {
             "update {} {}: loss {:.4e}, gradient norm {:.3e}, rate {:.3e}",
             now.update, self.verdict, now.loss, now.grad_norm, now.lr
         )?;
+        if self.is_held() {
+            write!(f, ", held at {:.3e}", self.rate())?;
+        }
         if self.is_clipped() {
             write!(f, ", clipped by {:.3e}", self.factor)?;
         }
@@ -434,6 +463,8 @@ mod tests {
             pending: false,
             by: None,
             factor: 0.25,
+            share: 1.0,
+            cap: None,
             rejected: 0,
             rewound: None,
             culprits: vec![],

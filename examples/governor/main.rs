@@ -88,7 +88,7 @@ fn train(
     let mut net = Net::new(kind, &device);
     let keel = Keel::wrap(Momentum::new(0.9)?).skips_at_most(0);
     let mut keel = match &governor {
-        Some(governor) => keel.clip(governor.clone()).build(&net)?,
+        Some(governor) => keel.bound(governor.clone()).build(&net)?,
         None => keel.build(&net)?,
     };
     let entropy = CrossEntropyLossConfig::new().init(&device);
@@ -128,7 +128,7 @@ fn cost(kind: Kind, data: &Digits) -> Result<[f64; 2], Box<dyn std::error::Error
             device.seed(0);
             let mut net = Net::new(kind, &device);
             let governor = Governor::new(0.9)?.every(1)?;
-            let mut keel = Keel::wrap(Momentum::new(0.9)?).clip(governor.clone()).build(&net)?;
+            let mut keel = Keel::wrap(Momentum::new(0.9)?).bound(governor.clone()).build(&net)?;
             let start = Instant::now();
             for _ in 0..20 {
                 let loss = loss_of(&net);

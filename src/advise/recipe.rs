@@ -194,7 +194,7 @@ impl Recipe {
             line(&format!("    .clip({expression})"));
         }
         if self.governed {
-            line("    .clip(governor.clone())");
+            line("    .bound(governor.clone())");
         }
         line("    .build(&model)?;");
         line("");

@@ -128,7 +128,7 @@ pub(super) fn run<M: Module + 'static, B>(
     };
     let keel = keel(recipe)?;
     let mut keel = match &governor {
-        Some(governor) => keel.clip(governor.clone()).build(&model)?,
+        Some(governor) => keel.bound(governor.clone()).build(&model)?,
         None => keel.build(&model)?,
     };
     let mut trial = Trial { start, losses: Vec::new(), end: End::Finished };

@@ -64,14 +64,6 @@ pub trait Clip: Send {
         None
     }
 
-    /// The most that the rate may be, times the factor that all clips together have left of the gradient.
-    /// `None` for no bound. [`Keel`](crate::Keel) lowers the rate of a step to the smallest of these, and
-    /// with it, in proportion, the rates of all groups; what is not above 0 lets nothing through.
-    fn rate_at_most(&self, now: &Reading) -> Option<f64> {
-        let _ = now;
-        None
-    }
-
     /// Told what became of the step, exactly once. A threshold learns here, and only when `ruling`
     /// is [`Apply`](crate::Verdict::Apply).
     fn record(&mut self, now: &Reading, ruling: crate::Verdict) {

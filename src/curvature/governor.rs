@@ -5,11 +5,12 @@ use burn::optim::GradientsParams;
 use burn::tensor::Tensor;
 
 use super::space::{gradient, moved, step};
+use crate::bound::StepBound;
 use crate::checkpoint::State;
-use crate::clip::Clip;
 use crate::error::check::Param;
 use crate::monitor::{Side, any_gradient, dots};
 use crate::shared::Shared;
+use crate::stat::Ema;
 use crate::{Error, Reading, Verdict};
 
 /// Caps the rate of [`Sgd`](crate::optim::Sgd) and [`Momentum`](crate::optim::Momentum) at what the
@@ -18,15 +19,16 @@ use crate::{Error, Reading, Verdict};
 /// ```text
 /// q = 2·gᵀg/|gᵀHg|                                 measured every 10 updates, at first at every one
 /// cap = q                                          at the first measurement
-///     = min(q, √(cap·q), 1.3·cap)                  later: down at once, and up slowly
+///     = max(min(q, √(cap·q), 1.15·cap), cap/100)   later: down at once, and up slowly
 /// rate·factor ≤ c·(1 − μ)·cap                      c = 2, and ½ without momentum
 /// ```
 ///
 /// `q` is where one step along `g` no longer lowers the loss. The clips' factor counts: what is bounded is
 /// the rate times the factor. `Hg` is a difference of gradients, so that a measurement is one more gradient.
 ///
-/// It goes to a [`Keel`](crate::Keel) as a clip, and looks at the model before each step; clones share
-/// what it has seen:
+/// It goes to a [`Keel`](crate::Keel) as a [bound](crate::bound), and looks at the model before each step;
+/// clones share what it has seen. It also measures after a loss of more than twice the mean of the last ten or
+/// so: then something has changed that cannot wait.
 ///
 /// ```
 /// use burn::nn::{Linear, LinearConfig};
@@ -40,7 +42,7 @@ use crate::{Error, Reading, Verdict};
 /// let device = Device::default().autodiff();
 /// let mut model = LinearConfig::new(2, 1).init(&device);
 /// let governor = Governor::new(0.9)?;
-/// let mut keel = Keel::wrap(Momentum::new(0.9)?).clip(governor.clone()).build(&model)?;
+/// let mut keel = Keel::wrap(Momentum::new(0.9)?).bound(governor.clone()).build(&model)?;
 ///
 /// for _ in 0..50 {
 ///     let x = Tensor::<2>::from_floats([[1.0, 2.0], [3.0, -1.0], [0.5, 0.5]], &device);
@@ -104,6 +106,20 @@ struct Memory {
     unsure: Option<Known>,
     /// The rate that was asked for last, of steps that were made.
     asked: Option<f64>,
+    /// The mean of the last ten or so accepted losses.
+    losses: Losses,
+    /// The last of them was far above that mean.
+    alarmed: bool,
+}
+
+/// Starts empty, with a memory of ten.
+#[derive(Debug, Clone, PartialEq)]
+struct Losses(Ema<f64>);
+
+impl Default for Losses {
+    fn default() -> Self {
+        Self(Ema::new(0.9))
+    }
 }
 
 #[derive(Debug, Clone, Copy, Default, PartialEq)]
@@ -135,7 +151,7 @@ impl Governor {
         let momentum = Param(NAME, "momentum").below_one(momentum)?;
         let caution = if momentum == 0.0 { 0.5 } else { 2.0 };
         let memory = Shared::default();
-        Ok(Self { momentum, caution, dense: 40, every: 10, growth: 1.3, memory })
+        Ok(Self { momentum, caution, dense: 40, every: 10, growth: 1.15, memory })
     }
 
     /// `c`: how bold it is. 2 and not 1, because with 1 training is too slow for its 300 updates: the plain net
@@ -186,9 +202,14 @@ impl Governor {
     }
 
     /// Whether it would measure before this update: at each of the first ones, unless the rate that was
-    /// asked for last is below an eighth of the bound; later, and then, once in [so many](Self::every).
+    /// asked for last is below an eighth of the bound; later, and then, once in [so many](Self::every), and
+    /// after a loss that was far above the others.
     pub fn is_due(&self, update: u64) -> bool {
-        let (at, asked) = self.memory.with(|memory| (memory.now().at, memory.asked));
+        let (at, asked, alarmed) =
+            self.memory.with(|memory| (memory.now().at, memory.asked, memory.alarmed));
+        if alarmed {
+            return true;
+        }
         let far = asked.zip(self.rate_at_most()).is_some_and(|(asked, most)| asked * FAR < most);
         // After a rewind the last measurement may lie ahead; one that is past due is made up for.
         (update < self.dense && !far)
@@ -251,30 +272,34 @@ fn critical<M: Module>(
     Ok(Some(2.0 * gg / curvature.abs()))
 }
 
+/// The most that one measurement may lower the cap by.
+const MOST: f64 = 100.0;
+
 /// The cap after a measurement of `q`.
 fn next(cap: Option<f64>, q: f64, growth: f64) -> Option<f64> {
     match cap {
         None => Some(q).filter(|q| q.is_finite()),
         Some(cap) if q.is_nan() => Some(cap / 2.0),
-        Some(cap) => Some(q.min((cap * q).sqrt()).min(growth * cap)),
+        // One batch of absurd curvature must not hold the rate for good: it grows slowly.
+        Some(cap) => Some(q.min((cap * q).sqrt()).min(growth * cap).max(cap / MOST)),
     }
 }
 
-impl Clip for Governor {
-    /// Nothing is taken from the gradient: it is the rate that is held.
-    fn factor(&self, _: &Reading) -> f64 {
-        1.0
+impl StepBound for Governor {
+    /// What is bounded is the rate times what the clips have left.
+    fn rate_at_most(&self, _: &Reading, left: f64) -> Option<f64> {
+        self.rate_at_most().map(|most| if left > 0.0 { most / left } else { most })
     }
 
-    fn rate_at_most(&self, _: &Reading) -> Option<f64> {
-        self.rate_at_most()
-    }
-
-    fn record(&mut self, now: &Reading, ruling: Verdict) {
+    fn record(&mut self, now: &Reading, _: f64, ruling: Verdict) {
         self.memory.with(|memory| {
             if ruling == Verdict::Apply {
                 memory.known = memory.now();
                 memory.asked = Some(now.lr).filter(|rate| rate.is_finite());
+                let Losses(losses) = &mut memory.losses;
+                let level = losses.mean();
+                memory.alarmed = level.is_some_and(|level| now.loss > level + level.abs());
+                losses.push(now.loss);
             }
             memory.unsure = None;
         });
@@ -297,17 +322,21 @@ impl Clip for Governor {
     }
 
     fn state(&self) -> State {
-        let (known, asked) = self.memory.with(|memory| (memory.now(), memory.asked));
-        let Known { cap, measured, at } = known;
+        let memory = self.memory.with(|memory| memory.clone());
+        let Known { cap, measured, at } = memory.now();
+        let (asked, (count, level)) = (memory.asked, memory.losses.0.parts());
         State::new()
             .with_list("cap", cap.into_iter().collect())
             .with_list("asked", asked.into_iter().collect())
             .with_count("measured", measured)
             .with_count("next", at.map_or(0, |at| at.saturating_add(1)))
+            .with_count("losses", count)
+            .with_list("level", level.to_vec())
+            .with_count("alarmed", memory.alarmed.into())
     }
 
     fn restore(&mut self, state: &State) -> Result<(), Error> {
-        state.only(&["cap", "asked", "measured", "next"])?;
+        state.only(&["cap", "asked", "measured", "next", "losses", "level", "alarmed"])?;
         let cap = state.list("cap")?.first().copied();
         let asked = state.list("asked")?.first().copied();
         if cap.is_some_and(|cap| !(cap.is_finite() && cap >= 0.0)) {
@@ -318,7 +347,10 @@ impl Clip for Governor {
         }
         let (measured, at) = (state.count("measured")?, state.count("next")?.checked_sub(1));
         let known = Known { cap, measured, at };
-        self.memory.with(|memory| *memory = Memory { known, unsure: None, asked });
+        let losses =
+            Losses(Ema::new(0.9).refilled(state.counter("losses")?, state.list("level")?)?);
+        let alarmed = state.count("alarmed")? != 0;
+        self.memory.with(|memory| *memory = Memory { known, unsure: None, asked, losses, alarmed });
         Ok(())
     }
 }
@@ -336,6 +368,8 @@ mod tests {
         assert_eq!(next(Some(4.0), 4.41, 1.3), Some((4.0f64 * 4.41).sqrt()));
         assert_eq!(next(Some(4.0), f64::INFINITY, 1.3), Some(5.2));
         assert_eq!(next(Some(4.0), f64::NAN, 1.3), Some(2.0));
+        // An infinite curvature is one batch's, and not the end of training.
+        assert_eq!(next(Some(4.0), 0.0, 1.3), Some(0.04));
         assert_eq!(next(None, f64::NAN, 1.3), None);
         assert_eq!(next(None, f64::INFINITY, 1.3), None);
     }
@@ -376,13 +410,13 @@ mod tests {
         let now = Reading::new(3);
         see(&governor, 4.0);
         assert_eq!(governor.rate_at_most(), Some(2.0));
-        governor.record(&now, Verdict::Skip);
+        governor.record(&now, 1.0, Verdict::Skip);
         assert_eq!((governor.rate_at_most(), governor.measurements()), (None, 0));
         see(&governor, 4.0);
-        governor.record(&now, Verdict::Apply);
+        governor.record(&now, 1.0, Verdict::Apply);
         see(&governor, 1.0);
         assert_eq!(governor.rate_at_most(), Some(0.5));
-        governor.record(&now, Verdict::Rewind);
+        governor.record(&now, 1.0, Verdict::Rewind);
         assert_eq!(governor.rate_at_most(), Some(2.0));
     }
 
@@ -390,7 +424,7 @@ mod tests {
     fn its_state_resumes_it() {
         let mut governor = Governor::new(0.9).unwrap();
         let known = Known { cap: Some(0.25), measured: 7, at: Some(40) };
-        let memory = Memory { known, unsure: None, asked: Some(0.25) };
+        let memory = Memory { known, asked: Some(0.25), ..Memory::default() };
         governor.memory.with(|now| *now = memory.clone());
         let mut fresh = Governor::new(0.9).unwrap();
         assert_eq!(fresh.rate_at_most(), None);

@@ -8,6 +8,7 @@ use burn::optim::GradientsParams;
 use super::judge::Ruling;
 use super::{Halted, Keel, SPENT, Stepped};
 use crate::clip::scale_each;
+use crate::held::Held;
 use crate::optim::Pace;
 use crate::report::Rewound;
 use crate::schedule::Rate;
@@ -35,6 +36,7 @@ impl<M: Module + 'static> Keel<M> {
             return Err(self.broken(rate, model, SPENT));
         }
         self.note_start(&rate);
+        self.note_peak(&rate);
         self.progress.attempts += 1;
 
         if let Some(excused) = self.excuse(&reading) {
@@ -52,17 +54,15 @@ impl<M: Module + 'static> Keel<M> {
             let ruling = self.judge(&reading);
             return self.rejected(rate, model, reading, factor, ruling, Vec::new());
         }
-        let share = self.share(&rate, &reading, factor);
-        let pace = self.pace(&rate, share, factor / scale, reading.grad_norm * scale);
+        let held = self.held(&rate, &reading, factor);
+        let pace = self.pace(&rate, held.share, factor / scale, reading.grad_norm * scale);
         let (grads, kept) = self.trim(&model, grads, &reading, factor);
-        // What is left of the gradient; and of the step, of gradient and rate together.
-        let left = factor * kept;
-        let factor = factor * share * kept;
+        let factor = factor * kept;
         match self.attempt(pace, model, grads, reading) {
             Ok((model, reading)) => {
                 // A bound on the rate is not in the way: it is there so that any rate may be asked for.
-                self.strain.applied(left);
-                Ok(self.applied(rate, model, reading, factor))
+                self.strain.applied(factor);
+                Ok(self.applied(rate, model, reading, factor, held))
             }
             Err(failed) => {
                 let Failed { before, reading, ruling, culprits } = *failed;
@@ -164,8 +164,16 @@ impl<M: Module + 'static> Keel<M> {
         Err(Box::new(Failed { before, reading, ruling, culprits }))
     }
 
-    fn applied(&mut self, rate: Rate<'_>, model: M, reading: Reading, factor: f64) -> Stepped<M> {
-        self.record(&reading, Verdict::Apply);
+    fn applied(
+        &mut self,
+        rate: Rate<'_>,
+        model: M,
+        reading: Reading,
+        factor: f64,
+        held: Held,
+    ) -> Stepped<M> {
+        self.record(&reading, factor, Verdict::Apply);
+        self.note_rate(&rate, held);
         self.progress.note_loss(reading.loss, true);
         self.running.commit(&model);
         if let Some(scale) = &mut self.loss_scale {
@@ -181,7 +189,7 @@ impl<M: Module + 'static> Keel<M> {
         self.progress.beside(position);
         self.resumed = false;
         self.keep_snapshot(self.progress.updates - 1, &model, position);
-        let mut report = Report::applied(reading, factor);
+        let mut report = Report::applied(reading, factor).held(held.share, held.cap);
         self.tell(&mut report);
         Stepped { model, report, late: Vec::new() }
     }
@@ -214,7 +222,7 @@ impl<M: Module + 'static> Keel<M> {
         self.strain.rejected();
         let Ruling { verdict, by, .. } =
             self.escalate(ruling, self.differs_from_snapshot(&reading, &culprits));
-        self.record(&reading, verdict);
+        self.record(&reading, factor, verdict);
         let rejected = self.progress.rejected;
         let mut report = Report::rejected(reading, factor, verdict, by, rejected, culprits);
         self.tell(&mut report);
@@ -295,6 +303,9 @@ impl<M: Module + 'static> Keel<M> {
         for (clip, then) in self.clips.iter_mut().zip(&policies.clips) {
             took = took.and(clip.rewound(then).map_err(|cause| (clip.name().to_string(), cause)));
         }
+        for (bound, then) in self.bounds.iter_mut().zip(&policies.bounds) {
+            took = took.and(bound.rewound(then).map_err(|cause| (bound.name().to_string(), cause)));
+        }
         if let Err((name, cause)) = took {
             rate.hold();
             report.verdict = Verdict::Halt;
@@ -334,19 +345,21 @@ impl<M: Module + 'static> Keel<M> {
     }
 
     /// Every policy hears the final verdict, once.
-    pub(super) fn record(&mut self, reading: &Reading, verdict: Verdict) {
+    pub(super) fn record(&mut self, reading: &Reading, factor: f64, verdict: Verdict) {
         if verdict == Verdict::Apply {
             self.note_first_loss(reading.loss);
         }
         self.guards.iter_mut().for_each(|guard| guard.record(reading, verdict));
         self.clips.iter_mut().for_each(|clip| clip.record(reading, verdict));
+        self.bounds.iter_mut().for_each(|bound| bound.record(reading, factor, verdict));
     }
 
     /// Puts what policies have to say into the report, and among the incidents, each text once.
     pub(super) fn tell(&mut self, report: &mut Report) {
         let guards = self.guards.iter().filter_map(|guard| guard.notice());
         let clips = self.clips.iter().filter_map(|clip| clip.notice());
-        for text in guards.chain(clips).chain(self.strain.notices()) {
+        let bounds = self.bounds.iter().filter_map(|bound| bound.notice());
+        for text in guards.chain(clips).chain(bounds).chain(self.strain.notices()) {
             if self.incidents.notice(report.reading.attempt, &text) {
                 report.notices.push(text);
             }

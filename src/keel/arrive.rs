@@ -180,14 +180,15 @@ impl<M: Module + 'static> Keel<M> {
             self.spent = true;
         }
         if ruling.verdict <= Verdict::Apply {
-            self.record(&reading, Verdict::Apply);
+            self.record(&reading, factor, Verdict::Apply);
             self.progress.note_loss(reading.loss, true);
             self.strain.applied(factor);
             self.progress.rejected = 0;
             if let Some(scale) = self.loss_scale.as_mut().filter(|_| current) {
                 scale.applied();
             }
-            let mut report = Report::applied(reading, factor);
+            let mut report =
+                Report::applied(reading, factor).held(facts.held.share, facts.held.cap);
             self.tell(&mut report);
             return report;
         }
@@ -195,9 +196,11 @@ impl<M: Module + 'static> Keel<M> {
         self.strain.rejected();
         let Ruling { verdict, by, .. } =
             self.escalate(ruling, self.differs_from_snapshot(&reading, &[]));
-        self.record(&reading, verdict);
+        self.record(&reading, factor, verdict);
         let rejected = self.progress.rejected;
-        let mut report = Report::rejected(reading, factor, verdict, by, rejected, Vec::new());
+        let report = Report::rejected(reading, factor, verdict, by, rejected, Vec::new());
+        let mut report =
+            if applied { report.held(facts.held.share, facts.held.cap) } else { report };
         self.tell(&mut report);
         report
     }

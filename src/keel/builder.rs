@@ -5,12 +5,14 @@ use std::fmt;
 use burn::module::Module;
 
 use super::accumulate::Accumulated;
+use super::direction;
 use super::strain::Strain;
-use super::{Keel, Limits, Progress};
+use super::{Keel, Limits, Progress, RateUse};
 use crate::average::{Average, Shadow};
+use crate::bound::{DeepRelativeTrust, StepBound};
 use crate::clip::Clip;
 use crate::error::check::Param;
-use crate::guard::{Guard, NonFinite, rejection};
+use crate::guard::{Guard, LossSpike, NonFinite, rejection};
 use crate::incident::Incidents;
 use crate::monitor::Monitor;
 use crate::optim::Update;
@@ -27,6 +29,7 @@ pub struct Builder<M: Module> {
     non_finite: Verdict,
     guards: Vec<Box<dyn Guard>>,
     clips: Vec<Box<dyn Clip>>,
+    bounds: Vec<Box<dyn StepBound>>,
     average: Option<Shadow>,
     loss_scale: Option<LossScale>,
     limits: Limits,
@@ -45,6 +48,7 @@ impl<M: Module + 'static> Builder<M> {
             non_finite: Verdict::Skip,
             guards: Vec::new(),
             clips: Vec::new(),
+            bounds: Vec::new(),
             average: None,
             loss_scale: None,
             limits: Limits {
@@ -57,6 +61,39 @@ impl<M: Module + 'static> Builder<M> {
         }
     }
 
+    /// The set-up to begin with, for any optimizer and any rate:
+    ///
+    /// ```text
+    /// .bound(DeepRelativeTrust::default())    any rate trains: no step replaces more than a share of the weights
+    /// .guard(LossSpike::default())            a batch that would harm the weights is dropped
+    /// .rewind(Rewind::every(100)?)            what harms them all the same is taken back
+    /// ```
+    ///
+    /// It is these three lines and nothing else; to replace one, write them out. A schedule is not among them:
+    /// with or without one the rate is held where it has to be, and a warm-up followed by a
+    /// [`Cosine`](crate::schedule::Cosine) to 0 is worth as much as ever. There is no clip: what a clip is for,
+    /// the bound does, for Adam too.
+    ///
+    /// Nine healthy problems with SGD, momentum and Adam, with it and without, are `examples/do_no_harm`; loss
+    /// against rate is `examples/any_rate`.
+    ///
+    /// ```
+    /// # use burn::nn::LinearConfig;
+    /// # use burn::optim::AdamWConfig;
+    /// # use burn::tensor::Device;
+    /// # use evenkeel::Keel;
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let model = LinearConfig::new(4, 1).init(&Device::default().autodiff());
+    /// let keel = Keel::wrap(AdamWConfig::new().init()).recommended().build(&model)?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn recommended(self) -> Self {
+        self.bound(DeepRelativeTrust::default())
+            .guard(LossSpike::default())
+            .rewind(Rewind::recommended())
+    }
+
     /// Adds a judge. The most severe verdict counts, so the order of guards does not matter.
     pub fn guard(mut self, guard: impl Guard + 'static) -> Self {
         self.guards.push(Box::new(guard));
@@ -66,6 +103,13 @@ impl<M: Module + 'static> Builder<M> {
     /// Adds a clip. The smallest factor counts, for each parameter, so the order of clips does not matter.
     pub fn clip(mut self, clip: impl Clip + 'static) -> Self {
         self.clips.push(Box::new(clip));
+        self
+    }
+
+    /// Adds a bound on the step. The smallest cap counts, so the order of bounds does not matter. See
+    /// [`bound`](crate::bound) for what becomes of the rates that are asked for.
+    pub fn bound(mut self, bound: impl StepBound + 'static) -> Self {
+        self.bounds.push(Box::new(bound));
         self
     }
 
@@ -171,10 +215,11 @@ impl<M: Module + 'static> Builder<M> {
     /// # Errors
     /// If a setting is out of range; if no parameter of the model asks for a gradient; if a parameter
     /// or running statistic is non-finite already; if a group of the optimizer has no parameter, or a guard
-    /// or clip is for a part that the model has not.
+    /// or clip is for a part that the model has not; if a bound does not fit the optimizer.
     ///
     /// # Cost
-    /// One pass over the parameters, one readback.
+    /// One pass over the parameters, one readback; both again with a bound, and three updates of copies with one
+    /// that [asks how the optimizer steps](StepBound::looks_at_direction).
     pub fn build(self, model: &M) -> Result<Keel<M>, Error> {
         let checks = [
             ("check_parameters_every", self.limits.check_parameters),
@@ -194,10 +239,26 @@ impl<M: Module + 'static> Builder<M> {
 
         let mut guards: Vec<Box<dyn Guard>> = vec![Box::new(first)];
         guards.extend(self.guards);
+        let mut bounds = self.bounds;
+        if !bounds.is_empty() {
+            let parameters = monitor.parameters(model)?;
+            let asked = bounds.iter().any(|bound| bound.looks_at_direction());
+            let direction = match asked {
+                true => direction::of(&*self.update, model, &monitor)?,
+                false => None,
+            };
+            bounds.iter_mut().try_for_each(|bound| bound.start(&parameters, direction))?;
+            let late = self.limits.decide != Decide::Now;
+            if let Some(bound) = bounds.iter().find(|bound| late && bound.looks_at_gradients()) {
+                let must = "one that does not look at gradients with Decide::OnDevice";
+                return Err(Error::parameter("Keel", "bound", must, bound.name()));
+            }
+        }
         let mut keel = Keel {
             update: self.update,
             guards,
             clips: self.clips,
+            bounds,
             average: self.average,
             loss_scale: self.loss_scale,
             limits: self.limits,
@@ -208,6 +269,8 @@ impl<M: Module + 'static> Builder<M> {
             progress: Progress::default(),
             incidents: Incidents::default(),
             strain: Strain::default(),
+            peak: None,
+            rates: RateUse::default(),
             pending: Vec::new(),
             spent: false,
             resumed: false,

@@ -4,6 +4,7 @@ use burn::lr_scheduler::module_lr_scheduler::{ModuleLearningRate, ModuleLrSchedu
 use burn::module::{Module, ParamGroup, ParamId};
 
 use super::Keel;
+use crate::held::Held;
 use crate::monitor::Entry;
 use crate::optim::Pace;
 use crate::schedule::Rate;
@@ -143,27 +144,44 @@ impl<M: Module + 'static> Keel<M> {
         }
     }
 
-    /// What is left of the rate by the clips that bound it, where all of them together have left `factor`
-    /// of the gradient.
-    pub(super) fn share(&self, rate: &Rate<'_>, now: &Reading, factor: f64) -> f64 {
-        let bounds = self.clips.iter().filter_map(|clip| clip.rate_at_most(now));
+    /// What the bounds leave of the rate, where all clips together have left `factor` of the gradient. What is
+    /// held is the peak of the schedule, so that its shape is kept: `min(peak, cap)·asked/peak`.
+    pub(super) fn held(&self, rate: &Rate<'_>, now: &Reading, factor: f64) -> Held {
+        let caps = self.bounds.iter().filter_map(|bound| bound.rate_at_most(now, factor));
         // NaN is no number above 0 either.
-        let Some(bound) = bounds.map(|bound| bound.max(0.0)).reduce(f64::min) else { return 1.0 };
-        let gain = self.gain(rate);
-        let highest = match rate.groups() {
-            Some(groups) => {
-                self.rates(groups).into_iter().map(|(_, lr)| lr.abs()).fold(0.0, f64::max)
-            }
-            None => rate.value().abs(),
-        };
-        match highest * gain * factor {
-            asked if asked > bound => bound / asked,
-            _ => 1.0,
+        let Some(cap) = caps.map(|cap| cap.max(0.0)).reduce(f64::min) else { return Held::FREE };
+        let peak = self.peak.unwrap_or(0.0).max(self.progress.highest).max(self.asked(rate));
+        let share = if peak > cap { cap / peak } else { 1.0 };
+        Held { share, cap: Some(cap) }
+    }
+
+    /// The highest rate of any group, before damping by the keel.
+    fn asked(&self, rate: &Rate<'_>) -> f64 {
+        let rates = rate.groups().map(|groups| self.each_rate(groups)).unwrap_or_default();
+        let rates = rates.into_iter().map(|(_, lr)| lr.abs());
+        rates.chain([rate.value().abs()]).fold(0.0, f64::max)
+    }
+
+    /// Looks once how high the rates of the schedule get.
+    pub(super) fn note_peak(&mut self, rate: &Rate<'_>) {
+        if self.peak.is_none() && !self.bounds.is_empty() {
+            self.peak = Some(rate.peak().unwrap_or(0.0));
         }
     }
 
+    /// An update was made at this rate.
+    pub(super) fn note_rate(&mut self, rate: &Rate<'_>, held: Held) {
+        if self.bounds.is_empty() {
+            return;
+        }
+        let asked = self.asked(rate);
+        self.progress.highest = self.progress.highest.max(asked);
+        let peak = self.peak.unwrap_or(0.0).max(self.progress.highest);
+        self.rates.push(peak, held);
+    }
+
     /// The rate of each parameter.
-    fn rates(&self, groups: &ModuleLearningRate) -> Vec<(ParamId, f64)> {
+    fn each_rate(&self, groups: &ModuleLearningRate) -> Vec<(ParamId, f64)> {
         let entries = self.monitor.layout().entries().iter();
         let rate = |entry: &Entry| groups.lr_from_param(entry.id, Some(&entry.path));
         entries.map(|entry| (entry.id, rate(entry))).collect()
@@ -175,7 +193,7 @@ impl<M: Module + 'static> Keel<M> {
         let pace = Pace::new(rate.value() * gain, factor, grad_norm);
         let Some(groups) = rate.groups() else { return pace };
         // Burn's rates by group can be asked, not listed or scaled: one group for each parameter.
-        let rates = self.rates(groups);
+        let rates = self.each_rate(groups);
         let values = || rates.iter().map(|(_, lr)| *lr * gain);
         let lowest = values().fold(f64::INFINITY, f64::min);
         let highest = values().fold(f64::NEG_INFINITY, f64::max);

@@ -6,11 +6,13 @@ mod accumulate;
 mod act;
 mod arrive;
 mod builder;
+mod direction;
 mod halted;
 mod judge;
 mod keep;
 mod on_device;
 mod progress;
+mod rates;
 mod refuse;
 mod resume;
 mod snapshot;
@@ -19,6 +21,7 @@ mod told;
 
 pub use builder::Builder;
 pub use halted::Halted;
+pub use rates::RateUse;
 
 use std::fmt;
 
@@ -27,6 +30,7 @@ use burn::optim::GradientsParams;
 use burn::tensor::Tensor;
 
 use crate::average::Shadow;
+use crate::bound::StepBound;
 use crate::clip::Clip;
 use crate::guard::Guard;
 use crate::incident::Incidents;
@@ -108,6 +112,7 @@ pub struct Keel<M: Module> {
     update: Box<dyn Update<M>>,
     guards: Vec<Box<dyn Guard>>,
     clips: Vec<Box<dyn Clip>>,
+    bounds: Vec<Box<dyn StepBound>>,
     average: Option<Shadow>,
     loss_scale: Option<LossScale>,
     limits: Limits,
@@ -118,6 +123,9 @@ pub struct Keel<M: Module> {
     progress: Progress,
     incidents: Incidents,
     strain: Strain,
+    /// The highest rate of the schedule; unknown until the first step shows it, and 0 if it has no peak.
+    peak: Option<f64>,
+    rates: RateUse,
     /// The steps that the device has decided and that have not been read.
     pending: Vec<Pending>,
     /// Whether the optimizer took part in an update that was taken back.
@@ -199,6 +207,11 @@ impl<M: Module + 'static> Keel<M> {
         self.monitor.readbacks()
     }
 
+    /// What became of the rates that were asked for, where there is a [bound](Builder::bound).
+    pub fn rates(&self) -> &RateUse {
+        &self.rates
+    }
+
     /// The steps that were not applied, and why.
     pub fn incidents(&self) -> &Incidents {
         &self.incidents
@@ -277,6 +290,11 @@ impl<M: Module + 'static> Keel<M> {
         })
     }
 
+    /// Whether a bound needs the sizes of the parameters before this update.
+    fn looks_at_sizes(&self, update: u64) -> bool {
+        self.bounds.iter().any(|bound| bound.looks_at_sizes(update))
+    }
+
     /// One reading. The gradients are `scale` times too large.
     fn measure(
         &mut self,
@@ -288,7 +306,7 @@ impl<M: Module + 'static> Keel<M> {
     ) -> Result<Reading, Error> {
         let Progress { attempts, updates, .. } = self.progress;
         let due = |every: Option<u64>| every.is_some_and(|n| attempts.is_multiple_of(n));
-        let parameters = due(self.limits.check_parameters);
+        let parameters = due(self.limits.check_parameters) || self.looks_at_sizes(updates);
         let mut reading = self.monitor.measure(model, grads, loss, parameters)?;
         if scale != 1.0 {
             reading.grad_norm /= scale;
@@ -308,6 +326,7 @@ impl<M: Module> fmt::Debug for Keel<M> {
         f.debug_struct("Keel")
             .field("guards", &self.guards.iter().map(|guard| guard.name()).collect::<Vec<_>>())
             .field("clips", &self.clips.iter().map(|clip| clip.name()).collect::<Vec<_>>())
+            .field("bounds", &self.bounds.iter().map(|bound| bound.name()).collect::<Vec<_>>())
             .field("limits", &self.limits)
             .field("progress", &self.progress)
             .finish_non_exhaustive()

@@ -8,6 +8,7 @@ use super::told::told;
 use super::{Halted, Keel, SPENT, Stepped};
 use crate::clip::Clip;
 use crate::gate::{Asked, Gate};
+use crate::held::Held;
 use crate::monitor::Row;
 use crate::optim::Unread;
 use crate::schedule::Rate;
@@ -25,6 +26,7 @@ pub(super) struct Pending {
 pub(super) struct Facts {
     pub(super) attempt: u64,
     pub(super) lr: f64,
+    pub(super) held: Held,
     /// What the gradients are divided by.
     pub(super) scale: f64,
     /// Whether the average has counted it.
@@ -56,7 +58,10 @@ impl<M: Module + 'static> Keel<M> {
         let (attempt, update) = (self.progress.attempts, self.progress.updates);
         self.progress.attempts += 1;
 
+        self.note_peak(&rate);
         let now = Reading::new(update).with_lr(lr);
+        let held = self.held(&rate, &now, 1.0);
+        self.note_rate(&rate, held);
         let due = |every: Option<u64>| every.is_some_and(|n| attempt.is_multiple_of(n));
         let norm_at_most = self.norm_at_most(&now);
         let gate = Gate::open(
@@ -65,14 +70,14 @@ impl<M: Module + 'static> Keel<M> {
             Asked {
                 grads: &grads,
                 loss,
-                parameters: due(self.limits.check_parameters),
+                parameters: due(self.limits.check_parameters) || self.looks_at_sizes(update),
                 norm_at_most,
                 scale,
                 squares: self.update.squares_in_own_type(),
             },
         );
         let bound = gate.norm_at_most(norm_at_most, scale);
-        let pace = self.pace(&rate, 1.0, 1.0, bound);
+        let pace = self.pace(&rate, held.share, 1.0, bound);
         let unread = Unread::new(gate.factor().cloned(), gate.verdict().clone());
         // Held only where the optimizer does not vouch for the outcome: else it writes in place.
         let mut before = (!self.update.is_bounded(&pace)).then(|| model.clone());
@@ -81,7 +86,7 @@ impl<M: Module + 'static> Keel<M> {
             Err((model, grads)) => {
                 let grads = gate.gradients(&model, grads);
                 // The factor is on the gradients, and nobody here knows their norm.
-                let pace = self.pace(&rate, 1.0, 1.0, f64::INFINITY);
+                let pace = self.pace(&rate, held.share, 1.0, f64::INFINITY);
                 before = Some(model.clone());
                 self.update.update_unsure(pace, model, grads)
             }
@@ -102,7 +107,7 @@ impl<M: Module + 'static> Keel<M> {
         self.progress.beside(rate.position());
         self.resumed = false;
         self.progress.updates += 1;
-        let facts = Facts { attempt, lr, scale, averaged, exact };
+        let facts = Facts { attempt, lr, held, scale, averaged, exact };
         self.pending.push(Pending { row, facts });
         let every = match self.limits.decide {
             Decide::OnDevice { every } => every,
@@ -111,7 +116,11 @@ impl<M: Module + 'static> Keel<M> {
         if self.pending() < every {
             let mut reading = now;
             reading.attempt = attempt;
-            return Ok(Stepped { model, report: Report::unread(reading), late: Vec::new() });
+            return Ok(Stepped {
+                model,
+                report: Report::unread(reading).held(held.share, held.cap),
+                late: Vec::new(),
+            });
         }
         self.arrive(rate, model, true)
     }

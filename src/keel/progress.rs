@@ -19,6 +19,8 @@ pub(super) struct Progress {
     pub(super) frontier: u64,
     /// What is left of plain rates, which have no schedule to dampen.
     pub(super) damping: Damped,
+    /// The highest rate that was asked for, of updates that were made; 0 before the first.
+    pub(super) highest: f64,
     /// How far the schedule is ahead of the updates, modulo 2⁶⁴; 0 before the first step.
     pub(super) lead: u64,
     /// The mean of the last ten or so accepted losses.
@@ -44,6 +46,7 @@ impl Default for Progress {
             rewinds: 0,
             frontier: 0,
             damping: Damped::default(),
+            highest: 0.0,
             lead: 0,
             losses: Ema::new(0.9),
             here: Here::default(),
@@ -106,6 +109,7 @@ impl Progress {
             .with_count("rewinds", self.rewinds)
             .with_count("frontier", self.frontier)
             .with_count("lead", self.lead)
+            .with_number("highest", self.highest)
             .with_part("damping", self.damping.state())
             .with_count("losses", self.losses.parts().0)
             .with_list("level", self.losses.parts().1.to_vec())
@@ -126,6 +130,7 @@ impl Progress {
             rejected: state.counter("rejected")?,
             rewinds: state.counter("rewinds")?,
             frontier: state.counter("frontier")?,
+            highest: state.number("highest")?,
             lead: state.count("lead")?,
             damping: Damped::default().restored(&state.part("damping"))?,
         })

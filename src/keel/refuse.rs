@@ -22,6 +22,9 @@ impl<M: Module + 'static> Keel<M> {
         {
             return Some(why.to_string());
         }
+        if rate.value() == Rate::HIGHEST && self.bounds.is_empty() {
+            return Some("`Rate::highest` needs a bound: add one by `Builder::bound`".to_string());
+        }
         if let Err(error) = rate.check_groups(model) {
             return Some(error.to_string());
         }
@@ -42,8 +45,10 @@ impl<M: Module + 'static> Keel<M> {
     ///
     /// After a [`resume`](Self::resume) a schedule that was not restored would begin anew, with its warm-up or
     /// at its highest rate, beside a model that is far on. The first step halts then, and says where both are.
-    /// Call this if that is what you want: to go on training with another schedule, for one.
+    /// Call this if that is what you want: to go on training with another schedule, for one. How high the
+    /// rates of the former schedule were is forgotten: [bounds](crate::bound) hold those of the new one.
     pub fn allow_other_schedule(&mut self) {
         self.resumed = false;
+        (self.peak, self.progress.highest) = (None, 0.0);
     }
 }

@@ -97,7 +97,7 @@ impl<M: Module + 'static> Keel<M> {
     /// [`allow_other_schedule`](Self::allow_other_schedule).
     ///
     /// # Errors
-    /// If the checkpoint is of another model, another optimizer, or other guards and clips, or something was
+    /// If the checkpoint is of another model, another optimizer, or other guards, clips and bounds, or something was
     /// [put in beside](Checkpoint::with) the keel. Keel and model are then unchanged.
     pub fn resume(&mut self, model: &M, saved: &Checkpoint) -> Result<M, Error> {
         self.resume_with(model, saved, &mut [])
@@ -149,6 +149,7 @@ impl<M: Module + 'static> Keel<M> {
         self.loss_scale = loss_scale;
         self.ring = self.ring.refilled(snapshots, tried);
         self.progress = progress;
+        self.peak = None;
         self.pending.clear();
         self.spent = false;
         self.resumed = true;
@@ -190,8 +191,8 @@ impl<M: Module + 'static> Keel<M> {
             Some(average) => Some(average.restored(&state.part("average"), &model)?),
             None => None,
         };
-        let policies =
-            Policies::restored(&state.part("memory"), self.guards.len(), self.clips.len());
+        let policies = [self.guards.len(), self.clips.len(), self.bounds.len()];
+        let policies = Policies::restored(&state.part("memory"), policies);
         let level = state.list("level")?.first().copied();
         if level.is_some_and(|level| !level.is_finite()) {
             return Err(Error::record("the losses of a snapshot must be finite"));
@@ -208,7 +209,7 @@ impl<M: Module + 'static> Keel<M> {
         })
     }
 
-    /// Names of the guards and clips, in order: what a saved memory is for.
+    /// Names of the guards, clips and bounds, in order: what a saved memory is for.
     fn names(&self) -> String {
         let list = |names: Vec<&str>| match names.is_empty() {
             true => "none".to_string(),
@@ -216,9 +217,15 @@ impl<M: Module + 'static> Keel<M> {
         };
         let guards = list(self.guards.iter().map(|guard| guard.name()).collect());
         let clips = list(self.clips.iter().map(|clip| clip.name()).collect());
+        let bounds = match self.bounds.is_empty() {
+            true => String::new(),
+            false => {
+                format!(", bounds {}", list(self.bounds.iter().map(|bound| bound.name()).collect()))
+            }
+        };
         let average = if self.average.is_some() { ", with an average" } else { "" };
         let scale = if self.loss_scale.is_some() { ", with loss scaling" } else { "" };
-        format!("guards {guards} and clips {clips}{average}{scale}")
+        format!("guards {guards} and clips {clips}{bounds}{average}{scale}")
     }
 
     /// All policies take each of these memories back, and keep the last, or none does.
@@ -240,7 +247,10 @@ impl<M: Module + 'static> Keel<M> {
     fn try_restore_policies(&mut self, memory: &Policies) -> Result<(), Error> {
         let guards = self.guards.iter_mut().zip(&memory.guards);
         guards.into_iter().try_for_each(|(guard, state)| guard.restore(state))?;
-        self.clips.iter_mut().zip(&memory.clips).try_for_each(|(clip, state)| clip.restore(state))
+        let clips = self.clips.iter_mut().zip(&memory.clips);
+        clips.into_iter().try_for_each(|(clip, state)| clip.restore(state))?;
+        let bounds = self.bounds.iter_mut().zip(&memory.bounds);
+        bounds.into_iter().try_for_each(|(bound, state)| bound.restore(state))
     }
 }
 

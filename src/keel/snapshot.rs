@@ -24,11 +24,12 @@ pub(super) struct Snapshot<M: Module> {
     pub(super) policies: Policies,
 }
 
-/// The memory of every guard and of every clip.
+/// The memory of every guard, of every clip and of every bound.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Policies {
     pub(super) guards: Vec<State>,
     pub(super) clips: Vec<State>,
+    pub(super) bounds: Vec<State>,
 }
 
 impl Policies {
@@ -38,14 +39,19 @@ impl Policies {
                 state.with_part(&format!("{name}{at}"), part.clone())
             })
         };
-        parts(parts(State::new(), "guard", &self.guards), "clip", &self.clips)
+        let state = parts(State::new(), "guard", &self.guards);
+        parts(parts(state, "clip", &self.clips), "bound", &self.bounds)
     }
 
-    /// Of so many guards and clips.
-    pub(super) fn restored(state: &State, guards: usize, clips: usize) -> Self {
+    /// Of so many guards, clips and bounds.
+    pub(super) fn restored(state: &State, [guards, clips, bounds]: [usize; 3]) -> Self {
         let parts =
             |name: &str, n: usize| (0..n).map(|at| state.part(&format!("{name}{at}"))).collect();
-        Self { guards: parts("guard", guards), clips: parts("clip", clips) }
+        Self {
+            guards: parts("guard", guards),
+            clips: parts("clip", clips),
+            bounds: parts("bound", bounds),
+        }
     }
 }
 
@@ -63,11 +69,12 @@ impl<M: Module + 'static> Keel<M> {
         }
     }
 
-    /// What the guards and clips remember now.
+    /// What the guards, clips and bounds remember now.
     pub(super) fn policies(&self) -> Policies {
         Policies {
             guards: self.guards.iter().map(|guard| guard.state()).collect(),
             clips: self.clips.iter().map(|clip| clip.state()).collect(),
+            bounds: self.bounds.iter().map(|bound| bound.state()).collect(),
         }
     }
 }

@@ -38,6 +38,7 @@ pub(super) fn tell(report: &Report) {
                 lr = now.lr,
                 grad_norm = now.grad_norm,
                 factor = report.factor,
+                share = report.share,
                 $($more)*
                 $what
             )

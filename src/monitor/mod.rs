@@ -36,7 +36,7 @@ use burn::tensor::{DType, Tensor};
 
 use crate::report::Layers;
 use crate::shelf::Shelf;
-use crate::{Error, Fault, Reading};
+use crate::{Error, Fault, Parameter, Reading};
 use sums::Sums;
 pub(crate) use sums::{OnDevice, Squares};
 
@@ -141,8 +141,8 @@ impl Monitor {
         (gather.slots, gather.sums)
     }
 
-    /// One reading; with `parameters`, the parameters themselves are checked too. Without a loss it
-    /// is left to the caller.
+    /// One reading; with `parameters`, the parameters themselves are checked too, and their norms are in it.
+    /// Without a loss it is left to the caller.
     pub(crate) fn measure<M: Module>(
         &mut self,
         model: &M,
@@ -158,7 +158,7 @@ impl Monitor {
         self.count_readback();
         let values = sums.read()?;
 
-        let (mut ids, mut norms, mut total) = (Vec::new(), Vec::new(), 0.0);
+        let (mut ids, mut norms, mut sizes, mut total) = (Vec::new(), Vec::new(), Vec::new(), 0.0);
         let (mut parameter, mut statistic) = (false, false);
         self.halves.clear();
         for (slot, &sum) in slots.iter().zip(&values) {
@@ -171,13 +171,19 @@ impl Monitor {
                     norms.push(sum.sqrt());
                     total += sum;
                 }
-                Slot::Parameter => parameter |= !sum.is_finite(),
+                Slot::Parameter => {
+                    parameter |= !sum.is_finite();
+                    sizes.push(sum.sqrt());
+                }
                 Slot::Statistic => statistic |= !sum.is_finite(),
             }
         }
-        let layers = Layers::new(self.paths(model, ids), norms).unwrap_or_default();
+        let paths = self.paths(model, ids);
+        let layers = Layers::new(paths.clone(), norms).unwrap_or_default();
 
         let mut reading = Reading::new(0);
+        // Without a look at the parameters there are not as many as paths.
+        reading.sizes = Layers::new(paths, sizes).unwrap_or_default();
         let ends = values.len() - usize::from(loss.is_some());
         let of_powers = values.get(slots.len()..ends).unwrap_or_default();
         reading.power_norms = power::norms(&self.powers, of_powers);
@@ -226,6 +232,34 @@ impl Monitor {
             Layers::new(self.last.1.clone(), norms).unwrap_or_default()
         };
         Ok((layers(moves), layers(sizes)))
+    }
+
+    /// The sum of squares of what has changed in these parameters. One readback.
+    pub(crate) fn distance<M: Module>(
+        &self,
+        before: &M,
+        after: &M,
+        ids: HashSet<ParamId>,
+    ) -> Result<f64, Error> {
+        let mut old = Moves { ids: ids.clone(), old: Shelf::default(), sums: Sums::default() };
+        before.visit(&mut old);
+        let mut new = Moves { ids, ..old };
+        after.visit(&mut new);
+        let values = new.sums.read()?;
+        Ok(values[values.len() / 2..].iter().sum())
+    }
+
+    /// Every parameter with its norm, in the order of the model. One readback.
+    pub(crate) fn parameters<M: Module>(&self, model: &M) -> Result<Vec<Parameter>, Error> {
+        let entries = self.layout.entries().iter();
+        let ids = entries.clone().map(|entry| entry.id);
+        let sums = squares_of(model, ids, Sums::default()).read()?;
+        let parameter = |(entry, sum): (&Entry, f64)| {
+            let mut parameter = Parameter::new(&*entry.path, &*entry.shape, sum.sqrt());
+            parameter.trainable = entry.trainable;
+            parameter
+        };
+        Ok(entries.zip(sums).map(parameter).collect())
     }
 
     /// Whether these parameters are finite, and their squares too.

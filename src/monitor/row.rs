@@ -89,7 +89,10 @@ fn late(slots: &[Slot], paths: Arc<[String]>, values: Vec<f64>) -> Late {
     };
     let gradients = slots.iter().zip(sums).filter(|(slot, _)| slot.is_gradient());
     let norms = gradients.map(|(_, sum)| sum.sqrt()).collect();
+    let sizes = slots.iter().zip(sums).filter(|(slot, _)| matches!(slot, Slot::Parameter));
+    let sizes = sizes.map(|(_, sum)| sum.sqrt()).collect();
     let mut reading = Reading::new(0);
+    reading.sizes = Layers::new(paths.clone(), sizes).unwrap_or_default();
     if broken(|slot| matches!(slot, Slot::Parameter)) {
         reading.fault = Some(Fault::Parameter);
     }

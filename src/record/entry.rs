@@ -40,8 +40,9 @@ impl Entry {
     ///
     /// ```text
     /// loss, lr, grad_norm          as in the reading
-    /// factor                       what the clips left of the step
-    /// effective_lr                 lr · factor
+    /// factor                       what the clips left of the gradient
+    /// lr_cap                       where there is a bound: the most that the highest rate could be
+    /// effective_lr                 what the bounds left of lr, times factor
     /// clip_bound                   where a clip was active: grad_norm · factor, to which it cut
     /// grad_norm/<path>             of each parameter
     /// ```
@@ -69,7 +70,10 @@ impl Entry {
             entry.set("loss", now.loss);
             entry.set("lr", now.lr);
             entry.set("factor", report.factor);
-            entry.set("effective_lr", now.lr * report.factor);
+            if let Some(cap) = report.cap {
+                entry.set("lr_cap", cap);
+            }
+            entry.set("effective_lr", report.rate() * report.factor);
             entry.set("grad_norm", now.grad_norm);
             if report.is_clipped() {
                 entry.set("clip_bound", now.grad_norm * report.factor);

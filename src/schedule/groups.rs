@@ -142,6 +142,11 @@ impl Rewindable for GroupScheduler {
         self.take(&mut Setback::new(factor).with_warm_up(warm_up));
     }
 
+    fn peak(&self) -> Option<f64> {
+        let curves = self.groups.iter().map(|(_, curve)| curve).chain([&self.base]);
+        curves.map(Rewindable::peak).try_fold(0.0, |most, peak| Some(f64::max(most, peak?)))
+    }
+
     fn check_groups(
         &mut self,
         fit: &dyn Fn(&[&ParamGroup]) -> Result<(), Error>,

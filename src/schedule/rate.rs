@@ -48,6 +48,9 @@ pub(crate) trait Rewindable {
     fn move_to(&mut self, update: u64);
     fn dampen_by(&mut self, factor: f64, warm_up: u64);
 
+    /// The highest value of the schedule, as far as its samples show it; `None` if it has none.
+    fn peak(&self) -> Option<f64>;
+
     /// Checks by `fit` the groups of parameters that it has rates for, until they have passed once.
     fn check_groups(
         &mut self,
@@ -68,6 +71,17 @@ impl<'s> Rate<'s> {
         self.groups = Some(groups);
         self
     }
+
+    /// As high as the [bounds](crate::bound) of the keel let it be: no rate of your own at all. Without a bound
+    /// the step [halts](crate::Halted) and says so.
+    ///
+    /// Stands for [`HIGHEST`](Self::HIGHEST) where a number is wanted, in reports and logs.
+    pub fn highest() -> Self {
+        Self::from(Self::HIGHEST)
+    }
+
+    /// The number that [`highest`](Self::highest) is: higher than any rate that trains.
+    pub const HIGHEST: f64 = 1e30;
 
     /// The rate: the base rate, where parameter groups have their own.
     pub fn value(&self) -> f64 {
@@ -91,6 +105,15 @@ impl<'s> Rate<'s> {
         schedule.check_groups(&|groups| {
             fit::check_groups("GroupScheduler", groups.iter().copied(), model)
         })
+    }
+
+    /// The highest rate that the schedule ever gives, as far as samples show it, damping left out; `None` of a
+    /// plain rate, and of a schedule that rises without end.
+    ///
+    /// # Cost
+    /// Some 260 evaluations of the schedule.
+    pub(crate) fn peak(&self) -> Option<f64> {
+        self.origin.as_ref()?.schedule.peak()
     }
 
     /// The update was not applied: the schedule will give this rate again.

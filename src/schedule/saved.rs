@@ -27,6 +27,23 @@ pub(super) fn with_curve(state: State, curve: &dyn Schedule) -> State {
         .with_part(FEEDBACK, feedback)
 }
 
+/// The largest absolute value among the samples; `None` of a curve that rises for as long as anybody looks, or
+/// is not finite somewhere: it has no peak that a run would ever see.
+pub(super) fn peak(curve: &dyn Schedule) -> Option<f64> {
+    const LONGEST: u64 = 1 << 30;
+    let (mut at, mut peak) = (0, 0.0);
+    for t in samples() {
+        let y = curve.at(t).abs();
+        if !y.is_finite() {
+            return None;
+        }
+        if y > peak {
+            (at, peak) = (t, y);
+        }
+    }
+    (at < LONGEST).then_some(peak)
+}
+
 /// Gives the curve its memory back, if it is the curve that was saved. Otherwise it is unchanged.
 pub(super) fn restore(curve: &dyn Schedule, state: &State) -> Result<(), Error> {
     let samples = state.list("curve")?;

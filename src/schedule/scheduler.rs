@@ -134,6 +134,10 @@ impl<S: Schedule> Rewindable for Scheduler<S> {
         self.position = update;
     }
 
+    fn peak(&self) -> Option<f64> {
+        saved::peak(&self.curve)
+    }
+
     fn dampen_by(&mut self, factor: f64, warm_up: u64) {
         self.take(&mut Setback::new(factor).with_warm_up(warm_up));
     }

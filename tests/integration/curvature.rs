@@ -250,7 +250,7 @@ fn the_governor_holds_absurd_rates() {
             let mut bowl = Bowl::new(device);
             let governor = Governor::new(0.9).unwrap();
             let mut keel = Keel::wrap(Momentum::new(0.9).unwrap())
-                .clip(governor.clone())
+                .bound(governor.clone())
                 .clip(GlobalNorm::at_most(5.0).unwrap())
                 .build(&bowl)
                 .unwrap();
@@ -262,10 +262,10 @@ fn the_governor_holds_absurd_rates() {
                 governor.watch(at, &bowl, &grads, |bowl| bowl.loss(LAMBDA)).unwrap();
                 let bound = governor.rate_at_most().unwrap();
                 let stepped = keel.step(rate, bowl, grads, &loss).unwrap();
-                // What is left is the smaller of the two: the clip's, and the bound's.
+                // The rate times what the clip leaves of the gradient is held at the bound.
                 let clip = (5.0 / stepped.report.reading.grad_norm).min(1.0);
-                let expected = clip.min(bound / rate);
-                near(stepped.report.factor, expected, 1e-9);
+                near(stepped.report.factor, clip, 1e-9);
+                near(stepped.report.rate() * clip, (rate * clip).min(bound), 1e-9);
                 bowl = stepped.model;
             }
             // A rate far below the bound is not worth a measurement at each update.
@@ -294,7 +294,7 @@ fn nothing_of_the_callers_is_changed() {
             let mut net = Net::new(device);
             let governor = Governor::new(0.9).unwrap();
             let mut keel = Keel::wrap(Momentum::new(0.9).unwrap())
-                .clip(governor.clone())
+                .bound(governor.clone())
                 .guard(Never(skipped.unwrap_or(u64::MAX)))
                 .build(&net)
                 .unwrap();
@@ -334,7 +334,7 @@ fn looking_leaves_no_trace() {
             let governor = Governor::new(0.9).unwrap();
             let keel = Keel::wrap(Momentum::new(0.9).unwrap());
             let mut keel = match governed {
-                true => keel.clip(governor.clone()).build(&net).unwrap(),
+                true => keel.bound(governor.clone()).build(&net).unwrap(),
                 false => keel.build(&net).unwrap(),
             };
             for attempt in 0..6 {

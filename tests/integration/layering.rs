@@ -57,6 +57,7 @@ fn deciding_knows_no_tensors() {
     );
     must_not_know("guard", BURN, &[]);
     must_not_know("clip", BURN, &["clip/scale.rs"]);
+    must_not_know("bound", BURN, &[]);
     must_not_know("stat.rs", BURN, &[]);
     must_not_know("report.rs", BURN, &[]);
     must_not_know("recover.rs", BURN, &[]);
@@ -79,6 +80,9 @@ fn policies_do_not_know_each_other_nor_the_step() {
     // A bound may follow a schedule.
     must_not_know("clip", &["crate::schedule"], &["clip/global_norm.rs"]);
     must_not_know("clip", &["crate::guard", "crate::keel", "crate::monitor"], &[]);
+    let others =
+        ["crate::guard", "crate::clip", "crate::keel", "crate::monitor", "crate::schedule"];
+    must_not_know("bound", &others, &[]);
     must_not_know(
         "monitor",
         &["crate::schedule", "crate::guard", "crate::clip", "crate::keel"],

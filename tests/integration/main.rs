@@ -61,4 +61,5 @@ mod schedule_properties;
 mod schedules;
 mod standardize;
 mod step;
+mod step_bounds;
 mod watch;

@@ -150,7 +150,7 @@ fn a_loss_of_several_numbers_is_an_error_everywhere() {
 
     let advisor = Advisor::new(|_| Net::new(&device), of_batch, |k| k);
     let governor = Governor::new(0.0).unwrap();
-    let keel = Keel::<Net>::wrap(Sgd::new()).clip(governor.clone()).build(&net).unwrap();
+    let keel = Keel::<Net>::wrap(Sgd::new()).bound(governor.clone()).build(&net).unwrap();
     let errors = [
         measure(&net, &grads, &loss(&net)).unwrap_err(),
         Doctor::new().loss(&loss(&net)).unwrap_err(),
@@ -234,7 +234,7 @@ fn gradients_of_another_model_are_an_error_everywhere() {
     let of_batch = |_: &Net, _: u64| other.loss(batch());
 
     let governor = Governor::new(0.0).unwrap();
-    let mut keel = Keel::wrap(Sgd::new()).clip(governor.clone()).build(&net).unwrap();
+    let mut keel = Keel::wrap(Sgd::new()).bound(governor.clone()).build(&net).unwrap();
     let mut watch = Watch::every(1).unwrap();
     watch.look(&net, &grads);
     for error in [

@@ -39,7 +39,7 @@ fn run(data: [Tensor<2>; 2], rate: f64, governed: bool) -> (Vec<String>, f64) {
     let governor = Governor::new(0.0).unwrap();
     let keel = Keel::wrap(Sgd::new());
     let mut keel = match governed {
-        true => keel.clip(governor.clone()),
+        true => keel.bound(governor.clone()),
         false => keel.clip(GlobalNorm::at_most(1.0).unwrap()),
     }
     .build(&model)

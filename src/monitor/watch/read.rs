@@ -142,7 +142,7 @@ impl Watch {
         seen.push("lr", report.reading.lr);
         if !report.pending {
             seen.push("factor", report.factor);
-            seen.push("effective_lr", report.reading.lr * report.factor);
+            seen.push("effective_lr", report.rate() * report.factor);
         }
         let Tally { applied, clipped, rejected } = std::mem::take(&mut self.tally);
         if applied > 0 {

@@ -70,7 +70,7 @@ let features = standardize.forward(features);
 let mut schedule = Cosine::new(0.03, 0.0, 50)?.start();
 let governor = Governor::new(0.9)?;
 let mut keel = Keel::wrap(Momentum::new(0.9)?)
-    .clip(governor.clone())
+    .bound(governor.clone())
     .build(&model)?;
 
 // For each batch, after `let loss = loss_of(&model);`:
@@ -241,7 +241,7 @@ let features = standardize.forward(features);
 let mut schedule = Constant::new(0.03)?.start();
 let governor = Governor::new(0.9)?;
 let mut keel = Keel::wrap(Momentum::new(0.9)?)
-    .clip(governor.clone())
+    .bound(governor.clone())
     .build(&model)?;
 
 // For each batch, after `let loss = loss_of(&model);`:
@@ -263,7 +263,7 @@ use evenkeel::schedule::{Constant, Schedule};
 let mut schedule = Constant::new(0.03)?.start();
 let governor = Governor::new(0.0)?;
 let mut keel = Keel::wrap(Sgd::new())
-    .clip(governor.clone())
+    .bound(governor.clone())
     .build(&model)?;
 
 // For each batch, after `let loss = loss_of(&model);`:

@@ -1,0 +1,393 @@
+//! A bound on the sum over layers of relative changes.
+//!
+//! Invariant: `matrices` has the parameters of rank 2 and higher, in the order of the model, each once; `rms` is
+//! known of those that are `active`, and finite.
+
+use std::collections::HashMap;
+
+use super::{Direction, StepBound};
+use crate::checkpoint::State;
+use crate::error::check::Param;
+use crate::{Error, Parameter, Reading, Verdict};
+
+/// Bounds the rate by the weights that it changes: the relative changes of all layers together are at most τ.
+///
+/// ```text
+/// rate ≤ τ / Σₗ uₗ/rₗ          over the matrices, that is the parameters of rank 2 and higher
+/// rₗ = max(rms(Wₗ), 0.1/√fan-inₗ)
+/// uₗ = the size of a step at a rate of 1, in the root mean square:
+///      1 for Adam, Lion and their kin; for descent and momentum
+///      mₗ ← μ·mₗ + rms(gₗ)     uₗ ← max(0.95·uₗ, mₗ)
+/// τ = 0.3·√(1 − μ)            μ = 0 for all but momentum
+/// ```
+///
+/// `rate·uₗ/rₗ` is how much of layer `l` one step replaces. What a deep network computes is a product over its
+/// layers, and changes at most as the product of one plus these shares: each of 16 layers bears a sixteenth of
+/// what a single one does. The bound knows that, and the rate need not.
+///
+/// How the optimizer steps is not to be told: a keel tries a copy of it when it is built. `mₗ` is the most that
+/// an average of such gradients can be; the clips' factor is in it.
+///
+/// ```
+/// use burn::nn::LinearConfig;
+/// use burn::optim::GradientsParams;
+/// use burn::tensor::{Device, Distribution, Tensor};
+/// use evenkeel::Keel;
+/// use evenkeel::bound::DeepRelativeTrust;
+/// use evenkeel::optim::Adam;
+///
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let device = Device::default().autodiff();
+/// let mut model = LinearConfig::new(4, 1).init(&device);
+/// let mut keel = Keel::wrap(Adam::new()).bound(DeepRelativeTrust::default()).build(&model)?;
+/// for _ in 0..20 {
+///     let x = Tensor::<2>::random([8, 4], Distribution::Default, &device);
+///     let loss = (model.forward(x.clone()) - x.sum_dim(1)).powi_scalar(2).mean();
+///     let grads = GradientsParams::from_grads(loss.backward(), &model);
+///     // Any rate will do.
+///     let stepped = keel.step(1e9, model, grads, &loss)?;
+///     assert!(stepped.report.rate() < 1.0);
+///     model = stepped.model;
+/// }
+/// # Ok(())
+/// # }
+/// ```
+///
+/// # What counts as a layer
+/// - Vectors are left out: biases and the gains of normalisation layers start at 0 or 1 and are bounded by what
+///   they add to. Embeddings are matrices like others. A weight in two places is one.
+/// - A matrix that starts at 0 counts as one of a tenth of the size that keeps the variance of its inputs,
+///   `1/√fan-in`: measured by its own size it could never move.
+/// - A weight before a normalisation layer has no scale of its own, and grows; then so does the bound.
+///   What counts for such a weight is its relative change, which is what is bounded.
+/// - Frozen parameters are left out until they have a gradient.
+///
+/// # Edges
+/// An optimizer whose step depends on the gradient's size in another way is refused when a keel is built.
+/// Descent and momentum are refused with [`Decide::OnDevice`](crate::Decide::OnDevice): their bound needs the
+/// norms of the step's own gradient.
+///
+/// # What it does not do
+/// It bounds the size of the change and not its direction, so it does not see curvature: with too large a τ a
+/// plain deep network still diverges. It is no schedule: a rate that falls at the end is worth as much as ever.
+///
+/// # Cost
+/// A pass over the parameters at each of the first ten updates and then at every tenth, in the readback that
+/// there is anyway.
+///
+/// Source: Bernstein et al. 2020 (arXiv 2002.03432), who bound each layer's relative change by the inverse of
+/// the depth; here the sum is bounded, so that layers of different sizes share what there is.
+#[derive(Debug, Clone, PartialEq)]
+pub struct DeepRelativeTrust {
+    tau: f64,
+    every: u64,
+    direction: Direction,
+    matrices: Vec<Matrix>,
+    index: HashMap<String, usize>,
+}
+
+#[derive(Debug, Clone, PartialEq)]
+struct Matrix {
+    /// The square root of the number of elements.
+    root: f64,
+    /// What the rms counts as at least.
+    floor: f64,
+    rms: f64,
+    active: bool,
+    /// What an average of the gradients is at most, and the highest that it was, slowly forgotten.
+    average: f64,
+    highest: f64,
+}
+
+const NAME: &str = "DeepRelativeTrust";
+
+/// What is left of the memory of a step's size after one more.
+const FORGET: f64 = 0.95;
+
+/// At each of so many updates at the start the weights are looked at: then they change fastest.
+const DENSE: u64 = 10;
+
+impl Default for DeepRelativeTrust {
+    /// τ = 0.3, looking at the weights at every tenth update.
+    fn default() -> Self {
+        let direction = Direction::Normalized { size: 1.0 };
+        Self { tau: 0.3, every: 10, direction, matrices: Vec::new(), index: HashMap::new() }
+    }
+}
+
+impl DeepRelativeTrust {
+    /// The sum of relative changes is at most `tau`.
+    ///
+    /// # Errors
+    /// If it is not positive and finite.
+    pub fn new(tau: f64) -> Result<Self, Error> {
+        Ok(Self { tau: Param(NAME, "tau").positive(tau)?, ..Self::default() })
+    }
+
+    /// How many updates lie between looks at the weights, after the first ten.
+    ///
+    /// # Errors
+    /// If it is 0.
+    pub fn every(mut self, updates: u64) -> Result<Self, Error> {
+        self.every = Param(NAME, "every").at_least(1, updates)?;
+        Ok(self)
+    }
+
+    /// The bound on the rate for weights and gradients as they were last seen; `None` without a matrix among
+    /// them, and for descent and momentum before the first gradient.
+    pub fn cap(&self) -> Option<f64> {
+        self.cap_of(&self.matrices)
+    }
+
+    fn cap_of(&self, matrices: &[Matrix]) -> Option<f64> {
+        let (tau, size) = match self.direction {
+            Direction::Normalized { size } => (self.tau, size),
+            Direction::Gradient { size, momentum } => (self.tau * (1.0 - momentum).sqrt(), size),
+        };
+        let active = matrices.iter().filter(|matrix| matrix.active);
+        let share = |matrix: &Matrix| {
+            let step = match self.direction {
+                Direction::Normalized { .. } => size,
+                Direction::Gradient { .. } => size * matrix.highest,
+            };
+            step / matrix.rms.max(matrix.floor)
+        };
+        let cap = tau / active.map(share).sum::<f64>();
+        // Without anything to bound it is infinite.
+        cap.is_finite().then_some(cap)
+    }
+
+    /// The matrices as this reading shows them, of whose gradients `left` is left.
+    fn seen(&self, now: &Reading, left: f64) -> Vec<Matrix> {
+        let mut matrices = self.matrices.clone();
+        if let Direction::Gradient { momentum, .. } = self.direction {
+            for (path, norm) in now.layers.iter() {
+                let known = self.index.get(path).and_then(|&at| matrices.get_mut(at));
+                if let Some(matrix) = known.filter(|_| norm.is_finite()) {
+                    matrix.average = momentum * matrix.average + left * norm / matrix.root;
+                    matrix.highest = (FORGET * matrix.highest).max(matrix.average);
+                    matrix.active = true;
+                }
+            }
+        }
+        for (path, norm) in now.sizes.iter() {
+            let known = self.index.get(path).and_then(|&at| matrices.get_mut(at));
+            if let Some(matrix) = known.filter(|_| norm.is_finite()) {
+                matrix.rms = norm / matrix.root;
+                matrix.active = true;
+            }
+        }
+        matrices
+    }
+}
+
+/// Inputs of one output. Burn's linear layers have `[in, out]`, its convolutions `[out, in, …]`.
+fn fan_in(shape: &[usize]) -> f64 {
+    let inputs = match shape {
+        [inputs, _] => *inputs,
+        [_, inner @ ..] => inner.iter().product(),
+        [] => 1,
+    };
+    inputs.max(1) as f64
+}
+
+impl StepBound for DeepRelativeTrust {
+    fn start(
+        &mut self,
+        parameters: &[Parameter],
+        direction: Option<Direction>,
+    ) -> Result<(), Error> {
+        let must = "one whose step has the size of the rate, or of the gradient";
+        let Some(direction) = direction else {
+            return Err(Error::parameter(NAME, "optimizer", must, "one of another kind"));
+        };
+        self.direction = direction;
+        (self.matrices, self.index) = (Vec::new(), HashMap::new());
+        for parameter in parameters.iter().filter(|parameter| parameter.shape.len() > 1) {
+            let root = (parameter.shape.iter().product::<usize>() as f64).sqrt();
+            if root == 0.0 || self.index.contains_key(&parameter.path) {
+                continue;
+            }
+            let floor = 0.1 / fan_in(&parameter.shape).sqrt();
+            let rms = if parameter.norm.is_finite() { parameter.norm / root } else { 0.0 };
+            self.index.insert(parameter.path.clone(), self.matrices.len());
+            let active = parameter.trainable;
+            let matrix = Matrix { root, floor, rms, active, average: 0.0, highest: 0.0 };
+            self.matrices.push(matrix);
+        }
+        Ok(())
+    }
+
+    fn looks_at_direction(&self) -> bool {
+        true
+    }
+
+    fn looks_at_gradients(&self) -> bool {
+        matches!(self.direction, Direction::Gradient { .. })
+    }
+
+    fn looks_at_sizes(&self, update: u64) -> bool {
+        update < DENSE || update.is_multiple_of(self.every)
+    }
+
+    fn rate_at_most(&self, now: &Reading, left: f64) -> Option<f64> {
+        self.cap_of(&self.seen(now, left))
+    }
+
+    fn record(&mut self, now: &Reading, left: f64, ruling: Verdict) {
+        if ruling == Verdict::Apply {
+            self.matrices = self.seen(now, left);
+        }
+    }
+
+    fn name(&self) -> &str {
+        NAME
+    }
+
+    fn state(&self) -> State {
+        let list = |of: fn(&Matrix) -> f64| self.matrices.iter().map(of).collect();
+        State::new()
+            .with_list("rms", list(|matrix| matrix.rms))
+            .with_list("active", list(|matrix| f64::from(u8::from(matrix.active))))
+            .with_list("average", list(|matrix| matrix.average))
+            .with_list("highest", list(|matrix| matrix.highest))
+    }
+
+    fn restore(&mut self, state: &State) -> Result<(), Error> {
+        let names = ["rms", "active", "average", "highest"];
+        state.only(&names)?;
+        let mut matrices = self.matrices.clone();
+        for name in names {
+            let list = state.list(name)?;
+            if list.len() != matrices.len() {
+                return Err(Error::record(format_args!(
+                    "a {NAME} of {} matrices does not fit a model of {}",
+                    list.len(),
+                    matrices.len()
+                )));
+            }
+            if !list.iter().all(|x| x.is_finite() && *x >= 0.0) {
+                return Err(Error::record(format_args!(
+                    "a {name} of a {NAME} is below 0 or not finite"
+                )));
+            }
+            for (matrix, &x) in matrices.iter_mut().zip(list) {
+                match name {
+                    "rms" => matrix.rms = x,
+                    "active" => matrix.active = x != 0.0,
+                    "average" => matrix.average = x,
+                    _ => matrix.highest = x,
+                }
+            }
+        }
+        self.matrices = matrices;
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::Layers;
+
+    fn started(tau: f64) -> DeepRelativeTrust {
+        let mut bound = DeepRelativeTrust::new(tau).unwrap();
+        let mut frozen = Parameter::new("c.weight", [5, 5], 50.0);
+        frozen.trainable = false;
+        // Of rms 0.5 and 0.25, and one of zeros: 0.1/√16.
+        let parameters = [
+            Parameter::new("a.weight", [4, 4], 2.0),
+            Parameter::new("a.bias", [4], 9.0),
+            Parameter::new("b.weight", [2, 2, 4, 4], 2.0),
+            Parameter::new("zero.weight", [16, 3], 0.0),
+            frozen,
+        ];
+        bound.start(&parameters, Some(Direction::Normalized { size: 1.0 })).unwrap();
+        bound
+    }
+
+    fn sizes(of: &[(&str, f64)]) -> Reading {
+        let paths: Vec<String> = of.iter().map(|(path, _)| path.to_string()).collect();
+        let mut now = Reading::new(20);
+        now.sizes = Layers::new(paths, of.iter().map(|(_, norm)| *norm).collect()).unwrap();
+        now
+    }
+
+    #[test]
+    fn the_bound_is_that_of_the_formula() {
+        let bound = started(0.46);
+        assert!((bound.cap().unwrap() - 0.46 / (2.0 + 4.0 + 40.0)).abs() < 1e-15);
+        // What a reading shows counts at once, and is kept if the step is applied.
+        let now = sizes(&[("a.weight", 1.0), ("a.bias", 3.0), ("c.weight", 5.0)]);
+        let seen = 0.46 / (4.0 + 4.0 + 40.0 + 1.0);
+        assert!((bound.rate_at_most(&now, 0.1).unwrap() - seen).abs() < 1e-15);
+        for (verdict, cap) in [(Verdict::Skip, 0.01), (Verdict::Apply, seen)] {
+            let mut bound = bound.clone();
+            bound.record(&now, 1.0, verdict);
+            assert!((bound.cap().unwrap() - cap).abs() < 1e-15, "{verdict}");
+        }
+        // Nothing is bounded by a model without a matrix.
+        let mut none = DeepRelativeTrust::default();
+        let adam = Some(Direction::Normalized { size: 1.0 });
+        let vectors = [Parameter::new("bias", [4], 1.0), Parameter::new("empty", [0, 4], 0.0)];
+        none.start(&vectors, adam).unwrap();
+        assert_eq!(none.rate_at_most(&Reading::new(0), 1.0), None);
+    }
+
+    /// Gradients of rms 3 and 0 in two matrices, with momentum ½: sizes of 3, 4.5 and 5.25 times 2.
+    #[test]
+    fn descent_is_bounded_by_its_gradients() {
+        let mut bound = DeepRelativeTrust::new(0.4).unwrap();
+        let parameters = [Parameter::new("a", [4, 4], 2.0), Parameter::new("b", [4, 4], 2.0)];
+        bound.start(&parameters, Some(Direction::Gradient { size: 2.0, momentum: 0.5 })).unwrap();
+        assert!(bound.looks_at_gradients() && bound.cap().is_none());
+        let paths = ["a".to_string(), "b".to_string()];
+        let now = Reading::new(0).with_layers(Layers::new(paths, vec![24.0, 0.0]).unwrap());
+        let tau = 0.4 * 0.5f64.sqrt();
+        for size in [3.0, 4.5, 5.25] {
+            let cap = bound.rate_at_most(&now, 0.5).unwrap();
+            assert!((cap / (tau * 0.5 / (2.0 * size)) - 1.0).abs() < 1e-12, "{cap}");
+            bound.record(&now, 0.5, Verdict::Skip);
+            bound.record(&now, 0.5, Verdict::Apply);
+        }
+        // It is forgotten slowly.
+        bound.record(&now, 0.0, Verdict::Apply);
+        let cap = bound.cap().unwrap();
+        assert!((cap / (tau * 0.5 / (2.0 * 5.25 * FORGET)) - 1.0).abs() < 1e-12, "{cap}");
+
+        let error = DeepRelativeTrust::default().start(&parameters, None).unwrap_err();
+        assert!(
+            error.to_string().starts_with("`optimizer` of DeepRelativeTrust must be one whose")
+        );
+    }
+
+    #[test]
+    fn it_looks_at_first_and_then_now_and_then() {
+        let bound = DeepRelativeTrust::default();
+        let looks: Vec<u64> = (0..40).filter(|&update| bound.looks_at_sizes(update)).collect();
+        assert_eq!(looks, [0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 20, 30]);
+    }
+
+    #[test]
+    fn its_state_resumes_it_and_what_is_wrong_is_named() {
+        let mut bound = started(0.3);
+        let now = sizes(&[("c.weight", 5.0), ("b.weight", 7.0)]);
+        bound.record(&now, 1.0, Verdict::Apply);
+        let mut fresh = started(0.3);
+        fresh.restore(&bound.state()).unwrap();
+        assert_eq!(fresh, bound);
+        let mut other = DeepRelativeTrust::default();
+        let adam = Some(Direction::Normalized { size: 1.0 });
+        other.start(&[Parameter::new("weight", [2, 2], 1.0)], adam).unwrap();
+        let said = other.restore(&bound.state()).unwrap_err().to_string();
+        assert!(said.contains("of 4 matrices does not fit a model of 1"), "{said}");
+        let names = ["rms", "active", "average", "highest"];
+        let broken = names.iter().fold(State::new(), |s, name| s.with_list(name, vec![f64::NAN]));
+        assert!(other.restore(&broken).is_err());
+        assert!(other.rate_at_most(&Reading::new(0), 1.0).is_some_and(f64::is_finite));
+
+        let said = DeepRelativeTrust::new(0.0).unwrap_err().to_string();
+        assert!(said.starts_with("`tau` of DeepRelativeTrust must be a positive"), "{said}");
+        assert!(DeepRelativeTrust::default().every(0).is_err());
+    }
+}
