@@ -5,9 +5,8 @@ use burn::nn::{Linear, LinearConfig};
 use burn::optim::GradientsParams;
 use burn::tensor::activation::{log_softmax, relu};
 use burn::tensor::{Device, Tensor, TensorData};
-use evenkeel::guard::LossSpike;
 use evenkeel::optim::{Adam, Momentum, Sgd};
-use evenkeel::{Builder, Error, Keel, Rewind, Verdict};
+use evenkeel::{Builder, Error, Keel, Verdict};
 use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
 
@@ -115,7 +114,7 @@ pub fn train(setting: &Setting<'_>) -> Result<Run, Error> {
     let mut model = Net::new(problem, seed, &device);
     let keel = method.keel()?;
     let keel = match guarded {
-        true => keel.guard(LossSpike::default()).rewind(Rewind::every(100)?),
+        true => keel.recommended(),
         false => keel,
     };
     let mut keel = keel.build(&model)?;
