@@ -10,21 +10,16 @@
 //! use burn::nn::LinearConfig;
 //! use burn::optim::{AdamWConfig, GradientsParams};
 //! use burn::tensor::{Device, Distribution, Tensor};
-//! use evenkeel::clip::GlobalNorm;
-//! use evenkeel::guard::LossSpike;
+//! use evenkeel::Keel;
 //! use evenkeel::schedule::{Cosine, Ramp, Schedule};
-//! use evenkeel::{Keel, Rewind};
 //!
 //! # fn main() -> Result<(), Box<dyn std::error::Error>> {
 //! # let device = Device::default().autodiff();
 //! # let batches = (0..3).map(|_| Tensor::<2>::random([8, 4], Distribution::Default, &device));
 //! let mut model = LinearConfig::new(4, 1).init(&device);
-//! let mut schedule = Ramp::new(0.0, 0.03, 50)?.then(50, Cosine::new(0.03, 0.0, 950)?).start();
-//! let mut keel = Keel::wrap(AdamWConfig::new().init())
-//!     .clip(GlobalNorm::at_most(1.0)?)
-//!     .guard(LossSpike::default())
-//!     .rewind(Rewind::every(200)?)
-//!     .build(&model)?;
+//! // Any rate will do: what is too high is held.
+//! let mut schedule = Ramp::new(0.0, 1.0, 50)?.then(50, Cosine::new(1.0, 0.0, 950)?).start();
+//! let mut keel = Keel::wrap(AdamWConfig::new().init()).recommended().build(&model)?;
 //!
 //! for x in batches {
 //!     let loss = (model.forward(x.clone()) - x.sum_dim(1)).powi_scalar(2).mean();
@@ -41,8 +36,8 @@
 //! | what you see | what to try |
 //! |---|---|
 //! | NaN within the first steps | [`Keel`] at once; then smaller inputs and targets: standardize both |
-//! | the loss explodes above some rate | [`Ramp`](schedule::Ramp) up to the rate, and [`GlobalNorm`](clip::GlobalNorm) |
-//! | no rate is low enough at the start and high enough later | [`Governor`](curvature::Governor), for descent and momentum |
+//! | the loss explodes above some rate | [`recommended`](Builder::recommended): its [`bound`] makes any rate work |
+//! | no rate is low enough at the start and high enough later | the same; or [`Governor`](curvature::Governor), for descent and momentum |
 //! | it explodes now and then, after good progress | [`LossSpike`](guard::LossSpike), answering with a [`Rewind`] |
 //! | NaN from single bad batches | nothing more: [`Keel`] skips them |
 //! | it gets stuck towards the end | [`Cosine`](schedule::Cosine) or [`Step`](schedule::Step) down, or [`Plateau`](schedule::Plateau) |
@@ -62,8 +57,8 @@
 //!
 //! - [`schedule`]: values as pure functions of the update, and combinators; what other libraries call
 //!   them is in [`docs::schedules`].
-//! - [`guard`]: judges of a step. [`clip`]: choosers of a factor. Both see plain numbers only, and any
-//!   closure is one.
+//! - [`guard`]: judges of a step. [`clip`]: choosers of a factor. [`bound`]: how far a step may go, whatever rate
+//!   is asked for. All see plain numbers only, and any closure is one.
 //! - [`monitor`]: tensors in, numbers out, one readback a step; and a watch over norms and updates, now and
 //!   then.
 //! - [`optim`]: optimizers that are one pass over memory, and wrappers for any; every Burn optimizer

@@ -77,9 +77,9 @@ impl Backend {
     }
 }
 
-/// Everything evenkeel has for this case, short of touching the data or the model.
+/// The loop of the README.
 const KEPT: Remedy =
-    Remedy { guarded: true, clip: true, warm_up: true, cosine: true, rewind: true, ..BARE };
+    Remedy { guarded: true, recommended: true, warm_up: true, cosine: true, ..BARE };
 
 /// The remedies one by one, and what they come to together.
 fn remedies() -> Vec<(&'static str, Remedy)> {
@@ -95,7 +95,9 @@ fn remedies() -> Vec<(&'static str, Remedy)> {
         ("guard, Adam", Remedy { optimizer: Optimizer::Adam, ..guard }),
         ("guard, standardized features", Remedy { standardized: true, ..guard }),
         ("guard, BatchNorm", Remedy { batch_norm: true, ..guard }),
-        ("guard, rewind, clip, warm-up, cosine", KEPT),
+        ("recommended, warm-up, cosine", KEPT),
+        ("… with momentum 0.9", Remedy { optimizer: Optimizer::Momentum, ..KEPT }),
+        ("… with Adam", Remedy { optimizer: Optimizer::Adam, ..KEPT }),
         ("… and standardized features", Remedy { standardized: true, ..KEPT }),
         (
             "… and standardized features, Adam",

@@ -7,7 +7,7 @@ use burn::optim::momentum::MomentumConfig;
 use burn::optim::{AdamConfig, GradientsParams, ModuleOptimizer, SgdConfig};
 use burn::tensor::{Device, Tensor};
 use evenkeel::clip::GlobalNorm;
-use evenkeel::guard::{Guard, LossSpike};
+use evenkeel::guard::LossSpike;
 use evenkeel::schedule::{Constant, Cosine, Ramp, Schedule};
 use evenkeel::{Error, Keel, Rewind, Verdict};
 
@@ -28,6 +28,8 @@ pub enum Optimizer {
 pub struct Remedy {
     /// Whether evenkeel is used at all.
     pub guarded: bool,
+    /// The recommended set-up, of which a rewind is a part.
+    pub recommended: bool,
     pub clip: bool,
     pub warm_up: bool,
     pub cosine: bool,
@@ -40,6 +42,7 @@ pub struct Remedy {
 /// The loop that everybody writes, with Burn's SGD.
 pub const BARE: Remedy = Remedy {
     guarded: false,
+    recommended: false,
     clip: false,
     warm_up: false,
     cosine: false,
@@ -153,16 +156,13 @@ fn guarded(
 
     let mut keel = Keel::wrap(optimizer);
     if remedy.clip {
-        keel = keel.clip(GlobalNorm::at_most(10.0)?);
+        keel = keel.clip(GlobalNorm::at_most(1.0)?);
     }
     if remedy.rewind {
-        keel = keel
-            // An explosion is a loss several times the median, from the first steps on.
-            .guard(
-                LossSpike::default().warm_up(5)?.relative_floor(0.5)?.answering(Verdict::Rewind)?,
-            )
-            .on_non_finite(Verdict::Rewind)
-            .rewind(Rewind::every(50)?.at_most(30)?);
+        keel = keel.guard(LossSpike::default()).rewind(Rewind::every(100)?);
+    }
+    if remedy.recommended {
+        keel = keel.recommended();
     }
     let mut keel = keel.build(&model)?;
 

@@ -67,13 +67,11 @@ use crate::{Error, Reading, Verdict};
 /// not give, and well below the bound it makes training a little slower (BatchNorm at 2⁻⁶: 0.15 instead of
 /// 0.08). The noise of small batches is in `q`; a loss that draws random numbers adds its own.
 ///
-/// It is not offered for Adam. What was tried is the same cap along Adam's own step `u = m̂/(√v̂ + ε)` on a
-/// small character model, at rates of 0.01, 0.03, 0.1 and 0.3: with `c` = 1 every rate ends at a cross entropy
-/// of 2.27, since the rate falls to 5·10⁻⁵; with `c` = 19, Adam's own factor over descent, at 2.09, 2.28, 2.35
-/// and 2.55, where without a cap it was 2.01, 2.31, 2.68 and 2.85. The curve becomes flatter, and the rates
-/// that were good become worse: the highest one that reaches a given loss was not raised (2 of 8 rates instead
-/// of 3). Clipping, a long warm-up and bounded updates do more there:
-/// [`AdamW::update_rms_at_most`](crate::optim::AdamW::update_rms_at_most).
+/// It is not for Adam: for every optimizer there is
+/// [`DeepRelativeTrust`](crate::bound::DeepRelativeTrust), which costs no gradient. The same cap along Adam's own
+/// step `u = m̂/(√v̂ + ε)` was tried on a small character model: with `c` = 1 every rate ends at a cross entropy of
+/// 2.27, since the rate falls to 5·10⁻⁵, and with `c` = 19, Adam's own factor over descent, the curve is flatter and
+/// the good rates become worse.
 ///
 /// # Edges
 /// A gradient that is not finite is not measured; one that is not a small step away halves the cap. Where the

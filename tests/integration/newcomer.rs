@@ -1,14 +1,13 @@
-//! The README's loop, pasted by somebody who has a table as it was measured: no worse than without the guard.
+//! The README's loop, pasted by somebody who has a table as it was measured: it trains at any rate, and is no worse
+//! than without evenkeel at those that train anyway.
 
 use burn::module::Module;
 use burn::nn::{Linear, LinearConfig};
 use burn::optim::{AdamWConfig, GradientsParams};
 use burn::tensor::activation::relu;
 use burn::tensor::{Device, Tensor, TensorData};
-use evenkeel::clip::GlobalNorm;
-use evenkeel::guard::LossSpike;
 use evenkeel::schedule::{Cosine, Ramp, Schedule};
-use evenkeel::{Error, Keel, Rewind};
+use evenkeel::{Error, Keel};
 use rayon::prelude::*;
 
 use crate::common::{filled, noise};
@@ -48,12 +47,8 @@ fn run(rows: &[Vec<f32>], rate: f64, seed: u64, guarded: bool) -> Result<(f32, b
     let net = Net { layers: vec![layer(11, 64), layer(64, 64), layer(64, 1)] };
     let mut model = filled(net, seed);
     let mut schedule = Ramp::new(0.0, rate, 50)?.then(50, Cosine::new(rate, 0.0, 950)?).start();
-    let keel = Keel::wrap(AdamWConfig::new().init()).clip(GlobalNorm::at_most(1.0)?);
-    let mut keel = match guarded {
-        true => keel.guard(LossSpike::default()).rewind(Rewind::every(200)?),
-        false => keel,
-    }
-    .build(&model)?;
+    let keel = Keel::wrap(AdamWConfig::new().init());
+    let mut keel = if guarded { keel.recommended() } else { keel }.build(&model)?;
     let mut halted = false;
     for step in 0..1000 {
         let draws = noise(1000 * (seed + 1) + step, 32);
@@ -77,14 +72,18 @@ fn run(rows: &[Vec<f32>], rate: f64, seed: u64, guarded: bool) -> Result<(f32, b
 #[test]
 fn the_readmes_loop_does_no_harm_to_a_raw_table() {
     let rows = rows();
-    let cases: Vec<(f64, u64)> = [0.01, 0.03, 0.1]
+    let cases: Vec<(f64, u64)> = [0.01, 0.03, 1.0, 100.0]
         .into_iter()
-        .flat_map(|rate| (0..6).map(move |seed| (rate, seed)))
+        .flat_map(|rate| (0..4).map(move |seed| (rate, seed)))
         .collect();
     cases.into_par_iter().for_each(|(rate, seed)| {
         let (with, halted) = run(&rows, rate, seed, true).unwrap();
-        let (without, _) = run(&rows, rate, seed, false).unwrap();
         assert!(!halted, "rate {rate}, seed {seed}: halted at a loss of {with}");
-        assert!(with <= 1.02 * without, "rate {rate}, seed {seed}: {with} and {without}");
+        // Saying the mean gives 0.65.
+        assert!(with < 0.57, "rate {rate}, seed {seed}: {with}");
+        if rate < 1.0 {
+            let (without, _) = run(&rows, rate, seed, false).unwrap();
+            assert!(with <= 1.1 * without, "rate {rate}, seed {seed}: {with} and {without}");
+        }
     });
 }

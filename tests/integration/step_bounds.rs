@@ -391,8 +391,7 @@ fn the_direction_of_an_optimizer_is_found() {
         let found = |keel: Builder<Net>| {
             let told = std::sync::Arc::default();
             keel.bound(Told(std::sync::Arc::clone(&told))).build(&net).unwrap();
-            let found = *told.lock().unwrap();
-            found
+            *told.lock().unwrap()
         };
         let near = |x: f64, y: f64| assert!((x / y - 1.0).abs() < 0.02, "{x} is not {y}");
         let normalized = [

@@ -1,0 +1,213 @@
+//! The problems, and one run.
+
+use burn::module::{Module, ModuleMapper, Param};
+use burn::nn::{Linear, LinearConfig};
+use burn::optim::GradientsParams;
+use burn::tensor::activation::{log_softmax, relu};
+use burn::tensor::{Device, Tensor, TensorData};
+use evenkeel::optim::{Adam, Momentum, Sgd};
+use evenkeel::schedule::{Cosine, Ramp, Schedule};
+use evenkeel::{Builder, Error, Keel};
+use rand::rngs::StdRng;
+use rand::seq::SliceRandom;
+use rand::{Rng, SeedableRng};
+
+/// Rows of features and of targets, one after another.
+struct Table {
+    x: Vec<f32>,
+    y: Vec<f32>,
+    rows: usize,
+}
+
+pub struct Problem {
+    pub name: &'static str,
+    /// A training loss that counts as trained.
+    pub target: f64,
+    /// The loss of the best constant.
+    pub trivial: f64,
+    inputs: usize,
+    outputs: usize,
+    train: Table,
+    held_out: Table,
+}
+
+type Row = (Vec<f32>, Vec<f32>);
+
+impl Problem {
+    /// Ten classes of 8×8 pixels.
+    pub fn digits() -> Result<Self, std::num::ParseFloatError> {
+        let row = |cells: Vec<f32>| {
+            let (pixels, class) = cells.split_at(64);
+            let one_hot = (0..10).map(|k| f32::from(k == class[0] as usize)).collect();
+            (pixels.iter().map(|ink| ink / 16.0).collect(), one_hot)
+        };
+        let rows = numbers(include_str!("../data/digits.csv"), 0)?.into_iter().map(row).collect();
+        Ok(Self::of("digits", 0.35, 10f64.ln(), rows))
+    }
+
+    /// Eleven measurements of scales from 0.001 to 100 as they were made, and a mark.
+    pub fn wine() -> Result<Self, std::num::ParseFloatError> {
+        let row = |mut cells: Vec<f32>| {
+            let mark = cells.pop().unwrap_or_default();
+            (cells, vec![mark])
+        };
+        let text = include_str!("../data/wine_quality_red.csv");
+        let rows: Vec<Row> = numbers(text, 1)?.into_iter().map(row).collect();
+        let n = rows.len() as f64;
+        let mean = rows.iter().map(|(_, y)| f64::from(y[0])).sum::<f64>() / n;
+        let variance = rows.iter().map(|(_, y)| (f64::from(y[0]) - mean).powi(2)).sum::<f64>() / n;
+        Ok(Self::of("wine", 0.9 * variance, variance, rows))
+    }
+
+    fn of(name: &'static str, target: f64, trivial: f64, mut rows: Vec<Row>) -> Self {
+        rows.shuffle(&mut StdRng::seed_from_u64(1));
+        let (inputs, outputs) = (rows[0].0.len(), rows[0].1.len());
+        let (train, held_out) = rows.split_at(rows.len() * 4 / 5);
+        let table = |rows: &[Row]| Table {
+            x: rows.iter().flat_map(|(x, _)| x.iter().copied()).collect(),
+            y: rows.iter().flat_map(|(_, y)| y.iter().copied()).collect(),
+            rows: rows.len(),
+        };
+        let (train, held_out) = (table(train), table(held_out));
+        Self { name, target, trivial, inputs, outputs, train, held_out }
+    }
+
+    /// Cross entropy of classes, squared error of a mark.
+    fn loss(&self, out: Tensor<2>, y: Tensor<2>) -> Tensor<1> {
+        match self.outputs {
+            1 => (out - y).powi_scalar(2).mean(),
+            _ => -(log_softmax(out, 1) * y).sum_dim(1).mean(),
+        }
+    }
+}
+
+fn numbers(text: &str, header: usize) -> Result<Vec<Vec<f32>>, std::num::ParseFloatError> {
+    let row = |line: &str| line.split(',').map(str::parse).collect();
+    text.lines().skip(header).map(row).collect()
+}
+
+#[derive(Debug, Clone, Copy)]
+pub enum Method {
+    Sgd,
+    Momentum,
+    Adam,
+}
+
+impl Method {
+    pub const ALL: [Self; 3] = [Self::Sgd, Self::Momentum, Self::Adam];
+
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Sgd => "SGD",
+            Self::Momentum => "momentum",
+            Self::Adam => "Adam",
+        }
+    }
+
+    fn keel(self) -> Result<Builder<Net>, Error> {
+        Ok(match self {
+            Self::Sgd => Keel::wrap(Sgd::new()),
+            Self::Momentum => Keel::wrap(Momentum::new(0.9)?),
+            Self::Adam => Keel::wrap(Adam::new()),
+        })
+    }
+}
+
+#[derive(Module, Debug)]
+struct Net {
+    first: Linear,
+    second: Linear,
+    last: Linear,
+}
+
+const HIDDEN: usize = 64;
+const BATCH: usize = 64;
+
+impl Net {
+    fn new(problem: &Problem, seed: u64, device: &Device) -> Self {
+        let net = Self {
+            first: LinearConfig::new(problem.inputs, HIDDEN).init(device),
+            second: LinearConfig::new(HIDDEN, HIDDEN).init(device),
+            last: LinearConfig::new(HIDDEN, problem.outputs).init(device),
+        };
+        net.map(&mut Fill { draws: StdRng::seed_from_u64(seed) })
+    }
+
+    fn forward(&self, x: Tensor<2>) -> Tensor<2> {
+        let x = relu(self.first.forward(x));
+        self.last.forward(relu(self.second.forward(x)))
+    }
+}
+
+/// He's initialisation by even numbers, from a generator of its own: runs are side by side.
+struct Fill {
+    draws: StdRng,
+}
+
+impl ModuleMapper for Fill {
+    fn map_float<const D: usize>(&mut self, param: Param<Tensor<D>>) -> Param<Tensor<D>> {
+        param.map(|tensor| {
+            let shape = tensor.shape();
+            let most = if D == 1 { 0.0 } else { (6.0 / shape[0] as f32).sqrt() };
+            let n = shape.num_elements();
+            let mut draw = || most * (2.0 * self.draws.random::<f32>() - 1.0);
+            let values: Vec<f32> = (0..n).map(|_| draw()).collect();
+            Tensor::from_data(TensorData::new(values, shape), &tensor.device()).require_grad()
+        })
+    }
+}
+
+#[derive(Clone, Copy)]
+pub struct Setting<'a> {
+    pub problem: &'a Problem,
+    pub method: Method,
+    pub rate: f64,
+    pub recommended: bool,
+    pub seed: u64,
+    pub steps: u64,
+}
+
+/// The losses at the end, over the training rows and over those that were held out; infinite after a halt.
+pub fn train(setting: &Setting<'_>) -> Result<[f64; 2], Error> {
+    let Setting { problem, method, rate, recommended, seed, steps } = *setting;
+    let device = Device::flex().autodiff();
+    let mut model = Net::new(problem, seed, &device);
+    let warmup = steps / 20;
+    let cosine = Cosine::new(rate, 0.0, steps - warmup)?;
+    let mut schedule = Ramp::new(0.0, rate, warmup)?.then(warmup, cosine).start();
+    let keel = method.keel()?;
+    let keel = if recommended { keel.recommended() } else { keel };
+    let mut keel = keel.build(&model)?;
+    let mut draws = StdRng::seed_from_u64(seed ^ 0xba7c);
+    for _ in 0..steps {
+        let rows = (0..BATCH).map(|_| draws.random_range(0..problem.train.rows)).collect();
+        let (x, y) = batch(problem, &problem.train, rows, &device);
+        let loss = problem.loss(model.forward(x), y);
+        let grads = GradientsParams::from_grads(loss.backward(), &model);
+        match keel.step(schedule.step(), model, grads, &loss) {
+            Ok(stepped) => model = stepped.model,
+            Err(_) => return Ok([f64::INFINITY; 2]),
+        }
+    }
+    let model = model.valid();
+    let plain = device.inner();
+    Ok([&problem.train, &problem.held_out].map(|table| {
+        let (x, y) = batch(problem, table, (0..table.rows).collect(), &plain);
+        let loss = problem.loss(model.forward(x), y).into_scalar::<f32>().into();
+        if f64::is_finite(loss) { loss } else { f64::INFINITY }
+    }))
+}
+
+fn batch(
+    problem: &Problem,
+    table: &Table,
+    rows: Vec<usize>,
+    device: &Device,
+) -> (Tensor<2>, Tensor<2>) {
+    let of = |values: &[f32], n: usize| {
+        let values: Vec<f32> =
+            rows.iter().flat_map(|row| values[row * n..(row + 1) * n].iter().copied()).collect();
+        Tensor::from_data(TensorData::new(values, [rows.len(), n]), device)
+    };
+    (of(&table.x, problem.inputs), of(&table.y, problem.outputs))
+}
