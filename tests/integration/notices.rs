@@ -10,7 +10,7 @@ use evenkeel::optim::Sgd;
 use evenkeel::standardize::Standardize;
 use evenkeel::{Keel, Verdict};
 
-use crate::common::noise;
+use crate::common::{filled, noise};
 
 #[derive(Module, Debug)]
 struct Line {
@@ -35,7 +35,7 @@ fn table(device: &Device) -> [Tensor<2>; 2] {
 /// The notices of a run, and its loss in units of the targets' variance.
 fn run(data: [Tensor<2>; 2], rate: f64, governed: bool) -> (Vec<String>, f64) {
     let device = data[0].device();
-    let mut model = Line { layer: LinearConfig::new(4, 1).init(&device) };
+    let mut model = filled(Line { layer: LinearConfig::new(4, 1).init(&device) }, 0);
     let governor = Governor::new(0.0).unwrap();
     let keel = Keel::wrap(Sgd::new());
     let mut keel = match governed {
