@@ -72,7 +72,8 @@
 //! - [`checkpoint`]: saved state that is whole or absent.
 //! - `faults`, with the feature of that name: faults put into a run on purpose, and checks of any loop.
 //!
-//! How they fit together, and why, is in [`docs::design`].
+//! How they fit together, and why, is in [`docs::design`]; what you know from PyTorch, Lightning, fastai or Keras is
+//! in [`docs::coming_from`].
 //!
 //! # Panics
 //!

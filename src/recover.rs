@@ -158,6 +158,10 @@ impl<T> Ring<T> {
         self.states.iter().map(|(update, state)| (*update, state))
     }
 
+    pub(crate) fn iter_mut(&mut self) -> impl Iterator<Item = &mut T> {
+        self.states.iter_mut().map(|(_, state)| state)
+    }
+
     pub(crate) fn is_tried(&self) -> bool {
         self.tried
     }

@@ -26,6 +26,9 @@ use crate::Error;
 /// # Ok::<(), evenkeel::Error>(())
 /// ```
 #[derive(Debug, Clone, Copy, PartialEq)]
+#[doc(alias = "AveragedModel")]
+#[doc(alias = "EMAWeightAveraging")]
+#[doc(alias = "ModelEma")]
 pub struct Ema {
     decay: f64,
     warm_up: bool,

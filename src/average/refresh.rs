@@ -34,6 +34,7 @@ use crate::shelf::Shelf;
 /// let mean: f32 = norm.running_mean.value_sync().into_scalar();
 /// assert!((mean - 2.0).abs() < 1e-5);
 /// ```
+#[doc(alias = "update_bn")]
 pub fn refresh_statistics<M: Module, B: Clone>(
     model: M,
     batches: impl IntoIterator<Item = B>,

@@ -27,6 +27,7 @@ use crate::error::check::Param;
 /// # Ok::<(), evenkeel::Error>(())
 /// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[doc(alias = "StochasticWeightAveraging")]
 pub struct Swa {
     at: u64,
     every: u64,

@@ -28,6 +28,8 @@ use crate::error::check::Param;
 /// # }
 /// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[doc(alias = "ModelCheckpoint")]
+#[doc(alias = "BackupAndRestore")]
 pub struct Folder {
     path: PathBuf,
     keep: usize,

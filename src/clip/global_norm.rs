@@ -36,6 +36,11 @@ use crate::{Error, Reading};
 /// # Ok::<(), evenkeel::Error>(())
 /// ```
 #[derive(Debug, Clone, Copy, PartialEq)]
+#[doc(alias = "clip_grad_norm_")]
+#[doc(alias = "gradient_clip_val")]
+#[doc(alias = "global_clipnorm")]
+#[doc(alias = "clip_by_global_norm")]
+#[doc(alias = "GradientClip")]
 pub struct GlobalNorm<S = Constant> {
     at_most: S,
 }

@@ -31,6 +31,7 @@ use crate::{Error, Reading};
 /// # Ok::<(), evenkeel::Error>(())
 /// ```
 #[derive(Debug, Clone, PartialEq)]
+#[doc(alias = "clipnorm")]
 pub struct ParameterNorm {
     at_most: f64,
     prefix: String,

@@ -40,6 +40,7 @@ use crate::{Error, Reading, Verdict};
 /// # Ok::<(), evenkeel::Error>(())
 /// ```
 #[derive(Debug, Clone, PartialEq)]
+#[doc(alias = "AutoClip")]
 pub struct Percentile {
     part: f64,
     norms: Window<f64>,

@@ -39,6 +39,7 @@ use crate::{Error, Reading, Verdict};
 /// # Ok::<(), evenkeel::Error>(())
 /// ```
 #[derive(Debug, Clone, PartialEq)]
+#[doc(alias = "ZClip")]
 pub struct ZScore {
     above: f64,
     decay: f64,

@@ -61,11 +61,9 @@ use crate::{Error, Reading, Verdict};
 ///
 /// # Where it helps, and where not
 /// Of 18 constant rates from 2⁻¹² to 32 with momentum 0.9, over 3 seeds, a residual net of 16 layers without
-/// normalisation learnt digits at 18 (bare at 7), a plain one at 15 (5), one with LayerNorm at 17 (8), four
-/// convolutions at 16 (8), one with BatchNorm at 14 (7), and none of these ended in numbers that are not
-/// finite: `examples/governor`. A cap is no schedule: what a rate that falls at the end is good for, it does
-/// not give, and well below the bound it makes training a little slower (BatchNorm at 2⁻⁶: 0.15 instead of
-/// 0.08). The noise of small batches is in `q`; a loss that draws random numbers adds its own.
+/// normalisation learnt digits at 18 (bare at 7), a plain one at 16 (5), one with LayerNorm at 17 (8), and none of
+/// these ended in numbers that are not finite: `examples/governor`. A cap is no schedule: what a rate that falls
+/// at the end is good for, it does not give. The noise of small batches is in `q`; a loss that draws random numbers adds its own.
 ///
 /// It is not for Adam: for every optimizer there is
 /// [`DeepRelativeTrust`](crate::bound::DeepRelativeTrust), which costs no gradient. The same cap along Adam's own

@@ -8,3 +8,6 @@ pub mod schedules {}
 
 #[doc = include_str!("compare.md")]
 pub mod compare {}
+
+#[doc = include_str!("coming_from.md")]
+pub mod coming_from {}

@@ -49,6 +49,8 @@ use crate::error::check::Param;
 ///
 /// Source: Smith 2017 (arXiv 1506.01186).
 #[derive(Debug, Clone, PartialEq)]
+#[doc(alias = "LearningRateFinder")]
+#[doc(alias = "lr_find")]
 pub struct LrFinder {
     from: f64,
     to: f64,

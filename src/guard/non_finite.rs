@@ -14,6 +14,7 @@ use crate::{Reading, Verdict};
 /// `apply_if_finite` accepts the NaN once its bound on consecutive errors is reached. This one looks
 /// at everything, before the update, and its bound ends in [`Halt`](Verdict::Halt).
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[doc(alias = "TerminateOnNaN")]
 pub struct NonFinite;
 
 impl Guard for NonFinite {

@@ -42,6 +42,7 @@ use crate::{Error, Reading, Verdict};
 /// # Ok::<(), evenkeel::Error>(())
 /// ```
 #[derive(Debug, Clone, PartialEq)]
+#[doc(alias = "EarlyStopping")]
 pub struct Stall {
     over: u64,
     relative: f64,

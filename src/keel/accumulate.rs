@@ -97,6 +97,8 @@ impl<M: Module + 'static> Keel<M> {
     /// # Cost
     /// One pass over the gradients and one readback to measure, and one pass to add; one more set of
     /// gradients in memory, in `f32` at least.
+    #[doc(alias = "accumulate_grad_batches")]
+    #[doc(alias = "MultiSteps")]
     pub fn accumulate(
         &mut self,
         model: &M,

@@ -95,6 +95,9 @@ impl<M: Module + 'static> Keel<M> {
     pub(super) fn note_start(&mut self, rate: &Rate<'_>) {
         if let (Some(at), Some(start)) = (rate.position(), self.ring.oldest_mut()) {
             start.position.get_or_insert(at);
+            if start.schedule.is_none() {
+                start.schedule = rate.memory();
+            }
         }
     }
 
@@ -188,18 +191,24 @@ impl<M: Module + 'static> Keel<M> {
         let position = rate.position().map(|at| at.saturating_add(1));
         self.progress.beside(position);
         self.resumed = false;
-        self.keep_snapshot(self.progress.updates - 1, &model, position);
+        self.keep_snapshot(self.progress.updates - 1, &model, position, &rate);
         let mut report = Report::applied(reading, factor).held(held.share, held.cap);
         self.tell(&mut report);
         Stepped { model, report, late: Vec::new() }
     }
 
     /// Takes a snapshot, if one has fallen due since update `from`.
-    pub(super) fn keep_snapshot(&mut self, from: u64, model: &M, position: Option<u64>) {
+    pub(super) fn keep_snapshot(
+        &mut self,
+        from: u64,
+        model: &M,
+        position: Option<u64>,
+        rate: &Rate<'_>,
+    ) {
         let updates = self.progress.updates;
         let due = |rewind: Rewind| updates / rewind.every > from / rewind.every;
         if self.limits.rewind.is_some_and(due) {
-            self.ring.push(updates, self.snapshot(model, position));
+            self.ring.push(updates, self.snapshot(model, position, rate.memory()));
             if updates > self.progress.frontier {
                 self.progress.rewinds = 0;
             }
@@ -288,7 +297,7 @@ impl<M: Module + 'static> Keel<M> {
 
     /// Everything back to a snapshot; `None` if there is none, which a keel that rewinds always has, or if a
     /// policy doesn't take its memory back: the report then says which.
-    pub(super) fn rewind(&mut self, rate: Rate<'_>, report: &mut Report) -> Option<M> {
+    pub(super) fn rewind(&mut self, mut rate: Rate<'_>, report: &mut Report) -> Option<M> {
         let rewind = self.limits.rewind?;
         let progress = &mut self.progress;
         let Some((to, snapshot)) = self.ring.back(progress.updates, rewind.age) else {
@@ -305,6 +314,10 @@ impl<M: Module + 'static> Keel<M> {
         }
         for (bound, then) in self.bounds.iter_mut().zip(&policies.bounds) {
             took = took.and(bound.rewound(then).map_err(|cause| (bound.name().to_string(), cause)));
+        }
+        if let Some(then) = &snapshot.schedule {
+            took =
+                took.and(rate.rewound(then).map_err(|cause| ("the schedule".to_string(), cause)));
         }
         if let Err((name, cause)) = took {
             rate.hold();

@@ -83,12 +83,12 @@ impl<M: Module + 'static> Keel<M> {
         };
         let next = rate.position().map(|at| at.saturating_add(u64::from(used)));
         let model = if !stop {
+            self.keep_snapshot(from, &model, next, &rate);
             if used {
                 rate.go_on()
             } else {
                 rate.hold()
             }
-            self.keep_snapshot(from, &model, next);
             model
         } else if report.verdict == Verdict::Rewind {
             match self.rewind(rate, &mut report) {

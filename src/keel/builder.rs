@@ -74,6 +74,9 @@ impl<M: Module + 'static> Builder<M> {
     /// [`Cosine`](crate::schedule::Cosine) to 0 is worth as much as ever. There is no clip: what a clip is for,
     /// the bound does, for Adam too.
     ///
+    /// With [`Decide::OnDevice`] it is for optimizers whose step has the size of the rate, such as Adam's:
+    /// [`build`](Self::build) refuses descent and momentum there.
+    ///
     /// Nine healthy problems with SGD, momentum and Adam, with it and without, are `examples/do_no_harm`; loss
     /// against rate is `examples/any_rate`.
     ///
@@ -276,7 +279,7 @@ impl<M: Module + 'static> Builder<M> {
             resumed: false,
         };
         if keel.limits.rewind.is_some() {
-            let start = keel.snapshot(model, None);
+            let start = keel.snapshot(model, None, None);
             keel.ring.push(0, start);
         }
         Ok(keel)

@@ -11,10 +11,10 @@ use crate::bound::Direction;
 use crate::monitor::Monitor;
 use crate::optim::{Pace, Update};
 
-/// The sizes of gradient that are tried, and the rate.
-const SMALL: f64 = 1e-2;
+/// The sizes of gradient that are tried, and the rate: large enough that weights in half precision show it.
+const SMALL: f64 = 0.1;
 const LARGE: f64 = 1.0;
-const RATE: f64 = 1e-3;
+const RATE: f64 = 0.1;
 
 /// What `update` makes of gradients of two sizes, one after another of the second. Nothing of the caller's is
 /// changed. `None` if the step depends on the gradient's size in another way than these.

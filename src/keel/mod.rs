@@ -108,6 +108,7 @@ use told::told;
 /// to check the result. While an update runs, the old and the new parameters exist side by side.
 /// With a rule of [`optim`](crate::optim) the clips' factor is part of its one pass, and nothing is
 /// checked or held, because it can say beforehand that its update is finite.
+#[doc(alias = "apply_if_finite")]
 pub struct Keel<M: Module> {
     update: Box<dyn Update<M>>,
     guards: Vec<Box<dyn Guard>>,

@@ -50,5 +50,6 @@ impl<M: Module + 'static> Keel<M> {
     pub fn allow_other_schedule(&mut self) {
         self.resumed = false;
         (self.peak, self.progress.highest) = (None, 0.0);
+        self.ring.iter_mut().for_each(|snapshot| snapshot.schedule = None);
     }
 }

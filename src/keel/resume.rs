@@ -60,7 +60,7 @@ impl<M: Module + 'static> Keel<M> {
             )));
         }
         self.running.settle(model);
-        let mut now = self.snapshot(model, None);
+        let mut now = self.snapshot(model, None, None);
         now.running.commit(model);
         let mut state = now
             .state(&self.monitor)?
@@ -80,6 +80,9 @@ impl<M: Module + 'static> Keel<M> {
                 .with_count("attempts", snapshot.attempts);
             if let Some(position) = snapshot.position {
                 part = part.with_count("position", position);
+            }
+            if let Some(schedule) = &snapshot.schedule {
+                part = part.with_count("scheduled", 1).with_part("schedule", schedule.clone());
             }
             state = state.with_part(&format!("snapshot{at}"), part);
         }
@@ -162,6 +165,7 @@ impl<M: Module + 'static> Keel<M> {
             let part = state.part(&format!("snapshot{at}"));
             let mut snapshot = self.load_snapshot(model, running, &part)?;
             snapshot.position = part.count("position").ok();
+            snapshot.schedule = part.count("scheduled").ok().map(|_| part.part("schedule"));
             snapshot.attempts = part.counter("attempts")?;
             snapshots.push((part.counter("update")?, snapshot));
         }
@@ -203,6 +207,7 @@ impl<M: Module + 'static> Keel<M> {
             update,
             average,
             position: None,
+            schedule: None,
             attempts: 0,
             level,
             policies,

@@ -17,6 +17,8 @@ pub(super) struct Snapshot<M: Module> {
     pub(super) average: Option<Shadow>,
     /// Where the schedule goes on; unknown until the first step shows it.
     pub(super) position: Option<u64>,
+    /// What feedback in the schedule had learnt; unknown until the first step, and of a plain rate.
+    pub(super) schedule: Option<State>,
     /// The batch that came next.
     pub(super) attempts: u64,
     /// What the losses were here; unknown until there was one.
@@ -56,13 +58,19 @@ impl Policies {
 }
 
 impl<M: Module + 'static> Keel<M> {
-    pub(super) fn snapshot(&self, model: &M, position: Option<u64>) -> Snapshot<M> {
+    pub(super) fn snapshot(
+        &self,
+        model: &M,
+        position: Option<u64>,
+        schedule: Option<State>,
+    ) -> Snapshot<M> {
         Snapshot {
             model: model.clone(),
             running: self.running.clone(),
             update: self.update.boxed(),
             average: self.average.clone(),
             position,
+            schedule,
             attempts: self.progress.attempts,
             level: self.progress.level(),
             policies: self.policies(),

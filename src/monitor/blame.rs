@@ -111,6 +111,7 @@ impl Blame {
 ///
 /// # Cost
 /// One forward and backward pass, and three readbacks for each activation, parameter and gradient.
+#[doc(alias = "detect_anomaly")]
 pub fn blame<M: Module>(model: &M, forward: impl FnOnce(&M, &Probe) -> Tensor<1>) -> Blame {
     let before = Running::of(model);
     let monitor = Monitor::new(model, before.ids().collect());

@@ -57,6 +57,7 @@ use crate::error::check::Param as Named;
 /// # Cost
 /// A second forward and backward pass, a copy of the parameters, and about three passes; no readback.
 #[derive(Debug, Clone, Copy, PartialEq)]
+#[doc(alias = "SAM")]
 pub struct Sam {
     radius: f64,
     adaptive: Option<f64>,

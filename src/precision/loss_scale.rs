@@ -45,6 +45,9 @@ use crate::error::check::Param;
 /// # Ok::<(), evenkeel::Error>(())
 /// ```
 #[derive(Debug, Clone, PartialEq)]
+#[doc(alias = "GradScaler")]
+#[doc(alias = "LossScaleOptimizer")]
+#[doc(alias = "MixedPrecision")]
 pub struct LossScale {
     value: f64,
     growth: f64,

@@ -41,6 +41,7 @@ use crate::error::check::Param;
 /// # Cost
 /// [`step`](Self::step) copies the groups, as Burn's own scheduler does.
 #[derive(Clone)]
+#[doc(alias = "param_groups")]
 pub struct GroupScheduler {
     base: Scheduler<Boxed>,
     groups: Vec<(ParamGroup, Scheduler<Boxed>)>,
@@ -140,6 +141,21 @@ impl Rewindable for GroupScheduler {
 
     fn dampen_by(&mut self, factor: f64, warm_up: u64) {
         self.take(&mut Setback::new(factor).with_warm_up(warm_up));
+    }
+
+    fn memory(&self) -> State {
+        let base = State::new().with_part("base", self.base.curve().state());
+        self.groups.iter().enumerate().fold(base, |state, (at, (_, group))| {
+            state.with_part(&format!("group{at}"), group.curve().state())
+        })
+    }
+
+    fn rewound(&mut self, then: &State) -> Result<(), Error> {
+        self.base.curve().rewound(&then.part("base"))?;
+        let mut groups = self.groups.iter().enumerate();
+        groups.try_for_each(|(at, (_, group))| {
+            group.curve().rewound(&then.part(&format!("group{at}")))
+        })
     }
 
     fn peak(&self) -> Option<f64> {

@@ -287,6 +287,16 @@ pub trait Schedule {
         state.only(&[])
     }
 
+    /// Training went back to an earlier state, where this schedule had the [`state`](Self::state) `then`. Takes
+    /// it back, unless overridden: what feedback has learnt since is of weights that were abandoned. A
+    /// [`Damping`] keeps what it has, or no rewind could add to the one before.
+    ///
+    /// # Errors
+    /// If the state is not one of this schedule's.
+    fn rewound(&self, then: &State) -> Result<(), Error> {
+        self.restore(then)
+    }
+
     /// Training was set back, to update `update`, and its rate is to be damped. `true` if a
     /// [`Damping`] in the schedule has taken it; `false` leaves it to the [`Scheduler`]'s own gain.
     fn damp(&self, update: u64, setback: &mut Setback) -> bool {
@@ -312,6 +322,10 @@ impl<S: Schedule + ?Sized> Schedule for Arc<S> {
 
     fn restore(&self, state: &State) -> Result<(), Error> {
         (**self).restore(state)
+    }
+
+    fn rewound(&self, then: &State) -> Result<(), Error> {
+        (**self).rewound(then)
     }
 
     fn damp(&self, update: u64, setback: &mut Setback) -> bool {

@@ -6,6 +6,7 @@ use std::ops::Deref;
 use burn::lr_scheduler::module_lr_scheduler::ModuleLearningRate;
 use burn::module::{Module, ParamGroup};
 
+use crate::checkpoint::State;
 use crate::{Error, fit};
 
 /// A learning rate on its way from a [`Scheduler`](super::Scheduler) to an optimizer.
@@ -47,6 +48,12 @@ struct Origin<'s> {
 pub(crate) trait Rewindable {
     fn move_to(&mut self, update: u64);
     fn dampen_by(&mut self, factor: f64, warm_up: u64);
+
+    /// What feedback in it has learnt.
+    fn memory(&self) -> State;
+
+    /// Feedback in it goes back to that.
+    fn rewound(&mut self, then: &State) -> Result<(), Error>;
 
     /// The highest value of the schedule, as far as its samples show it; `None` if it has none.
     fn peak(&self) -> Option<f64>;
@@ -134,6 +141,19 @@ impl<'s> Rate<'s> {
     pub(crate) fn go_on(self) {
         if let Some(Origin { schedule, at }) = self.origin {
             schedule.move_to(at.saturating_add(1));
+        }
+    }
+
+    /// What feedback in the schedule has learnt; `None` of a plain rate.
+    pub(crate) fn memory(&self) -> Option<State> {
+        self.origin.as_ref().map(|origin| origin.schedule.memory())
+    }
+
+    /// Feedback in the schedule goes back to that.
+    pub(crate) fn rewound(&mut self, then: &State) -> Result<(), Error> {
+        match &mut self.origin {
+            Some(origin) => origin.schedule.rewound(then),
+            None => Ok(()),
         }
     }
 

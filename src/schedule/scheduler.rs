@@ -134,6 +134,14 @@ impl<S: Schedule> Rewindable for Scheduler<S> {
         self.position = update;
     }
 
+    fn memory(&self) -> State {
+        self.curve.state()
+    }
+
+    fn rewound(&mut self, then: &State) -> Result<(), Error> {
+        self.curve.rewound(then)
+    }
+
     fn peak(&self) -> Option<f64> {
         saved::peak(&self.curve)
     }

@@ -27,6 +27,7 @@ use crate::error::check::Param as Checked;
 /// # Cost
 /// Two passes over its input.
 #[derive(Module, Debug)]
+#[doc(alias = "StandardScaler")]
 pub struct Standardize {
     mean: Param<Tensor<1>>,
     deviation: Param<Tensor<1>>,

@@ -10,6 +10,7 @@ mod averages;
 mod blame;
 mod bounds;
 mod clips;
+mod coming_from;
 mod common;
 mod curvature;
 mod doctor;

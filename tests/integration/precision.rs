@@ -6,6 +6,7 @@ use burn::module::{Module, ModuleMapper, Param};
 use burn::nn::{Linear, LinearConfig};
 use burn::optim::{AdamConfig, GradientsParams, SgdConfig};
 use burn::tensor::{DType, Device, Tensor, TensorData};
+use evenkeel::bound::DeepRelativeTrust;
 use evenkeel::clip::GlobalNorm;
 use evenkeel::guard::LossSpike;
 use evenkeel::precision::LossScale;
@@ -235,6 +236,11 @@ fn other_float_types_are_guarded_alike() {
                 .clip(GlobalNorm::at_most(1.0).unwrap())
                 .build(&model)
                 .unwrap();
+            // How an optimizer steps is found in any type.
+            for optimizer in [SgdConfig::new().init(), AdamConfig::new().init()] {
+                let bounded = Keel::wrap(optimizer).bound(DeepRelativeTrust::default());
+                bounded.build(&model).unwrap_or_else(|error| panic!("{dtype:?}: {error}"));
+            }
             let x = Tensor::<2>::ones([4, 2], device).cast(dtype);
             for (scale, applied) in [(1.0, true), (f32::NAN, false), (1.0, true)] {
                 let loss = (model.forward(x.clone()) * scale).powi_scalar(2).mean();

@@ -6,7 +6,7 @@ use burn::optim::{AdamConfig, SgdConfig};
 use burn::tensor::Device;
 use evenkeel::checkpoint::{Folder, Persist};
 use evenkeel::guard::{Divergence, Guard, LossSpike, NonFinite, UpdateWall};
-use evenkeel::schedule::{Constant, Ramp, Schedule};
+use evenkeel::schedule::{Constant, Damping, Plateau, Ramp, Schedule};
 use evenkeel::{Fault, Keel, Reading, Rewind, Verdict};
 
 fn step(keel: &mut Keel<Net>, rate: f64, net: Net, batch: Batch) -> (Net, evenkeel::Report) {
@@ -424,5 +424,50 @@ fn a_halt_hands_back_the_best_it_has() {
     for k in 0..5 {
         let (loss, grads) = net.backward(Batch::number(k, &device));
         net = keel.step(schedule.step(), net, grads, &loss).unwrap().model;
+    }
+}
+
+/// What feedback has learnt of weights that were abandoned is forgotten; what a rewind has damped is not, and a
+/// resumed run knows both.
+#[test]
+fn feedback_goes_back_with_the_weights() {
+    let device = Device::flex().autodiff();
+    let plateau = || Plateau::minimizing().factor(0.5).unwrap().patience(0);
+    let keel = || {
+        Keel::wrap(SgdConfig::new().init())
+            .on_non_finite(Verdict::Rewind)
+            .rewind(Rewind::every(4).unwrap().keep(1).unwrap().damp(0.5).unwrap())
+    };
+    let curve = |plateau: &Plateau, damping: &Damping| {
+        Constant::new(1e-3).unwrap().times(plateau.clone()).times(damping.clone())
+    };
+    for stop in [None, Some(6)] {
+        let (mut told, mut damping) = (plateau(), Damping::default());
+        let mut schedule = curve(&told, &damping).start();
+        let mut net = Net::new(&device);
+        let mut run = keel().build(&net).unwrap();
+        let mut rates = Vec::new();
+        for k in 0..12 {
+            if stop == Some(k) {
+                let saved = run.checkpoint(&net).unwrap().with("schedule", &schedule).unwrap();
+                (told, damping) = (plateau(), Damping::default());
+                schedule = curve(&told, &damping).start();
+                run = keel().build(&net).unwrap();
+                net = run.resume_with(&net, &saved, &mut [("schedule", &mut schedule)]).unwrap();
+            }
+            let batch = if k == 6 || k == 9 { bad(&device) } else { Batch::number(k, &device) };
+            let (loss, grads) = net.backward(batch);
+            let stepped = run.step(schedule.step(), net, grads, &loss).unwrap();
+            net = stepped.model;
+            rates.push(stepped.report.reading.lr / 1e-3);
+            // The first is the best, and each after it a disappointment.
+            told.record(1.0).unwrap();
+        }
+        // Twice back to update 4, at whose snapshot the plateau had been told three times: at a quarter, told once
+        // more before the next step, and damped once and twice.
+        let before = [1.0, 1.0, 0.5, 0.25, 0.125, 0.0625, 0.03125];
+        let after = [0.0625, 0.03125, 0.015625, 0.03125, 0.015625];
+        let expected = [before.as_slice(), &after].concat();
+        assert_eq!(rates, expected, "stopped at {stop:?}");
     }
 }

@@ -35,6 +35,8 @@ use crate::error::check::Param;
 /// # Cost
 /// About six passes beside the optimizer's; no readback.
 #[derive(Clone, Debug)]
+#[doc(alias = "adaptive_grad_clip")]
+#[doc(alias = "AGC")]
 pub struct AdaptiveClip<O> {
     inner: O,
     share: f64,

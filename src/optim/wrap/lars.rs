@@ -31,6 +31,7 @@ use crate::error::check::Param;
 /// # Cost
 /// About six passes beside the optimizer's; no readback.
 #[derive(Clone, Debug)]
+#[doc(alias = "LARS")]
 pub struct Lars<O> {
     inner: O,
     trust: f64,

@@ -30,6 +30,7 @@ use super::{Stepped, less, state_of_inner, taken};
 /// # Cost
 /// About six passes beside the optimizer's; no readback.
 #[derive(Clone, Debug)]
+#[doc(alias = "LAMB")]
 pub struct TrustRatio<O> {
     inner: O,
     at_most_one: bool,

@@ -33,6 +33,8 @@ use crate::error::check::Param;
 /// # Cost
 /// One pass beside the optimizer's; no readback, no state.
 #[derive(Clone, Debug)]
+#[doc(alias = "clip_grad_value_")]
+#[doc(alias = "clipvalue")]
 pub struct ValueClip<O> {
     inner: O,
     at_most: f64,

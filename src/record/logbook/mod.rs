@@ -66,6 +66,8 @@ use queue::{Message, Queue, Refused};
 /// # Ok(())
 /// # }
 /// ```
+#[doc(alias = "CSVLogger")]
+#[doc(alias = "LearningRateMonitor")]
 pub struct Logbook {
     queue: Arc<Queue>,
     writer: Option<JoinHandle<()>>,

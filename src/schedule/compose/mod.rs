@@ -12,6 +12,10 @@ macro_rules! passes_on {
             self.inner.restore(state)
         }
 
+        fn rewound(&self, then: &$crate::checkpoint::State) -> Result<(), $crate::Error> {
+            self.inner.rewound(then)
+        }
+
         fn damp(&$this, $t: u64, setback: &mut $crate::schedule::Setback) -> bool {
             $this.inner.damp($inner, setback)
         }

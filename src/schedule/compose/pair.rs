@@ -39,6 +39,10 @@ macro_rules! pair {
                 parts::restore(self.parts(), state)
             }
 
+            fn rewound(&self, then: &State) -> Result<(), Error> {
+                parts::rewound(self.parts(), then)
+            }
+
             fn damp(&self, t: u64, setback: &mut Setback) -> bool {
                 // Both are asked, whatever the first one says.
                 self.0.damp(t, setback) | self.1.damp(t, setback)

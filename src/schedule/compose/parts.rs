@@ -9,6 +9,14 @@ pub(super) fn state<'a>(parts: impl IntoIterator<Item = (String, &'a dyn Schedul
     parts.into_iter().fold(State::new(), |all, (name, part)| all.with_part(&name, part.state()))
 }
 
+/// Each part goes back to its own.
+pub(super) fn rewound<'a>(
+    parts: impl IntoIterator<Item = (String, &'a dyn Schedule)>,
+    then: &State,
+) -> Result<(), Error> {
+    parts.into_iter().try_for_each(|(name, part)| part.rewound(&then.part(&name)))
+}
+
 /// Gives each part its own; if one refuses, those before it take back what they had.
 pub(super) fn restore<'a>(
     parts: impl IntoIterator<Item = (String, &'a dyn Schedule)>,

@@ -38,6 +38,8 @@ use crate::schedule::{Boxed, Schedule, Setback};
 /// # Ok::<(), evenkeel::Error>(())
 /// ```
 #[derive(Debug, Clone, PartialEq)]
+#[doc(alias = "SequentialLR")]
+#[doc(alias = "join_schedules")]
 pub struct Sequence<S = Boxed> {
     /// Each phase with the update that it ends before.
     pub(in crate::schedule) phases: Vec<(u64, S)>,
@@ -117,6 +119,10 @@ impl<S: Schedule> Schedule for Sequence<S> {
 
     fn restore(&self, state: &State) -> Result<(), Error> {
         parts::restore(self.parts(), state)
+    }
+
+    fn rewound(&self, then: &State) -> Result<(), Error> {
+        parts::rewound(self.parts(), then)
     }
 
     /// The phase in force takes it.

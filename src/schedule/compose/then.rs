@@ -41,6 +41,10 @@ impl<A: Schedule, B: Schedule> Schedule for Then<A, B> {
         parts::restore(self.parts(), state)
     }
 
+    fn rewound(&self, then: &State) -> Result<(), Error> {
+        parts::rewound(self.parts(), then)
+    }
+
     /// The one of the two that is in force takes it.
     fn damp(&self, t: u64, setback: &mut Setback) -> bool {
         match t.checked_sub(self.at) {

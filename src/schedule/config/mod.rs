@@ -160,6 +160,12 @@ macro_rules! config {
                 }
             }
 
+            fn rewound(&self, then: &State) -> Result<(), Error> {
+                match self {
+                    $(Self::$name(curve) => curve.rewound(then),)*
+                }
+            }
+
             fn damp(&self, update: u64, setback: &mut Setback) -> bool {
                 match self {
                     $(Self::$name(curve) => curve.damp(update, setback),)*

@@ -37,6 +37,8 @@ use crate::schedule::math::{lerp, progress};
 /// # Ok::<(), evenkeel::Error>(())
 /// ```
 #[derive(Debug, Clone, Copy, PartialEq)]
+#[doc(alias = "CosineAnnealingLR")]
+#[doc(alias = "CosineDecay")]
 pub struct Cosine {
     pub(in crate::schedule) from: f64,
     pub(in crate::schedule) to: f64,

@@ -36,6 +36,7 @@ use crate::schedule::math::{lerp, power};
 /// # Ok::<(), evenkeel::Error>(())
 /// ```
 #[derive(Debug, Clone, Copy, PartialEq)]
+#[doc(alias = "CyclicLR")]
 pub struct Cyclic {
     pub(in crate::schedule) low: f64,
     pub(in crate::schedule) high: f64,

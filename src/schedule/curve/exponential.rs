@@ -32,6 +32,8 @@ use crate::schedule::math::{power, saturate};
 /// # Ok::<(), evenkeel::Error>(())
 /// ```
 #[derive(Debug, Clone, Copy, PartialEq)]
+#[doc(alias = "ExponentialLR")]
+#[doc(alias = "ExponentialDecay")]
 pub struct Exponential {
     pub(in crate::schedule) from: f64,
     pub(in crate::schedule) factor: f64,

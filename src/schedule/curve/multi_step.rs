@@ -22,6 +22,7 @@ use crate::schedule::math::{power, saturate};
 /// # Ok::<(), evenkeel::Error>(())
 /// ```
 #[derive(Debug, Clone, PartialEq)]
+#[doc(alias = "MultiStepLR")]
 pub struct MultiStep {
     pub(in crate::schedule) from: f64,
     pub(in crate::schedule) factor: f64,

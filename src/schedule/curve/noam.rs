@@ -30,6 +30,7 @@ use crate::schedule::math::saturate;
 /// # Ok::<(), evenkeel::Error>(())
 /// ```
 #[derive(Debug, Clone, Copy, PartialEq)]
+#[doc(alias = "NoamLR")]
 pub struct Noam {
     pub(in crate::schedule) model_size: u64,
     pub(in crate::schedule) warm_up: u64,

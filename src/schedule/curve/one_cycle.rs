@@ -39,6 +39,8 @@ use crate::schedule::math::{lerp, progress};
 /// # Ok::<(), evenkeel::Error>(())
 /// ```
 #[derive(Debug, Clone, Copy, PartialEq)]
+#[doc(alias = "OneCycleLR")]
+#[doc(alias = "fit_one_cycle")]
 pub struct OneCycle {
     pub(in crate::schedule) from: f64,
     pub(in crate::schedule) peak: f64,

@@ -31,6 +31,8 @@ use crate::schedule::math::{lerp, progress};
 /// # Ok::<(), evenkeel::Error>(())
 /// ```
 #[derive(Debug, Clone, Copy, PartialEq)]
+#[doc(alias = "PolynomialLR")]
+#[doc(alias = "PolynomialDecay")]
 pub struct Polynomial {
     pub(in crate::schedule) from: f64,
     pub(in crate::schedule) to: f64,

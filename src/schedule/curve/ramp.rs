@@ -29,6 +29,8 @@ use crate::schedule::math::{lerp, progress};
 /// # Ok::<(), evenkeel::Error>(())
 /// ```
 #[derive(Debug, Clone, Copy, PartialEq)]
+#[doc(alias = "LinearLR")]
+#[doc(alias = "warmup")]
 pub struct Ramp {
     pub(in crate::schedule) from: f64,
     pub(in crate::schedule) to: f64,

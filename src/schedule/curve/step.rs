@@ -25,6 +25,7 @@ use crate::schedule::math::saturate;
 /// # Ok::<(), evenkeel::Error>(())
 /// ```
 #[derive(Debug, Clone, Copy, PartialEq)]
+#[doc(alias = "StepLR")]
 pub struct Step {
     pub(in crate::schedule) from: f64,
     pub(in crate::schedule) factor: f64,

@@ -43,6 +43,8 @@ use crate::schedule::math::{lerp, power, saturate};
 /// # Ok::<(), evenkeel::Error>(())
 /// ```
 #[derive(Debug, Clone, Copy, PartialEq)]
+#[doc(alias = "CosineAnnealingWarmRestarts")]
+#[doc(alias = "SGDR")]
 pub struct WarmRestarts {
     pub(in crate::schedule) from: f64,
     pub(in crate::schedule) to: f64,

@@ -83,6 +83,11 @@ impl Schedule for Damping {
         })
     }
 
+    /// What a rewind has damped stays damped.
+    fn rewound(&self, _: &State) -> Result<(), Error> {
+        Ok(())
+    }
+
     fn damp(&self, t: u64, setback: &mut Setback) -> bool {
         if setback.is_new_to(self.0.address()) {
             self.0.with(|damped| setback.apply(damped, t));

@@ -45,6 +45,7 @@ use crate::shared::Shared;
 /// # Ok::<(), evenkeel::Error>(())
 /// ```
 #[derive(Debug, Clone, PartialEq)]
+#[doc(alias = "ReduceLROnPlateau")]
 pub struct Plateau {
     pub(in crate::schedule) better: Better,
     pub(in crate::schedule) factor: f64,
