@@ -106,7 +106,6 @@ pub mod finder;
 mod fit;
 mod gate;
 pub mod guard;
-mod held;
 mod incident;
 mod keel;
 pub mod monitor;

@@ -8,7 +8,7 @@ use std::collections::HashMap;
 use super::{Direction, StepBound};
 use crate::checkpoint::State;
 use crate::error::check::Param;
-use crate::{Error, Parameter, Reading, Verdict};
+use crate::{Error, Layers, Parameter, Reading, Verdict};
 
 /// Bounds the rate by the weights that it changes: the relative changes of all layers together are at most τ.
 ///
@@ -140,44 +140,42 @@ impl DeepRelativeTrust {
     }
 
     fn cap_of(&self, matrices: &[Matrix]) -> Option<f64> {
-        let (tau, size) = match self.direction {
-            Direction::Normalized { size } => (self.tau, size),
-            Direction::Gradient { size, momentum } => (self.tau * (1.0 - momentum).sqrt(), size),
+        let tau = match self.direction {
+            Direction::Normalized { .. } => self.tau,
+            Direction::Gradient { momentum, .. } => self.tau * (1.0 - momentum).sqrt(),
         };
-        let active = matrices.iter().filter(|matrix| matrix.active);
         let share = |matrix: &Matrix| {
             let step = match self.direction {
-                Direction::Normalized { .. } => size,
-                Direction::Gradient { .. } => size * matrix.highest,
+                Direction::Normalized { size } => size,
+                Direction::Gradient { size, .. } => size * matrix.highest,
             };
             step / matrix.rms.max(matrix.floor)
         };
+        let active = matrices.iter().filter(|matrix| matrix.active);
         let cap = tau / active.map(share).sum::<f64>();
         // Without anything to bound it is infinite.
         cap.is_finite().then_some(cap)
     }
 
-    /// The matrices as this reading shows them, of whose gradients `left` is left.
-    fn seen(&self, now: &Reading, left: f64) -> Vec<Matrix> {
-        let mut matrices = self.matrices.clone();
+    /// Takes in what this reading shows of the matrices, of whose gradients `left` is left.
+    fn look(&self, matrices: &mut [Matrix], now: &Reading, left: f64) {
         if let Direction::Gradient { momentum, .. } = self.direction {
-            for (path, norm) in now.layers.iter() {
-                let known = self.index.get(path).and_then(|&at| matrices.get_mut(at));
-                if let Some(matrix) = known.filter(|_| norm.is_finite()) {
-                    matrix.average = momentum * matrix.average + left * norm / matrix.root;
-                    matrix.highest = (FORGET * matrix.highest).max(matrix.average);
-                    matrix.active = true;
-                }
-            }
+            self.each(matrices, &now.layers, |matrix, norm| {
+                matrix.average = momentum * matrix.average + left * norm / matrix.root;
+                matrix.highest = (FORGET * matrix.highest).max(matrix.average);
+            });
         }
-        for (path, norm) in now.sizes.iter() {
-            let known = self.index.get(path).and_then(|&at| matrices.get_mut(at));
-            if let Some(matrix) = known.filter(|_| norm.is_finite()) {
-                matrix.rms = norm / matrix.root;
+        self.each(matrices, &now.sizes, |matrix, norm| matrix.rms = norm / matrix.root);
+    }
+
+    /// What has a norm here is active.
+    fn each(&self, matrices: &mut [Matrix], norms: &Layers, take: impl Fn(&mut Matrix, f64)) {
+        for (path, norm) in norms.iter().filter(|(_, norm)| norm.is_finite()) {
+            if let Some(matrix) = self.index.get(path).and_then(|&at| matrices.get_mut(at)) {
+                take(matrix, norm);
                 matrix.active = true;
             }
         }
-        matrices
     }
 }
 
@@ -231,12 +229,19 @@ impl StepBound for DeepRelativeTrust {
     }
 
     fn rate_at_most(&self, now: &Reading, left: f64) -> Option<f64> {
-        self.cap_of(&self.seen(now, left))
+        if now.sizes.is_empty() && !self.looks_at_gradients() {
+            return self.cap();
+        }
+        let mut matrices = self.matrices.clone();
+        self.look(&mut matrices, now, left);
+        self.cap_of(&matrices)
     }
 
     fn record(&mut self, now: &Reading, left: f64, ruling: Verdict) {
         if ruling == Verdict::Apply {
-            self.matrices = self.seen(now, left);
+            let mut matrices = std::mem::take(&mut self.matrices);
+            self.look(&mut matrices, now, left);
+            self.matrices = matrices;
         }
     }
 
@@ -288,7 +293,6 @@ impl StepBound for DeepRelativeTrust {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::Layers;
 
     fn started(tau: f64) -> DeepRelativeTrust {
         let mut bound = DeepRelativeTrust::new(tau).unwrap();

@@ -66,7 +66,7 @@ pub trait StepBound: Send {
     /// Whether it needs to know how the optimizer steps.
     ///
     /// # Cost
-    /// Three updates of copies, and three readbacks, when a keel is built.
+    /// Up to three updates of copies, with a readback each, when a keel is built.
     fn looks_at_direction(&self) -> bool {
         false
     }

@@ -63,7 +63,8 @@ use crate::{Error, Reading, Verdict};
 /// Of 18 constant rates from 2⁻¹² to 32 with momentum 0.9, over 3 seeds, a residual net of 16 layers without
 /// normalisation learnt digits at 18 (bare at 7), a plain one at 16 (5), one with LayerNorm at 17 (8), and none of
 /// these ended in numbers that are not finite: `examples/governor`. A cap is no schedule: what a rate that falls
-/// at the end is good for, it does not give. The noise of small batches is in `q`; a loss that draws random numbers adds its own.
+/// at the end is good for, it does not give. The noise of small batches is in `q`; a loss that draws random
+/// numbers adds its own.
 ///
 /// It is not for Adam: for every optimizer there is
 /// [`DeepRelativeTrust`](crate::bound::DeepRelativeTrust), which costs no gradient. The same cap along Adam's own
@@ -95,7 +96,7 @@ pub struct Governor {
     memory: Shared<Memory>,
 }
 
-#[derive(Debug, Clone, Default, PartialEq)]
+#[derive(Debug, Clone, PartialEq)]
 struct Memory {
     known: Known,
     /// With the measurement of a step of which nobody has said what became of it.
@@ -103,18 +104,15 @@ struct Memory {
     /// The rate that was asked for last, of steps that were made.
     asked: Option<f64>,
     /// The mean of the last ten or so accepted losses.
-    losses: Losses,
+    losses: Ema<f64>,
     /// The last of them was far above that mean.
     alarmed: bool,
 }
 
-/// Starts empty, with a memory of ten.
-#[derive(Debug, Clone, PartialEq)]
-struct Losses(Ema<f64>);
-
-impl Default for Losses {
+impl Default for Memory {
     fn default() -> Self {
-        Self(Ema::new(0.9))
+        let losses = Ema::new(0.9);
+        Self { known: Known::default(), unsure: None, asked: None, losses, alarmed: false }
     }
 }
 
@@ -292,10 +290,9 @@ impl StepBound for Governor {
             if ruling == Verdict::Apply {
                 memory.known = memory.now();
                 memory.asked = Some(now.lr).filter(|rate| rate.is_finite());
-                let Losses(losses) = &mut memory.losses;
-                let level = losses.mean();
+                let level = memory.losses.mean();
                 memory.alarmed = level.is_some_and(|level| now.loss > level + level.abs());
-                losses.push(now.loss);
+                memory.losses.push(now.loss);
             }
             memory.unsure = None;
         });
@@ -320,7 +317,7 @@ impl StepBound for Governor {
     fn state(&self) -> State {
         let memory = self.memory.with(|memory| memory.clone());
         let Known { cap, measured, at } = memory.now();
-        let (asked, (count, level)) = (memory.asked, memory.losses.0.parts());
+        let (asked, (count, level)) = (memory.asked, memory.losses.parts());
         State::new()
             .with_list("cap", cap.into_iter().collect())
             .with_list("asked", asked.into_iter().collect())
@@ -343,8 +340,7 @@ impl StepBound for Governor {
         }
         let (measured, at) = (state.count("measured")?, state.count("next")?.checked_sub(1));
         let known = Known { cap, measured, at };
-        let losses =
-            Losses(Ema::new(0.9).refilled(state.counter("losses")?, state.list("level")?)?);
+        let losses = Ema::new(0.9).refilled(state.counter("losses")?, state.list("level")?)?;
         let alarmed = state.count("alarmed")? != 0;
         self.memory.with(|memory| *memory = Memory { known, unsure: None, asked, losses, alarmed });
         Ok(())

@@ -6,9 +6,9 @@ use burn::module::Module;
 use burn::optim::GradientsParams;
 
 use super::judge::Ruling;
+use super::rates::Held;
 use super::{Halted, Keel, SPENT, Stepped};
 use crate::clip::scale_each;
-use crate::held::Held;
 use crate::optim::Pace;
 use crate::report::Rewound;
 use crate::schedule::Rate;
@@ -176,7 +176,7 @@ impl<M: Module + 'static> Keel<M> {
         held: Held,
     ) -> Stepped<M> {
         self.record(&reading, factor, Verdict::Apply);
-        self.note_rate(&rate, held);
+        self.note_rate(held);
         self.progress.note_loss(reading.loss, true);
         self.running.commit(&model);
         if let Some(scale) = &mut self.loss_scale {

@@ -221,7 +221,7 @@ impl<M: Module + 'static> Builder<M> {
     /// or clip is for a part that the model has not; if a bound does not fit the optimizer.
     ///
     /// # Cost
-    /// One pass over the parameters, one readback; both again with a bound, and three updates of copies with one
+    /// One pass over the parameters, one readback; both again with a bound, and up to three updates of copies with one
     /// that [asks how the optimizer steps](StepBound::looks_at_direction).
     pub fn build(self, model: &M) -> Result<Keel<M>, Error> {
         let checks = [
@@ -247,7 +247,7 @@ impl<M: Module + 'static> Builder<M> {
             let parameters = monitor.parameters(model)?;
             let asked = bounds.iter().any(|bound| bound.looks_at_direction());
             let direction = match asked {
-                true => direction::of(&*self.update, model, &monitor)?,
+                true => direction::of(&*self.update, model)?,
                 false => None,
             };
             bounds.iter_mut().try_for_each(|bound| bound.start(&parameters, direction))?;

@@ -20,47 +20,45 @@ const RATE: f64 = 0.1;
 /// changed. `None` if the step depends on the gradient's size in another way than these.
 ///
 /// # Cost
-/// Three updates of copies, and three readbacks.
-pub(super) fn of<M: Module>(
-    update: &dyn Update<M>,
-    model: &M,
-    monitor: &Monitor,
-) -> Result<Option<Direction>, Error> {
-    let (small, _) = moved(update.boxed(), model, SMALL, monitor)?;
-    let (large, (optimizer, after)) = moved(update.boxed(), model, LARGE, monitor)?;
-    let (second, _) = moved(optimizer, &after, LARGE, monitor)?;
-    let ratio = large / small / (LARGE / SMALL);
+/// Two updates of copies, or three, with a readback each.
+pub(super) fn of<M: Module>(update: &dyn Update<M>, model: &M) -> Result<Option<Direction>, Error> {
+    let small = Tried::of(update.boxed(), model, SMALL)?;
+    let large = Tried::of(update.boxed(), model, LARGE)?;
+    let (first, step) = (large.moved, large.moved / small.moved);
     // Decay of the weights is in all of them, and a little in the rest.
-    Ok(match ratio {
-        r if (0.5..2.0).contains(&r) => {
-            let momentum = (second / large - 1.0).clamp(0.0, 0.9999);
-            // Below a twentieth it is rounding, or decay.
-            let momentum = if momentum < 0.05 { 0.0 } else { momentum };
-            Some(Direction::Gradient { size: large / (RATE * LARGE), momentum })
-        }
-        r if (0.5..2.0).contains(&(r * LARGE / SMALL)) => {
-            Some(Direction::Normalized { size: large / RATE })
-        }
-        _ => None,
-    })
+    let near = |expected: f64| (0.5..2.0).contains(&(step / expected));
+    if near(1.0) {
+        return Ok(Some(Direction::Normalized { size: first / RATE }));
+    }
+    if !near(LARGE / SMALL) {
+        return Ok(None);
+    }
+    let second = Tried::of(large.optimizer, &large.after, LARGE)?;
+    let momentum = (second.moved / first - 1.0).clamp(0.0, 0.9999);
+    // Below a twentieth it is rounding, or decay.
+    let momentum = if momentum < 0.05 { 0.0 } else { momentum };
+    Ok(Some(Direction::Gradient { size: first / (RATE * LARGE), momentum }))
 }
 
-/// The root mean square of what one update changes, over all elements that have a gradient; the optimizer and
-/// the model after it.
-#[allow(clippy::type_complexity)]
-fn moved<M: Module>(
-    mut optimizer: Box<dyn Update<M>>,
-    model: &M,
-    size: f64,
-    monitor: &Monitor,
-) -> Result<(f64, (Box<dyn Update<M>>, M)), Error> {
-    let mut fill = Fill { size, grads: GradientsParams::new(), seen: HashSet::new(), elements: 0 };
-    model.visit(&mut fill);
-    let Fill { grads, seen, elements, .. } = fill;
-    let norm = size * 1.001 * (elements as f64).sqrt();
-    let after = optimizer.update(Pace::new(RATE, 1.0, norm), model.clone(), grads);
-    let squares = monitor.distance(model, &after, seen)?;
-    Ok(((squares / elements.max(1) as f64).sqrt(), (optimizer, after)))
+/// What an optimizer made of one gradient.
+struct Tried<M: Module> {
+    /// The root mean square of what it changed, over all elements that have a gradient.
+    moved: f64,
+    optimizer: Box<dyn Update<M>>,
+    after: M,
+}
+
+impl<M: Module> Tried<M> {
+    fn of(mut optimizer: Box<dyn Update<M>>, model: &M, size: f64) -> Result<Self, Error> {
+        let (grads, seen) = (GradientsParams::new(), HashSet::new());
+        let mut fill = Fill { size, grads, seen, elements: 0 };
+        model.visit(&mut fill);
+        let Fill { grads, seen, elements, .. } = fill;
+        let norm = size * 1.001 * (elements as f64).sqrt();
+        let after = optimizer.update(Pace::new(RATE, 1.0, norm), model.clone(), grads);
+        let squares = Monitor::distance(model, &after, seen)?;
+        Ok(Self { moved: (squares / elements.max(1) as f64).sqrt(), optimizer, after })
+    }
 }
 
 /// Gradients of `size` and of both signs for all parameters that ask for one, without a pattern that a rule

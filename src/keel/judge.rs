@@ -4,7 +4,7 @@ use burn::lr_scheduler::module_lr_scheduler::{ModuleLearningRate, ModuleLrSchedu
 use burn::module::{Module, ParamGroup, ParamId};
 
 use super::Keel;
-use crate::held::Held;
+use super::rates::Held;
 use crate::monitor::Entry;
 use crate::optim::Pace;
 use crate::schedule::Rate;
@@ -147,12 +147,21 @@ impl<M: Module + 'static> Keel<M> {
     /// What the bounds leave of the rate, where all clips together have left `factor` of the gradient. What is
     /// held is the peak of the schedule, so that its shape is kept: `min(peak, cap)·asked/peak`.
     pub(super) fn held(&self, rate: &Rate<'_>, now: &Reading, factor: f64) -> Held {
+        if self.bounds.is_empty() {
+            return Held { share: 1.0, cap: None, asked: 0.0 };
+        }
+        let asked = self.asked(rate);
         let caps = self.bounds.iter().filter_map(|bound| bound.rate_at_most(now, factor));
         // NaN is no number above 0 either.
-        let Some(cap) = caps.map(|cap| cap.max(0.0)).reduce(f64::min) else { return Held::FREE };
-        let peak = self.peak.unwrap_or(0.0).max(self.progress.highest).max(self.asked(rate));
-        let share = if peak > cap { cap / peak } else { 1.0 };
-        Held { share, cap: Some(cap) }
+        let cap = caps.map(|cap| cap.max(0.0)).reduce(f64::min);
+        let peak = self.highest().max(asked);
+        let share = cap.filter(|cap| peak > *cap).map_or(1.0, |cap| cap / peak);
+        Held { share, cap, asked }
+    }
+
+    /// The highest rate of the schedule, and of the updates so far.
+    fn highest(&self) -> f64 {
+        self.peak.unwrap_or(0.0).max(self.progress.highest)
     }
 
     /// The highest rate of any group, before damping by the keel.
@@ -169,15 +178,12 @@ impl<M: Module + 'static> Keel<M> {
         }
     }
 
-    /// An update was made at this rate.
-    pub(super) fn note_rate(&mut self, rate: &Rate<'_>, held: Held) {
-        if self.bounds.is_empty() {
-            return;
+    /// An update was made at such a rate.
+    pub(super) fn note_rate(&mut self, held: Held) {
+        if !self.bounds.is_empty() {
+            self.progress.highest = self.progress.highest.max(held.asked);
+            self.rates.push(self.highest(), held);
         }
-        let asked = self.asked(rate);
-        self.progress.highest = self.progress.highest.max(asked);
-        let peak = self.peak.unwrap_or(0.0).max(self.progress.highest);
-        self.rates.push(peak, held);
     }
 
     /// The rate of each parameter.

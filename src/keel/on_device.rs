@@ -4,11 +4,11 @@ use burn::module::Module;
 use burn::optim::GradientsParams;
 use burn::tensor::Tensor;
 
+use super::rates::Held;
 use super::told::told;
 use super::{Halted, Keel, SPENT, Stepped};
 use crate::clip::Clip;
 use crate::gate::{Asked, Gate};
-use crate::held::Held;
 use crate::monitor::Row;
 use crate::optim::Unread;
 use crate::schedule::Rate;
@@ -61,7 +61,7 @@ impl<M: Module + 'static> Keel<M> {
         self.note_peak(&rate);
         let now = Reading::new(update).with_lr(lr);
         let held = self.held(&rate, &now, 1.0);
-        self.note_rate(&rate, held);
+        self.note_rate(held);
         let due = |every: Option<u64>| every.is_some_and(|n| attempt.is_multiple_of(n));
         let norm_at_most = self.norm_at_most(&now);
         let gate = Gate::open(

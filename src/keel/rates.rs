@@ -2,8 +2,18 @@
 
 use std::fmt;
 
-use crate::held::Held;
 use crate::schedule::Rate;
+
+/// What bounds have left of one rate.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(super) struct Held {
+    /// The share of it.
+    pub(super) share: f64,
+    /// The most that the highest rate could be.
+    pub(super) cap: Option<f64>,
+    /// The highest rate of any group, before damping by the keel; 0 if nobody bounds it.
+    pub(super) asked: f64,
+}
 
 /// The rates of a run whose steps are [bounded](crate::bound), in one sentence.
 ///

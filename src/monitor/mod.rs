@@ -218,35 +218,23 @@ impl Monitor {
         before: &M,
         after: &M,
     ) -> Result<(Layers, Layers), Error> {
-        let ids = || self.last.0.iter().copied().collect();
-        let mut old = Moves { ids: ids(), old: Shelf::default(), sums: Sums::default() };
-        before.visit(&mut old);
-        let mut new = Moves { ids: ids(), ..old };
-        after.visit(&mut new);
         self.count_readback();
-        let values = new.sums.read()?;
-        // The old ones were visited first, and in the same order.
-        let (sizes, moves) = values.split_at(self.last.0.len().min(values.len()));
+        let ids = self.last.0.iter().copied().collect();
+        let (sizes, moves) = sizes_and_moves(before, after, ids)?;
         let layers = |sums: &[f64]| {
             let norms = sums.iter().map(|sum| sum.sqrt()).collect();
             Layers::new(self.last.1.clone(), norms).unwrap_or_default()
         };
-        Ok((layers(moves), layers(sizes)))
+        Ok((layers(&moves), layers(&sizes)))
     }
 
     /// The sum of squares of what has changed in these parameters. One readback.
     pub(crate) fn distance<M: Module>(
-        &self,
         before: &M,
         after: &M,
         ids: HashSet<ParamId>,
     ) -> Result<f64, Error> {
-        let mut old = Moves { ids: ids.clone(), old: Shelf::default(), sums: Sums::default() };
-        before.visit(&mut old);
-        let mut new = Moves { ids, ..old };
-        after.visit(&mut new);
-        let values = new.sums.read()?;
-        Ok(values[values.len() / 2..].iter().sum())
+        Ok(sizes_and_moves(before, after, ids)?.1.iter().sum())
     }
 
     /// Every parameter with its norm, in the order of the model. One readback.
@@ -355,6 +343,23 @@ impl<S: Squares> ModuleVisitor for Values<S> {
             self.sums.square(param.base().without_autodiff());
         }
     }
+}
+
+/// The sums of squares of these parameters before, and of what has changed in them, in the order of the model. One
+/// readback.
+fn sizes_and_moves<M: Module>(
+    before: &M,
+    after: &M,
+    ids: HashSet<ParamId>,
+) -> Result<(Vec<f64>, Vec<f64>), Error> {
+    let mut old = Moves { ids: ids.clone(), old: Shelf::default(), sums: Sums::default() };
+    before.visit(&mut old);
+    let mut new = Moves { ids, ..old };
+    after.visit(&mut new);
+    // The old ones were visited first, and in the same order.
+    let mut sizes = new.sums.read()?;
+    let moves = sizes.split_off(sizes.len() / 2);
+    Ok((sizes, moves))
 }
 
 /// The sizes of old parameters at the first visit, and at the second how far the new ones are off.
