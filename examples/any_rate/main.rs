@@ -8,14 +8,17 @@
 //! held out; the median of the seeds counts.
 
 mod draw;
+#[path = "../common/mlp.rs"]
+mod mlp;
 mod train;
 
 use std::error::Error;
 use std::path::PathBuf;
 
 use clap::Parser;
+use mlp::Method;
 use rayon::prelude::*;
-use train::{Method, Problem, Setting};
+use train::{Problem, Setting};
 
 #[derive(Parser)]
 #[command(about = "Loss against rate, bare and with the recommended set-up")]

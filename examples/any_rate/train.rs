@@ -1,16 +1,16 @@
 //! The problems, and one run.
 
-use burn::module::{Module, ModuleMapper, Param};
-use burn::nn::{Linear, LinearConfig};
+use burn::module::Module;
 use burn::optim::GradientsParams;
-use burn::tensor::activation::{log_softmax, relu};
+use burn::tensor::activation::log_softmax;
 use burn::tensor::{Device, Tensor, TensorData};
-use evenkeel::optim::{Adam, Momentum, Sgd};
+use evenkeel::Error;
 use evenkeel::schedule::{Cosine, Ramp, Schedule};
-use evenkeel::{Builder, Error, Keel};
 use rand::rngs::StdRng;
 use rand::seq::SliceRandom;
 use rand::{Rng, SeedableRng};
+
+use crate::mlp::{Method, Mlp};
 
 /// Rows of features and of targets, one after another.
 struct Table {
@@ -86,75 +86,12 @@ fn numbers(text: &str, header: usize) -> Result<Vec<Vec<f32>>, std::num::ParseFl
     text.lines().skip(header).map(row).collect()
 }
 
-#[derive(Debug, Clone, Copy)]
-pub enum Method {
-    Sgd,
-    Momentum,
-    Adam,
-}
-
-impl Method {
-    pub const ALL: [Self; 3] = [Self::Sgd, Self::Momentum, Self::Adam];
-
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Sgd => "SGD",
-            Self::Momentum => "momentum",
-            Self::Adam => "Adam",
-        }
-    }
-
-    fn keel(self) -> Result<Builder<Net>, Error> {
-        Ok(match self {
-            Self::Sgd => Keel::wrap(Sgd::new()),
-            Self::Momentum => Keel::wrap(Momentum::new(0.9)?),
-            Self::Adam => Keel::wrap(Adam::new()),
-        })
-    }
-}
-
-#[derive(Module, Debug)]
-struct Net {
-    first: Linear,
-    second: Linear,
-    last: Linear,
-}
-
 const HIDDEN: usize = 64;
 const BATCH: usize = 64;
 
-impl Net {
-    fn new(problem: &Problem, seed: u64, device: &Device) -> Self {
-        let net = Self {
-            first: LinearConfig::new(problem.inputs, HIDDEN).init(device),
-            second: LinearConfig::new(HIDDEN, HIDDEN).init(device),
-            last: LinearConfig::new(HIDDEN, problem.outputs).init(device),
-        };
-        net.map(&mut Fill { draws: StdRng::seed_from_u64(seed) })
-    }
-
-    fn forward(&self, x: Tensor<2>) -> Tensor<2> {
-        let x = relu(self.first.forward(x));
-        self.last.forward(relu(self.second.forward(x)))
-    }
-}
-
-/// He's initialisation by even numbers, from a generator of its own: runs are side by side.
-struct Fill {
-    draws: StdRng,
-}
-
-impl ModuleMapper for Fill {
-    fn map_float<const D: usize>(&mut self, param: Param<Tensor<D>>) -> Param<Tensor<D>> {
-        param.map(|tensor| {
-            let shape = tensor.shape();
-            let most = if D == 1 { 0.0 } else { (6.0 / shape[0] as f32).sqrt() };
-            let n = shape.num_elements();
-            let mut draw = || most * (2.0 * self.draws.random::<f32>() - 1.0);
-            let values: Vec<f32> = (0..n).map(|_| draw()).collect();
-            Tensor::from_data(TensorData::new(values, shape), &tensor.device()).require_grad()
-        })
-    }
+/// He's initialisation by even numbers.
+fn even(draws: &mut StdRng, inputs: f32) -> f32 {
+    (6.0 / inputs).sqrt() * (2.0 * draws.random::<f32>() - 1.0)
 }
 
 #[derive(Clone, Copy)]
@@ -171,7 +108,7 @@ pub struct Setting<'a> {
 pub fn train(setting: &Setting<'_>) -> Result<[f64; 2], Error> {
     let Setting { problem, method, rate, recommended, seed, steps } = *setting;
     let device = Device::flex().autodiff();
-    let mut model = Net::new(problem, seed, &device);
+    let mut model = Mlp::new([problem.inputs, HIDDEN, problem.outputs], seed, even, &device);
     let warmup = steps / 20;
     let cosine = Cosine::new(rate, 0.0, steps - warmup)?;
     let mut schedule = Ramp::new(0.0, rate, warmup)?.then(warmup, cosine).start();

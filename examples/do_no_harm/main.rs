@@ -8,6 +8,8 @@
 //! sign test over the seeds. Then the same problems with five kinds of poison: how much of it was caught,
 //! and the training loss over that of the clean run.
 
+#[path = "../common/mlp.rs"]
+mod mlp;
 mod poison;
 mod problems;
 mod train;
@@ -15,10 +17,11 @@ mod train;
 use std::error::Error;
 
 use clap::Parser;
+use mlp::Method;
 use poison::Poison;
 use problems::Problem;
 use rayon::prelude::*;
-use train::{Method, Run, Setting, train};
+use train::{Run, Setting, train};
 
 #[derive(Parser)]
 #[command(about = "What the guards cost a healthy run, and what they keep out of a poisoned one")]
@@ -62,6 +65,10 @@ fn main() -> Result<(), Box<dyn Error>> {
     Ok(())
 }
 
+fn named(method: Method) -> String {
+    method.name().to_lowercase()
+}
+
 fn runs(settings: Vec<Setting<'_>>) -> Result<Vec<Run>, evenkeel::Error> {
     settings.par_iter().map(train).collect()
 }
@@ -90,7 +97,7 @@ fn harm(
     println!(
         "{:<9} {:<9} {:>8.3}% {halts:>6}   {:.4}  {:.4}  {:.4}",
         problem.name,
-        method.name(),
+        named(method),
         100.0 * rejected,
         ratios[0],
         ratios[1],
@@ -100,7 +107,7 @@ fn harm(
     Ok(format!(
         "bench harm {} {} rejected={rejected:.5} worse={worse}",
         problem.name,
-        method.name()
+        named(method)
     ))
 }
 
@@ -129,7 +136,7 @@ fn poisoned(
                 "{:<9} {:<9} {:<9} caught {mine:>4} of {of:>4}, loss over the clean run's {ratio:.3} ({:.3e} without the guard){}",
                 kind.name(),
                 problem.name,
-                method.name(),
+                named(method),
                 over(&bare),
                 match bad.iter().filter(|run| run.halted).count() {
                     0 => String::new(),

@@ -1,88 +1,27 @@
 //! One run, with the guard or without, on clean or on poisoned batches.
 
-use burn::module::{Module, ModuleMapper, Param};
-use burn::nn::{Linear, LinearConfig};
 use burn::optim::GradientsParams;
 use burn::tensor::activation::{log_softmax, relu};
 use burn::tensor::{Device, Tensor, TensorData};
-use evenkeel::optim::{Adam, Momentum, Sgd};
-use evenkeel::{Builder, Error, Keel, Verdict};
+use evenkeel::{Error, Verdict};
 use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
 
+use crate::mlp::{Method, Mlp};
 use crate::poison::Poison;
 use crate::problems::{Cost, Problem, Table, normal};
 
-#[derive(Module, Debug)]
-pub struct Net {
-    first: Linear,
-    second: Linear,
-    last: Linear,
+/// He's initialisation.
+fn he(draws: &mut StdRng, inputs: f32) -> f32 {
+    (2.0 / inputs).sqrt() * normal(draws)
 }
 
-impl Net {
-    fn new(problem: &Problem, seed: u64, device: &Device) -> Self {
-        let Problem { inputs, hidden, outputs, .. } = *problem;
-        let net = Self {
-            first: LinearConfig::new(inputs, hidden).init(device),
-            second: LinearConfig::new(hidden, hidden).init(device),
-            last: LinearConfig::new(hidden, outputs).init(device),
-        };
-        net.map(&mut Fill { draws: StdRng::seed_from_u64(seed) })
-    }
-
-    fn losses(&self, cost: Cost, x: Tensor<2>, y: Tensor<2>) -> Tensor<2> {
-        let x = relu(self.first.forward(x));
-        let out = self.last.forward(relu(self.second.forward(x)));
-        match cost {
-            Cost::CrossEntropy => -(log_softmax(out, 1) * y).sum_dim(1),
-            Cost::Squared => (out - y).powi_scalar(2).mean_dim(1),
-            Cost::Hinge => relu(-(out * y) + 1.0),
-        }
-    }
-}
-
-/// He's initialisation, from a generator of its own: runs are side by side.
-struct Fill {
-    draws: StdRng,
-}
-
-impl ModuleMapper for Fill {
-    fn map_float<const D: usize>(&mut self, param: Param<Tensor<D>>) -> Param<Tensor<D>> {
-        param.map(|tensor| {
-            let shape = tensor.shape();
-            let scale = if D == 1 { 0.0 } else { (2.0 / shape[0] as f32).sqrt() };
-            let n = shape.num_elements();
-            let values: Vec<f32> = (0..n).map(|_| scale * normal(&mut self.draws)).collect();
-            Tensor::from_data(TensorData::new(values, shape), &tensor.device()).require_grad()
-        })
-    }
-}
-
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub enum Method {
-    Sgd,
-    Momentum,
-    Adam,
-}
-
-impl Method {
-    pub const ALL: [Self; 3] = [Self::Sgd, Self::Momentum, Self::Adam];
-
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Sgd => "sgd",
-            Self::Momentum => "momentum",
-            Self::Adam => "adam",
-        }
-    }
-
-    fn keel(self) -> Result<Builder<Net>, Error> {
-        Ok(match self {
-            Self::Sgd => Keel::wrap(Sgd::new()),
-            Self::Momentum => Keel::wrap(Momentum::new(0.9)?),
-            Self::Adam => Keel::wrap(Adam::new()),
-        })
+fn losses(model: &Mlp, cost: Cost, x: Tensor<2>, y: Tensor<2>) -> Tensor<2> {
+    let out = model.forward(x);
+    match cost {
+        Cost::CrossEntropy => -(log_softmax(out, 1) * y).sum_dim(1),
+        Cost::Squared => (out - y).powi_scalar(2).mean_dim(1),
+        Cost::Hinge => relu(-(out * y) + 1.0),
     }
 }
 
@@ -111,7 +50,7 @@ pub struct Setting<'a> {
 pub fn train(setting: &Setting<'_>) -> Result<Run, Error> {
     let Setting { problem, method, seed, steps, guarded, poison } = *setting;
     let device = Device::flex().autodiff();
-    let mut model = Net::new(problem, seed, &device);
+    let mut model = Mlp::new([problem.inputs, problem.hidden, problem.outputs], seed, he, &device);
     let keel = method.keel()?;
     let keel = match guarded {
         true => keel.recommended(),
@@ -140,7 +79,7 @@ pub fn train(setting: &Setting<'_>) -> Result<Run, Error> {
         let [x, y] = [(x, problem.inputs), (y, problem.outputs)].map(|(values, columns)| {
             Tensor::from_data(TensorData::new(values, [problem.batch, columns]), &device)
         });
-        let loss = model.losses(problem.cost, x, y).mean();
+        let loss = losses(&model, problem.cost, x, y).mean();
         let grads = GradientsParams::from_grads(loss.backward(), &model);
         match keel.step(rate, model, grads, &loss) {
             Ok(stepped) => {
@@ -173,12 +112,12 @@ fn gather(problem: &Problem, rows: &[usize]) -> (Vec<f32>, Vec<f32>) {
 }
 
 /// The mean and the worst loss over a table.
-fn evaluate(model: &Net, problem: &Problem, table: &Table, device: &Device) -> (f64, f64) {
+fn evaluate(model: &Mlp, problem: &Problem, table: &Table, device: &Device) -> (f64, f64) {
     let tensor = |values: &[f32], columns| {
         Tensor::from_data(TensorData::new(values.to_vec(), [table.rows, columns]), device)
     };
     let (x, y) = (tensor(&table.x, problem.inputs), tensor(&table.y, problem.outputs));
-    let losses = model.losses(problem.cost, x, y).into_data();
+    let losses = losses(model, problem.cost, x, y).into_data();
     let losses: Vec<f64> = losses.iter::<f64>().collect();
     let worst = losses.iter().copied().fold(f64::NEG_INFINITY, f64::max);
     (losses.iter().sum::<f64>() / losses.len() as f64, worst)
@@ -186,7 +125,7 @@ fn evaluate(model: &Net, problem: &Problem, table: &Table, device: &Device) -> (
 
 /// The model with one bit of one weight turned over: the highest of the exponent, which makes a weight
 /// below 2 larger by 2¹²⁸.
-fn flip(mut model: Net, draws: &mut StdRng) -> Net {
+fn flip(mut model: Mlp, draws: &mut StdRng) -> Mlp {
     let weight = model.second.weight.clone();
     model.second.weight = weight.map(|tensor| {
         let mut values: Vec<f32> = tensor.to_data().iter::<f32>().collect();
