@@ -48,6 +48,7 @@
 //! | what stands out in that run? | [`Overview`](record::Overview) |
 //! | what happened last night? | [`Logbook`](record::Logbook) |
 //! | which layer is it? | [`Halted::culprits`], [`monitor::blame`], [`Reading::layers`] |
+//! | training falls and validation rises | [`EarlyStopping`](metric::EarlyStopping), and [`Keel::save_best`] |
 //! | a run has to survive being stopped | [`Keel::save`] and [`Keel::load`] |
 //! | batches too large for the device | [`Keel::accumulate`] |
 //! | gradients that vanish in half precision | [`precision::LossScale`] |
@@ -68,6 +69,7 @@
 //! - [`finder`]: the highest stable rate, and the learning rate range test, by short runs of a copy.
 //! - [`curvature`]: how high the loss's curvature lets the rate go, and a governor that holds it there.
 //! - [`record`]: what a run leaves behind, in memory, in files for other tools, and live.
+//! - [`metric`]: a validation loss or another number of your own, the best of it, and when it ends a run.
 //! - [`average`]: averaged weights. [`precision`]: loss scaling.
 //! - [`checkpoint`]: saved state that is whole or absent.
 //! - `faults`, with the feature of that name: faults put into a run on purpose, and checks of any loop.
@@ -108,6 +110,7 @@ mod gate;
 pub mod guard;
 mod incident;
 mod keel;
+pub mod metric;
 pub mod monitor;
 pub mod optim;
 mod parameter;

@@ -114,10 +114,9 @@ impl<T> Ring<T> {
     }
 
     pub(crate) fn push(&mut self, update: u64, state: T) {
-        if self.states.len() == self.keep {
-            self.states.pop_front();
-        }
         self.states.push_back((update, state));
+        let over = self.states.len().saturating_sub(self.keep);
+        self.states.drain(..over);
         self.tried = false;
     }
 
@@ -166,8 +165,9 @@ impl<T> Ring<T> {
         self.tried
     }
 
-    /// A ring of the same size with these states.
-    pub(crate) fn refilled(&self, states: Vec<(u64, T)>, tried: bool) -> Self {
+    /// A ring of the same size with these states, the newest if there are too many.
+    pub(crate) fn refilled(&self, mut states: Vec<(u64, T)>, tried: bool) -> Self {
+        states.drain(..states.len().saturating_sub(self.keep));
         Self { keep: self.keep, states: states.into(), tried }
     }
 }

@@ -32,6 +32,11 @@ impl Shadow {
         Self { rule: Arc::new(rule), weights: Shelf::default(), taken: 0 }
     }
 
+    /// One of the same rule that has taken nothing in.
+    pub(crate) fn anew(&self) -> Self {
+        Self { rule: self.rule.clone(), weights: Shelf::default(), taken: 0 }
+    }
+
     /// Takes in the weights after update `update`.
     pub(crate) fn take<M: Module>(&mut self, update: u64, model: &M) {
         self.mix(update, model, None);

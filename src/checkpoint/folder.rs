@@ -1,6 +1,7 @@
 //! A few checkpoints in a folder, the newest good one first.
 
 use std::fs;
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
 use super::Checkpoint;
@@ -15,8 +16,9 @@ use crate::error::check::Param;
 /// If the newest file is damaged all the same, [`load`](Self::load) takes the one before, and says
 /// which it passed over and why.
 ///
-/// Files are named `00000012.keel`, and numbered on from the highest number in the folder. Other files
-/// are left alone.
+/// Files are named `00000012.keel`, and numbered on from the highest number in the folder. Beside them there
+/// may be a `best.keel`, which is [chosen](Self::save_best) by you, and not removed with the older ones. Other
+/// files are left alone.
 ///
 /// ```
 /// # fn main() -> Result<(), evenkeel::Error> {
@@ -71,7 +73,7 @@ impl Folder {
     /// If the folder or the file cannot be written. What was there before is then still there. A
     /// checkpoint that was written while older ones could not be removed is not an error.
     pub fn save(&self, checkpoint: Checkpoint) -> Result<PathBuf, Error> {
-        let failed = |cause| Error::io(format_args!("saving into {}", self.path.display()), cause);
+        let failed = |cause| self.not_saved(cause);
         fs::create_dir_all(&self.path).map_err(failed)?;
         let older = self.numbered().map_err(failed)?;
         let number = older.last().map_or(0, |(number, _)| number + 1);
@@ -89,14 +91,52 @@ impl Folder {
         Ok(path)
     }
 
+    /// Writes a checkpoint in the place of the [best](Self::best) so far. Returns its path.
+    ///
+    /// # Errors
+    /// If the folder or the file cannot be written. The best so far is then still there.
+    pub fn save_best(&self, checkpoint: Checkpoint) -> Result<PathBuf, Error> {
+        let failed = |cause| self.not_saved(cause);
+        fs::create_dir_all(&self.path).map_err(failed)?;
+        let path = self.best_path();
+        checkpoint.save(&path)?;
+        fs::File::open(&self.path).and_then(|folder| folder.sync_all()).map_err(failed)?;
+        Ok(path)
+    }
+
+    /// The checkpoint that was last [saved as the best](Self::save_best); `None` if none was.
+    ///
+    /// # Errors
+    /// If it cannot be read, or is not whole.
+    pub fn best(&self) -> Result<Option<Checkpoint>, Error> {
+        let path = self.best_path();
+        let failed = |cause| Error::io(format_args!("loading {}", path.display()), cause);
+        match fs::symlink_metadata(&path) {
+            Ok(_) => Checkpoint::load(&path).map(Some),
+            Err(cause) if cause.kind() == ErrorKind::NotFound => Ok(None),
+            Err(cause) => Err(failed(cause)),
+        }
+    }
+
+    fn best_path(&self) -> PathBuf {
+        self.path.join(format!("best.{EXTENSION}"))
+    }
+
+    fn not_saved(&self, cause: std::io::Error) -> Error {
+        Error::io(format_args!("saving into {}", self.path.display()), cause)
+    }
+
     /// The newest checkpoint that is whole; `None` if there is no checkpoint at all.
     ///
     /// # Errors
     /// If the folder cannot be read, or if there are checkpoints and none is whole.
     pub fn load(&self) -> Result<Option<Found>, Error> {
         let failed = |cause| Error::io(format_args!("loading from {}", self.path.display()), cause);
-        if !self.path.exists() {
-            return Ok(None);
+        // Not `exists`: a folder that cannot be looked at is no fresh start.
+        match fs::symlink_metadata(&self.path) {
+            Err(cause) if cause.kind() == ErrorKind::NotFound => return Ok(None),
+            Err(cause) => return Err(failed(cause)),
+            Ok(_) => {}
         }
         let mut passed_over = Vec::new();
         for (_, path) in self.numbered().map_err(failed)?.into_iter().rev() {
@@ -116,7 +156,7 @@ impl Folder {
         }
     }
 
-    /// What processes that were killed while they wrote have left: `00000012.keel.….tmp`.
+    /// What processes that were killed while they wrote have left: `00000012.keel.….tmp`, `best.keel.….tmp`.
     fn unfinished(&self) -> std::io::Result<Vec<PathBuf>> {
         let mut found = Vec::new();
         for entry in fs::read_dir(&self.path)? {
@@ -124,7 +164,7 @@ impl Folder {
             let is_scratch = path.extension().is_some_and(|extension| extension == "tmp");
             // Twice: `tmp`, and the process that wrote it.
             let name = path.with_extension("").with_extension("");
-            if is_scratch && number(&name).is_some() {
+            if is_scratch && (number(&name).is_some() || name == self.best_path()) {
                 found.push(path);
             }
         }
@@ -218,14 +258,47 @@ mod tests {
         let folder = Folder::new(&scratch.0);
         folder.save(checkpoint(0)).unwrap();
         let others = ["notes.keel.99-0.tmp", "00000001.99-0.tmp"];
-        let ours = ["00000000.keel.99-0.tmp", "00000001.keel.4194304-17.tmp"];
+        let ours = ["00000000.keel.99-0.tmp", "00000001.keel.4194304-17.tmp", "best.keel.99-1.tmp"];
         for name in others.iter().chain(&ours) {
             fs::write(scratch.0.join(name), "half").unwrap();
         }
         folder.save(checkpoint(1)).unwrap();
         let left: Vec<bool> = ours.iter().map(|name| scratch.0.join(name).exists()).collect();
-        assert_eq!(left, [false, false]);
+        assert_eq!(left, [false; 3]);
         assert!(others.iter().all(|name| scratch.0.join(name).exists()));
+    }
+
+    #[test]
+    fn the_best_is_kept_beside_the_newest() {
+        let scratch = Scratch::new("folder-best");
+        let folder = Folder::new(scratch.0.join("new")).keep(1).unwrap();
+        assert!(folder.best().unwrap().is_none());
+        assert!(folder.save_best(checkpoint(7)).unwrap().ends_with("best.keel"));
+        assert!(folder.load().unwrap().is_none(), "the best is not the newest");
+        (0..3).for_each(|n| drop(folder.save(checkpoint(n)).unwrap()));
+        assert_eq!(folder.best().unwrap().unwrap(), checkpoint(7));
+        assert_eq!(folder.load().unwrap().unwrap().checkpoint, checkpoint(2));
+        folder.save_best(checkpoint(9)).unwrap();
+        assert_eq!(folder.best().unwrap().unwrap(), checkpoint(9));
+        fs::write(folder.best_path(), b"EVENKEEL").unwrap();
+        assert!(folder.best().unwrap_err().is_record());
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn what_cannot_be_looked_at_is_no_fresh_start() {
+        let scratch = Scratch::new("folder-unseen");
+        fs::create_dir_all(&scratch.0).unwrap();
+        let (dangling, round) = (scratch.0.join("dangling"), scratch.0.join("round"));
+        std::os::unix::fs::symlink(scratch.0.join("nowhere"), &dangling).unwrap();
+        std::os::unix::fs::symlink(&round, &round).unwrap();
+        for path in [dangling, round, scratch.0.join("round").join("deeper")] {
+            let folder = Folder::new(&path);
+            assert!(folder.load().unwrap_err().is_io(), "{}", path.display());
+        }
+        let best = scratch.0.join("best.keel");
+        std::os::unix::fs::symlink(scratch.0.join("nowhere"), &best).unwrap();
+        assert!(Folder::new(&scratch.0).best().is_err());
     }
 
     #[test]

@@ -23,6 +23,9 @@ use crate::{Error, Reading, Verdict};
 ///
 /// Defaults: smoothing 0.98, relative 0.001, absolute 0.
 ///
+/// For a metric on held-out data, as a normal end of training, there is
+/// [`EarlyStopping`](crate::metric::EarlyStopping).
+///
 /// Source: `EarlyStopping` of Lightning and Keras, counted in updates, on a smoothed training loss, and
 /// blind to NaN, which is for [`NonFinite`](super::NonFinite).
 ///
@@ -42,7 +45,6 @@ use crate::{Error, Reading, Verdict};
 /// # Ok::<(), evenkeel::Error>(())
 /// ```
 #[derive(Debug, Clone, PartialEq)]
-#[doc(alias = "EarlyStopping")]
 pub struct Stall {
     over: u64,
     relative: f64,

@@ -277,6 +277,7 @@ impl<M: Module + 'static> Builder<M> {
             pending: Vec::new(),
             spent: false,
             resumed: false,
+            other_policies: false,
         };
         if keel.limits.rewind.is_some() {
             let start = keel.snapshot(model, None, None);

@@ -35,9 +35,30 @@ impl<M: Module + 'static> Keel<M> {
         model: &M,
         beside: &[(&str, &dyn Persist)],
     ) -> Result<PathBuf, Error> {
+        folder.save(self.checkpoint_with(model, beside)?)
+    }
+
+    /// Writes a checkpoint in the place of the best one in `folder`: call it when a metric of yours is the best
+    /// so far, as [`EarlyStopping`](crate::metric::EarlyStopping) tells.
+    ///
+    /// # Errors
+    /// As [`save`](Self::save); the best so far is then still there.
+    pub fn save_best(
+        &self,
+        folder: &Folder,
+        model: &M,
+        beside: &[(&str, &dyn Persist)],
+    ) -> Result<PathBuf, Error> {
+        folder.save_best(self.checkpoint_with(model, beside)?)
+    }
+
+    fn checkpoint_with(
+        &self,
+        model: &M,
+        beside: &[(&str, &dyn Persist)],
+    ) -> Result<Checkpoint, Error> {
         let own = self.checkpoint(model)?;
-        let with = beside.iter().try_fold(own, |all, (name, thing)| all.with(name, *thing))?;
-        folder.save(with)
+        beside.iter().try_fold(own, |all, (name, thing)| all.with(name, *thing))
     }
 
     /// Goes on from the newest whole checkpoint in `folder`; `None` if there is none at all.
@@ -54,6 +75,22 @@ impl<M: Module + 'static> Keel<M> {
     ) -> Result<Option<M>, Error> {
         let Some(found) = folder.load()? else { return Ok(None) };
         self.resume_with(model, &found.checkpoint, beside).map(Some)
+    }
+
+    /// Goes back to the best checkpoint in `folder`; `None` if none was saved as that. Model, optimizer, counters
+    /// and what is beside are those of that time, so that training may go on from there.
+    ///
+    /// # Errors
+    /// As [`load`](Self::load).
+    #[doc(alias = "restore_best_weights")]
+    pub fn load_best(
+        &mut self,
+        folder: &Folder,
+        model: &M,
+        beside: &mut [(&str, &mut dyn Persist)],
+    ) -> Result<Option<M>, Error> {
+        let Some(best) = folder.best()? else { return Ok(None) };
+        self.resume_with(model, &best, beside).map(Some)
     }
 
     /// Takes everything back that is in a checkpoint: what [`resume`](Self::resume) does, and what was put

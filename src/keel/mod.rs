@@ -11,6 +11,7 @@ mod halted;
 mod judge;
 mod keep;
 mod on_device;
+mod policies;
 mod progress;
 mod rates;
 mod refuse;
@@ -133,6 +134,8 @@ pub struct Keel<M: Module> {
     spent: bool,
     /// Whether no step has been made since a checkpoint was taken back: its schedule may be another one.
     resumed: bool,
+    /// Whether the next checkpoint may be of a keel with other policies.
+    other_policies: bool,
 }
 
 /// The settings that are numbers.

@@ -5,7 +5,7 @@ use burn::store::ModuleRecord;
 use burn::tensor::Bytes;
 
 use super::accumulate::Accumulated;
-use super::snapshot::Policies;
+use super::policies::Names;
 use super::{Keel, Progress, SPENT, Snapshot};
 use crate::Error;
 use crate::checkpoint::{Checkpoint, Persist, State, canonical};
@@ -69,7 +69,7 @@ impl<M: Module + 'static> Keel<M> {
             .with_bytes("running", self.running.to_bytes(model)?)
             .with_count("tried", self.ring.is_tried().into())
             .with_count("snapshots", self.ring.iter().len() as u64)
-            .with_bytes("policies", self.names().into_bytes());
+            .with_part("policies", self.names().state());
         if let Some(scale) = &self.loss_scale {
             state = state.with_part("loss_scale", scale.state());
         }
@@ -93,7 +93,8 @@ impl<M: Module + 'static> Keel<M> {
     /// for [`resume_with`](Self::resume_with).
     ///
     /// `model` is one of the same architecture, on the device where training is to go on; its values
-    /// do not matter. The keel must have been put together as the one that was saved was.
+    /// do not matter. The keel must have been put together as the one that was saved was, or be
+    /// [allowed](Self::allow_other_policies) not to.
     ///
     /// The continued run is bit-identical on a CPU, if the loop feeds it the same batches. If the schedule of
     /// its first step does not stand where it stood beside this model, that step halts: see
@@ -111,17 +112,20 @@ impl<M: Module + 'static> Keel<M> {
         if state.is_empty() {
             return Err(Error::record("there is no keel in it"));
         }
-        let policies = self.names();
-        let theirs = String::from_utf8_lossy(state.bytes("policies")?).into_owned();
-        if theirs != policies {
+        let (theirs, ours) = (Names::restored(&state.part("policies"))?, self.names());
+        let changed = theirs != ours;
+        if changed && !self.other_policies {
             return Err(Error::record(format_args!(
-                "it was saved with {theirs}, and this keel has {policies}"
+                "it was saved with {theirs}, and this keel has {ours}; if that is meant, call \
+                 `allow_other_policies` first"
             )));
         }
         let progress = Progress::restored(&state.part("progress"))?;
         let tried = state.count("tried")? != 0;
         let mut loss_scale = self.loss_scale.clone();
-        if let Some(scale) = &mut loss_scale {
+        if let Some(scale) = &mut loss_scale
+            && theirs.loss_scale
+        {
             scale.restore(&state.part("loss_scale"))?;
         }
 
@@ -129,14 +133,18 @@ impl<M: Module + 'static> Keel<M> {
         // fails midway, they are put back. Finding them also settles what the last forward pass
         // left in them, which would otherwise come up later, over the loaded values.
         let before = Running::of(model);
-        let loaded = self.load_states(model, &before, &state);
-        let Loaded { now, snapshots, running, accumulated } = match loaded {
+        let loaded = self.load_states(model, &before, &state, &theirs);
+        let Loaded { mut now, mut snapshots, running, accumulated } = match loaded {
             Ok(loaded) => loaded,
             Err(error) => {
                 let _ = before.restore(model.clone());
                 return Err(error);
             }
         };
+        if self.other_policies {
+            let earlier = snapshots.iter_mut().map(|(_, then)| &mut then.policies);
+            self.leave_out_what_does_not_fit(earlier.chain([&mut now.policies]).collect());
+        }
         let memories = snapshots.iter().map(|(_, then)| &then.policies).chain([&now.policies]);
         if let Err(error) = self.restore_policies(memories) {
             let _ = before.restore(model.clone());
@@ -156,20 +164,33 @@ impl<M: Module + 'static> Keel<M> {
         self.pending.clear();
         self.spent = false;
         self.resumed = true;
+        self.other_policies = false;
+        if self.limits.rewind.is_some() && self.ring.iter().len() == 0 {
+            // It was saved without rewinding, and there has to be something to go back to.
+            let at = self.progress.updates.wrapping_add(self.progress.lead);
+            let start = self.snapshot(&model, Some(at), None);
+            self.ring.push(self.progress.updates, start);
+        }
         Ok(model)
     }
 
-    fn load_states(&self, model: &M, running: &Running, state: &State) -> Result<Loaded<M>, Error> {
+    fn load_states(
+        &self,
+        model: &M,
+        running: &Running,
+        state: &State,
+        names: &Names,
+    ) -> Result<Loaded<M>, Error> {
         let mut snapshots = Vec::new();
         for at in 0..state.count("snapshots")? {
             let part = state.part(&format!("snapshot{at}"));
-            let mut snapshot = self.load_snapshot(model, running, &part)?;
+            let mut snapshot = self.load_snapshot(model, running, &part, names)?;
             snapshot.position = part.count("position").ok();
             snapshot.schedule = part.count("scheduled").ok().map(|_| part.part("schedule"));
             snapshot.attempts = part.counter("attempts")?;
             snapshots.push((part.counter("update")?, snapshot));
         }
-        let now = self.load_snapshot(model, running, state)?;
+        let now = self.load_snapshot(model, running, state, names)?;
         let accumulated =
             Accumulated::restored(&state.part("accumulated"), &now.model, &now.running)?;
         let running = Running::from_bytes(state.bytes("running")?, &now.model)?;
@@ -181,6 +202,7 @@ impl<M: Module + 'static> Keel<M> {
         model: &M,
         running: &Running,
         state: &State,
+        names: &Names,
     ) -> Result<Snapshot<M>, Error> {
         let bytes = Bytes::from_bytes_vec(state.bytes(MODEL)?.to_vec());
         let record = ModuleRecord::from_bytes(bytes).map_err(Error::record)?;
@@ -192,11 +214,13 @@ impl<M: Module + 'static> Keel<M> {
         let mut running = running.clone();
         running.commit(&model);
         let average = match &self.average {
-            Some(average) => Some(average.restored(&state.part("average"), &model)?),
+            Some(average) if names.average => {
+                Some(average.restored(&state.part("average"), &model)?)
+            }
+            Some(average) => Some(average.anew()),
             None => None,
         };
-        let policies = [self.guards.len(), self.clips.len(), self.bounds.len()];
-        let policies = Policies::restored(&state.part("memory"), policies);
+        let policies = self.policies().restored(&state.part("memory"), &self.names(), names);
         let level = state.list("level")?.first().copied();
         if level.is_some_and(|level| !level.is_finite()) {
             return Err(Error::record("the losses of a snapshot must be finite"));
@@ -212,50 +236,6 @@ impl<M: Module + 'static> Keel<M> {
             level,
             policies,
         })
-    }
-
-    /// Names of the guards, clips and bounds, in order: what a saved memory is for.
-    fn names(&self) -> String {
-        let list = |names: Vec<&str>| match names.is_empty() {
-            true => "none".to_string(),
-            false => names.join(", "),
-        };
-        let guards = list(self.guards.iter().map(|guard| guard.name()).collect());
-        let clips = list(self.clips.iter().map(|clip| clip.name()).collect());
-        let bounds = match self.bounds.is_empty() {
-            true => String::new(),
-            false => {
-                format!(", bounds {}", list(self.bounds.iter().map(|bound| bound.name()).collect()))
-            }
-        };
-        let average = if self.average.is_some() { ", with an average" } else { "" };
-        let scale = if self.loss_scale.is_some() { ", with loss scaling" } else { "" };
-        format!("guards {guards} and clips {clips}{bounds}{average}{scale}")
-    }
-
-    /// All policies take each of these memories back, and keep the last, or none does.
-    fn restore_policies<'a>(
-        &mut self,
-        memories: impl Iterator<Item = &'a Policies>,
-    ) -> Result<(), Error> {
-        let before = self.policies();
-        for memory in memories {
-            if let Err(error) = self.try_restore_policies(memory) {
-                // What a policy has just given, it takes back.
-                let _ = self.try_restore_policies(&before);
-                return Err(error);
-            }
-        }
-        Ok(())
-    }
-
-    fn try_restore_policies(&mut self, memory: &Policies) -> Result<(), Error> {
-        let guards = self.guards.iter_mut().zip(&memory.guards);
-        guards.into_iter().try_for_each(|(guard, state)| guard.restore(state))?;
-        let clips = self.clips.iter_mut().zip(&memory.clips);
-        clips.into_iter().try_for_each(|(clip, state)| clip.restore(state))?;
-        let bounds = self.bounds.iter_mut().zip(&memory.bounds);
-        bounds.into_iter().try_for_each(|(bound, state)| bound.restore(state))
     }
 }
 

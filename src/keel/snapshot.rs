@@ -3,6 +3,7 @@
 use burn::module::Module;
 
 use super::Keel;
+use super::policies::Policies;
 use crate::average::Shadow;
 use crate::checkpoint::State;
 use crate::optim::Update;
@@ -26,37 +27,6 @@ pub(super) struct Snapshot<M: Module> {
     pub(super) policies: Policies,
 }
 
-/// The memory of every guard, of every clip and of every bound.
-#[derive(Debug, Clone, Default)]
-pub(super) struct Policies {
-    pub(super) guards: Vec<State>,
-    pub(super) clips: Vec<State>,
-    pub(super) bounds: Vec<State>,
-}
-
-impl Policies {
-    pub(super) fn state(&self) -> State {
-        let parts = |state: State, name: &str, all: &[State]| {
-            all.iter().enumerate().fold(state, |state, (at, part)| {
-                state.with_part(&format!("{name}{at}"), part.clone())
-            })
-        };
-        let state = parts(State::new(), "guard", &self.guards);
-        parts(parts(state, "clip", &self.clips), "bound", &self.bounds)
-    }
-
-    /// Of so many guards, clips and bounds.
-    pub(super) fn restored(state: &State, [guards, clips, bounds]: [usize; 3]) -> Self {
-        let parts =
-            |name: &str, n: usize| (0..n).map(|at| state.part(&format!("{name}{at}"))).collect();
-        Self {
-            guards: parts("guard", guards),
-            clips: parts("clip", clips),
-            bounds: parts("bound", bounds),
-        }
-    }
-}
-
 impl<M: Module + 'static> Keel<M> {
     pub(super) fn snapshot(
         &self,
@@ -74,15 +44,6 @@ impl<M: Module + 'static> Keel<M> {
             attempts: self.progress.attempts,
             level: self.progress.level(),
             policies: self.policies(),
-        }
-    }
-
-    /// What the guards, clips and bounds remember now.
-    pub(super) fn policies(&self) -> Policies {
-        Policies {
-            guards: self.guards.iter().map(|guard| guard.state()).collect(),
-            clips: self.clips.iter().map(|clip| clip.state()).collect(),
-            bounds: self.bounds.iter().map(|bound| bound.state()).collect(),
         }
     }
 }

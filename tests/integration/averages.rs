@@ -140,7 +140,8 @@ fn it_is_saved_and_resumed() {
         assert_eq!(
             plain.resume(&fresh, &saved).unwrap_err().to_string(),
             "the saved state does not fit: it was saved with guards NonFinite and clips none, with \
-             an average, and this keel has guards NonFinite and clips none"
+             an average, and this keel has guards NonFinite and clips none; if that is meant, call \
+             `allow_other_policies` first"
         );
     });
 }

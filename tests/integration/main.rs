@@ -9,6 +9,7 @@ mod advise;
 mod averages;
 mod blame;
 mod bounds;
+mod changed_policies;
 mod clips;
 mod coming_from;
 mod common;
@@ -63,4 +64,6 @@ mod schedules;
 mod standardize;
 mod step;
 mod step_bounds;
+#[cfg(feature = "record")]
+mod validation;
 mod watch;

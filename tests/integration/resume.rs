@@ -167,7 +167,8 @@ fn what_does_not_fit_is_refused_and_nothing_is_changed() {
             .unwrap_err()
             .to_string(),
         "the saved state does not fit: it was saved with guards NonFinite, LossSpike and clips \
-         GlobalNorm, and this keel has guards NonFinite and clips none"
+         GlobalNorm, and this keel has guards NonFinite and clips none; if that is meant, call \
+             `allow_other_policies` first"
     );
 
     // Another model.

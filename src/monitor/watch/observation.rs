@@ -28,6 +28,28 @@ impl Observation {
         self.values.iter().map(|(name, value)| (name.as_str(), *value))
     }
 
+    /// The same with a number of yours, which replaces one of the same name: a validation loss, an accuracy.
+    ///
+    /// [`Logbook::step`](crate::record::Logbook::step) records it with the step, so that it is in the files,
+    /// on the page and in the findings; [`metric`](crate::metric) says how. For a step that no
+    /// [`Watch`](super::Watch) has sampled begin with `Observation::default()`.
+    ///
+    /// ```
+    /// use evenkeel::monitor::Observation;
+    ///
+    /// # let sampled: Option<Observation> = None;
+    /// let seen = sampled.unwrap_or_default().value("valid_loss", 0.31).value("accuracy", 0.92);
+    /// assert_eq!(seen.get("accuracy"), Some(0.92));
+    /// ```
+    pub fn value(mut self, name: impl Into<String>, value: f64) -> Self {
+        let name = name.into();
+        match self.values.iter_mut().find(|(known, _)| *known == name) {
+            Some((_, old)) => *old = value,
+            None => self.values.push((name, value)),
+        }
+        self
+    }
+
     /// The number of this name.
     pub fn get(&self, name: &str) -> Option<f64> {
         self.iter().find(|(known, _)| *known == name).map(|(_, value)| value)

@@ -5,6 +5,7 @@ mod gradients;
 mod layers;
 mod loss;
 mod sign;
+mod validation;
 mod verdicts;
 
 pub use sign::Sign;
@@ -28,6 +29,7 @@ use crate::stat::median;
 /// | [`LossNeverFell`](Sign::LossNeverFell): by 2 % of its first median | | | always |
 /// | [`LossRose`](Sign::LossRose): share of the way down lost again | | > 25 % | > 100 % |
 /// | [`Plateau`](Sign::Plateau): the last 40 % of updates' share of the way down | < 1 % | | |
+/// | [`Overfitting`](Sign::Overfitting): share of the way down lost again by a validation loss | | > 10 % | > 100 % |
 /// | [`RateFarFromFastest`](Sign::RateFarFromFastest): factor either way | > 10 | | |
 /// | [`LargeUpdates`](Sign::LargeUpdates): median `‖Δp‖/‖p‖` of a layer | | > 0.1 | > 1 |
 /// | [`SmallUpdates`](Sign::SmallUpdates): the same | | < 10⁻⁵ | |
@@ -39,7 +41,9 @@ use crate::stat::median;
 /// | [`DeadUnits`](Sign::DeadUnits), [`SaturatedUnits`](Sign::SaturatedUnits): share | | > 30 % | > 90 % |
 /// | [`LittleHeadroom`](Sign::LittleHeadroom): largest value below the largest number, in factors of 2 | | < 3 | < 1 |
 ///
-/// The limits are rules of thumb. Signs of the loss need 20 updates, those of layers and activations three
+/// A validation loss is a number of one of [these names](crate::metric::VALIDATION_LOSSES).
+///
+/// The limits are rules of thumb. Signs of the loss need 20 updates, that of a validation loss four validations, those of layers and activations three
 /// samples by a [`Watch`](crate::monitor::Watch). Numbers are compared by medians, which a thinned
 /// [`History`] keeps well enough; counts of verdicts and clips are over all steps.
 ///
@@ -61,6 +65,7 @@ pub fn findings(history: &History) -> Vec<Finding<Sign>> {
 pub(super) fn found_in(history: &History, columns: &Columns<'_>) -> Vec<Finding<Sign>> {
     let mut found = verdicts::check(history, columns);
     found.extend(loss::check(columns));
+    found.extend(validation::check(columns));
     found.extend(gradients::check(columns));
     found.extend(layers::check(columns));
     found.extend(activations::check(columns));

@@ -24,6 +24,8 @@ pub enum Sign {
     LossRose,
     /// The loss fell, and then no more.
     Plateau,
+    /// The loss on held-out data rose while the training loss fell.
+    Overfitting,
     /// Most of the run had a rate far from where the loss fell fastest.
     RateFarFromFastest,
     /// Updates that move the weights far.

@@ -350,3 +350,45 @@ fn a_long_run_is_told_of_as_a_short_one() {
     silent(&history, Sign::LossNeverFell);
     silent(&history, Sign::Plateau);
 }
+
+#[test]
+fn a_validation_loss_that_rises_while_training_falls() {
+    let with = |name: &'static str, valid: fn(f64) -> f64| {
+        move |k: u64| match k % 20 {
+            19 => vec![("loss", falling(k)), (name, valid(k as f64 / 400.0))],
+            _ => vec![("loss", falling(k))],
+        }
+    };
+    let turning = |t: f64| 1.0 + 4.0 * (t - 0.4).powi(2);
+    fires(
+        &run(400, with("valid_loss", turning)),
+        Sign::Overfitting,
+        Severity::Severe,
+        &["valid_loss is lowest at update 159", "the training loss went on"],
+    );
+    let little = |t: f64| 2.0 - t.min(0.5) + 0.15 * (t - 0.5).max(0.0) / 0.5;
+    fires(
+        &run(400, with("test_loss", little)),
+        Sign::Overfitting,
+        Severity::Warning,
+        &["test_loss"],
+    );
+    // From the first validation on.
+    let rising = |t: f64| 1.0 + t;
+    fires(&run(400, with("val_loss", rising)), Sign::Overfitting, Severity::Severe, &["update 19"]);
+
+    let falls = |t: f64| 2.0 - t;
+    silent(&run(400, with("valid_loss", falls)), Sign::Overfitting);
+    let noisy = |t: f64| 2.0 - t + 0.05 * (t * 97.0).sin();
+    silent(&run(400, with("valid_loss", noisy)), Sign::Overfitting);
+    let one_bad = |t: f64| if t > 0.99 { 9.0 } else { 2.0 - t };
+    silent(&run(400, with("valid_loss", one_bad)), Sign::Overfitting);
+    silent(&run(400, with("accuracy", rising)), Sign::Overfitting);
+    silent(&run(79, with("valid_loss", rising)), Sign::Overfitting);
+    // A training loss that rises as well is another sign.
+    let both = |k: u64| match k % 20 {
+        19 => vec![("loss", 1.0 + k as f64), ("valid_loss", turning(k as f64 / 400.0))],
+        _ => vec![("loss", 1.0 + k as f64)],
+    };
+    silent(&run(400, both), Sign::Overfitting);
+}

@@ -1,6 +1,7 @@
 //! Which pictures there are of a run.
 
 use super::Overview;
+use crate::metric::VALIDATION_LOSSES;
 use crate::record::chart::{Chart, Heat, Kind, Line, Lines, Mark, Shade};
 use crate::record::columns::{Point, Row};
 use crate::text::short;
@@ -52,7 +53,8 @@ pub(super) fn all(of: &Overview<'_>) -> Vec<(Width, Chart)> {
     let shown = |name: &&str| {
         let values = of.columns.finite(name);
         let fault = *name == "grad_nonfinite" && values.iter().all(|x| *x == 0.0);
-        !KNOWN.contains(name) && !values.is_empty() && !fault
+        let known = KNOWN.contains(name) || VALIDATION_LOSSES.contains(name);
+        !known && !values.is_empty() && !fault
     };
     charts.extend(of.columns.whole().filter(shown).take(OTHERS).map(|name| {
         let line = line(name, of.columns.line(name));
@@ -69,6 +71,7 @@ pub(super) fn all(of: &Overview<'_>) -> Vec<(Width, Chart)> {
 /// What a watch calls by a name.
 fn titled(name: &str) -> &str {
     match name {
+        "lr_cap" => "Bound on the highest rate",
         "grad_zeros" => "Zeros in the gradient",
         "grad_nonfinite" => "Non-finite in the gradient",
         "grad_cosine" => "Cosine of gradients",
@@ -110,7 +113,11 @@ fn loss(of: &Overview<'_>, span: (u64, u64)) -> Option<(Width, Chart)> {
     if points.is_empty() && incidents.is_empty() {
         return None;
     }
-    let mut loss = lines(("loss", "Loss"), Width::Full, span, vec![line("loss", points)]);
+    let mut all = vec![line("loss", points)];
+    let held_out = VALIDATION_LOSSES.iter().map(|name| (*name, of.columns.line(name)));
+    let held_out = held_out.filter(|(name, _)| !of.columns.finite(name).is_empty());
+    all.extend(held_out.map(|(name, points)| Line { kind: Kind::Plain, ..line(name, points) }));
+    let mut loss = lines(("loss", "Loss"), Width::Full, span, all);
     let mark = |entry: &&crate::record::Entry| Mark {
         at: entry.attempt as f64,
         value: entry.get("loss"),
