@@ -18,9 +18,12 @@ export XDG_RUNTIME_DIR="${XDG_RUNTIME_DIR:-$EVENKEEL_CI}"
 # All features that are not devices.
 every=faults,plot,serde,record,tensorboard,progress,tracing
 
-# Where other devices are tested Burn has to be built once more, and its CPU backend takes five minutes of that when
-# it is optimised, one when it isn't: more than the tests there save by it.
-quick=(--config 'profile.dev.package.burn-flex.opt-level=0')
+# Where other devices are tested Burn has to be built once more, and optimising its CPU backend and what chooses
+# among backends takes most of that: more than the tests there save by it.
+quick=()
+for crate in burn-flex burn-dispatch; do
+    quick+=(--config "profile.dev.package.$crate.opt-level=0")
+done
 
 as_root() { if [ "$(id -u)" = 0 ]; then "$@"; else sudo "$@"; fi; }
 
