@@ -8,16 +8,22 @@ use burn::nn::{BatchNorm, BatchNormConfig, Linear, LinearConfig};
 use burn::optim::GradientsParams;
 use burn::tensor::{Device, Tensor, TensorData};
 
-/// Every device that tests run on: flex always, the others where their feature is on.
-pub fn devices() -> Vec<(&'static str, Device)> {
-    vec![
+/// Every device that tests run on: flex always, the others where their feature is on. `EVENKEEL_DEVICES` may
+/// name fewer.
+fn devices() -> Vec<(&'static str, Device)> {
+    let mut all = vec![
         ("flex", Device::flex()),
         #[cfg(feature = "ndarray")]
         #[allow(deprecated)]
         ("ndarray", Device::ndarray()),
         #[cfg(feature = "wgpu")]
         ("wgpu", Device::wgpu(burn::tensor::DeviceKind::DefaultDevice)),
-    ]
+    ];
+    if let Ok(wanted) = std::env::var("EVENKEEL_DEVICES") {
+        all.retain(|(name, _)| wanted.split(',').any(|one| one == *name));
+        assert!(!all.is_empty(), "EVENKEEL_DEVICES names no device that there is: {wanted}");
+    }
+    all
 }
 
 /// Runs a test on every device, and says which one it failed on.
