@@ -58,12 +58,15 @@ impl Allowance {
     /// What a user should know of it.
     pub(super) fn notice(&self) -> Option<String> {
         (self.times > 0).then(|| {
+            let times = match self.times {
+                1 => "once".to_string(),
+                times => format!("{times} times"),
+            };
             format!(
-                "{} stands down, for the {}. time: it rejected more than {} % of the steps. Either the \
+                "{} has stood down {times}: it rejected more than {} % of the steps. Either the \
                  losses have moved to another level, or their spread is part of this problem: then leave \
                  it out, or give it a higher `above`",
                 self.owner,
-                self.times,
                 100.0 * self.share
             )
         })

@@ -379,7 +379,9 @@ mod tests {
             guard.record(&now, verdict);
         }
         assert_eq!(rejected, 20);
-        assert!(guard.notice().is_some_and(|text| text.starts_with("LossSpike stands down")));
+        assert!(
+            guard.notice().is_some_and(|text| text.starts_with("LossSpike has stood down once"))
+        );
         assert_eq!(judge(&guard, 1e6), Verdict::Apply, "three times its norm is the least");
         assert_eq!(guard.judge(&reading(1e6, 1e9)), Verdict::Skip, "on duty again");
     }

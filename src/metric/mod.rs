@@ -9,6 +9,34 @@
 //! - into [`EarlyStopping`], which says whether it is the best so far and whether training should end;
 //! - with the best one goes a checkpoint: [`Keel::save_best`](crate::Keel::save_best), which
 //!   [`Keel::load_best`](crate::Keel::load_best) brings back.
+//!
+//! A guard can look at it too, through a cell that it shares with the loop:
+//!
+//! ```
+//! use std::sync::{Arc, Mutex};
+//!
+//! use burn::nn::LinearConfig;
+//! use burn::optim::AdamConfig;
+//! use burn::tensor::Device;
+//! use evenkeel::{Keel, Reading, Rewind, Verdict};
+//!
+//! # fn main() -> Result<(), evenkeel::Error> {
+//! let model = LinearConfig::new(4, 1).init(&Device::default().autodiff());
+//! // The loop writes the ratio of the last validation loss to the best one into it.
+//! let ratio = Arc::new(Mutex::new(1.0));
+//! let seen = ratio.clone();
+//! let guard = move |_: &Reading| match seen.lock() {
+//!     Ok(ratio) if *ratio > 2.0 => Verdict::Rewind,
+//!     _ => Verdict::Apply,
+//! };
+//! let keel = Keel::wrap(AdamConfig::new().init())
+//!     .guard(guard)
+//!     .rewind(Rewind::every(100)?)
+//!     .build(&model)?;
+//! # let _ = (keel, ratio);
+//! # Ok(())
+//! # }
+//! ```
 
 mod early_stopping;
 

@@ -29,7 +29,8 @@ pub struct Entry {
     pub update: u64,
     /// What became of the step.
     pub verdict: Verdict,
-    /// Of a step that was not applied, why: one line.
+    /// Of a step that was not applied, why: one line. Of one that was, what the keel or a policy had to
+    /// [say](Report::notices) at it, if anything.
     pub why: Option<String>,
     names: Arc<Names>,
     values: Vec<f64>,
@@ -47,7 +48,7 @@ impl Entry {
     /// grad_norm/<path>             of each parameter
     /// ```
     ///
-    /// Of a step that is not applied, `why` is its [`Incident`] in words. Of one that is
+    /// Of a step that is not applied, `why` is its [`Incident`] in words, which its notices are part of. Of one that is
     /// [pending](Report::pending) only `lr` is known: record it when it is [late](crate::Stepped::late).
     pub fn of(report: &Report) -> Self {
         Self::like(Arc::default(), report, None, true)
@@ -81,6 +82,8 @@ impl Entry {
         }
         if report.verdict != Verdict::Apply {
             entry.why = Some(Incident::from(report).to_string());
+        } else if !report.notices.is_empty() {
+            entry.why = Some(report.notices.join("; "));
         }
         let mut name = String::from("grad_norm/");
         let prefix = name.len();
@@ -111,6 +114,11 @@ impl Entry {
     /// The same entry, not applied, and why.
     pub fn not_applied(self, verdict: Verdict, why: impl Into<String>) -> Self {
         Self { verdict, why: Some(why.into()), ..self }
+    }
+
+    /// The same entry, applied, with what a policy had to say at it.
+    pub fn noticed(self, what: impl Into<String>) -> Self {
+        Self { verdict: Verdict::Apply, why: Some(what.into()), ..self }
     }
 
     /// The same entry with what a [`Watch`](crate::monitor::Watch) saw of this step.

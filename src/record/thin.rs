@@ -53,7 +53,7 @@ impl Thinned {
     pub(super) fn push(&mut self, one: Numbered) {
         match (one.number, one.entry.verdict) {
             (0, _) => self.first = Some(one),
-            (_, Verdict::Apply) => self.push_applied(one),
+            (_, Verdict::Apply) if one.entry.why.is_none() => self.push_applied(one),
             _ => self.push_incident(one),
         }
     }
@@ -93,7 +93,11 @@ impl Thinned {
         if self.incidents.len() <= self.incidents_at_most {
             return;
         }
-        let severity = |at: usize| self.incidents[at].entry.verdict;
+        // What a policy had to say of an applied step is said once, and is worth more than one skip of many.
+        let severity = |at: usize| match self.incidents[at].entry.verdict {
+            Verdict::Apply => Verdict::Rewind,
+            verdict => verdict,
+        };
         let room = |at: usize| self.incidents[at + 1].number - self.incidents[at - 1].number;
         // Neither the first nor the last, which have a neighbour on one side only.
         let least = (1..self.incidents.len() - 1).min_by_key(|at| (severity(*at), room(*at)));

@@ -7,6 +7,7 @@ use burn::tensor::{Device, Tensor, TensorData};
 use evenkeel::clip::GlobalNorm;
 use evenkeel::curvature::Governor;
 use evenkeel::optim::Sgd;
+use evenkeel::record::{Entry, History, Sign, findings};
 use evenkeel::standardize::Standardize;
 use evenkeel::{Keel, Verdict};
 
@@ -44,7 +45,7 @@ fn run(data: [Tensor<2>; 2], rate: f64, governed: bool) -> (Vec<String>, f64) {
     }
     .build(&model)
     .unwrap();
-    let mut notices = Vec::new();
+    let (mut notices, mut history) = (Vec::new(), History::default());
     for _ in 0..200 {
         let loss_of = |model: &Line| model.loss(data.clone());
         let loss = loss_of(&model);
@@ -54,11 +55,15 @@ fn run(data: [Tensor<2>; 2], rate: f64, governed: bool) -> (Vec<String>, f64) {
         }
         let stepped = keel.step(rate, model, grads, &loss).unwrap();
         assert_eq!(stepped.report.verdict, Verdict::Apply);
+        history.push(&Entry::of(&stepped.report));
         notices.extend(stepped.report.notices);
         model = stepped.model;
     }
     let told: Vec<&str> = keel.incidents().notices().map(|(_, text)| text).collect();
     assert_eq!(told, notices);
+    // What is said is in the record too, and so on the page.
+    let signs = findings(&history).into_iter().filter(|finding| finding.check == Sign::Notice);
+    assert_eq!(signs.count(), notices.len());
     let loss = f64::from(model.loss(data.clone()).into_scalar::<f32>());
     let y = data[1].clone();
     let variance = (y.clone() - y.mean_dim(0)).powi_scalar(2).mean().into_scalar::<f32>();

@@ -25,6 +25,7 @@ use crate::stat::median;
 /// | [`ManySkips`](Sign::ManySkips): share of all steps | > 1 % | > 5 % | > 20 % |
 /// | [`SkipsInARow`](Sign::SkipsInARow) | | ≥ 5 | ≥ 20 |
 /// | [`Rewinds`](Sign::Rewinds) | 1 | ≥ 3 | ≥ 10 |
+/// | [`Notice`](Sign::Notice): what a [report](crate::Report::notices) had to say | | always | |
 /// | [`MostlyClipped`](Sign::MostlyClipped): share of updates | > 50 % | > 90 % | |
 /// | [`LossNeverFell`](Sign::LossNeverFell): by 2 % of its first median | | | always |
 /// | [`LossRose`](Sign::LossRose): share of the way down lost again | | > 25 % | > 100 % |

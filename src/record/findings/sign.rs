@@ -16,6 +16,8 @@ pub enum Sign {
     SkipsInARow,
     /// The run was rewound.
     Rewinds,
+    /// The keel or a policy said that it was in the way, or that it has stood down.
+    Notice,
     /// Most updates were clipped.
     MostlyClipped,
     /// The loss never fell.

@@ -392,3 +392,24 @@ fn a_validation_loss_that_rises_while_training_falls() {
     };
     silent(&run(400, both), Sign::Overfitting);
 }
+
+#[test]
+fn what_a_policy_had_to_say() {
+    let said =
+        "LossSpike has stood down once: it rejected more than 5 % of the steps. Leave it out";
+    let mut history = History::new(64).unwrap();
+    for k in 0..5000 {
+        let entry = Entry::new(k, k).value("loss", falling(k));
+        history.push(&match k {
+            100 | 200 => entry.noticed(said),
+            _ if k % 3 == 0 => entry.not_applied(Verdict::Skip, "a spike"),
+            _ => entry,
+        });
+    }
+    fires(&history, Sign::Notice, Severity::Warning, &["stood down once", "5 % of the steps"]);
+    let all = findings(&history);
+    let notices: Vec<_> = all.iter().filter(|finding| finding.check == Sign::Notice).collect();
+    assert_eq!(notices.len(), 1, "once, however often");
+    assert_eq!(notices[0].remedy, "Leave it out");
+    assert_eq!(history.count(Verdict::Apply), 3333, "it is no incident");
+}

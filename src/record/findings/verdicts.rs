@@ -19,7 +19,23 @@ pub(super) fn check(history: &History, columns: &Columns<'_>) -> Vec<Found> {
         rewinds(history, &rejected),
         clipped(history, columns),
     ];
-    rules.into_iter().flatten().collect()
+    rules.into_iter().flatten().chain(notices(columns)).collect()
+}
+
+/// What policies had to say of how they fare, each once. A report says it in sentences, the first of which is
+/// what was seen.
+fn notices(columns: &Columns<'_>) -> Vec<Found> {
+    let mut said: Vec<&str> = Vec::new();
+    for entry in columns.entries.iter().filter(|entry| entry.verdict == Verdict::Apply) {
+        said.extend(entry.why.as_deref().filter(|what| !said.contains(what)));
+    }
+    let finding = |what: &str| {
+        let (seen, remedy) =
+            what.split_once(". ").unwrap_or((what, "see the page of what said so"));
+        let number = (1.0, 0.0, Severity::Warning);
+        Finding::new(Sign::Notice, number, seen, remedy)
+    };
+    said.into_iter().map(finding).collect()
 }
 
 /// The reason in a sentence of an incident, which has it in parentheses; of other sentences, all.
