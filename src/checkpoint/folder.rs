@@ -78,9 +78,8 @@ impl Folder {
         let older = self.numbered().map_err(failed)?;
         let number = older.last().map_or(0, |(number, _)| number + 1);
         let path = self.path.join(format!("{number:08}.{EXTENSION}"));
-        checkpoint.save(&path)?;
         // The new name must be on the disk before an old one may go.
-        fs::File::open(&self.path).and_then(|folder| folder.sync_all()).map_err(failed)?;
+        let path = self.write(checkpoint, path)?;
         let kept = older.len().min(self.keep - 1);
         for (_, old) in &older[..older.len() - kept] {
             let _ = fs::remove_file(old);
@@ -96,12 +95,8 @@ impl Folder {
     /// # Errors
     /// If the folder or the file cannot be written. The best so far is then still there.
     pub fn save_best(&self, checkpoint: Checkpoint) -> Result<PathBuf, Error> {
-        let failed = |cause| self.not_saved(cause);
-        fs::create_dir_all(&self.path).map_err(failed)?;
-        let path = self.best_path();
-        checkpoint.save(&path)?;
-        fs::File::open(&self.path).and_then(|folder| folder.sync_all()).map_err(failed)?;
-        Ok(path)
+        fs::create_dir_all(&self.path).map_err(|cause| self.not_saved(cause))?;
+        self.write(checkpoint, self.best_path())
     }
 
     /// The checkpoint that was last [saved as the best](Self::save_best); `None` if none was.
@@ -111,11 +106,18 @@ impl Folder {
     pub fn best(&self) -> Result<Option<Checkpoint>, Error> {
         let path = self.best_path();
         let failed = |cause| Error::io(format_args!("loading {}", path.display()), cause);
-        match fs::symlink_metadata(&path) {
-            Ok(_) => Checkpoint::load(&path).map(Some),
-            Err(cause) if cause.kind() == ErrorKind::NotFound => Ok(None),
-            Err(cause) => Err(failed(cause)),
+        match is_there(&path).map_err(failed)? {
+            true => Checkpoint::load(&path).map(Some),
+            false => Ok(None),
         }
+    }
+
+    /// The file, and its name in the folder.
+    fn write(&self, checkpoint: Checkpoint, path: PathBuf) -> Result<PathBuf, Error> {
+        checkpoint.save(&path)?;
+        let synced = fs::File::open(&self.path).and_then(|folder| folder.sync_all());
+        synced.map_err(|cause| self.not_saved(cause))?;
+        Ok(path)
     }
 
     fn best_path(&self) -> PathBuf {
@@ -132,11 +134,8 @@ impl Folder {
     /// If the folder cannot be read, or if there are checkpoints and none is whole.
     pub fn load(&self) -> Result<Option<Found>, Error> {
         let failed = |cause| Error::io(format_args!("loading from {}", self.path.display()), cause);
-        // Not `exists`: a folder that cannot be looked at is no fresh start.
-        match fs::symlink_metadata(&self.path) {
-            Err(cause) if cause.kind() == ErrorKind::NotFound => return Ok(None),
-            Err(cause) => return Err(failed(cause)),
-            Ok(_) => {}
+        if !is_there(&self.path).map_err(failed)? {
+            return Ok(None);
         }
         let mut passed_over = Vec::new();
         for (_, path) in self.numbered().map_err(failed)?.into_iter().rev() {
@@ -182,6 +181,15 @@ impl Folder {
         }
         found.sort();
         Ok(found)
+    }
+}
+
+/// Not `exists`: what cannot be looked at, or is a link to nothing, is not taken for what is not there.
+fn is_there(path: &Path) -> std::io::Result<bool> {
+    match fs::symlink_metadata(path) {
+        Ok(_) => Ok(true),
+        Err(cause) if cause.kind() == ErrorKind::NotFound => Ok(false),
+        Err(cause) => Err(cause),
     }
 }
 

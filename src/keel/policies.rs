@@ -123,9 +123,9 @@ impl<M: Module + 'static> Keel<M> {
     /// average or loss scaling.
     ///
     /// Counters, optimizer and snapshots are taken back as ever. A policy takes back the memory that was saved
-    /// under its name; of two with the same name, the first that of the first. One that was not there begins
-    /// without memory, as does one whose memory doesn't fit, because its settings are others. What nobody
-    /// takes is left behind.
+    /// under its name; of two with the same name, the first that of the first. One that was not there keeps the
+    /// memory that it has, which is none in a keel just built, as does one whose saved memory doesn't fit, because
+    /// its settings are others. What nobody takes is left behind.
     ///
     /// So what a run is guarded by can be changed on resume, and after a halt:
     ///

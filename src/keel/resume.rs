@@ -113,8 +113,7 @@ impl<M: Module + 'static> Keel<M> {
             return Err(Error::record("there is no keel in it"));
         }
         let (theirs, ours) = (Names::restored(&state.part("policies"))?, self.names());
-        let changed = theirs != ours;
-        if changed && !self.other_policies {
+        if theirs != ours && !self.other_policies {
             return Err(Error::record(format_args!(
                 "it was saved with {theirs}, and this keel has {ours}; if that is meant, call \
                  `allow_other_policies` first"
