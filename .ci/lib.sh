@@ -5,6 +5,8 @@ cd "$(dirname "${BASH_SOURCE[0]}")/.."
 export CARGO_TERM_COLOR=never
 # Artifacts of earlier builds are of no use to a run from nothing.
 export CARGO_INCREMENTAL=0
+# Burn's GPU backends take a backtrace at each call, if backtraces are wanted of errors. Those of panics remain.
+export RUST_LIB_BACKTRACE=0
 
 # Where stages leave what `.ci/run` counts at its end. A stage that runs alone has a folder of its own.
 if [ -z "${EVENKEEL_CI:-}" ]; then
@@ -32,6 +34,27 @@ tested() {
     local name=$1
     shift
     EVENKEEL_TESTS="$EVENKEEL_CI/$name.devices" cargo test "$@" 2>&1 | tee -a "$EVENKEEL_CI/$name.tests"
+}
+
+# `halves NAME ARGS -- TESTS`: the same in two programs at once, each with every second one of TESTS. Tests on a
+# GPU wait for the one thread of their program that feeds it, and wait by turning in a circle: two programs with a
+# test at a time are faster by half than one with two.
+halves() {
+    local name=$1 args=() half at tests=() programs=() failed=0
+    shift
+    while [ "$1" != -- ]; do args+=("$1"); shift; done
+    shift
+    cargo test "${args[@]}" --no-run
+    for half in 1 2; do
+        tests=()
+        for ((at = half; at <= $#; at += 2)); do tests+=("${!at}"); done
+        EVENKEEL_TESTS="$EVENKEEL_CI/$name.devices" cargo test "${args[@]}" -- --test-threads=1 "${exact[@]}" \
+            "${tests[@]}" > "$EVENKEEL_CI/$name.half$half" 2>&1 &
+        programs+=($!)
+    done
+    for program in "${programs[@]}"; do wait "$program" || failed=1; done
+    cat "$EVENKEEL_CI/$name".half? | tee -a "$EVENKEEL_CI/$name.tests"
+    return $failed
 }
 
 # The modules of the integration tests whose source matches a pattern, as filters of their names.
