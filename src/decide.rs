@@ -46,12 +46,13 @@ pub enum Decide {
     ///   be skipped any more: where they would skip, training rewinds, or halts if it cannot.
     /// - Snapshots are taken when the numbers are read, and only then.
     ///
-    /// An optimizer of [`evenkeel::optim`](crate::optim) is put back exactly: its moments by selection,
-    /// and its corrections of bias by a count on the device. Only the weights of a
+    /// A rule of [`evenkeel::optim`](crate::optim), given to a keel as it is or in [`Groups`](crate::optim::Groups), is
+    /// put back exactly: its moments by selection, and its corrections of bias by a count on the device. Only the weights of a
     /// [schedule-free](crate::optim::ScheduleFree) average count a dropped step until it is read. These
     /// updates are tensor operations, and not the fused kernels.
     ///
-    /// What a wrapped optimizer of Burn's sees of a dropped step is a gradient of zero: its parameters
+    /// What an optimizer in Burn's [`ModuleOptimizer`](burn::optim::ModuleOptimizer) sees of a dropped step, a rule or
+    /// a wrapper of this crate included, is a gradient of zero: its parameters
     /// stay exactly as they are, but its moments shrink by one step, and its own count of steps goes on.
     ///
     /// Sums are in `f32` on the device: a norm whose square overflows it is dropped too. A checkpoint

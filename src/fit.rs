@@ -1,4 +1,6 @@
-//! Whether groups of parameters fit a model.
+//! Whether what is kept by parameter fits a model.
+
+use std::collections::HashMap;
 
 use burn::module::{Module, ModuleVisitor, Param, ParamGroup, ParamId};
 use burn::tensor::Tensor;
@@ -23,6 +25,21 @@ pub(crate) fn check_groups<'a, M: Module>(
             Err(Error::parameter(owner, "with_group", must, name(group)))
         }
     }
+}
+
+/// The shapes of the float parameters of `model`.
+pub(crate) fn shapes<M: Module>(model: &M) -> HashMap<ParamId, Vec<usize>> {
+    struct Shapes(HashMap<ParamId, Vec<usize>>);
+
+    impl ModuleVisitor for Shapes {
+        fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
+            self.0.insert(param.id, param.base().dims().to_vec());
+        }
+    }
+
+    let mut found = Shapes(HashMap::new());
+    model.visit(&mut found);
+    found.0
 }
 
 /// What tells a group from others: Burn shows it by `Debug` only.

@@ -125,6 +125,7 @@ mod shelf;
 pub mod standardize;
 mod stat;
 mod text;
+mod tied;
 mod wide;
 
 pub use decide::Decide;
@@ -134,3 +135,4 @@ pub use keel::{Builder, Halted, Keel, RateUse, Stepped};
 pub use parameter::Parameter;
 pub use recover::Rewind;
 pub use report::{Culprit, Fault, Layers, Part, Reading, Report, Rewound, Verdict};
+pub use tied::tie;

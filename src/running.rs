@@ -3,6 +3,8 @@
 //! Burn shares them between a module and its clones, and the forward pass has written them before
 //! anyone has judged the batch. To undo that, their last accepted values are kept here.
 
+use std::any::Any;
+
 use burn::module::{Module, ModuleMapper, ModuleVisitor, Param, ParamId};
 use burn::tensor::Tensor;
 
@@ -22,9 +24,8 @@ impl Running {
     pub(crate) fn of<M: Module>(model: &M) -> Self {
         // Settled first, so that the search does not meet a value in motion.
         let _ = model.valid();
-        let candidates = collected(model, |param_asks| !param_asks, |_| true);
-        let shared = shared(model, &candidates);
-        Self { values: collected(model, |_| true, |id| shared.contains(&id)) }
+        let shared = shared(model);
+        Self { values: collected(model, |id| shared.contains(&id)) }
     }
 
     /// Which parameters they are.
@@ -46,7 +47,7 @@ impl Running {
     /// Keeps the present values of `model`, which must be settled.
     pub(crate) fn commit<M: Module>(&mut self, model: &M) {
         if !self.values.is_empty() {
-            self.values = collected(model, |_| true, |id| self.values.contains(id));
+            self.values = collected(model, |id| self.values.contains(id));
         }
     }
 
@@ -56,7 +57,7 @@ impl Running {
             return model;
         }
         model.visit(&mut Merge { values: &mut self.values, flag });
-        model.map(&mut Replace { values: &self.values, only: None })
+        model.map(&mut Replace { values: &self.values })
     }
 
     pub(crate) fn to_bytes<M: Module>(&self, model: &M) -> Result<Vec<u8>, Error> {
@@ -74,48 +75,64 @@ impl Running {
         }
         // Without this, an update that is still held back would overwrite what is put back here.
         self.settle(&model);
-        model.map(&mut Replace { values: &self.values, only: None })
+        model.map(&mut Replace { values: &self.values })
     }
 }
 
-/// The buffers among `candidates` that `model` shares with its clones: forward passes write those,
-/// where frozen parameters and constants stay as they are.
+/// The buffers that `model` shares with its clones: forward passes write those, where frozen parameters and
+/// constants stay as they are.
 ///
-/// Burn shows a visitor no difference. So a clone's values are replaced by ones of a shape that they
-/// cannot have; where the original's shape has changed too, the value is shared. Then all is put
-/// back. No element is read.
-fn shared<M: Module>(model: &M, candidates: &Shelf) -> Vec<ParamId> {
-    if candidates.is_empty() {
-        return Vec::new();
-    }
-    let _ = model.clone().map(&mut Grow);
-    let after = collected(model, |param_asks| !param_asks, |_| true);
-    let moved = |id: &ParamId| candidates.shape(*id) != after.shape(*id);
-    let shared: Vec<ParamId> = candidates.ids().filter(moved).collect();
-    let _ = model.clone().map(&mut Replace { values: candidates, only: Some(&shared) });
-    shared
+/// Burn shows a visitor the parameters themselves, and of a buffer that is shared a copy, made for the visit. So
+/// the value of a parameter lies at the same place in two visits, and that of such a buffer does not. Nothing is
+/// written: another thread may be using a clone.
+fn shared<M: Module>(model: &M) -> Vec<ParamId> {
+    let mut first = Hold::default();
+    model.visit(&mut first);
+    let mut second = Hold::default();
+    model.visit(&mut second);
+    let pairs = first.held.iter().zip(&second.held);
+    pairs.filter(|(a, b)| a.address != b.address).map(|(a, _)| a.id).collect()
 }
 
-/// The float tensors of `model` for which both are true: of whether it asks for a gradient, and of
-/// its id.
-fn collected<M: Module>(
-    model: &M,
-    asks: impl Fn(bool) -> bool,
-    id: impl Fn(ParamId) -> bool,
-) -> Shelf {
-    struct Collect<A, I>(A, I, Shelf);
+/// The float tensors that ask for no gradient, in the order of the model.
+#[derive(Default)]
+struct Hold {
+    held: Vec<Held>,
+}
 
-    impl<A: Fn(bool) -> bool, I: Fn(ParamId) -> bool> ModuleVisitor for Collect<A, I> {
+struct Held {
+    id: ParamId,
+    /// Where the value lies.
+    address: usize,
+    /// Keeps the place from being given to another value.
+    _param: Box<dyn Any>,
+}
+
+impl ModuleVisitor for Hold {
+    fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
+        if !param.is_require_grad() {
+            let value: &Tensor<D> = param;
+            let address = std::ptr::from_ref(value).addr();
+            self.held.push(Held { id: param.id, address, _param: Box::new(param.clone()) });
+        }
+    }
+}
+
+/// The float tensors of `model` whose ids are wanted.
+fn collected<M: Module>(model: &M, wanted: impl Fn(ParamId) -> bool) -> Shelf {
+    struct Collect<W>(W, Shelf);
+
+    impl<W: Fn(ParamId) -> bool> ModuleVisitor for Collect<W> {
         fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
-            if self.0(param.is_require_grad()) && self.1(param.id) {
-                self.2.put(param.id, param.base());
+            if self.0(param.id) {
+                self.1.put(param.id, param.base());
             }
         }
     }
 
-    let mut collect = Collect(asks, id, Shelf::default());
+    let mut collect = Collect(wanted, Shelf::default());
     model.visit(&mut collect);
-    collect.2
+    collect.1
 }
 
 /// `kept ← present` where the flag says so.
@@ -135,30 +152,14 @@ impl ModuleVisitor for Merge<'_> {
     }
 }
 
-/// Gives every float tensor without a gradient one element more along each axis.
-struct Grow;
-
-impl ModuleMapper for Grow {
-    fn map_float<const D: usize>(&mut self, param: Param<Tensor<D>>) -> Param<Tensor<D>> {
-        if param.is_require_grad() {
-            return param;
-        }
-        let (id, tensor, mapper) = param.consume();
-        let grown = Tensor::zeros(tensor.dims().map(|size| size + 1), &tensor.device());
-        Param::from_mapped_value(id, grown, mapper)
-    }
-}
-
 /// Replaces the values that are on a shelf.
 struct Replace<'a> {
     values: &'a Shelf,
-    only: Option<&'a [ParamId]>,
 }
 
 impl ModuleMapper for Replace<'_> {
     fn map_float<const D: usize>(&mut self, param: Param<Tensor<D>>) -> Param<Tensor<D>> {
-        let wanted = self.only.is_none_or(|only| only.contains(&param.id));
-        match self.values.get(param.id).filter(|_| wanted) {
+        match self.values.get(param.id) {
             None => param,
             Some(value) => {
                 let (id, _, mapper) = param.consume();

@@ -41,8 +41,4 @@ impl Shelf {
     pub(crate) fn take<const D: usize>(&mut self, id: ParamId) -> Option<Tensor<D>> {
         self.values.remove(&id).map(Tensor::from_bridge)
     }
-
-    pub(crate) fn shape(&self, id: ParamId) -> Option<Vec<usize>> {
-        self.values.get(&id).map(|value| value.shape().to_vec())
-    }
 }

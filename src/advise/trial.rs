@@ -12,6 +12,7 @@ use crate::finder::diverged;
 use crate::monitor::{any_gradient, numbers, one_number};
 use crate::optim::{Adam, AdamW, AdaptiveClip, Momentum, Rule, Sgd};
 use crate::schedule::Schedule;
+use crate::tied::apart;
 use crate::{Builder, Error, Keel, Verdict};
 
 /// How to train a fresh model.
@@ -109,7 +110,7 @@ pub(super) fn run<M: Module + 'static, B>(
     // Seeds see other batches too.
     let batch = |k: u64| batch(seed.wrapping_mul(over).wrapping_add(k));
     // BatchNorm's running statistics are shared by clones: the caller may hold one, and keeps its own.
-    let build = |seed| build(seed).valid().train();
+    let build = |seed| apart(&build(seed));
     // A model for the start alone: the forward pass would leave its running statistics in the other.
     let (fresh, starts) = (build(seed), STARTS.min(over));
     let mut start = 0.0;

@@ -51,10 +51,15 @@ impl Ema {
     /// `decay = ½^(1/updates)`
     ///
     /// # Errors
-    /// If `updates` is 0.
+    /// If `updates` is 0, or so large that nothing of an update would be taken in.
     pub fn half_life(updates: u64) -> Result<Self, Error> {
-        let updates = crate::error::check::Param("Ema", "half_life").at_least(1, updates)?;
-        Self::new(0.5f64.powf(1.0 / updates as f64))
+        let decay = 0.5f64.powf(1.0 / updates as f64);
+        match updates > 0 && decay < 1.0 {
+            true => Self::new(decay),
+            false => {
+                Err(Error::parameter("Ema", "half_life", "at least 1 and below 6e15", updates))
+            }
+        }
     }
 
     /// The decay begins small and grows to its value.
@@ -85,7 +90,13 @@ mod tests {
             let said = Ema::new(bad).unwrap_err().to_string();
             assert_eq!(said, format!("`decay` of Ema must be at least 0 and below 1, got {bad}"));
         }
-        assert!(Ema::half_life(0).unwrap_err().is_parameter());
+        for bad in [0, u64::MAX] {
+            let said = Ema::half_life(bad).unwrap_err().to_string();
+            assert_eq!(
+                said,
+                format!("`half_life` of Ema must be at least 1 and below 6e15, got {bad}")
+            );
+        }
     }
 
     #[test]

@@ -1,9 +1,10 @@
 //! The averaged weights themselves.
 
+use std::collections::HashSet;
 use std::fmt;
 use std::sync::Arc;
 
-use burn::module::{Module, ModuleMapper, ModuleVisitor, Param};
+use burn::module::{Module, ModuleMapper, ModuleVisitor, Param, ParamId};
 use burn::tensor::Tensor;
 
 use super::Average;
@@ -58,7 +59,8 @@ impl Shadow {
         // A rule of the user's own may say anything; what it says must not make weights non-finite.
         let weight = if weight.is_finite() { weight.clamp(0.0, 1.0) } else { 0.0 };
         let weight = if self.taken == 0 { 1.0 } else { weight };
-        model.visit(&mut Mix { weights: &mut self.weights, weight, flag });
+        let seen = HashSet::new();
+        model.visit(&mut Mix { weights: &mut self.weights, seen, weight, flag });
         self.taken += 1;
         true
     }
@@ -87,13 +89,19 @@ impl Shadow {
 /// `a ← a + w·(p − a)`, in `f32` at least: half precision would lose small steps.
 struct Mix<'a> {
     weights: &'a mut Shelf,
+    seen: HashSet<ParamId>,
     weight: f64,
     flag: Option<&'a Flag>,
 }
 
 impl ModuleVisitor for Mix<'_> {
     fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
-        if !param.is_require_grad() {
+        // A parameter that was frozen in the middle goes on to be averaged: what it was before has its weight.
+        if !param.is_require_grad() && !self.weights.contains(param.id) {
+            return;
+        }
+        // Once: one that is used in two places is visited twice.
+        if !self.seen.insert(param.id) {
             return;
         }
         let value = widened(param.base().without_autodiff());

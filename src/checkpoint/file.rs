@@ -24,8 +24,16 @@ pub struct Checkpoint {
 }
 
 const MAGIC: &[u8; 8] = b"EVENKEEL";
-const VERSION: u32 = 1;
+const VERSION: u32 = 2;
 const HEADER: usize = 16;
+
+/// What the mark of a name begins with. A value of what was put in has the name, a dot, and its own: no name
+/// begins so.
+const MARK: &str = ".";
+
+fn mark(name: &str) -> String {
+    format!("{MARK}{name}")
+}
 
 impl Checkpoint {
     pub(crate) fn new(state: State) -> Self {
@@ -47,7 +55,7 @@ impl Checkpoint {
             ));
         }
         // Marked, so that a thing without any state is remembered too.
-        let mark = format!("{name}.kept");
+        let mark = mark(name);
         if self.state.count(&mark).is_ok() || !self.state.part(name).is_empty() {
             let must = "a new name";
             return Err(Error::parameter(
@@ -65,20 +73,15 @@ impl Checkpoint {
     /// # Errors
     /// If nothing was saved under that name, or it does not fit; `thing` is then unchanged.
     pub fn restore(&self, name: &str, thing: &mut (impl Persist + ?Sized)) -> Result<(), Error> {
-        let mark = "kept";
-        let mut part = self.state.part(name);
-        if part.count(mark).is_err() {
+        if self.state.count(&mark(name)).is_err() {
             return Err(Error::record(format_args!("nothing was saved under {name:?}")));
         }
-        part.remove(mark);
-        thing.restore(&part)
+        thing.restore(&self.state.part(name))
     }
 
     /// The names that states were put in under, in alphabetical order.
     pub fn names(&self) -> Vec<&str> {
-        let marked = self.state.names().filter_map(|key| key.strip_suffix(".kept"));
-        // What is inside of another state has a dot in its name.
-        marked.filter(|name| !name.contains('.')).collect()
+        self.state.names().filter_map(|key| key.strip_prefix(MARK)).collect()
     }
 
     /// Refuses to leave behind what was put in: a run that goes on without its schedule is another run.

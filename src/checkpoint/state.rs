@@ -144,10 +144,6 @@ impl State {
         self.values.len()
     }
 
-    pub(super) fn remove(&mut self, name: &str) {
-        self.values.remove(name);
-    }
-
     pub(super) fn into_values(self) -> impl Iterator<Item = (String, Value)> {
         self.values.into_iter()
     }

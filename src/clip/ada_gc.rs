@@ -167,8 +167,10 @@ impl Clip for AdaGc {
         state.only(&["accepted", "paths", "norms"])?;
         let accepted = state.counter("accepted")?;
         let paths = std::str::from_utf8(state.bytes("paths")?).map_err(|_| damaged())?;
-        let paths: Vec<&str> = paths.split('\n').filter(|path| !path.is_empty()).collect();
         let norms = state.list("norms")?;
+        // The path of a model that is one parameter is empty, and so is a list of none.
+        let paths: Vec<&str> =
+            if norms.is_empty() { Vec::new() } else { paths.split('\n').collect() };
         if paths.len() != norms.len() || !norms.iter().all(|x| x.is_finite() && *x > 0.0) {
             return Err(damaged());
         }

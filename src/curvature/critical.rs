@@ -8,6 +8,7 @@ use super::space::{gradient, moved};
 use crate::Error;
 use crate::error::check::Param;
 use crate::monitor::{any_gradient, one_number, scalars};
+use crate::tied::apart;
 
 /// The critical rate of the first step: below it, one step of plain descent lowers the loss of the batch
 /// that it was made from.
@@ -58,7 +59,7 @@ impl Critical {
     /// # Cost
     /// One gradient, and about 20 forward passes with a readback each.
     pub fn measure<M: Module>(model: &M, loss: impl Fn(&M) -> Tensor<1>) -> Result<Self, Error> {
-        let own = super::space::apart(model);
+        let own = apart(model);
         let grads = gradient(&own, &loss)?;
         Self::along(model, &grads, loss)
     }

@@ -272,11 +272,13 @@ const MOST: f64 = 100.0;
 /// The cap after a measurement of `q`.
 fn next(cap: Option<f64>, q: f64, growth: f64) -> Option<f64> {
     match cap {
-        None => Some(q).filter(|q| q.is_finite()),
+        // Nothing can be multiplied up from 0.
+        None => Some(q).filter(|q| q.is_finite() && *q > 0.0),
         Some(cap) if q.is_nan() => Some(cap / 2.0),
         // One batch of absurd curvature must not hold the rate for good: it grows slowly.
         Some(cap) => Some(q.min((cap * q).sqrt()).min(growth * cap).max(cap / MOST)),
     }
+    .map(|cap| cap.max(f64::MIN_POSITIVE))
 }
 
 impl StepBound for Governor {
@@ -332,8 +334,8 @@ impl StepBound for Governor {
         state.only(&["cap", "asked", "measured", "next", "losses", "level", "alarmed"])?;
         let cap = state.list("cap")?.first().copied();
         let asked = state.list("asked")?.first().copied();
-        if cap.is_some_and(|cap| !(cap.is_finite() && cap >= 0.0)) {
-            return Err(Error::record("a Governor's cap must be finite and at least 0"));
+        if cap.is_some_and(|cap| !(cap.is_finite() && cap > 0.0)) {
+            return Err(Error::record("a Governor's cap must be finite and above 0"));
         }
         if asked.is_some_and(|asked| !asked.is_finite()) {
             return Err(Error::record("the rate that a Governor was asked for must be finite"));
@@ -364,6 +366,10 @@ mod tests {
         assert_eq!(next(Some(4.0), 0.0, 1.3), Some(0.04));
         assert_eq!(next(None, f64::NAN, 1.3), None);
         assert_eq!(next(None, f64::INFINITY, 1.3), None);
+        // Nor is it one in the first measurement, or in a hundred of them.
+        assert_eq!(next(None, 0.0, 1.3), None);
+        let lowest = (0..1000).fold(Some(4.0), |cap, _| next(cap, 0.0, 1.3)).unwrap();
+        assert!(next(Some(lowest), 1.0, 1.3).unwrap() > lowest);
     }
 
     #[test]

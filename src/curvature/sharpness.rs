@@ -5,11 +5,12 @@ use burn::optim::GradientsParams;
 use burn::tensor::Tensor;
 
 use super::Diagonal;
-use super::space::{How, apart, combined, gradient, moved, random};
+use super::space::{How, combined, gradient, moved, random};
 use super::tridiagonal::{Top, Tridiagonal};
 use crate::Error;
 use crate::error::check::Param;
 use crate::monitor::{Side, dots};
+use crate::tied::apart;
 
 /// The largest eigenvalue of the loss's Hessian, or of `P⁻¹H` with Adam's `P`, and what it allows.
 ///

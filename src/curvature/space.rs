@@ -9,12 +9,8 @@ use burn::tensor::{Tensor, TensorData};
 use crate::Error;
 use crate::bits::{GOLDEN, mix, unit};
 use crate::monitor::{any_gradient, one_number};
+use crate::tied::{apart, tie};
 use crate::wide::widened;
-
-/// A copy that shares nothing which a forward pass writes: clones share BatchNorm's running statistics.
-pub(super) fn apart<M: Module>(model: &M) -> M {
-    model.valid().train()
-}
 
 /// The gradient of the loss at `model`.
 ///
@@ -39,7 +35,7 @@ pub(super) fn step(norm: f64) -> f64 {
 
 /// A copy at `θ + by·d`.
 pub(super) fn moved<M: Module>(model: &M, along: &GradientsParams, by: f64) -> M {
-    apart(model).map(&mut Move { along, by })
+    tie(apart(model).map(&mut Move { along, by }))
 }
 
 struct Move<'a> {

@@ -11,6 +11,7 @@ use super::{LossCurve, ShortRun, ShortSweep};
 use crate::bits::{GOLDEN, mix, unit};
 use crate::monitor::Layout;
 use crate::optim::IntoUpdate;
+use crate::tied::{apart, tie};
 use crate::wide::widened;
 use crate::{Error, Fault, Keel, Report, Verdict, monitor};
 
@@ -59,7 +60,7 @@ where
 {
     let model = match run.seed {
         0 => apart(model),
-        seed => apart(model).map(&mut Vary { seed, places: HashMap::new() }),
+        seed => tie(apart(model).map(&mut Vary { seed, places: HashMap::new() })),
     };
     steady(model, optimizer, run, batch, loss)
 }
@@ -116,11 +117,6 @@ where
     let mut watch = sweep.watch();
     let goes_on = |losses: &[f64]| !losses.last().is_some_and(|loss| watch(*loss));
     train(apart(model), optimizer, sweep.over, |k| sweep.rate(k), batch, loss, goes_on)
-}
-
-/// A copy that shares nothing which a forward pass writes: clones share BatchNorm's running statistics.
-fn apart<M: Module>(model: &M) -> M {
-    model.valid().train()
 }
 
 /// A run at a constant rate, of this very model.
@@ -253,6 +249,7 @@ mod tests {
 
     use super::*;
     use crate::Reading;
+    use crate::optim::Sgd;
 
     /// Zeros, frozen parameters and what is shared stay what they are; the rest moves by a hundredth at most.
     #[test]
@@ -289,6 +286,25 @@ mod tests {
         assert_eq!(numbers(&shared[0]), numbers(&shared[1]));
         let apart = vec![with(2.0), other].map(&mut vary(3));
         assert_ne!(numbers(&apart[0]), numbers(&apart[1]));
+    }
+
+    /// One weight in two places has one gradient, of both, whichever seed the run has.
+    #[test]
+    fn what_is_shared_is_trained_as_one() {
+        let device = Device::flex().autodiff();
+        let layer: Linear = LinearConfig::new(1, 1).with_bias(false).init(&device);
+        let model = vec![layer.clone(), layer];
+        let loss = |model: &Vec<Linear>, (): ()| {
+            let x = Tensor::<2>::ones([1, 1], &device);
+            (model[0].forward(x.clone() * 3.0) + model[1].forward(x)).sum()
+        };
+        for seed in [0, 1] {
+            let run = ShortRun { rate: 0.125, over: 3, seed, first: 0, go_on: &|_| true };
+            let losses = short_run(&model, Sgd::new(), &run, |_| (), loss).unwrap().losses;
+            for pair in losses.windows(2) {
+                assert!((pair[0] - pair[1] - 2.0).abs() < 1e-5, "{losses:?}");
+            }
+        }
     }
 
     /// Matrices are weights, and where there are none all that is trained.

@@ -59,7 +59,10 @@ impl Gate {
         // A bound on the unscaled gradient is `scale` times as much on the scaled one.
         let clipped = norm_at_most.map(|bound| {
             let norm = total.clone().sqrt();
-            (norm.ones_like().mul_scalar(bound * scale) / norm).clamp_max(1.0)
+            let bound = norm.full_like(bound * scale);
+            // Not a quotient where nothing is to be left out: 0/0 is NaN, and the flag does not look at factors.
+            let short = norm.clone().lower_equal(bound.clone());
+            (bound / norm).mask_fill(short, 1.0)
         });
         let one = || Tensor::<1>::ones([1], (&device, dtype));
         let clip = clipped.clone().unwrap_or_else(one);

@@ -160,34 +160,42 @@ impl<M: Module + 'static> Keel<M> {
         rate: impl Into<Rate<'s>>,
         model: M,
     ) -> Result<Stepped<M>, Halted<M>> {
-        let mut rate = rate.into();
+        // The batches were counted as they came in: a step that is counted counts none, and one that ends before
+        // takes none back.
+        let before = self.progress.attempts;
+        self.progress.attempts = before.saturating_sub(1);
+        let stepped = self.step_mean(rate.into(), model);
+        self.progress.attempts = self.progress.attempts.max(before);
+        told(stepped)
+    }
+
+    fn step_mean(&mut self, mut rate: Rate<'_>, model: M) -> Result<Stepped<M>, Halted<M>> {
         self.running.settle(&model);
         let Accumulated { sums, count, loss, .. } = std::mem::take(&mut self.accumulated);
-        // The batches were counted as they came in.
-        self.progress.attempts = self.progress.attempts.saturating_sub(1);
-        let mut mean = Mean { sums, count: count as f64, grads: GradientsParams::new() };
+        // Scaled again: a gradient that was worth scaling may be 0 in the type of its parameter without it.
+        let scale = self.loss_scale();
+        let mut mean = Mean { sums, count: count as f64, scale, grads: GradientsParams::new() };
         model.visit(&mut mean);
         if let Some(why) = self.objection(&mut rate, &model, &mean.grads, None) {
-            return told(Err(self.broken(rate, model, &why)));
+            return Err(self.broken(rate, model, &why));
         }
         if self.limits.decide != Decide::Now && count == 0 {
-            let lr = rate.value() * self.gain(&rate);
-            let reading = Reading::new(0).with_lr(lr).with_loss(f64::NAN);
-            return told(self.refuse(rate, model, reading));
+            let reading = self.rated(Reading::new(0).with_loss(f64::NAN), &rate);
+            return self.refuse(rate, model, reading);
         }
         if self.limits.decide != Decide::Now {
             let device = model.devices().into_iter().next().unwrap_or_default();
             let loss = Tensor::from_floats([loss / count as f64], &device);
-            return told(self.step_on_device(rate, model, mean.grads, loss, 1.0));
+            return self.step_on_device(rate, model, mean.grads, loss, scale);
         }
-        told(match self.measure(&rate, &model, &mean.grads, None, 1.0) {
+        match self.measure(&rate, &model, &mean.grads, None, scale) {
             Ok(reading) => {
                 // Of no batch at all the mean is NaN, and the step is rejected.
                 let reading = reading.with_loss(loss / count as f64);
-                self.decide(rate, model, mean.grads, reading, 1.0)
+                self.decide(rate, model, mean.grads, reading, scale)
             }
             Err(error) => Err(self.broken(rate, model, &error.to_string())),
-        })
+        }
     }
 }
 
@@ -212,17 +220,20 @@ impl ModuleVisitor for Add<'_> {
     }
 }
 
-/// Turns sums into means, in the parameters' own type.
+/// Turns sums into means times the loss scale, in the parameters' own type.
 struct Mean {
     sums: Shelf,
     count: f64,
+    scale: f64,
     grads: GradientsParams,
 }
 
 impl ModuleVisitor for Mean {
     fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
         if let Some(sum) = self.sums.take::<D>(param.id) {
-            let mean = sum.div_scalar(self.count).cast(param.base().dtype());
+            let mean = sum.div_scalar(self.count);
+            let mean = if self.scale == 1.0 { mean } else { mean.mul_scalar(self.scale) };
+            let mean = mean.cast(param.base().dtype());
             self.grads.register(param.id, mean);
         }
     }

@@ -12,7 +12,7 @@ use crate::clip::scale_each;
 use crate::optim::Pace;
 use crate::report::Rewound;
 use crate::schedule::Rate;
-use crate::{Culprit, Fault, Part, Reading, Report, Rewind, Verdict, monitor};
+use crate::{Culprit, Fault, Part, Reading, Report, Rewind, Verdict, monitor, tie};
 
 /// An update that was taken back.
 struct Failed<M> {
@@ -138,11 +138,11 @@ impl<M: Module + 'static> Keel<M> {
     ) -> Result<(M, Reading), Box<Failed<M>>> {
         let looked_at = self.guards.iter().any(|guard| guard.looks_at_updates());
         if !looked_at && self.update.is_bounded(&pace) {
-            return Ok((self.update.update(pace, model, grads), reading));
+            return Ok((self.updated(pace, model, grads), reading));
         }
         let before = model.clone();
         let held = looked_at.then(|| self.update.boxed());
-        let after = self.update.update(pace, model, grads);
+        let after = self.updated(pace, model, grads);
 
         // A device that cannot be read has not shown that the update is good.
         let mut culprits = Vec::new();
@@ -165,6 +165,20 @@ impl<M: Module + 'static> Keel<M> {
             }
         }
         Err(Box::new(Failed { before, reading, ruling, culprits }))
+    }
+
+    fn updated(&mut self, pace: Pace, model: M, grads: GradientsParams) -> M {
+        let model = self.update.update(pace, model, grads);
+        self.tied(model)
+    }
+
+    /// Optimizers that update a model place by place leave the places of a tied weight with a leaf each, and
+    /// the next gradient would be that of one of them.
+    pub(super) fn tied(&self, model: M) -> M {
+        match self.monitor.layout().is_tied() {
+            true => tie(model),
+            false => model,
+        }
     }
 
     fn applied(
@@ -246,15 +260,9 @@ impl<M: Module + 'static> Keel<M> {
                     self.incidents.push(&report);
                     Ok(Stepped { model: earlier, report, late: Vec::new() })
                 }
-                None => {
-                    let model = self.running.restore(model);
-                    Err(self.stopped(model, report))
-                }
+                None => Err(self.stopped(model, report)),
             },
-            Verdict::Halt => {
-                let model = self.running.restore(model);
-                Err(self.halt(rate, false, model, report))
-            }
+            Verdict::Halt => Err(self.halt(rate, false, model, report)),
         }
     }
 
@@ -289,10 +297,11 @@ impl<M: Module + 'static> Keel<M> {
         }
     }
 
+    /// Whatever ends training hands a model back that no rejected batch has written into.
     pub(super) fn stopped(&mut self, model: M, report: Report) -> Halted<M> {
         self.incidents.push(&report);
         self.progress.rejected = 0;
-        Halted::new(model, report)
+        Halted::new(self.running.restore(model), report)
     }
 
     /// Everything back to a snapshot; `None` if there is none, which a keel that rewinds always has, or if a

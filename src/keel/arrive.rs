@@ -52,6 +52,8 @@ impl<M: Module + 'static> Keel<M> {
         if arrived.stop {
             return self.conclude(rate, model, arrived, false);
         }
+        // What has become of the steps before it is known, and this one changes nothing.
+        self.keep_snapshot(arrived.from, &model, rate.next(false), &rate);
         (reading.attempt, reading.update) = (self.progress.attempts, self.progress.updates);
         self.progress.attempts += 1;
         let ruling = self.judge(&reading);
@@ -81,7 +83,7 @@ impl<M: Module + 'static> Keel<M> {
                 return Ok(Stepped { model, report: Report::unread(reading), late });
             }
         };
-        let next = rate.position().map(|at| at.saturating_add(u64::from(used)));
+        let next = rate.next(used);
         let model = if !stop {
             self.keep_snapshot(from, &model, next, &rate);
             if used {
@@ -154,9 +156,8 @@ impl<M: Module + 'static> Keel<M> {
         applied: bool,
         facts: &Facts,
     ) -> Report {
-        let scale = facts.scale;
         // A number measured at another scale says nothing of the present one.
-        let current = scale == self.loss_scale();
+        let current = facts.loss_scale == self.loss_scale();
         let mut ruling = match (applied, current) {
             (false, true) => match self.excuse(&reading) {
                 Some(excused) => excused,
@@ -165,7 +166,7 @@ impl<M: Module + 'static> Keel<M> {
             (false, false)
                 if reading.fault == Some(Fault::Gradient) && reading.loss.is_finite() =>
             {
-                let by = format!("overflow at loss scale {scale}");
+                let by = format!("overflow at loss scale {}", facts.loss_scale);
                 Ruling { verdict: Verdict::Skip, by, counts: false }
             }
             _ => self.judge(&reading),

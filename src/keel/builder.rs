@@ -232,6 +232,7 @@ impl<M: Module + 'static> Builder<M> {
             Param("Keel", name).at_least(1, every.unwrap_or(1))?;
         }
         self.check_decide()?;
+        self.loss_scale.as_ref().map_or(Ok(()), LossScale::check)?;
         let first = NonFinite.answering(rejection("Keel", "on_non_finite", self.non_finite)?)?;
         let running = Running::of(model);
         let powers = self.clips.iter().filter_map(|clip| clip.power());

@@ -144,6 +144,17 @@ impl<M: Module + 'static> Keel<M> {
         }
     }
 
+    /// The reading with the rate of the step, damping included; one that is not finite, of any group, is a fault.
+    pub(super) fn rated(&self, reading: Reading, rate: &Rate<'_>) -> Reading {
+        let gain = self.gain(rate);
+        let mut reading = reading.with_lr(rate.value() * gain);
+        let groups = rate.groups().map(|groups| self.each_rate(groups)).unwrap_or_default();
+        if groups.iter().any(|(_, lr)| !(lr * gain).is_finite()) {
+            reading.fault = reading.fault.or(Some(Fault::Rate));
+        }
+        reading
+    }
+
     /// What the bounds leave of the rate, where all clips together have left `factor` of the gradient. What is
     /// held is the peak of the schedule, so that its shape is kept: `min(peak, cap)·asked/peak`.
     pub(super) fn held(&self, rate: &Rate<'_>, now: &Reading, factor: f64) -> Held {

@@ -187,12 +187,15 @@ impl<M: Module + 'static> Keel<M> {
     }
 
     /// A copy of the optimizer, with the state that it has now: to [try rates](crate::finder) on in the middle
-    /// of training. The clips, the guards and the loss scale are not in it.
+    /// of training. The clips, the guards and the loss scale are not in it. Steps that are
+    /// [pending](Self::pending) count in it as made.
     ///
     /// # Cost
     /// Copies handles.
     pub fn optimizer(&self) -> Box<dyn Update<M>> {
-        self.update.boxed()
+        let mut copy = self.update.boxed();
+        copy.settle(&vec![true; self.pending.len()]);
+        copy
     }
 
     /// What the loss is to be multiplied by before the backward pass; 1 without loss scaling.
@@ -321,7 +324,7 @@ impl<M: Module + 'static> Keel<M> {
             reading.fault = reading.fault.or(Some(Fault::Optimizer));
         }
         (reading.attempt, reading.update) = (attempts, updates);
-        Ok(reading.with_lr(rate.value() * self.gain(rate)))
+        Ok(self.rated(reading, rate))
     }
 }
 

@@ -29,6 +29,8 @@ pub(super) struct Facts {
     pub(super) held: Held,
     /// What the gradients are divided by.
     pub(super) scale: f64,
+    /// What the loss was multiplied by: accumulated gradients are unscaled already.
+    pub(super) loss_scale: f64,
     /// Whether the average has counted it.
     pub(super) averaged: bool,
     /// Whether it is taken back in the optimizer too, if it is dropped.
@@ -50,16 +52,16 @@ impl<M: Module + 'static> Keel<M> {
             return Err(self.broken(rate, model, SPENT));
         }
         self.note_start(&rate);
-        let lr = rate.value() * self.gain(&rate);
-        if !lr.is_finite() {
-            // A rate is known on the host: there is nothing to launch.
-            return self.refuse(rate, model, Reading::new(0).with_lr(lr));
-        }
         let (attempt, update) = (self.progress.attempts, self.progress.updates);
+        let now = self.rated(Reading::new(update), &rate);
+        if now.fault.is_some() {
+            // A rate is known on the host: there is nothing to launch.
+            return self.refuse(rate, model, now);
+        }
         self.progress.attempts += 1;
 
         self.note_peak(&rate);
-        let now = Reading::new(update).with_lr(lr);
+        let lr = now.lr;
         let held = self.held(&rate, &now, 1.0);
         self.note_rate(held);
         let due = |every: Option<u64>| every.is_some_and(|n| attempt.is_multiple_of(n));
@@ -100,6 +102,7 @@ impl<M: Module + 'static> Keel<M> {
         };
         let exact = self.update.keep_if(flag.tensor());
         let model = self.running.commit_if(&flag, model);
+        let model = self.tied(model);
         let averaged =
             self.average.as_mut().is_some_and(|average| average.take_if(&flag, update, &model));
 
@@ -107,7 +110,8 @@ impl<M: Module + 'static> Keel<M> {
         self.progress.beside(rate.position());
         self.resumed = false;
         self.progress.updates += 1;
-        let facts = Facts { attempt, lr, held, scale, averaged, exact };
+        let loss_scale = self.loss_scale();
+        let facts = Facts { attempt, lr, held, scale, loss_scale, averaged, exact };
         self.pending.push(Pending { row, facts });
         let every = match self.limits.decide {
             Decide::OnDevice { every } => every,

@@ -11,6 +11,7 @@ use crate::Error;
 use crate::checkpoint::{Checkpoint, Persist, State, canonical};
 use crate::monitor::Monitor;
 use crate::running::Running;
+use crate::tied::{apart, tie};
 
 /// What a checkpoint holds beside counters and the memory of policies.
 struct Loaded<M: Module> {
@@ -128,27 +129,17 @@ impl<M: Module + 'static> Keel<M> {
             scale.restore(&state.part("loss_scale"))?;
         }
 
-        // Loading writes into the running statistics that `model` shares with its clones. If it
-        // fails midway, they are put back. Finding them also settles what the last forward pass
-        // left in them, which would otherwise come up later, over the loaded values.
-        let before = Running::of(model);
-        let loaded = self.load_states(model, &before, &state, &theirs);
-        let Loaded { mut now, mut snapshots, running, accumulated } = match loaded {
-            Ok(loaded) => loaded,
-            Err(error) => {
-                let _ = before.restore(model.clone());
-                return Err(error);
-            }
-        };
+        // Loading writes into the running statistics that a model shares with its clones. `model` keeps its own.
+        let fresh = || apart(model);
+        let running = Running::of(&fresh());
+        let Loaded { mut now, mut snapshots, running, accumulated } =
+            self.load_states(&fresh, &running, &state, &theirs)?;
         if self.other_policies {
             let earlier = snapshots.iter_mut().map(|(_, then)| &mut then.policies);
             self.leave_out_what_does_not_fit(earlier.chain([&mut now.policies]).collect());
         }
         let memories = snapshots.iter().map(|(_, then)| &then.policies).chain([&now.policies]);
-        if let Err(error) = self.restore_policies(memories) {
-            let _ = before.restore(model.clone());
-            return Err(error);
-        }
+        self.restore_policies(memories)?;
 
         let model = now.running.restore(now.model);
         self.monitor = self.monitor.anew(&model, now.running.ids().collect());
@@ -175,7 +166,7 @@ impl<M: Module + 'static> Keel<M> {
 
     fn load_states(
         &self,
-        model: &M,
+        model: &dyn Fn() -> M,
         running: &Running,
         state: &State,
         names: &Names,
@@ -193,23 +184,30 @@ impl<M: Module + 'static> Keel<M> {
         let accumulated =
             Accumulated::restored(&state.part("accumulated"), &now.model, &now.running)?;
         let running = Running::from_bytes(state.bytes("running")?, &now.model)?;
+        let watched = self.monitor.anew(&now.model, running.ids().collect());
+        watched.check_fit(&now.model)?;
         Ok(Loaded { now, snapshots, running, accumulated })
     }
 
     fn load_snapshot(
         &self,
-        model: &M,
+        model: &dyn Fn() -> M,
         running: &Running,
         state: &State,
         names: &Names,
     ) -> Result<Snapshot<M>, Error> {
         let bytes = Bytes::from_bytes_vec(state.bytes(MODEL)?.to_vec());
         let record = ModuleRecord::from_bytes(bytes).map_err(Error::record)?;
-        let model = model.clone().try_load_record(record).map_err(|cause| {
+        let model = model().try_load_record(record).map_err(|cause| {
             Error::record(format_args!("the model in it is not this one: {cause}"))
         })?;
+        let model = tie(model);
         let mut update = self.update.boxed();
         update.restore(&state.part("optimizer"))?;
+        update.check_fit(&model)?;
+        if !update.is_finite()? {
+            return Err(Error::record("the optimizer's state in it is not finite"));
+        }
         let mut running = running.clone();
         running.commit(&model);
         let average = match &self.average {

@@ -10,6 +10,7 @@ use super::probe::look;
 use super::{Monitor, Probe, Watched, culprits};
 use crate::Culprit;
 use crate::running::Running;
+use crate::tied::apart;
 
 /// What a replay of a batch has shown: see [`blame`].
 ///
@@ -90,7 +91,7 @@ impl Blame {
 ///
 /// Meant for after a rejection, with the batch that was rejected. `forward` is the model's forward pass
 /// and loss; what it shows to the [`Probe`] is looked at, and without it only parameters and gradients
-/// are. Nothing is changed: the running statistics that the replay moves are put back.
+/// are. Nothing is changed: the replay is one of a copy, running statistics included.
 ///
 /// ```
 /// use burn::nn::LinearConfig;
@@ -113,13 +114,14 @@ impl Blame {
 /// One forward and backward pass, and three readbacks for each activation, parameter and gradient.
 #[doc(alias = "detect_anomaly")]
 pub fn blame<M: Module>(model: &M, forward: impl FnOnce(&M, &Probe) -> Tensor<1>) -> Blame {
-    let before = Running::of(model);
-    let monitor = Monitor::new(model, before.ids().collect());
+    let model = &apart(model);
+    let running = Running::of(model);
+    let monitor = Monitor::new(model, running.ids().collect());
     let probe = Probe::on();
     let loss = forward(model, &probe);
     let grads = GradientsParams::from_grads(loss.backward(), model);
     let loss = look("loss", loss.without_autodiff());
-    before.settle(model);
+    running.settle(model);
     let mut largest = Largest(None);
     model.visit(&mut largest);
     let mut largest = largest.0;
@@ -127,7 +129,6 @@ pub fn blame<M: Module>(model: &M, forward: impl FnOnce(&M, &Probe) -> Tensor<1>
         found.name = monitor.layout().path(*id).to_string();
     }
     let culprits = culprits(model, Some(&grads), &monitor);
-    let _ = before.restore(model.clone());
     Blame {
         activations: probe.into_seen(),
         loss_is_finite: loss.is_some_and(|loss| loss.is_finite()),

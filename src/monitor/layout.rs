@@ -10,6 +10,7 @@ use burn::tensor::Tensor;
 pub(crate) struct Layout {
     entries: Vec<Entry>,
     index: HashMap<ParamId, usize>,
+    tied: bool,
 }
 
 /// One parameter or buffer.
@@ -37,6 +38,11 @@ impl Layout {
         self.index.contains_key(&id)
     }
 
+    /// Whether one of them is in more than one place.
+    pub(crate) fn is_tied(&self) -> bool {
+        self.tied
+    }
+
     /// Field names joined by dots, as Burn's parameter groups match them; empty if it is unknown.
     pub(crate) fn path(&self, id: ParamId) -> &str {
         self.index.get(&id).map_or("", |&at| &self.entries[at].path)
@@ -59,8 +65,9 @@ impl ModuleVisitor for Walk {
     }
 
     fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
-        let Layout { entries, index } = &mut self.layout;
+        let Layout { entries, index, tied } = &mut self.layout;
         if index.contains_key(&param.id) {
+            *tied = true;
             return;
         }
         index.insert(param.id, entries.len());

@@ -1,10 +1,12 @@
 //! Burn's own optimizers under a guard.
 
+use std::collections::BTreeMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
-use burn::module::Module;
+use burn::module::{Module, ModuleVisitor, Param};
 use burn::optim::{GradientsParams, ModuleOptimizer, OptimizerRecord};
-use burn::tensor::Bytes;
+use burn::tensor::{Bytes, Tensor};
+use burn_pack::Reader;
 
 use super::{Pace, Update};
 use crate::checkpoint::{State, all_finite, canonical};
@@ -16,6 +18,28 @@ impl<M: Module + 'static> Update<M> for ModuleOptimizer {
     fn update(&mut self, pace: Pace, model: M, grads: GradientsParams) -> M {
         let grads = clip::scale(grads, &model, pace.factor);
         self.step(pace.lr, model, grads)
+    }
+
+    /// Burn doesn't say which shapes the state of a parameter has. A step says it: it leaves them as they are, and
+    /// panics over others, or fills up what is too small.
+    fn check_fit(&self, model: &M) -> Result<(), Error> {
+        let before = shapes(self)?;
+        if before.is_empty() {
+            return Ok(());
+        }
+        let mut still = Still(GradientsParams::new());
+        model.visit(&mut still);
+        let mut trial = self.clone();
+        let step = || drop(trial.step(0.0, model.clone(), still.0));
+        catch_unwind(AssertUnwindSafe(step))
+            .map_err(|_| Error::record("the optimizer's state in it is not of this model"))?;
+        let after = shapes(&trial)?;
+        match before.iter().find(|(name, shape)| after.get(*name) != Some(*shape)) {
+            None => Ok(()),
+            Some((name, shape)) => Err(Error::record(format_args!(
+                "`{name}` of the optimizer's state has the shape {shape:?}, which is not its parameter's"
+            ))),
+        }
     }
 
     fn is_finite(&self) -> Result<bool, Error> {
@@ -59,5 +83,25 @@ impl<M: Module + 'static> Update<M> for ModuleOptimizer {
         }
         *self = loaded;
         Ok(())
+    }
+}
+
+/// The shapes of the tensors of its state, by name.
+fn shapes(optimizer: &ModuleOptimizer) -> Result<BTreeMap<String, Vec<usize>>, Error> {
+    let failed = |cause: String| Error::io("reading the optimizer's state", cause);
+    let bytes = optimizer.to_record().into_bytes().map_err(|e| failed(e.to_string()))?;
+    let reader = Reader::from_bytes(bytes).map_err(|e| failed(e.to_string()))?;
+    let tensors = reader.into_tensors().map_err(|e| failed(e.to_string()))?;
+    Ok(tensors.into_iter().map(|tensor| (tensor.name, tensor.shape.to_vec())).collect())
+}
+
+/// A gradient of 0 for whatever asks for one.
+struct Still(GradientsParams);
+
+impl ModuleVisitor for Still {
+    fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
+        if param.is_require_grad() {
+            self.0.register(param.id, param.base().without_autodiff().zeros_like());
+        }
     }
 }

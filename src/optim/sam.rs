@@ -7,8 +7,8 @@ use burn::optim::GradientsParams;
 use burn::tensor::Tensor;
 
 use super::{kernel, units};
-use crate::Error;
 use crate::error::check::Param as Named;
+use crate::{Error, tie};
 
 /// Sharpness-aware minimisation: descends along the gradient from where the loss is highest nearby, and
 /// so ends in flatter minima ([Foret et al. 2021](https://arxiv.org/abs/2010.01412)).
@@ -90,7 +90,7 @@ impl Sam {
         model.visit(&mut norm);
         match norm.sum {
             None => model.clone(),
-            Some(sum) => model.clone().map(&mut Climb { sam: self, grads, norm: sum.sqrt() }),
+            Some(sum) => tie(model.clone().map(&mut Climb { sam: self, grads, norm: sum.sqrt() })),
         }
     }
 

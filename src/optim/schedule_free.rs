@@ -119,13 +119,14 @@ impl<K: Kind> ScheduleFree<K> {
         }
     }
 
-    /// `β`, how much of the average is in the weights that are trained; above 0 and below 1.
+    /// `β`, how much of the average is in the weights that are trained; at least 0.01, since what is evaluated is
+    /// found by dividing by it, and below 1.
     ///
     /// # Errors
     /// If it is out of range.
     pub fn beta(mut self, beta: f64) -> Result<Self, Error> {
         let param = Param(K::NAME, "beta");
-        self.beta = param.below_one(param.positive(beta)?)?;
+        self.beta = param.must((0.01..1.0).contains(&beta), "at least 0.01 and below 1", beta)?;
         Ok(self)
     }
 
@@ -148,9 +149,10 @@ impl<K: Kind> ScheduleFree<K> {
     /// `r`: later updates count for more in the average, as their number to this power.
     ///
     /// # Errors
-    /// If `r` is negative or not finite.
+    /// If `r` is not from 0 to 16.
     pub fn weight_power(mut self, power: f64) -> Result<Self, Error> {
-        self.power = Param(K::NAME, "weight_power").non_negative(power)?;
+        let ok = (0.0..=16.0).contains(&power);
+        self.power = Param(K::NAME, "weight_power").must(ok, "from 0 to 16", power)?;
         Ok(self)
     }
 

@@ -129,11 +129,11 @@ pub trait Update<M: Module>: Send {
         true
     }
 
-    /// Checks that it is for this model; [`Builder::build`](crate::Builder::build) asks. Unless overridden
-    /// it is for any.
+    /// Checks that it is for this model, with the state that it has. [`Builder::build`](crate::Builder::build) asks,
+    /// and [`Keel::resume`](crate::Keel::resume) after [`restore`](Self::restore). Unless overridden it is for any.
     ///
     /// # Errors
-    /// If a group of parameters has none in the model.
+    /// If a group of parameters has none in the model, or the state of a parameter is not of its shape.
     fn check_fit(&self, model: &M) -> Result<(), Error> {
         let _ = model;
         Ok(())

@@ -29,6 +29,10 @@ use crate::error::check::Param;
 /// a rewind or in a halt that names the guilty tensors. Scales elsewhere fall for ever without a word,
 /// or stop at the floor without one.
 ///
+/// # Range
+/// A scale is from 2⁻¹²⁶ to 2¹²⁶, so that neither it nor what it is divided out by leaves `f32`, in which gradients
+/// are unscaled. The floor is at most the ceiling; [`Builder::build`](crate::Builder::build) says so.
+///
 /// Defaults: scale 65536, growth 2 every 2000 updates, backoff 0.5, hysteresis 1, floor 1, ceiling 2²⁴.
 ///
 /// Source: Micikevicius et al. 2018 (arXiv 1710.03740), section 3.2; the numbers are those of torch's
@@ -64,6 +68,14 @@ pub struct LossScale {
 
 const NAME: &str = "LossScale";
 
+/// Of both this number and its reciprocal `f32` has all digits.
+const LOWEST: f64 = f32::MIN_POSITIVE as f64;
+
+fn in_range(name: &'static str, value: f64) -> Result<f64, Error> {
+    let ok = (LOWEST..=1.0 / LOWEST).contains(&value);
+    Param(NAME, name).must(ok, "from 2⁻¹²⁶ (1.2e-38) to 2¹²⁶ (8.5e37)", value)
+}
+
 impl LossScale {
     /// A scale that follows the gradients.
     pub fn dynamic() -> Self {
@@ -83,18 +95,18 @@ impl LossScale {
     /// A scale that stays as it is; every overflow is a fault.
     ///
     /// # Errors
-    /// If `value` is not positive and finite.
+    /// If `value` is not [in range](Self).
     pub fn fixed(value: f64) -> Result<Self, Error> {
-        let value = Param(NAME, "fixed").positive(value)?;
+        let value = in_range("fixed", value)?;
         Ok(Self { value, floor: value, ceiling: value, ..Self::dynamic() })
     }
 
     /// The scale to begin with.
     ///
     /// # Errors
-    /// If it is not positive and finite.
+    /// If it is not [in range](Self).
     pub fn start(mut self, value: f64) -> Result<Self, Error> {
-        self.value = Param(NAME, "start").positive(value)?;
+        self.value = in_range("start", value)?;
         Ok(self)
     }
 
@@ -126,28 +138,35 @@ impl LossScale {
     /// How many overflows in a row lower it.
     ///
     /// # Errors
-    /// If it is 0.
+    /// If it is 0, or above 1000: so many overflows in a row are not those of a scale.
     pub fn hysteresis(mut self, overflows: u64) -> Result<Self, Error> {
-        self.hysteresis = Param(NAME, "hysteresis").at_least(1, overflows)?;
+        let ok = (1..=1000).contains(&overflows);
+        self.hysteresis = Param(NAME, "hysteresis").must(ok, "from 1 to 1000", overflows)?;
         Ok(self)
     }
 
     /// The lowest that it may become.
     ///
     /// # Errors
-    /// If it is not positive and finite.
+    /// If it is not [in range](Self).
     pub fn floor(mut self, value: f64) -> Result<Self, Error> {
-        self.floor = Param(NAME, "floor").positive(value)?;
+        self.floor = in_range("floor", value)?;
         Ok(self)
     }
 
     /// The highest that it may become.
     ///
     /// # Errors
-    /// If it is not positive and finite.
+    /// If it is not [in range](Self).
     pub fn ceiling(mut self, value: f64) -> Result<Self, Error> {
-        self.ceiling = Param(NAME, "ceiling").positive(value)?;
+        self.ceiling = in_range("ceiling", value)?;
         Ok(self)
+    }
+
+    /// Checks what no setting shows alone.
+    pub(crate) fn check(&self) -> Result<(), Error> {
+        let must = format_args!("at most the ceiling, which is {}", self.ceiling);
+        Param(NAME, "floor").must(self.floor <= self.ceiling, must, self.floor).map(|_| ())
     }
 
     /// What the loss is to be multiplied by.
@@ -193,7 +212,7 @@ impl Persist for LossScale {
     fn restore(&mut self, state: &State) -> Result<(), Error> {
         state.only(&["value", "calm", "tolerated"])?;
         let value = state.number("value")?;
-        if !(value > 0.0 && value.is_finite()) {
+        if in_range("value", value).is_err() {
             return Err(Error::record(format_args!("a loss scale of {value}")));
         }
         let (calm, tolerated) = (state.counter("calm")?, state.counter("tolerated")?);
@@ -253,7 +272,17 @@ mod tests {
     fn wrong_arguments_are_named() {
         let said = |e: Result<LossScale, Error>| e.unwrap_err().to_string();
         let scale = LossScale::dynamic;
-        assert!(said(scale().start(0.0)).starts_with("`start` of LossScale must be a positive"));
+        assert!(said(scale().start(0.0)).starts_with("`start` of LossScale must be from 2"));
+        for bad in [1e-40, 1e38, f64::NAN] {
+            assert!(scale().floor(bad).is_err() && scale().start(bad).is_err());
+        }
+        assert!(said(scale().hysteresis(u64::MAX)).contains("must be from 1 to 1000, got 1844"));
+        let crossed = scale().floor(16.0).unwrap().ceiling(8.0).unwrap();
+        let said_late = crossed.check().unwrap_err().to_string();
+        assert_eq!(
+            said_late,
+            "`floor` of LossScale must be at most the ceiling, which is 8, got 16"
+        );
         assert!(
             said(scale().growth(0.5, 1)).starts_with("`growth` of LossScale must be at least 1")
         );

@@ -42,6 +42,16 @@ pub struct Rate<'s> {
 struct Origin<'s> {
     schedule: &'s mut dyn Rewindable,
     at: u64,
+    /// How many updates before this one turned out not to have been made.
+    lag: u64,
+}
+
+impl Origin<'_> {
+    /// Where the schedule belongs, before this update or after it. A first update that was not made, and comes
+    /// to light after others, puts it back to before the first.
+    fn place(&self, used: bool) -> u64 {
+        self.at.saturating_add(used.into()).saturating_sub(self.lag)
+    }
 }
 
 /// What a rate may do to the schedule it came from.
@@ -70,7 +80,7 @@ pub(crate) trait Rewindable {
 
 impl<'s> Rate<'s> {
     pub(super) fn from_schedule(value: f64, at: u64, schedule: &'s mut dyn Rewindable) -> Self {
-        Self { value, groups: None, origin: Some(Origin { schedule, at }) }
+        Self { value, groups: None, origin: Some(Origin { schedule, at, lag: 0 }) }
     }
 
     /// The same rate with others for some parameter groups.
@@ -123,24 +133,33 @@ impl<'s> Rate<'s> {
         self.origin.as_ref()?.schedule.peak()
     }
 
-    /// The update was not applied: the schedule will give this rate again.
-    pub(crate) fn hold(self) {
-        if let Some(Origin { schedule, at }) = self.origin {
-            schedule.move_to(at);
-        }
+    /// Where the schedule goes on, if the update is made, or if it is not; `None` if there is no schedule.
+    pub(crate) fn next(&self, used: bool) -> Option<u64> {
+        self.origin.as_ref().map(|origin| origin.place(used))
     }
 
-    /// Earlier updates, `by` of them, turn out not to have been made: the schedule lags by as many.
+    /// The update was not applied: the schedule will give this rate again.
+    pub(crate) fn hold(self) {
+        self.settle(false);
+    }
+
+    /// Earlier updates, `by` of them, turn out not to have been made: the schedule lags by as many. This one
+    /// may be among them.
     pub(crate) fn lag(&mut self, by: u64) {
-        if let Some(Origin { at, .. }) = &mut self.origin {
-            *at = at.saturating_sub(by);
+        if let Some(Origin { lag, .. }) = &mut self.origin {
+            *lag += by;
         }
     }
 
     /// The update was made: the schedule goes on to the next.
     pub(crate) fn go_on(self) {
-        if let Some(Origin { schedule, at }) = self.origin {
-            schedule.move_to(at.saturating_add(1));
+        self.settle(true);
+    }
+
+    fn settle(self, used: bool) {
+        if let Some(origin) = self.origin {
+            let place = origin.place(used);
+            origin.schedule.move_to(place);
         }
     }
 
@@ -160,10 +179,12 @@ impl<'s> Rate<'s> {
     /// Training went back: so does the schedule, damped, and climbing to its level over `warm_up`
     /// updates. `false` if there is none to move.
     pub(crate) fn rewind(self, to: Option<u64>, damp: f64, warm_up: u64) -> bool {
-        let Some(Origin { schedule, at }) = self.origin else {
+        let Some(origin) = self.origin else {
             return false;
         };
-        schedule.move_to(to.unwrap_or(at));
+        let place = to.unwrap_or(origin.place(false));
+        let schedule = origin.schedule;
+        schedule.move_to(place);
         schedule.dampen_by(damp, warm_up);
         true
     }

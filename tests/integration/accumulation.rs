@@ -1,11 +1,15 @@
 //! Several small batches for one update.
 
 use crate::common::{Batch, Net, bits, on_every_device, with_first};
+use burn::nn::{Linear, LinearConfig};
 use burn::optim::{AdamConfig, GradientsParams, SgdConfig};
-use burn::tensor::{Device, Tensor};
+use burn::tensor::{DType, Device, Tensor};
 use evenkeel::clip::GlobalNorm;
 use evenkeel::guard::LossSpike;
-use evenkeel::{Keel, Rewind, Verdict};
+use evenkeel::optim::Sgd;
+use evenkeel::precision::LossScale;
+use evenkeel::schedule::{Ramp, Rate, Schedule};
+use evenkeel::{Decide, Keel, Rewind, Verdict};
 
 fn build(net: &Net) -> Keel<Net> {
     Keel::wrap(AdamConfig::new().init())
@@ -202,4 +206,110 @@ fn a_batch_without_a_gradient_is_not_taken_for_one() {
     let stepped = keel.step_accumulated(0.1, net).unwrap();
     assert_eq!(stepped.report.verdict, Verdict::Skip, "nothing was accumulated");
     assert_eq!(bits(&stepped.model), before);
+}
+
+/// A dynamic loss scale goes the same way whoever decides, once all is read.
+#[test]
+fn the_loss_scale_grows_and_falls_by_windows() {
+    on_every_device(|device| {
+        let scale_after = |decide: Decide| {
+            let mut net = Net::new(device);
+            let scale = LossScale::dynamic().start(16.0).unwrap().growth(2.0, 1).unwrap();
+            let mut keel = Keel::wrap(SgdConfig::new().init())
+                .loss_scale(scale)
+                .decide(decide)
+                .build(&net)
+                .unwrap();
+            for k in 0..8 {
+                for half in 0..2 {
+                    let scale = if k == 5 && half == 1 { f64::INFINITY } else { keel.loss_scale() };
+                    let loss = net.loss(Batch::number(2 * k + half, device));
+                    let backward = (loss.clone() * scale).backward();
+                    let grads = GradientsParams::from_grads(backward, &net);
+                    let _ = keel.accumulate(&net, grads, &loss).unwrap();
+                }
+                net = keel.step_accumulated(0.01, net).unwrap().model;
+            }
+            keel.loss_scale()
+        };
+        // Seven doublings, one halving, and one more doubling: each window is applied.
+        let host = scale_after(Decide::Now);
+        assert_eq!(host, 16.0 * 2f64.powi(7));
+        assert_eq!(scale_after(Decide::OnDevice { every: 1 }), host);
+    });
+}
+
+/// A gradient of 1e-7 is 0 in half precision, and times 1024 it is not.
+#[test]
+fn what_a_loss_scale_saves_is_not_lost_in_the_mean() {
+    let device = Device::flex().autodiff();
+    let mut layer: Linear = LinearConfig::new(1, 1).with_bias(false).init(&device);
+    layer.weight = layer.weight.map(|w| (w.inner() * 0.0).cast(DType::F16));
+    layer.weight = layer.weight.map(|w| Tensor::from_inner(w).require_grad());
+    let scale = LossScale::fixed(1024.0).unwrap();
+    let mut keel = Keel::wrap(Sgd::new()).loss_scale(scale).build(&layer).unwrap();
+    for _ in 0..2 {
+        let x = Tensor::<2>::from_floats([[1e-4]], &device).cast(DType::F16);
+        let loss = (layer.forward(x) * 1.024).sum();
+        let grads = GradientsParams::from_grads(loss.clone().backward(), &layer);
+        // As if the loss were 1e-3 of that, times 1024.
+        let _ = keel.accumulate(&layer, grads, &loss.cast(DType::F32)).unwrap();
+    }
+    let stepped = keel.step_accumulated(1e5, layer).unwrap();
+    let moved: f32 = stepped.model.weight.val().cast(DType::F32).into_scalar();
+    // -1e5 of 1e-7
+    assert!((moved / -0.01 - 1.0).abs() < 0.01, "{moved}");
+}
+
+/// Counts of what was asked for go up whatever becomes of a step.
+#[test]
+fn attempts_never_go_back() {
+    on_every_device(|device| {
+        for decide in [Decide::Now, Decide::OnDevice { every: 2 }] {
+            let mut net = Net::new(device);
+            let mut keel = Keel::wrap(SgdConfig::new().init())
+                .skips_at_most(9)
+                .decide(decide)
+                .build(&net)
+                .unwrap();
+            let mut before = 0;
+            for k in 0..6 {
+                let batch = if k == 2 { bad(k, device) } else { Batch::number(k, device) };
+                let _ = micro(&mut keel, &net, batch);
+                assert!(keel.attempts() > before);
+                before = keel.attempts();
+                // A rate without a bound for it is refused before anything is counted, and takes nothing back.
+                net = match k {
+                    1 => keel.step_accumulated(Rate::highest(), net).unwrap_err().into_model(),
+                    3 => keel.step_accumulated(f64::NAN, net).unwrap().model,
+                    _ => keel.step_accumulated(0.1, net).unwrap().model,
+                };
+                assert!(keel.attempts() >= before, "{decide:?} {k}");
+                before = keel.attempts();
+            }
+        }
+    });
+}
+
+/// A whole first window that the device drops leaves the schedule where it began.
+#[test]
+fn a_schedule_whose_first_updates_were_all_dropped_is_at_its_start() {
+    on_every_device(|device| {
+        for every in [1, 3] {
+            let mut net = Net::new(device);
+            let decide = Decide::OnDevice { every };
+            let mut keel = Keel::wrap(SgdConfig::new().init()).decide(decide).build(&net).unwrap();
+            let mut schedule = Ramp::new(0.0, 1.0, 100).unwrap().start();
+            for k in 0..every {
+                let (loss, grads) = net.backward(bad(k, device));
+                net = keel.step(schedule.step(), net, grads, &loss).unwrap().model;
+            }
+            assert_eq!((keel.updates(), schedule.position()), (0, 0), "{every}");
+            for k in 0..2 * every {
+                let (loss, grads) = net.backward(Batch::number(k, device));
+                net = keel.step(schedule.step(), net, grads, &loss).unwrap().model;
+            }
+            assert_eq!((keel.updates(), schedule.position()), (2 * every, 2 * every), "{every}");
+        }
+    });
 }

@@ -1,10 +1,12 @@
 //! Averages of the weights move with the weights, or not at all.
 
 use crate::common::{Batch, Net, bits, on_every_device, with_first};
-use burn::nn::{BatchNormConfig, LinearConfig};
+use burn::module::Module;
+use burn::nn::{BatchNorm, BatchNormConfig, Linear, LinearConfig};
 use burn::optim::SgdConfig;
 use burn::tensor::{Device, Distribution, Tensor};
 use evenkeel::average::{Average, Ema, Swa, refresh_statistics};
+use evenkeel::monitor::blame;
 use evenkeel::{Keel, Rewind, Verdict};
 
 fn weights(net: &Net) -> Vec<f64> {
@@ -182,7 +184,8 @@ fn refreshed_statistics_are_the_mean_over_the_batches() {
             // Used before, so that there is something old in it, and something held back.
             let _ = norm.forward(batches[0].clone() * 50.0);
             let gamma = bits(&norm.gamma);
-            let norm = refresh_statistics(norm, batches.clone(), |norm, x| drop(norm.forward(x)));
+            let forward = |norm: &BatchNorm, x| drop(norm.forward(x));
+            let norm = refresh_statistics(&norm, batches.clone(), forward).unwrap();
 
             let column = |t: &Tensor<2>, c: usize| -> Vec<f64> {
                 let data = t.clone().slice([0..6, c..c + 1]).into_data().convert::<f64>();
@@ -213,12 +216,120 @@ fn refreshed_statistics_are_the_mean_over_the_batches() {
         let linear = LinearConfig::new(2, 2).init(device);
         let before = bits(&linear);
         let x = Tensor::<2>::random([2, 2], Distribution::Default, device);
-        let linear = refresh_statistics(linear, [x], |linear, x| drop(linear.forward(x)));
-        assert_eq!(bits(&linear), before);
+        let forward = |linear: &Linear, x| drop(linear.forward(x));
+        assert_eq!(bits(&refresh_statistics(&linear, [x], forward).unwrap()), before);
         let net = Net::new(device);
         let before = bits(&net);
         let none: [Tensor<2>; 0] = [];
-        assert_eq!(bits(&refresh_statistics(net, none, |net, x| drop(net.forward(x)))), before);
+        let fresh = refresh_statistics(&net, none, |net, x| drop(net.forward(x))).unwrap();
+        assert_eq!(bits(&fresh), before);
+    });
+}
+
+/// Deviations from a thousandth to ten thousand million, where a variance is at 1e20.
+#[test]
+fn refreshed_statistics_have_any_size() {
+    on_every_device(|device| {
+        for deviation in [1e-3, 300.0, 1e5, 1e10] {
+            let norm: BatchNorm = BatchNormConfig::new(1).init(device);
+            let x =
+                Tensor::<2>::from_floats([[1.0], [-1.0]], device) * deviation + 0.25 * deviation;
+            let forward = |norm: &BatchNorm, x| drop(norm.forward(x));
+            let fresh = refresh_statistics(&norm, [x.clone(), x * 2.0], forward).unwrap();
+            let mean = read(fresh.running_mean.value_sync())[0] / deviation;
+            let variance = read(fresh.running_var.value_sync())[0] / deviation / deviation;
+            assert!((mean / 0.375 - 1.0).abs() < 1e-5, "{deviation}: mean {mean}");
+            assert!((variance / 2.5 - 1.0).abs() < 1e-5, "{deviation}: variance {variance}");
+        }
+    });
+}
+
+#[test]
+fn refreshing_leaves_the_model_alone_and_says_what_it_cannot_do() {
+    on_every_device(|device| {
+        let norm: BatchNorm = BatchNormConfig::new(1).init(device);
+        let x = |value: f32| Tensor::<2>::from_floats([[value], [3.0]], device);
+        let _ = norm.forward(x(7.0));
+        let before = bits(&norm);
+        let forward = |norm: &BatchNorm, x| drop(norm.forward(x));
+        let fresh = refresh_statistics(&norm, [x(1.0)], forward).unwrap();
+        assert!((read(fresh.running_mean.value_sync())[0] - 2.0).abs() < 1e-5);
+        assert_eq!(bits(&norm), before);
+
+        // In inference mode nothing is written.
+        let plain = x(1.0).inner();
+        let said = refresh_statistics(&norm, [plain], forward).unwrap_err().to_string();
+        assert!(
+            said.starts_with("`forward` of refresh_statistics must be a pass in training"),
+            "{said}"
+        );
+        for batches in [vec![x(f32::NAN)], vec![x(1.0), x(f32::INFINITY)]] {
+            let said = refresh_statistics(&norm, batches, forward).unwrap_err().to_string();
+            assert!(
+                said.starts_with("`batches` of refresh_statistics must be of finite"),
+                "{said}"
+            );
+        }
+        assert_eq!(bits(&norm), before);
+
+        // A layer that no batch reaches keeps what it has, and one in two places is no other for it.
+        let unused: BatchNorm = BatchNormConfig::new(1).init(device);
+        let _ = unused.forward(x(5.0));
+        let kept = bits(&unused);
+        let all = vec![norm.clone(), norm, unused];
+        let fresh = refresh_statistics(&all, [x(1.0)], |all, x: Tensor<2>| {
+            let _ = (all[0].forward(x.clone()), all[1].forward(x));
+        });
+        let fresh = fresh.unwrap();
+        let mean = read(fresh[1].running_mean.value_sync())[0];
+        assert!((mean - 2.0).abs() < 1e-5, "{mean}");
+        assert_eq!(bits(&fresh[2]), kept);
+    });
+}
+
+/// Weights of ours are told from what a forward pass writes without a write: another thread may be using them.
+#[test]
+fn a_thread_that_evaluates_sees_nothing_of_a_keel_being_built() {
+    let device = Device::flex().autodiff();
+    let net = Net::new(&device);
+    let batch = Batch::number(0, &device);
+    let plain = batch.x.clone().inner();
+    let expected = net.forward(plain.clone()).into_data();
+    std::thread::scope(|scope| {
+        let (other, plain, expected) = (net.clone(), plain.clone(), &expected);
+        let evaluating = scope.spawn(move || {
+            for _ in 0..300 {
+                assert_eq!(&other.forward(plain.clone()).into_data(), expected);
+            }
+        });
+        while !evaluating.is_finished() {
+            let mut keel = Keel::wrap(SgdConfig::new().init()).build(&net).unwrap();
+            let saved = keel.checkpoint(&net).unwrap();
+            let _ = keel.resume(&net, &saved).unwrap();
+            let _ = blame(&net, |net, _| net.loss(batch.clone()));
+        }
+        evaluating.join().unwrap();
+    });
+}
+
+/// Frozen in the middle, a layer is averaged on: its mean is over all updates.
+#[test]
+fn a_layer_that_is_frozen_in_the_middle_is_averaged_on() {
+    on_every_device(|device| {
+        let mut net = Net::new(device);
+        let mut keel =
+            Keel::wrap(SgdConfig::new().init()).average(Swa::from(0)).build(&net).unwrap();
+        let mut sum = 0.0;
+        for k in 0..4 {
+            if k == 2 {
+                net.first = net.first.no_grad();
+            }
+            net = advance(&mut keel, net, Batch::number(k, device));
+            sum += read(net.first.weight.base().reshape([-1]))[0];
+        }
+        let averaged = keel.averaged(&net).unwrap();
+        let mean = read(averaged.first.weight.base().reshape([-1]))[0];
+        assert!((mean - sum / 4.0).abs() < 1e-6, "{mean} {}", sum / 4.0);
     });
 }
 

@@ -64,6 +64,7 @@ mod schedules;
 mod standardize;
 mod step;
 mod step_bounds;
+mod tied;
 #[cfg(feature = "record")]
 mod validation;
 mod watch;

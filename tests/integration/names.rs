@@ -90,7 +90,7 @@ mod beside_burn {
         let _ = scale::<M>;
         let _ = (html as fn(&History) -> String, findings as fn(&History) -> Vec<Finding<Sign>>);
         let _ = measure::<M>;
-        let _ = |model: M| refresh_statistics(model, [(); 0], |_: &M, ()| {});
+        let _ = |model: M| refresh_statistics(&model, [(); 0], |_: &M, ()| {});
         let _ = |model: M| blame(&model, |_: &M, _: &Probe| unreachable!());
     }
     #[cfg(feature = "faults")]

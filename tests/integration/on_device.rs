@@ -705,3 +705,47 @@ fn what_the_device_cannot_decide_is_refused() {
         "`every` of Decide::OnDevice must be at least 1, got 0"
     );
 }
+
+/// A bound of 0 and a gradient of 0 make 0/0, which is NaN.
+#[test]
+fn a_bound_of_nothing_on_a_gradient_of_nothing_is_a_step_of_nothing() {
+    on_every_device(|device| {
+        for builder in [Keel::wrap(sgd()), Keel::wrap(Sgd::new()), Keel::wrap(Adam::new())] {
+            let net = Net::new(device);
+            let before = bits(&net);
+            let nothing = GlobalNorm::following(|_| 0.0);
+            let mut keel = build(builder.clip(nothing).decide(Decide::OnDevice { every: 1 }), &net);
+            let loss = (net.first.weight.val() * 0.0).sum();
+            let grads = GradientsParams::from_grads(loss.backward(), &net);
+            let stepped = keel.step(0.1, net, grads, &loss).unwrap();
+            assert_eq!(stepped.report.verdict, Verdict::Apply);
+            assert_eq!(bits(&stepped.model), before);
+        }
+    });
+}
+
+/// A guard that is late halts, and it comes to light when the next step is refused or nothing is left to do:
+/// what the next batch has written into the model is not handed back.
+#[test]
+fn a_halt_that_comes_late_hands_back_no_statistics_of_a_bad_batch() {
+    on_every_device(|device| {
+        for refused in [true, false] {
+            let net = Net::new(device);
+            let halts = |now: &Reading| match now.loss > 100.0 {
+                true => Verdict::Halt,
+                false => Verdict::Apply,
+            };
+            let mut keel = build(Keel::wrap(sgd()).guard(halts).decide(LATE), &net);
+            let (loss, grads) = net.backward(Batch::number(0, device));
+            let net = keel.step(1e-3, net, grads, &(loss * 1e6)).unwrap().model;
+            let sound = bits(&net);
+            let (loss, grads) = net.backward(Batch::number(1, device).scaled(f64::NAN));
+            let halted = match refused {
+                true => keel.step(f64::NAN, net, grads, &loss).unwrap_err(),
+                false => keel.flush(1e-3, net).unwrap_err(),
+            };
+            assert!(is_finite(halted.model()), "refused {refused}");
+            assert_eq!(bits(halted.model()), sound, "refused {refused}");
+        }
+    });
+}

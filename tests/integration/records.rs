@@ -82,9 +82,9 @@ impl Whole {
 }
 
 /// The file's contents with this pack in it, and a checksum that is right.
-fn sealed(pack: &[u8]) -> Vec<u8> {
+pub fn sealed(pack: &[u8]) -> Vec<u8> {
     let mut bytes = b"EVENKEEL".to_vec();
-    bytes.extend(1u32.to_le_bytes());
+    bytes.extend(2u32.to_le_bytes());
     bytes.extend(crc32fast::hash(pack).to_le_bytes());
     bytes.extend(pack);
     bytes

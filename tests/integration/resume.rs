@@ -1,15 +1,20 @@
 //! Stop anywhere, save, load into things built anew, go on: bit by bit the same run.
 
+use std::collections::BTreeMap;
+
 use crate::common::{Batch, Net, bits, on_every_device, with_first};
+use crate::records::sealed;
 use burn::module::{Module, ParamGroup};
 use burn::nn::LinearConfig;
 use burn::optim::{AdamConfig, AdamWConfig, ModuleOptimizer, SgdConfig};
-use burn::tensor::Device;
+use burn::tensor::{Bytes, Device};
+use burn_pack::{Reader, Scalar, Tensor as Packed, Writer};
 use evenkeel::checkpoint::{Checkpoint, Discard, Persist};
 use evenkeel::clip::GlobalNorm;
 use evenkeel::guard::LossSpike;
+use evenkeel::optim::Adam;
 use evenkeel::schedule::{Cosine, Ramp, Schedule, Scheduler, Step, Then};
-use evenkeel::{Keel, Rewind, Verdict};
+use evenkeel::{Builder, Keel, Rewind, Verdict};
 
 type Rates = Scheduler<Then<Ramp, Cosine>>;
 
@@ -234,4 +239,92 @@ fn after_a_step_burns_own_record_has_the_last_statistics() {
         let loaded = Net::new(device).load_record(record);
         assert_eq!(bits(&loaded), bits(&stepped.model));
     });
+}
+
+/// A file whose checksum is right, with something in it that no run has saved.
+#[test]
+fn a_state_that_is_not_of_this_model_is_refused() {
+    let device = Device::flex().autodiff();
+    type Make = fn() -> Builder<Net>;
+    let ours: Make = || Keel::wrap(Adam::new());
+    let burns: Make = || Keel::wrap(AdamConfig::new().init());
+    for make in [ours, burns] {
+        let net = Net::new(&device);
+        let mut keel = make().build(&net).unwrap();
+        let (loss, grads) = net.backward(Batch::number(0, &device));
+        let net = keel.step(0.1, net, grads, &loss).unwrap().model;
+        let saved = keel.checkpoint(&net).unwrap();
+        let model = bits(&net);
+
+        let spoil = |kind: Spoil| spoilt(&saved, kind);
+        let refused = |kind: Spoil, why: &str| {
+            let mut fresh = make().build(&net).unwrap();
+            let before = fresh.checkpoint(&net).unwrap();
+            let said = fresh.resume(&net, &spoil(kind)).unwrap_err().to_string();
+            assert!(said.contains(why), "{kind:?}: {said}");
+            assert!(fresh.checkpoint(&net).unwrap().differences(&before).is_empty());
+            assert_eq!(bits(&net), model);
+        };
+        refused(Spoil::Nan, "not finite");
+        refused(Spoil::One, "shape");
+        // The same bytes unspoilt are taken.
+        assert!(make().build(&net).unwrap().resume(&net, &spoil(Spoil::Nothing)).is_ok());
+    }
+}
+
+#[derive(Debug, Clone, Copy, PartialEq)]
+enum Spoil {
+    Nothing,
+    /// The first element of the first moment.
+    Nan,
+    /// A moment that is one element, and would be spread over all.
+    One,
+}
+
+/// The checkpoint with another first tensor in the optimizer's state.
+fn spoilt(saved: &Checkpoint, kind: Spoil) -> Checkpoint {
+    let bytes = saved.clone().into_bytes().unwrap();
+    let pack = &bytes[16..];
+    let read = |bytes: &[u8]| Reader::from_bytes(Bytes::from_bytes_vec(bytes.to_vec())).unwrap();
+    let write = |tensors, scalars: BTreeMap<String, Scalar>, texts: BTreeMap<String, String>| {
+        let writer =
+            scalars.into_iter().fold(Writer::new(tensors), |w, (name, x)| w.with_scalar(&name, x));
+        let writer = texts.into_iter().fold(writer, |w, (name, x)| w.with_metadata(&name, &x));
+        writer.into_bytes().unwrap().to_vec()
+    };
+    let outer = read(pack);
+    let (scalars, texts) = (outer.scalars().clone(), outer.metadata().clone());
+    let mut tensors = Vec::new();
+    for tensor in outer.into_tensors().unwrap() {
+        let (name, dtype, shape, id, bytes) = tensor.into_parts().unwrap();
+        let inner = name.ends_with("optimizer.groups") || name.ends_with("optimizer.record");
+        if !inner {
+            tensors.push(Packed::new(name, dtype, shape.to_vec(), id, bytes));
+            continue;
+        }
+        let optimizer = read(&bytes);
+        let (scalars, texts) = (optimizer.scalars().clone(), optimizer.metadata().clone());
+        let mut first = true;
+        let states = optimizer.into_tensors().unwrap().into_iter().map(|state| {
+            let (name, dtype, mut shape, id, bytes) =
+                state.into_parts().map(|(n, d, s, i, b)| (n, d, s.to_vec(), i, b)).unwrap();
+            let mut bytes = bytes.to_vec();
+            // A vector: a matrix of one element has another shape and the same rank.
+            if first && kind != Spoil::Nothing && shape.len() == 1 {
+                first = false;
+                match kind {
+                    Spoil::Nan => bytes[..4].copy_from_slice(&f32::NAN.to_le_bytes()),
+                    _ => {
+                        bytes.truncate(4);
+                        shape = vec![1];
+                    }
+                }
+            }
+            Packed::new(name, dtype, shape, id, Bytes::from_bytes_vec(bytes))
+        });
+        let bytes = write(states.collect(), scalars, texts);
+        let length = bytes.len();
+        tensors.push(Packed::new(name, dtype, vec![length], id, Bytes::from_bytes_vec(bytes)));
+    }
+    Checkpoint::from_bytes(&sealed(&write(tensors, scalars, texts))).unwrap()
 }

@@ -5,12 +5,14 @@ use burn::lr_scheduler::module_lr_scheduler::{ModuleLearningRate, ModuleLrSchedu
 use burn::module::{Module, ModuleVisitor, Param, ParamGroup, ParamId};
 use burn::optim::{ModuleOptimizer, SgdConfig};
 use burn::tensor::{Device, Tensor};
+use evenkeel::bound::DeepRelativeTrust;
 use evenkeel::checkpoint::Persist;
 use evenkeel::clip::GlobalNorm;
+use evenkeel::optim::{Adam, Sgd};
 use evenkeel::schedule::{
     Constant, Cosine, Damping, GroupScheduler, Past, Plateau, Ramp, Schedule, Sequence,
 };
-use evenkeel::{Decide, Keel, Rewind, Verdict};
+use evenkeel::{Decide, Fault, Keel, Rewind, Verdict};
 
 fn head() -> ParamGroup {
     ParamGroup::from_predicate("last")
@@ -334,4 +336,34 @@ fn what_was_learnt_is_taken_back_whole_or_not_at_all() {
     let (mut same, ..) = build(0.1, 0.25);
     same.restore(&state).unwrap();
     assert_eq!(same.peek(), saved.peek());
+}
+
+/// A rate of one group that is no number is a fault of the rate: no update, whoever makes it.
+#[test]
+fn a_rate_that_is_not_finite_in_any_group_is_a_fault() {
+    let device = Device::flex().autodiff();
+    let modes = [Decide::Now, Decide::OnDevice { every: 1 }];
+    for (odd, decide) in [f64::NAN, f64::INFINITY, f64::NEG_INFINITY]
+        .into_iter()
+        .flat_map(|odd| modes.map(|decide| (odd, decide)))
+    {
+        // One that is bounded by numbers would forget it, and a clip may turn infinity times 0 into NaN.
+        let builders: [fn() -> evenkeel::Builder<Net>; 3] = [
+            || Keel::wrap(Sgd::new()),
+            || Keel::wrap(Adam::new()).bound(DeepRelativeTrust::default()),
+            || Keel::wrap(SgdConfig::new().init()),
+        ];
+        for build in builders {
+            let net = Net::new(&device);
+            let before = bits(&net);
+            let builder = build().clip(GlobalNorm::at_most(1.0).unwrap()).decide(decide);
+            let mut keel = builder.build(&net).unwrap();
+            let rates = ModuleLrScheduler::new(0.1).with_group(head(), odd).step();
+            let (loss, grads) = net.backward(Batch::number(0, &device));
+            let stepped = keel.step(rates, net, grads, &loss).unwrap();
+            assert_eq!(stepped.report.verdict, Verdict::Skip, "{odd} {decide:?}");
+            assert_eq!(stepped.report.reading.fault, Some(Fault::Rate), "{odd} {decide:?}");
+            assert_eq!(bits(&stepped.model), before, "{odd} {decide:?}");
+        }
+    }
 }

@@ -9,6 +9,7 @@ use super::super::kernel::Buffer;
 use super::super::record::Memory;
 use super::super::rule::Erased;
 use super::unsure::Unsure;
+use crate::{Error, fit};
 
 /// One entry for each float parameter of the model, in its order.
 #[derive(Clone, Debug, Default)]
@@ -45,6 +46,21 @@ impl Slots {
         match self {
             Self::Live(slots) => slots.iter().map(Buffer::data).collect(),
             Self::Saved(slots) => Ok(slots.clone()),
+        }
+    }
+
+    /// Whether there has been an update.
+    pub(super) fn are_some(&self) -> bool {
+        match self {
+            Self::Live(slots) => !slots.is_empty(),
+            Self::Saved(slots) => !slots.is_empty(),
+        }
+    }
+
+    fn shapes(&self) -> Vec<Vec<usize>> {
+        match self {
+            Self::Live(slots) => slots.iter().map(Buffer::shape).collect(),
+            Self::Saved(slots) => slots.iter().map(|data| data.shape().to_vec()).collect(),
         }
     }
 
@@ -121,6 +137,28 @@ impl Entries {
             }
         }
         Ok(true)
+    }
+
+    /// Checks that what is remembered is of parameters of `model`, and of their shapes.
+    ///
+    /// # Errors
+    /// If it is not.
+    pub(super) fn check_fit<M: Module>(&self, model: &M) -> Result<(), Error> {
+        let shapes = fit::shapes(model);
+        for entry in &self.list {
+            let path = &entry.path;
+            let Some(shape) = shapes.get(&entry.id) else {
+                return Err(Error::record(format_args!(
+                    "the optimizer's state has a `{path}`, and the model has not"
+                )));
+            };
+            if let Some(other) = entry.slots.shapes().into_iter().find(|other| other != shape) {
+                return Err(Error::record(format_args!(
+                    "the optimizer's state of `{path}` has the shape {other:?}, and the parameter has {shape:?}"
+                )));
+            }
+        }
+        Ok(())
     }
 
     /// How many updates the parameters have seen: every number that there is or may be, where some are

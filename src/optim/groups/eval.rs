@@ -31,15 +31,15 @@ impl ModuleMapper for Average<'_> {
             return param;
         };
         let beta = rules[entry.group].1.0.averages();
-        let (Some(beta), true) = (beta, entry.memory.time > 0) else { return param };
+        // Not by the count of updates: those that the device has not told of are not in it.
+        let (Some(beta), true) = (beta, entry.slots.are_some()) else { return param };
         let asks = param.is_require_grad();
         let (id, y, mapper) = param.consume();
         let x = match self.copies.get(&id) {
             Some(copy) => Tensor::from_bridge(copy.clone()),
-            None => average(y, &entry.slots, beta),
+            None => Tensor::from_inner(average(y, &entry.slots, beta)).set_require_grad(asks),
         };
         self.copies.insert(id, x.clone().into_bridge());
-        let x = Tensor::from_inner(x).set_require_grad(asks);
         Param::from_mapped_value(id, x, mapper)
     }
 }

@@ -125,9 +125,18 @@ pub fn vectors<M: Module>(model: &M) -> ParamGroup {
     ParamGroup::from_ids(entries::vectors(model))
 }
 
+/// What no element of `factor · g` exceeds, where the norm of `g` was measured.
+///
+/// A square below the least `f32` that is not denormal may have been taken for 0, so that a norm says nothing of
+/// elements as small as its root.
+fn longest(factor: f64, grad_norm: f64) -> f64 {
+    const UNSEEN: f64 = 1.1e-19;
+    factor * grad_norm.max(UNSEEN)
+}
+
 impl<M: Module + 'static> Update<M> for Groups {
     fn update(&mut self, pace: Pace, model: M, grads: GradientsParams) -> M {
-        self.longest = self.longest.max(pace.factor * pace.grad_norm);
+        self.longest = self.longest.max(longest(pace.factor, pace.grad_norm));
         pass::run(self, &pace.lr, pace.factor, model, grads)
     }
 
@@ -145,7 +154,7 @@ impl<M: Module + 'static> Update<M> for Groups {
         unread: &Unread,
     ) -> Result<M, (M, GradientsParams)> {
         let taken_back = !Update::<M>::is_bounded(self, pace);
-        self.longest = self.longest.max(pace.factor * pace.grad_norm);
+        self.longest = self.longest.max(longest(pace.factor, pace.grad_norm));
         Ok(unsure::run(self, pace, model, grads, Some((unread, taken_back))))
     }
 
@@ -167,7 +176,7 @@ impl<M: Module + 'static> Update<M> for Groups {
         }
         let before = Before {
             lr: highest,
-            gradient: self.longest.max(pace.factor * pace.grad_norm),
+            gradient: self.longest.max(longest(pace.factor, pace.grad_norm)),
             times: &self.entries.times(),
         };
         self.rules.iter().all(|(_, rule)| rule.0.bound(&before).is_safe())
@@ -179,7 +188,8 @@ impl<M: Module + 'static> Update<M> for Groups {
     }
 
     fn check_fit(&self, model: &M) -> Result<(), Error> {
-        fit::check_groups("Groups", self.rules.iter().skip(1).map(|(group, _)| group), model)
+        fit::check_groups("Groups", self.rules.iter().skip(1).map(|(group, _)| group), model)?;
+        self.entries.check_fit(model)
     }
 
     fn is_finite(&self) -> Result<bool, Error> {

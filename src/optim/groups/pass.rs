@@ -145,6 +145,7 @@ struct Put<'a, I: Iterator<Item = (Seat, Done)>> {
     groups: &'a mut Groups,
     seats: Peekable<I>,
     again: HashSet<ParamId>,
+    /// The tensors of those: one for all places, so that autodiff adds up what all uses give.
     copies: HashMap<ParamId, BridgeTensor>,
 }
 
@@ -153,18 +154,17 @@ impl<I: Iterator<Item = (Seat, Done)>> ModuleMapper for Put<'_, I> {
         if let Some((seat, done)) = self.seats.next_if(|(seat, _)| seat.id == param.id) {
             let (id, _, mapper) = param.consume();
             self.groups.entries.get_mut(seat.entry).slots = Slots::Live(done.slots);
-            let tensor = done.param.into_tensor::<D>();
+            let tensor = seat.context.restored(done.param.into_tensor::<D>(), id);
             if self.again.contains(&id) {
                 self.copies.insert(id, tensor.clone().into_bridge());
             }
-            return Param::from_mapped_value(id, seat.context.restored(tensor, id), mapper);
+            return Param::from_mapped_value(id, tensor, mapper);
         }
         match self.copies.get(&param.id) {
             None => param,
             Some(updated) => {
-                let (id, old, mapper) = param.consume();
-                let tensor = Context::of(&old).restored(Tensor::from_bridge(updated.clone()), id);
-                Param::from_mapped_value(id, tensor, mapper)
+                let (id, _, mapper) = param.consume();
+                Param::from_mapped_value(id, Tensor::from_bridge(updated.clone()), mapper)
             }
         }
     }

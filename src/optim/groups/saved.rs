@@ -50,6 +50,9 @@ pub(super) fn state(groups: &Groups) -> Result<State, Error> {
 pub(super) fn restored(groups: &Groups, state: &State) -> Result<Groups, Error> {
     state.only(&["longest", "groups"])?;
     let longest = state.number("longest")?;
+    if longest.is_nan() || longest < 0.0 {
+        return Err(Error::record(format_args!("the length of the longest gradient is {longest}")));
+    }
     let damaged = |cause| Error::record(format_args!("the optimizer's state is damaged: {cause}"));
     let reader = Reader::from_bytes(Bytes::from_bytes_vec(state.bytes("groups")?.to_vec()))
         .map_err(damaged)?;

@@ -105,9 +105,8 @@ impl ModuleMapper for Step<'_> {
             return param;
         };
         if let Some(updated) = self.copies.get(&param.id) {
-            let (id, old, mapper) = param.consume();
-            let tensor = Context::of(&old).restored(Tensor::from_bridge(updated.clone()), id);
-            return Param::from_mapped_value(id, tensor, mapper);
+            let (id, _, mapper) = param.consume();
+            return Param::from_mapped_value(id, Tensor::from_bridge(updated.clone()), mapper);
         }
         let Some(grad) = self.grads.remove::<D>(param.id) else { return param };
         let Groups { rules, entries, verdicts, turn, .. } = &mut *self.groups;
@@ -167,8 +166,9 @@ impl ModuleMapper for Step<'_> {
             }
         };
         entry.slots = Slots::Live(slots.into_iter().map(Buffer::of).collect());
+        let param = context.restored(param, id);
         self.copies.insert(id, param.clone().into_bridge());
-        Param::from_mapped_value(id, context.restored(param, id), mapper)
+        Param::from_mapped_value(id, param, mapper)
     }
 }
 

@@ -125,6 +125,14 @@ impl Buffer {
         with_rank!(rank, at, (flag, yes, no))
     }
 
+    pub(crate) fn shape(&self) -> Vec<usize> {
+        match self {
+            #[cfg(feature = "flex")]
+            Self::Flex(flex) => flex.layout().shape().to_vec(),
+            Self::Other(bridge) => bridge.shape().to_vec(),
+        }
+    }
+
     fn rank(&self) -> usize {
         match self {
             #[cfg(feature = "flex")]

@@ -120,8 +120,9 @@ impl Logbook {
     /// # Errors
     /// As [`step`](Self::step).
     pub fn halted<M>(&mut self, halted: &Halted<M>) -> Result<(), Error> {
-        self.reports(halted.late())?;
-        self.report(halted.report())
+        // The halt is recorded, whatever became of what was before it.
+        let before = self.reports(halted.late());
+        before.and(self.report(halted.report()))
     }
 
     /// Records a report, unless it is [pending](Report::pending). Of those that
