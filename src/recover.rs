@@ -23,7 +23,11 @@ use crate::error::check::Param;
 /// that computes its batches from a position should compute them from
 /// [`Keel::attempts`](crate::Keel::attempts), which never goes back.
 ///
-/// Defaults: keep 2, damp 0.5, at most 3 attempts, any age, no new warm-up.
+/// Weights that a fault from outside has broken, by a bit of memory that turned over for one, are another
+/// matter: no rate did that, and what came before is sound to the last update. [`recent`](Self::recent) keeps one
+/// more snapshot for them.
+///
+/// Defaults: keep 2, damp 0.5, at most 3 attempts, any age, no new warm-up, no recent one.
 ///
 /// Source: PaLM (arXiv 2204.02311, section 5.1) went back about 100 steps before each spike and skipped
 /// the 200 to 500 batches around it, by hand.
@@ -39,6 +43,7 @@ pub struct Rewind {
     pub(crate) at_most: u64,
     pub(crate) age: u64,
     pub(crate) warm_up: u64,
+    pub(crate) recent: u64,
 }
 
 impl Rewind {
@@ -48,12 +53,12 @@ impl Rewind {
     /// If `every` is 0.
     pub fn every(every: u64) -> Result<Self, Error> {
         let every = Param("Rewind", "every").at_least(1, every)?;
-        Ok(Self { every, keep: 2, damp: 0.5, at_most: 3, age: 0, warm_up: 0 })
+        Ok(Self { every, keep: 2, damp: 0.5, at_most: 3, age: 0, warm_up: 0, recent: 0 })
     }
 
-    /// What [`Builder::recommended`](crate::Builder::recommended) takes: every 100.
+    /// What [`Builder::recommended`](crate::Builder::recommended) takes: every 100, and a recent one at every 10.
     pub(crate) const fn recommended() -> Self {
-        Self { every: 100, keep: 2, damp: 0.5, at_most: 3, age: 0, warm_up: 0 }
+        Self { every: 100, keep: 2, damp: 0.5, at_most: 3, age: 0, warm_up: 0, recent: 10 }
     }
 
     /// How many snapshots are kept.
@@ -87,6 +92,23 @@ impl Rewind {
         self
     }
 
+    /// Keeps one more snapshot, of every `updates`-th update since the last of the others, for weights that were
+    /// broken from outside: a parameter is not finite, or so large that its square is not, though the steps were
+    /// [bounded](crate::bound) and nothing before has failed. A rewind because of that goes there, lowers no rate,
+    /// and counts among no others. Without a bound in the keel the rate may have done it, and the rewind is one
+    /// like others.
+    ///
+    /// # Errors
+    /// If `updates` is 0.
+    ///
+    /// # Cost
+    /// One more set of parameters and of optimizer state in memory; the update after each snapshot writes into new
+    /// memory instead of in place.
+    pub fn recent(mut self, updates: u64) -> Result<Self, Error> {
+        self.recent = Param("Rewind", "recent").at_least(1, updates)?;
+        Ok(self)
+    }
+
     /// How many rewinds may follow each other before training halts. The count begins anew when a
     /// snapshot is taken beyond the update that last failed.
     ///
@@ -98,34 +120,51 @@ impl Rewind {
     }
 }
 
-/// The last few states, each with the index of the update that follows it, oldest first.
+/// The last few states, each with the index of the update that follows it, oldest first; and one more that is
+/// newer than all of them, if there is one.
 #[derive(Debug)]
 pub(crate) struct Ring<T> {
     keep: usize,
     states: VecDeque<(u64, T)>,
-    /// Whether the newest state has been gone back to.
+    recent: Option<(u64, T)>,
+    /// Whether the newest of the states has been gone back to.
     tried: bool,
 }
 
 impl<T> Ring<T> {
     pub(crate) fn new(keep: u64) -> Self {
         let keep = usize::try_from(keep).unwrap_or(usize::MAX);
-        Self { keep, states: VecDeque::new(), tried: false }
+        Self { keep, states: VecDeque::new(), recent: None, tried: false }
     }
 
     pub(crate) fn push(&mut self, update: u64, state: T) {
         self.states.push_back((update, state));
         let over = self.states.len().saturating_sub(self.keep);
         self.states.drain(..over);
+        self.recent = None;
         self.tried = false;
+    }
+
+    pub(crate) fn push_recent(&mut self, update: u64, state: T) {
+        self.recent = Some((update, state));
     }
 
     /// The state to go back to from update `now`: the newest that is at least `age` updates old, and at least
     /// one, or one before it if the newest was tried already. The oldest is never given up. What is newer than
     /// the answer belongs to an abandoned future, and is dropped.
     pub(crate) fn back(&mut self, now: u64, age: u64) -> Option<(u64, &mut T)> {
+        self.recent = None;
         let to = self.choice(now, age)?;
         self.states.truncate(to + 1);
+        self.tried = true;
+        self.states.back_mut().map(|(update, state)| (*update, state))
+    }
+
+    /// The recent state, which becomes one of the others, and is the newest of them; if there is none, the state
+    /// that [`back`](Self::back) gives.
+    pub(crate) fn back_to_recent(&mut self, now: u64, age: u64) -> Option<(u64, &mut T)> {
+        let Some((update, state)) = self.recent.take() else { return self.back(now, age) };
+        self.push(update, state);
         self.tried = true;
         self.states.back_mut().map(|(update, state)| (*update, state))
     }
@@ -157,8 +196,13 @@ impl<T> Ring<T> {
         self.states.iter().map(|(update, state)| (*update, state))
     }
 
+    /// All of them, the recent one too.
     pub(crate) fn iter_mut(&mut self) -> impl Iterator<Item = &mut T> {
-        self.states.iter_mut().map(|(_, state)| state)
+        self.states.iter_mut().chain(self.recent.as_mut()).map(|(_, state)| state)
+    }
+
+    pub(crate) fn recent(&self) -> Option<(u64, &T)> {
+        self.recent.as_ref().map(|(update, state)| (*update, state))
     }
 
     pub(crate) fn is_tried(&self) -> bool {
@@ -166,9 +210,14 @@ impl<T> Ring<T> {
     }
 
     /// A ring of the same size with these states, the newest if there are too many.
-    pub(crate) fn refilled(&self, mut states: Vec<(u64, T)>, tried: bool) -> Self {
+    pub(crate) fn refilled(
+        &self,
+        mut states: Vec<(u64, T)>,
+        recent: Option<(u64, T)>,
+        tried: bool,
+    ) -> Self {
         states.drain(..states.len().saturating_sub(self.keep));
-        Self { keep: self.keep, states: states.into(), tried }
+        Self { keep: self.keep, states: states.into(), recent, tried }
     }
 }
 
@@ -210,6 +259,33 @@ mod tests {
     }
 
     #[test]
+    fn the_recent_state_is_gone_back_to_once() {
+        let ring = || {
+            let mut ring = Ring::new(2);
+            [0, 100].into_iter().for_each(|update| ring.push(update, ()));
+            ring.push_recent(110, ());
+            ring.push_recent(120, ());
+            ring
+        };
+        let mut broken = ring();
+        assert_eq!(broken.recent(), Some((120, &())));
+        assert_eq!(broken.back_to_recent(125, 50).map(|(update, ())| update), Some(120));
+        // Of two that are kept, it is one now.
+        assert_eq!(broken.iter().map(|(update, ())| update).collect::<Vec<_>>(), [100, 120]);
+        assert_eq!(broken.back_to_recent(121, 0).map(|(update, ())| update), Some(100));
+        // It is no state for others, and abandoned with the future that it is of.
+        let mut other = ring();
+        assert_eq!(other.peek(125, 0), Some((100, &())));
+        assert_eq!(other.back(125, 0).map(|(update, ())| update), Some(100));
+        assert_eq!(other.recent(), None);
+        // What is pushed is newer.
+        let mut newer = ring();
+        newer.push(200, ());
+        assert_eq!(newer.back_to_recent(205, 0).map(|(update, ())| update), Some(200));
+        assert_eq!(ring().iter_mut().count(), 3);
+    }
+
+    #[test]
     fn an_empty_ring_has_nothing_to_go_back_to() {
         assert!(Ring::<u8>::new(1).back(0, 0).is_none());
     }
@@ -219,6 +295,7 @@ mod tests {
         let said = |e: Result<Rewind, Error>| e.unwrap_err().to_string();
         let ok = Rewind::every(10).unwrap();
         assert_eq!(said(Rewind::every(0)), "`every` of Rewind must be at least 1, got 0");
+        assert_eq!(said(ok.recent(0)), "`recent` of Rewind must be at least 1, got 0");
         assert_eq!(said(ok.keep(0)), "`keep` of Rewind must be at least 1, got 0");
         assert_eq!(said(ok.at_most(0)), "`at_most` of Rewind must be at least 1, got 0");
         for bad in [0.0, -0.5, 1.5, f64::NAN] {

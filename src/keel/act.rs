@@ -6,6 +6,7 @@ use burn::module::Module;
 use burn::optim::GradientsParams;
 
 use super::judge::Ruling;
+use super::progress::Progress;
 use super::rates::Held;
 use super::{Halted, Keel, SPENT, Stepped};
 use crate::clip::scale_each;
@@ -226,7 +227,25 @@ impl<M: Module + 'static> Keel<M> {
             if updates > self.progress.frontier {
                 self.progress.rewinds = 0;
             }
+            return;
         }
+        let due = |rewind: Rewind| {
+            let of = |update: u64| (update % rewind.every).checked_div(rewind.recent).unwrap_or(0);
+            of(updates) > of(from)
+        };
+        if self.limits.rewind.is_some_and(due) {
+            self.ring.push_recent(updates, self.snapshot(model, position, rate.memory()));
+        }
+    }
+
+    /// Whether the weights were broken from outside: no step that is bounded makes them so large, and training has
+    /// come further than where it was last taken back.
+    fn is_from_outside(&self, report: &Report) -> bool {
+        let Progress { updates, frontier, .. } = self.progress;
+        !self.bounds.is_empty()
+            && updates > frontier
+            && report.reading.fault != Some(Fault::Update)
+            && report.culprits.iter().any(|culprit| culprit.part == Part::Parameter)
     }
 
     pub(super) fn rejected(
@@ -238,7 +257,10 @@ impl<M: Module + 'static> Keel<M> {
         mut ruling: Ruling,
         culprits: Vec<Culprit>,
     ) -> Result<Stepped<M>, Halted<M>> {
-        if self.spent {
+        // Where the weights are broken another batch is no better; of a failed update these are not the weights.
+        let broken = reading.fault != Some(Fault::Update)
+            && culprits.iter().any(|culprit| culprit.part == Part::Parameter);
+        if self.spent || (broken && self.limits.rewind.is_some()) {
             ruling.verdict = ruling.verdict.max(Verdict::Rewind);
         }
         self.progress.note_loss(reading.loss, false);
@@ -308,11 +330,18 @@ impl<M: Module + 'static> Keel<M> {
     /// policy doesn't take its memory back: the report then says which.
     pub(super) fn rewind(&mut self, mut rate: Rate<'_>, report: &mut Report) -> Option<M> {
         let rewind = self.limits.rewind?;
+        let outside = self.is_from_outside(report);
         let progress = &mut self.progress;
-        let Some((to, snapshot)) = self.ring.back(progress.updates, rewind.age) else {
+        let earlier = match outside {
+            true => self.ring.back_to_recent(progress.updates, rewind.age),
+            false => self.ring.back(progress.updates, rewind.age),
+        };
+        let Some((to, snapshot)) = earlier else {
             rate.hold();
             return None;
         };
+        // No rate has broken them, and none would keep it from happening again.
+        let (damp, warm_up) = if outside { (1.0, 0) } else { (rewind.damp, rewind.warm_up) };
         let policies = &snapshot.policies;
         let mut took = Ok(());
         for (guard, then) in self.guards.iter_mut().zip(&policies.guards) {
@@ -340,12 +369,12 @@ impl<M: Module + 'static> Keel<M> {
 
         progress.frontier = progress.frontier.max(progress.updates);
         (progress.updates, progress.rejected) = (to, 0);
-        progress.rewinds += 1;
+        progress.rewinds += u64::from(!outside);
         progress.went_back(snapshot.level);
         progress.beside(rate.position().map(|at| snapshot.position.unwrap_or(at)));
-        if !rate.rewind(snapshot.position, rewind.damp, rewind.warm_up) {
-            progress.damping.dampen(to, rewind.damp);
-            progress.damping.warm_up(to, rewind.warm_up);
+        if !rate.rewind(snapshot.position, damp, warm_up) && !outside {
+            progress.damping.dampen(to, damp);
+            progress.damping.warm_up(to, warm_up);
         }
         self.update = snapshot.update.boxed();
         self.spent = false;

@@ -64,9 +64,9 @@ impl<M: Module + 'static> Builder<M> {
     /// The set-up to begin with, for any optimizer and any rate:
     ///
     /// ```text
-    /// .bound(DeepRelativeTrust::default())    any rate trains: no step replaces more than a share of the weights
-    /// .guard(LossSpike::default())            a batch that would harm the weights is dropped
-    /// .rewind(Rewind::every(100)?)            what harms them all the same is taken back
+    /// .bound(DeepRelativeTrust::default())        any rate trains: a step replaces no more than a share of the weights
+    /// .guard(LossSpike::default())                a batch that would harm the weights is dropped
+    /// .rewind(Rewind::every(100)?.recent(10)?)    what harms them all the same is taken back
     /// ```
     ///
     /// It is these three lines and nothing else; to replace one, write them out. A schedule is not among them:

@@ -17,6 +17,7 @@ use crate::tied::{apart, tie};
 struct Loaded<M: Module> {
     now: Snapshot<M>,
     snapshots: Vec<(u64, Snapshot<M>)>,
+    recent: Option<(u64, Snapshot<M>)>,
     /// As after the last update; `now` has those of the last forward pass.
     running: Running,
     accumulated: Accumulated,
@@ -25,6 +26,7 @@ struct Loaded<M: Module> {
 /// Names inside a checkpoint.
 const KEEL: &str = "keel";
 const MODEL: &str = "model";
+const RECENT: &str = "recent";
 
 impl<M: Module + 'static> Keel<M> {
     /// Everything needed to go on from here: the model with its running statistics, the optimizer,
@@ -75,17 +77,11 @@ impl<M: Module + 'static> Keel<M> {
             state = state.with_part("loss_scale", scale.state());
         }
         for (at, (update, snapshot)) in self.ring.iter().enumerate() {
-            let mut part = snapshot
-                .state(&self.monitor)?
-                .with_count("update", update)
-                .with_count("attempts", snapshot.attempts);
-            if let Some(position) = snapshot.position {
-                part = part.with_count("position", position);
-            }
-            if let Some(schedule) = &snapshot.schedule {
-                part = part.with_count("scheduled", 1).with_part("schedule", schedule.clone());
-            }
+            let part = snapshot.placed(update, &self.monitor)?;
             state = state.with_part(&format!("snapshot{at}"), part);
+        }
+        if let Some((update, snapshot)) = self.ring.recent() {
+            state = state.with_part(RECENT, snapshot.placed(update, &self.monitor)?);
         }
         Ok(Checkpoint::new(State::new().with_part(KEEL, state)))
     }
@@ -132,13 +128,15 @@ impl<M: Module + 'static> Keel<M> {
         // Loading writes into the running statistics that a model shares with its clones. `model` keeps its own.
         let fresh = || apart(model);
         let running = Running::of(&fresh());
-        let Loaded { mut now, mut snapshots, running, accumulated } =
+        let Loaded { mut now, mut snapshots, mut recent, running, accumulated } =
             self.load_states(&fresh, &running, &state, &theirs)?;
         if self.other_policies {
-            let earlier = snapshots.iter_mut().map(|(_, then)| &mut then.policies);
+            let earlier =
+                snapshots.iter_mut().chain(&mut recent).map(|(_, then)| &mut then.policies);
             self.leave_out_what_does_not_fit(earlier.chain([&mut now.policies]).collect());
         }
-        let memories = snapshots.iter().map(|(_, then)| &then.policies).chain([&now.policies]);
+        let earlier = snapshots.iter().chain(&recent).map(|(_, then)| &then.policies);
+        let memories = earlier.chain([&now.policies]);
         self.restore_policies(memories)?;
 
         let model = now.running.restore(now.model);
@@ -148,7 +146,7 @@ impl<M: Module + 'static> Keel<M> {
         self.update = now.update;
         self.average = now.average;
         self.loss_scale = loss_scale;
-        self.ring = self.ring.refilled(snapshots, tried);
+        self.ring = self.ring.refilled(snapshots, recent, tried);
         self.progress = progress;
         self.peak = None;
         self.pending.clear();
@@ -171,22 +169,30 @@ impl<M: Module + 'static> Keel<M> {
         state: &State,
         names: &Names,
     ) -> Result<Loaded<M>, Error> {
-        let mut snapshots = Vec::new();
-        for at in 0..state.count("snapshots")? {
-            let part = state.part(&format!("snapshot{at}"));
+        let placed = |part: State| -> Result<_, Error> {
             let mut snapshot = self.load_snapshot(model, running, &part, names)?;
             snapshot.position = part.count("position").ok();
             snapshot.schedule = part.count("scheduled").ok().map(|_| part.part("schedule"));
             snapshot.attempts = part.counter("attempts")?;
-            snapshots.push((part.counter("update")?, snapshot));
+            Ok((part.counter("update")?, snapshot))
+        };
+        let mut snapshots = Vec::new();
+        for at in 0..state.count("snapshots")? {
+            snapshots.push(placed(state.part(&format!("snapshot{at}")))?);
         }
+        let recent = match state.part(RECENT) {
+            none if none.is_empty() => None,
+            // One that was taken by other settings would never be renewed.
+            _ if self.limits.rewind.is_none_or(|rewind| rewind.recent == 0) => None,
+            part => Some(placed(part)?),
+        };
         let now = self.load_snapshot(model, running, state, names)?;
         let accumulated =
             Accumulated::restored(&state.part("accumulated"), &now.model, &now.running)?;
         let running = Running::from_bytes(state.bytes("running")?, &now.model)?;
         let watched = self.monitor.anew(&now.model, running.ids().collect());
         watched.check_fit(&now.model)?;
-        Ok(Loaded { now, snapshots, running, accumulated })
+        Ok(Loaded { now, snapshots, recent, running, accumulated })
     }
 
     fn load_snapshot(
@@ -237,6 +243,19 @@ impl<M: Module + 'static> Keel<M> {
 }
 
 impl<M: Module + 'static> Snapshot<M> {
+    /// Its state, and where it stands in the run.
+    fn placed(&self, update: u64, monitor: &Monitor) -> Result<State, Error> {
+        let mut state =
+            self.state(monitor)?.with_count("update", update).with_count("attempts", self.attempts);
+        if let Some(position) = self.position {
+            state = state.with_count("position", position);
+        }
+        if let Some(schedule) = &self.schedule {
+            state = state.with_count("scheduled", 1).with_part("schedule", schedule.clone());
+        }
+        Ok(state)
+    }
+
     fn state(&self, monitor: &Monitor) -> Result<State, Error> {
         let failed = |cause: String| Error::io("writing the model", cause);
         // A copy that shares no running statistics with the live model, so that a record of it has

@@ -32,7 +32,7 @@ fn keel(net: &Net) -> Keel<Net> {
         .clip(GlobalNorm::at_most(0.5).unwrap())
         .guard(LossSpike::default().warm_up(4).unwrap())
         .skips_at_most(1)
-        .rewind(Rewind::every(3).unwrap().keep(2).unwrap().at_most(50).unwrap())
+        .rewind(Rewind::every(3).unwrap().keep(2).unwrap().at_most(50).unwrap().recent(2).unwrap())
         .build(net)
         .unwrap()
 }
@@ -310,7 +310,7 @@ fn spoilt(saved: &Checkpoint, kind: Spoil) -> Checkpoint {
                 state.into_parts().map(|(n, d, s, i, b)| (n, d, s.to_vec(), i, b)).unwrap();
             let mut bytes = bytes.to_vec();
             // A vector: a matrix of one element has another shape and the same rank.
-            if first && kind != Spoil::Nothing && shape.len() == 1 {
+            if first && kind != Spoil::Nothing && shape.len() == 1 && shape[0] > 1 {
                 first = false;
                 match kind {
                     Spoil::Nan => bytes[..4].copy_from_slice(&f32::NAN.to_le_bytes()),

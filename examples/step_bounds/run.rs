@@ -1,0 +1,123 @@
+//! One run.
+
+use std::fmt;
+use std::str::FromStr;
+
+use burn::module::Module;
+use burn::optim::{GradientsParams, LionConfig};
+use evenkeel::bound::DeepRelativeTrust;
+use evenkeel::optim::{Adam, AdamW, Momentum, Sgd};
+use evenkeel::schedule::{Constant, Cosine, Ramp, Schedule};
+use evenkeel::{Builder, Error, Keel};
+use rand::rngs::StdRng;
+use rand::{Rng, SeedableRng};
+
+use crate::tasks::Task;
+use burn::tensor::Device;
+
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum Method {
+    Sgd,
+    Momentum,
+    Adam,
+    AdamW,
+    Lion,
+}
+
+impl FromStr for Method {
+    type Err = String;
+
+    fn from_str(name: &str) -> Result<Self, String> {
+        Ok(match name {
+            "sgd" => Self::Sgd,
+            "momentum" => Self::Momentum,
+            "adam" => Self::Adam,
+            "adamw" => Self::AdamW,
+            "lion" => Self::Lion,
+            other => return Err(format!("{other:?} is none of sgd, momentum, adam, adamw, lion")),
+        })
+    }
+}
+
+impl Method {
+    fn keel<M: Module + 'static>(self) -> Result<Builder<M>, Error> {
+        Ok(match self {
+            Self::Sgd => Keel::wrap(Sgd::new()),
+            Self::Momentum => Keel::wrap(Momentum::new(0.9)?),
+            Self::Adam => Keel::wrap(Adam::new()),
+            Self::AdamW => Keel::wrap(AdamW::new()),
+            Self::Lion => Keel::wrap(LionConfig::new().init()),
+        })
+    }
+}
+
+/// What stands between the rate and the step.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum Side {
+    Bare,
+    Recommended,
+    /// The bound alone, of this size.
+    Tau(f64),
+}
+
+impl fmt::Display for Side {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Bare => f.pad("bare"),
+            Self::Recommended => f.pad("recommended"),
+            Self::Tau(tau) => f.pad(&format!("tau={tau}")),
+        }
+    }
+}
+
+#[derive(Clone, Copy)]
+pub struct Setting {
+    pub method: Method,
+    pub side: Side,
+    pub rate: f64,
+    pub seed: u64,
+    pub steps: u64,
+    pub batch: usize,
+    pub constant: bool,
+}
+
+/// The losses at the end, over training rows and over rows that were held out; infinite after a halt.
+pub fn run<T: Task>(task: &T, setting: &Setting) -> Result<[f64; 2], Error> {
+    let Setting { method, side, rate, seed, steps, batch, constant } = *setting;
+    let device = Device::flex().autodiff();
+    let mut net = task.net(seed, &device);
+    let keel = method.keel()?;
+    let keel = match side {
+        Side::Bare => keel,
+        Side::Recommended => keel.recommended(),
+        Side::Tau(tau) => keel.bound(DeepRelativeTrust::new(tau)?),
+    };
+    let mut keel = keel.build(&net)?;
+    let warmup = (steps / 20).max(1);
+    let mut schedule = match constant {
+        true => Constant::new(rate)?.boxed().start(),
+        false => {
+            let cosine = Cosine::new(rate, 0.0, steps - warmup)?;
+            Ramp::new(0.0, rate, warmup)?.then(warmup, cosine).boxed().start()
+        }
+    };
+    let mut draws = StdRng::seed_from_u64(seed ^ 0xba7c);
+    let train = task.train();
+    for _ in 0..steps {
+        let rows: Vec<usize> = (0..batch).map(|_| draws.random_range(train.clone())).collect();
+        let loss = task.loss(&net, &rows, &device);
+        let grads = GradientsParams::from_grads(loss.backward(), &net);
+        match keel.step(schedule.step(), net, grads, &loss) {
+            Ok(stepped) => net = stepped.model,
+            Err(_) => return Ok([f64::INFINITY; 2]),
+        }
+    }
+    let (net, plain) = (net.valid(), device.inner());
+    Ok([task.train(), task.held_out()].map(|range| {
+        // As many as tell: a step of its own through the whole.
+        let step = (range.len() / 512).max(1);
+        let rows: Vec<usize> = range.step_by(step).collect();
+        let loss = f64::from(task.loss(&net, &rows, &plain).into_scalar::<f32>());
+        if loss.is_finite() { loss } else { f64::INFINITY }
+    }))
+}

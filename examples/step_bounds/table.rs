@@ -1,0 +1,127 @@
+//! Losses by rate, and what they come to.
+
+use std::fmt;
+
+use evenkeel::Error;
+use rayon::prelude::*;
+
+use crate::Arguments;
+use crate::run::{Setting, Side, run};
+use crate::tasks::Task;
+
+/// One optimizer on one problem.
+pub struct Table {
+    name: String,
+    target: f64,
+    trivial: f64,
+    rates: Vec<f64>,
+    sides: Vec<(Side, Column)>,
+}
+
+/// What a side has at each rate.
+struct Column {
+    /// Medians of training and of held-out losses.
+    medians: Vec<[f64; 2]>,
+    /// Runs that ended in something that is not finite, or in a halt.
+    broken: usize,
+}
+
+/// From 10⁻⁵ to 100.
+fn rates(coarse: bool) -> Vec<f64> {
+    let all = (-10..=4).step_by(if coarse { 2 } else { 1 });
+    all.map(|half: i32| 10f64.powf(f64::from(half) / 2.0)).collect()
+}
+
+fn median(ends: &[[f64; 2]], of: usize) -> f64 {
+    let mut values: Vec<f64> = ends.iter().map(|end| end[of]).collect();
+    values.sort_by(f64::total_cmp);
+    values[values.len() / 2]
+}
+
+impl Table {
+    pub fn of<T: Task>(task: &T, arguments: &Arguments, sides: &[Side]) -> Result<Self, Error> {
+        let rates = rates(arguments.coarse);
+        let Arguments { optimizer: method, seeds, steps, batch, constant, .. } = *arguments;
+        let column = |side: Side| -> Result<(Side, Column), Error> {
+            let settings: Vec<Setting> = rates
+                .iter()
+                .flat_map(|&rate| (0..seeds).map(move |seed| (rate, seed)))
+                .map(|(rate, seed)| Setting { method, side, rate, seed, steps, batch, constant })
+                .collect();
+            let ends: Vec<[f64; 2]> =
+                settings.par_iter().map(|one| run(task, one)).collect::<Result<_, _>>()?;
+            let broken = ends.iter().filter(|end| !end[0].is_finite()).count();
+            let medians = ends.chunks(seeds as usize).map(|ends| [0, 1].map(|of| median(ends, of)));
+            Ok((side, Column { medians: medians.collect(), broken }))
+        };
+        let sides = sides.iter().map(|&side| column(side)).collect::<Result<_, _>>()?;
+        let name = format!("{} {:?}", task.name(), method).to_lowercase();
+        Ok(Self { name, target: task.target(), trivial: task.trivial(), rates, sides })
+    }
+
+    /// A line for each side, to be read by a program.
+    pub fn lines(&self) -> Vec<String> {
+        let bare = self.sides.iter().find(|(side, _)| *side == Side::Bare);
+        let best_bare = bare.map_or(f64::NAN, |(_, column)| column.best());
+        let line = |(side, column): &(Side, Column)| {
+            let reached: Vec<bool> =
+                column.medians.iter().map(|[train, _]| *train <= self.target).collect();
+            // From the smallest rate that trains upwards, all should.
+            let from = reached.iter().position(|reached| *reached);
+            let upwards = from.map_or(0.0, |from| {
+                let all = &reached[from..];
+                all.iter().filter(|reached| **reached).count() as f64 / all.len() as f64
+            });
+            let best = column.best();
+            let excess = column.medians.iter().map(|[train, _]| train.min(self.trivial) - best);
+            let sensitivity = excess.sum::<f64>() / self.rates.len() as f64;
+            let top = column.medians.last().copied().unwrap_or([f64::NAN; 2]);
+            let held_out = column.medians.iter().map(|[_, out]| *out).fold(f64::INFINITY, f64::min);
+            format!(
+                "bench step_bounds {} {side} reached={}/{} upwards={upwards:.2} sensitivity={sensitivity:.4} best={best:.4} \
+                 top={:.4} gap={:.3} held_out={held_out:.4} held_out_top={:.4} broken={}",
+                self.name,
+                reached.iter().filter(|reached| **reached).count(),
+                reached.len(),
+                top[0],
+                (top[0] - best_bare) / (self.trivial - best_bare),
+                top[1],
+                column.broken
+            )
+        };
+        self.sides.iter().map(line).collect()
+    }
+}
+
+impl Column {
+    fn best(&self) -> f64 {
+        self.medians.iter().map(|[train, _]| *train).fold(f64::INFINITY, f64::min)
+    }
+}
+
+impl fmt::Display for Table {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { name, target, trivial, rates, sides } = self;
+        writeln!(f, "{name} (counts as trained: {target:.4}; trivial: {trivial:.4})")?;
+        write!(f, "{:>9}", "rate")?;
+        sides.iter().try_for_each(|(side, _)| write!(f, "  {side:>21}"))?;
+        writeln!(f)?;
+        for (at, rate) in rates.iter().enumerate() {
+            write!(f, "{rate:>9.1e}")?;
+            for (_, column) in sides {
+                let [train, held_out] = column.medians[at].map(short);
+                write!(f, "  {train:>10} {held_out:>10}")?;
+            }
+            writeln!(f)?;
+        }
+        Ok(())
+    }
+}
+
+fn short(loss: f64) -> String {
+    match loss {
+        x if !x.is_finite() => "∞".to_string(),
+        x if x >= 1000.0 => format!("{x:.1e}"),
+        x => format!("{x:.4}"),
+    }
+}

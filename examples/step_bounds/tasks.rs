@@ -1,0 +1,428 @@
+//! The problems: what is trained, on what, and what counts as trained.
+
+use std::num::ParseFloatError;
+use std::ops::Range;
+use std::sync::{Mutex, PoisonError};
+
+use burn::module::Module;
+use burn::nn::attention::generate_autoregressive_mask;
+use burn::nn::transformer::{
+    TransformerEncoder, TransformerEncoderConfig, TransformerEncoderInput,
+};
+use burn::nn::{Embedding, EmbeddingConfig, Initializer, Linear, LinearConfig, Lstm, LstmConfig};
+use burn::tensor::activation::{log_softmax, relu};
+use burn::tensor::{Device, Int, Tensor, TensorData};
+use rand::rngs::StdRng;
+use rand::seq::SliceRandom;
+use rand::{Rng, SeedableRng};
+
+use crate::nets::{Kind, Net};
+
+/// A problem.
+pub trait Task: Sync {
+    type Net: Module + 'static;
+
+    fn name(&self) -> String;
+
+    /// A training loss that counts as trained.
+    fn target(&self) -> f64;
+
+    /// The loss of the best constant.
+    fn trivial(&self) -> f64;
+
+    fn net(&self, seed: u64, device: &Device) -> Self::Net;
+
+    /// The mean loss over these rows.
+    fn loss(&self, net: &Self::Net, rows: &[usize], device: &Device) -> Tensor<1>;
+
+    fn train(&self) -> Range<usize>;
+
+    fn held_out(&self) -> Range<usize>;
+}
+
+/// Makes a net from the device's generator, which runs side by side share: one at a time, and all of it.
+fn seeded<M: Module>(seed: u64, device: &Device, make: impl FnOnce() -> M) -> M {
+    static ONE: Mutex<()> = Mutex::new(());
+    let _one = ONE.lock().unwrap_or_else(PoisonError::into_inner);
+    device.seed(seed);
+    make().materialize()
+}
+
+fn numbers(text: &str, header: usize) -> Result<Vec<Vec<f32>>, ParseFloatError> {
+    let row = |line: &str| line.split(',').map(str::parse).collect();
+    text.lines().skip(header).map(row).collect()
+}
+
+fn one_hot(class: usize, of: usize) -> Vec<f32> {
+    (0..of).map(|k| f32::from(u8::from(k == class))).collect()
+}
+
+type Row = (Vec<f32>, Vec<f32>);
+
+/// Pixels from 0 to 1, and the class.
+fn digits() -> Result<Vec<Row>, ParseFloatError> {
+    let row = |cells: Vec<f32>| {
+        let (pixels, class) = cells.split_at(64);
+        (pixels.iter().map(|ink| ink / 16.0).collect(), one_hot(class[0] as usize, 10))
+    };
+    Ok(numbers(include_str!("../data/digits.csv"), 0)?.into_iter().map(row).collect())
+}
+
+fn wine() -> Result<Vec<Row>, ParseFloatError> {
+    let row = |mut cells: Vec<f32>| {
+        let mark = cells.pop().unwrap_or_default();
+        (cells, vec![mark])
+    };
+    Ok(numbers(include_str!("../data/wine_quality_red.csv"), 1)?.into_iter().map(row).collect())
+}
+
+/// Each column less its mean, over its deviation.
+fn standardize(rows: &mut [Row], of: fn(&mut Row) -> &mut Vec<f32>) {
+    let (n, columns) = (rows.len() as f32, rows.first_mut().map_or(0, |row| of(row).len()));
+    for column in 0..columns {
+        let mean = rows.iter_mut().map(|row| of(row)[column]).sum::<f32>() / n;
+        let square = rows.iter_mut().map(|row| (of(row)[column] - mean).powi(2)).sum::<f32>() / n;
+        rows.iter_mut().for_each(|row| of(row)[column] = (of(row)[column] - mean) / square.sqrt());
+    }
+}
+
+#[derive(Debug, Clone, Copy, PartialEq)]
+enum Cost {
+    CrossEntropy,
+    Squared,
+}
+
+impl Cost {
+    fn of(self, out: Tensor<2>, y: Tensor<2>) -> Tensor<1> {
+        match self {
+            Self::CrossEntropy => -(log_softmax(out, 1) * y).sum_dim(1).mean(),
+            Self::Squared => (out - y).powi_scalar(2).mean(),
+        }
+    }
+
+    /// Of the best constant: the entropy of the classes, or the variance.
+    fn trivial(self, rows: &[Row]) -> f64 {
+        let (n, columns) = (rows.len() as f64, rows[0].1.len());
+        let mean = |of: &dyn Fn(f64) -> f64, column: usize| {
+            rows.iter().map(|(_, y)| of(f64::from(y[column]))).sum::<f64>() / n
+        };
+        let each = (0..columns).map(|column| {
+            let level = mean(&|y| y, column);
+            match self {
+                Self::CrossEntropy if level == 0.0 => 0.0,
+                Self::CrossEntropy => -level * level.ln(),
+                Self::Squared => mean(&|y| (y - level).powi(2), column) / columns as f64,
+            }
+        });
+        each.sum()
+    }
+}
+
+/// Rows of features and targets.
+struct Data {
+    rows: Vec<Row>,
+    train: usize,
+    cost: Cost,
+    trivial: f64,
+}
+
+impl Data {
+    fn new(mut rows: Vec<Row>, cost: Cost) -> Self {
+        rows.shuffle(&mut StdRng::seed_from_u64(1));
+        let train = rows.len() * 4 / 5;
+        let trivial = cost.trivial(&rows[..train]);
+        Self { rows, train, cost, trivial }
+    }
+
+    fn batch(&self, at: &[usize], device: &Device) -> (Tensor<2>, Tensor<2>) {
+        let of = |part: fn(&Row) -> &Vec<f32>| {
+            let values: Vec<f32> =
+                at.iter().flat_map(|&row| part(&self.rows[row]).iter().copied()).collect();
+            let columns = part(&self.rows[0]).len();
+            Tensor::from_data(TensorData::new(values, [at.len(), columns]), device)
+        };
+        (of(|row| &row.0), of(|row| &row.1))
+    }
+}
+
+/// Sixteen layers on digits.
+pub struct Deep {
+    kind: Kind,
+    data: Data,
+}
+
+impl Deep {
+    pub fn digits(kind: Kind) -> Result<Self, ParseFloatError> {
+        let mut rows = digits()?;
+        rows.iter_mut().for_each(|(x, _)| x.iter_mut().for_each(|ink| *ink = 2.0 * *ink - 1.0));
+        Ok(Self { kind, data: Data::new(rows, Cost::CrossEntropy) })
+    }
+}
+
+impl Task for Deep {
+    type Net = Net;
+
+    fn name(&self) -> String {
+        self.kind.name().to_string()
+    }
+
+    fn target(&self) -> f64 {
+        0.347
+    }
+
+    fn trivial(&self) -> f64 {
+        self.data.trivial
+    }
+
+    fn net(&self, seed: u64, device: &Device) -> Net {
+        seeded(seed, device, || Net::new(self.kind, device))
+    }
+
+    fn loss(&self, net: &Net, rows: &[usize], device: &Device) -> Tensor<1> {
+        let (x, y) = self.data.batch(rows, device);
+        self.data.cost.of(net.forward(x), y)
+    }
+
+    fn train(&self) -> Range<usize> {
+        0..self.data.train
+    }
+
+    fn held_out(&self) -> Range<usize> {
+        self.data.train..self.data.rows.len()
+    }
+}
+
+#[derive(Module, Debug)]
+pub struct Stack {
+    layers: Vec<Linear>,
+}
+
+/// A few layers on rows of a table.
+pub struct Rows {
+    name: &'static str,
+    data: Data,
+    hidden: Vec<usize>,
+    /// The share of the trivial loss that counts as trained.
+    share: f64,
+}
+
+impl Rows {
+    /// Eleven measurements of scales from 0.001 to 100 as they were made, and a mark.
+    pub fn raw_wine() -> Result<Self, ParseFloatError> {
+        let data = Data::new(wine()?, Cost::Squared);
+        Ok(Self { name: "raw-wine", data, hidden: vec![64, 64], share: 0.9 })
+    }
+
+    pub fn standardized_wine() -> Result<Self, ParseFloatError> {
+        let mut rows = wine()?;
+        standardize(&mut rows, |row| &mut row.0);
+        standardize(&mut rows, |row| &mut row.1);
+        let data = Data::new(rows, Cost::Squared);
+        Ok(Self { name: "standardized-wine", data, hidden: vec![64, 64], share: 0.65 })
+    }
+
+    /// Thirty measurements of scales from 0.001 to 4000.
+    pub fn raw_cancer() -> Result<Self, ParseFloatError> {
+        let row = |mut cells: Vec<f32>| {
+            let class = cells.pop().unwrap_or_default();
+            (cells, one_hot(class as usize, 2))
+        };
+        let rows = numbers(include_str!("../data/breast_cancer.csv"), 0)?;
+        let data = Data::new(rows.into_iter().map(row).collect(), Cost::CrossEntropy);
+        Ok(Self { name: "raw-cancer", data, hidden: vec![32, 32], share: 0.4 })
+    }
+
+    /// Digits through eight numbers.
+    pub fn autoencoder() -> Result<Self, ParseFloatError> {
+        let rows = digits()?.into_iter().map(|(x, _)| (x.clone(), x)).collect();
+        let data = Data::new(rows, Cost::Squared);
+        Ok(Self { name: "autoencoder", data, hidden: vec![32, 8, 32], share: 0.5 })
+    }
+
+    /// A smooth function of eight numbers, with noise of which one in fifty is ten times as large.
+    pub fn heavy_tails() -> Self {
+        let mut draws = StdRng::seed_from_u64(7);
+        let mut even = move || 2.0 * draws.random::<f32>() - 1.0;
+        let rows = (0..2000).map(|row| {
+            let x: Vec<f32> = (0..8).map(|_| 2.0 * even()).collect();
+            let noise = even() * if row % 50 == 0 { 10.0 } else { 0.5 };
+            let y = 2.0 * (x[0] + x[1]).sin() + x[2] * x[3] + noise;
+            (x, vec![y])
+        });
+        let data = Data::new(rows.collect(), Cost::Squared);
+        Self { name: "heavy-tails", data, hidden: vec![64, 64], share: 0.7 }
+    }
+
+    /// Whether a digit is an eight, of which there are few.
+    pub fn imbalanced() -> Result<Self, ParseFloatError> {
+        let rows = digits()?.into_iter().enumerate().filter_map(|(at, (x, y))| {
+            let eight = y[8] == 1.0;
+            (!eight || at % 5 == 0).then(|| (x, one_hot(usize::from(eight), 2)))
+        });
+        let data = Data::new(rows.collect(), Cost::CrossEntropy);
+        Ok(Self { name: "imbalanced", data, hidden: vec![32, 32], share: 0.4 })
+    }
+}
+
+impl Task for Rows {
+    type Net = Stack;
+
+    fn name(&self) -> String {
+        self.name.to_string()
+    }
+
+    fn target(&self) -> f64 {
+        self.share * self.data.trivial
+    }
+
+    fn trivial(&self) -> f64 {
+        self.data.trivial
+    }
+
+    fn net(&self, seed: u64, device: &Device) -> Stack {
+        let (x, y) = &self.data.rows[0];
+        let mut sizes = vec![x.len()];
+        sizes.extend(&self.hidden);
+        sizes.push(y.len());
+        let he = Initializer::KaimingUniform { gain: 2f64.sqrt(), fan_out_only: false };
+        seeded(seed, device, || {
+            let layer = |pair: &[usize]| {
+                LinearConfig::new(pair[0], pair[1]).with_initializer(he.clone()).init(device)
+            };
+            Stack { layers: sizes.windows(2).map(layer).collect() }
+        })
+    }
+
+    fn loss(&self, net: &Stack, rows: &[usize], device: &Device) -> Tensor<1> {
+        let (x, y) = self.data.batch(rows, device);
+        let out = net.layers.iter().enumerate().fold(x, |x, (at, layer)| match at {
+            0 => layer.forward(x),
+            _ => layer.forward(relu(x)),
+        });
+        self.data.cost.of(out, y)
+    }
+
+    fn train(&self) -> Range<usize> {
+        0..self.data.train
+    }
+
+    fn held_out(&self) -> Range<usize> {
+        self.data.train..self.data.rows.len()
+    }
+}
+
+#[derive(Module, Debug)]
+pub struct Reader {
+    letters: Embedding,
+    places: Option<Embedding>,
+    blocks: Option<TransformerEncoder>,
+    cells: Option<Lstm>,
+    output: Linear,
+}
+
+const LENGTH: usize = 32;
+
+/// The next letter of English prose.
+pub struct Chars {
+    name: String,
+    text: Vec<i64>,
+    classes: usize,
+    trivial: f64,
+    width: usize,
+    /// Of the transformer; 0 for a recurrent net.
+    layers: usize,
+}
+
+impl Chars {
+    pub fn recurrent() -> Self {
+        Self::new("lstm".to_string(), 32, 0)
+    }
+
+    pub fn transformer(width: usize, layers: usize) -> Self {
+        Self::new(format!("transformer-{width}x{layers}"), width, layers)
+    }
+
+    fn new(name: String, width: usize, layers: usize) -> Self {
+        let text = include_str!("../data/prose.txt").as_bytes();
+        let mut known = text.to_vec();
+        known.sort_unstable();
+        known.dedup();
+        let number = |letter: &u8| known.binary_search(letter).map_or(0, |at| at as i64);
+        let text: Vec<i64> = text.iter().map(number).collect();
+        let share = |k: usize| {
+            text.iter().filter(|letter| **letter == k as i64).count() as f64 / text.len() as f64
+        };
+        let trivial = (0..known.len()).map(|k| -share(k) * share(k).ln()).sum();
+        Self { name, classes: known.len(), text, trivial, width, layers }
+    }
+
+    /// Where the windows for training end.
+    fn split(&self) -> usize {
+        self.text.len() * 4 / 5
+    }
+}
+
+impl Task for Chars {
+    type Net = Reader;
+
+    fn name(&self) -> String {
+        self.name.clone()
+    }
+
+    fn target(&self) -> f64 {
+        2.45
+    }
+
+    fn trivial(&self) -> f64 {
+        self.trivial
+    }
+
+    fn net(&self, seed: u64, device: &Device) -> Reader {
+        let Self { width, layers, classes, .. } = *self;
+        seeded(seed, device, || Reader {
+            letters: EmbeddingConfig::new(classes, width).init(device),
+            places: (layers > 0).then(|| EmbeddingConfig::new(LENGTH, width).init(device)),
+            blocks: (layers > 0).then(|| {
+                TransformerEncoderConfig::new(width, 2 * width, 4, layers)
+                    .with_dropout(0.0)
+                    .with_norm_first(true)
+                    .init(device)
+            }),
+            cells: (layers == 0).then(|| LstmConfig::new(width, 64, true).init(device)),
+            output: LinearConfig::new(if layers == 0 { 64 } else { width }, classes).init(device),
+        })
+    }
+
+    fn loss(&self, net: &Reader, rows: &[usize], device: &Device) -> Tensor<1> {
+        // A row of 32 letters is worth eight of others.
+        let rows: Vec<usize> = rows.iter().copied().step_by(8).collect();
+        let window = |by: usize| -> Tensor<2, Int> {
+            let values: Vec<i64> =
+                rows.iter().flat_map(|&at| &self.text[at + by..][..LENGTH]).copied().collect();
+            Tensor::from_data(TensorData::new(values, [rows.len(), LENGTH]), device)
+        };
+        let mut seen = net.letters.forward(window(0));
+        if let Some(places) = &net.places {
+            let at = Tensor::<1, Int>::arange(0..LENGTH as i64, device).unsqueeze::<2>();
+            seen = seen + places.forward(at);
+        }
+        if let Some(blocks) = &net.blocks {
+            let mask = generate_autoregressive_mask(rows.len(), LENGTH, device);
+            seen = blocks.forward(TransformerEncoderInput::new(seen).mask_attn(mask));
+        }
+        if let Some(cells) = &net.cells {
+            seen = cells.forward(seen, None).0;
+        }
+        let logits = net.output.forward(seen).flatten::<2>(0, 1);
+        let next = window(1).flatten::<1>(0, 1).unsqueeze_dim::<2>(1);
+        -log_softmax(logits, 1).gather(1, next).mean()
+    }
+
+    fn train(&self) -> Range<usize> {
+        0..self.split() - LENGTH
+    }
+
+    fn held_out(&self) -> Range<usize> {
+        self.split()..self.text.len() - LENGTH - 1
+    }
+}
