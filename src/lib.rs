@@ -126,6 +126,8 @@ pub mod standardize;
 mod stat;
 mod text;
 mod tied;
+#[cfg(feature = "train")]
+pub mod train;
 mod wide;
 
 pub use decide::Decide;

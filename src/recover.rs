@@ -94,19 +94,32 @@ impl Rewind {
 
     /// Keeps one more snapshot, of every `updates`-th update since the last of the others, for weights that were
     /// broken from outside: a parameter is not finite, or so large that its square is not, though the steps were
-    /// [bounded](crate::bound) and nothing before has failed. A rewind because of that goes there, lowers no rate,
-    /// and counts among no others. Without a bound in the keel the rate may have done it, and the rewind is one
-    /// like others.
+    /// [bounded](crate::bound). A rewind because of that goes there, lowers no rate, and is counted apart from the
+    /// others, up to the [same number](Self::at_most). Without a bound in the keel the rate may have done it, and the
+    /// rewind is one like others.
     ///
     /// # Errors
     /// If `updates` is 0.
     ///
     /// # Cost
-    /// One more set of parameters and of optimizer state in memory; the update after each snapshot writes into new
-    /// memory instead of in place.
+    /// One more set of parameters and of optimizer state in memory. At each snapshot a pass over the parameters, to
+    /// see that they are sound; and the update after it writes into new memory instead of in place.
     pub fn recent(mut self, updates: u64) -> Result<Self, Error> {
         self.recent = Param("Rewind", "recent").at_least(1, updates)?;
         Ok(self)
+    }
+
+    /// Whether one of the states between the others falls due after update `from` and up to update `to`.
+    pub(crate) fn recent_is_due(&self, from: u64, to: u64) -> bool {
+        let of = |update: u64| (update % self.every).checked_div(self.recent).unwrap_or(0);
+        of(to) > of(from)
+    }
+
+    /// Whether the weights before update `update` have to be looked at, because a recent state, or one of the others
+    /// next to recent ones, will be taken after it: of what is broken already a snapshot is of no use.
+    pub(crate) fn looks_before(&self, update: u64) -> bool {
+        let next = update.saturating_add(1);
+        self.recent > 0 && (next.is_multiple_of(self.every) || self.recent_is_due(update, next))
     }
 
     /// How many rewinds may follow each other before training halts. The count begins anew when a

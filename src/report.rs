@@ -38,7 +38,8 @@ pub struct Reading {
     /// [looks at updates](crate::guard::Guard::looks_at_updates).
     pub updates: Layers,
     /// Norm of each parameter that received a gradient before the update, `‖pᵢ‖`. Empty unless `updates` are
-    /// there, or a bound [looks at sizes](crate::bound::StepBound::looks_at_sizes) in this step.
+    /// there, a bound [looks at sizes](crate::bound::StepBound::looks_at_sizes) in this step, or a
+    /// [recent snapshot](crate::Rewind::recent) falls due after it.
     pub sizes: Layers,
     /// The first non-finite thing that was seen, if any.
     pub fault: Option<Fault>,

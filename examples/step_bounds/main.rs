@@ -45,6 +45,9 @@ pub struct Arguments {
     /// Every other rate only.
     #[arg(long)]
     coarse: bool,
+    /// These rates only.
+    #[arg(long, value_delimiter = ',')]
+    rate: Vec<f64>,
 }
 
 fn main() -> Result<(), Box<dyn Error>> {

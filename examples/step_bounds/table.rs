@@ -40,7 +40,10 @@ fn median(ends: &[[f64; 2]], of: usize) -> f64 {
 
 impl Table {
     pub fn of<T: Task>(task: &T, arguments: &Arguments, sides: &[Side]) -> Result<Self, Error> {
-        let rates = rates(arguments.coarse);
+        let rates = match arguments.rate.as_slice() {
+            [] => rates(arguments.coarse),
+            chosen => chosen.to_vec(),
+        };
         let Arguments { optimizer: method, seeds, steps, batch, constant, .. } = *arguments;
         let column = |side: Side| -> Result<(Side, Column), Error> {
             let settings: Vec<Setting> = rates

@@ -8,6 +8,7 @@ use std::collections::HashMap;
 use super::{Direction, StepBound};
 use crate::checkpoint::State;
 use crate::error::check::Param;
+use crate::stat::Ema;
 use crate::{Error, Layers, Parameter, Reading, Verdict};
 
 /// Bounds the rate by the weights that it changes: the relative changes of all layers together are at most τ.
@@ -20,6 +21,17 @@ use crate::{Error, Layers, Parameter, Reading, Verdict};
 ///      mₗ ← μ·mₗ + rms(gₗ)     uₗ ← max(0.95·uₗ, mₗ)
 /// τ = 0.3·√(1 − μ)            μ = 0 for all but momentum
 /// ```
+///
+/// and for Adam, Lion and their kin up to τ = 4, as long as the loss shows that it bears more:
+///
+/// ```text
+/// rate·Σ √nᵢ·‖gᵢ‖ ≤ min(L, L₀ − L)        over all parameters, of nᵢ elements
+/// ```
+///
+/// The sum is the most that a step may change the loss by in the first order, so that this is Polyak's step as a bound;
+/// `L` and the norms are means over the last ten steps or so, `L₀` is one over the first ten. A deep plain network is
+/// that sensitive from the start, and τ stays; a transformer or a recurrent network of the same weights is thirty
+/// times less so, and would be held back. τ grows by at most 10 % an update.
 ///
 /// `rate·uₗ/rₗ` is how much of layer `l` one step replaces. What a deep network computes is a product over its
 /// layers, and changes at most as the product of one plus these shares: each of 16 layers bears a sixteenth of
@@ -76,14 +88,31 @@ use crate::{Error, Layers, Parameter, Reading, Verdict};
 /// there is anyway.
 ///
 /// Source: Bernstein et al. 2020 (arXiv 2002.03432), who bound each layer's relative change by the inverse of
-/// the depth; here the sum is bounded, so that layers of different sizes share what there is.
+/// the depth; here the sum is bounded, so that layers of different sizes share what there is. Polyak 1987, for the step
+/// by the loss; Loizou et al. 2021 (arXiv 2002.10542) for that of a batch.
 #[derive(Debug, Clone, PartialEq)]
 pub struct DeepRelativeTrust {
     tau: f64,
+    relaxed: f64,
     every: u64,
     direction: Direction,
     matrices: Vec<Matrix>,
     index: HashMap<String, usize>,
+    /// The square roots of the numbers of elements of all parameters, in the order of the model.
+    roots: Vec<(String, f64)>,
+    slack: Slack,
+}
+
+/// How much more than τ the loss bears.
+#[derive(Debug, Clone, PartialEq)]
+struct Slack {
+    /// The τ that is allowed now.
+    tau: f64,
+    loss: Ema<f64>,
+    slope: Ema<f64>,
+    /// The mean of so many first losses.
+    first: f64,
+    seen: u64,
 }
 
 #[derive(Debug, Clone, PartialEq)]
@@ -107,21 +136,117 @@ const FORGET: f64 = 0.95;
 /// At each of so many updates at the start the weights are looked at: then they change fastest.
 const DENSE: u64 = 10;
 
+/// What τ may be multiplied by at an update.
+const GROWTH: f64 = 1.1;
+
+/// So many losses are the first ones.
+const FIRST: u64 = 10;
+
+impl Slack {
+    fn new(tau: f64) -> Self {
+        Self { tau, loss: Ema::new(0.9), slope: Ema::new(0.9), first: 0.0, seen: 0 }
+    }
+
+    /// A step was applied, of this loss, which would change it by `slope` times the rate at most; `unit` is the cap
+    /// of τ = 1.
+    fn push(&mut self, loss: f64, slope: f64, unit: Option<f64>, [least, most]: [f64; 2]) {
+        if self.seen < FIRST {
+            self.seen += 1;
+            self.first += (loss - self.first) / self.seen as f64;
+        }
+        if !slope.is_finite() {
+            self.tau = least;
+            return;
+        }
+        self.loss.push(loss);
+        self.slope.push(slope);
+        let (Some(loss), Some(slope), Some(unit)) = (self.loss.mean(), self.slope.mean(), unit)
+        else {
+            return;
+        };
+        // A loss may have any number added to it: what it has come down by is what it is about.
+        let down = self.first - loss;
+        let at_stake = if loss > 0.0 { loss.min(down) } else { down };
+        let borne = at_stake / (slope * unit);
+        // Of a slope of 0 nobody knows what it bears.
+        let borne = if borne.is_finite() { borne } else { least };
+        self.tau = borne.min(self.tau * GROWTH).min(most).max(least);
+    }
+}
+
+impl Slack {
+    fn state(&self) -> State {
+        let ((losses, loss), (slopes, slope)) = (self.loss.parts(), self.slope.parts());
+        State::new()
+            .with_number("tau", self.tau)
+            .with_count("losses", losses)
+            .with_list("loss", loss.to_vec())
+            .with_count("slopes", slopes)
+            .with_list("slope", slope.to_vec())
+            .with_number("first", self.first)
+            .with_count("seen", self.seen)
+    }
+
+    fn restored(state: &State, [least, most]: [f64; 2]) -> Result<Self, Error> {
+        let fresh = Self::new(least);
+        let (tau, first) = (state.number("tau")?, state.number("first")?);
+        if !(tau.is_finite() && first.is_finite()) {
+            return Err(Error::record(format_args!("a number of a {NAME} is not finite")));
+        }
+        Ok(Self {
+            // The bound that goes on may be set differently.
+            tau: tau.min(most).max(least),
+            loss: fresh.loss.refilled(state.counter("losses")?, state.list("loss")?)?,
+            slope: fresh.slope.refilled(state.counter("slopes")?, state.list("slope")?)?,
+            first,
+            seen: state.counter("seen")?,
+        })
+    }
+}
+
 impl Default for DeepRelativeTrust {
-    /// τ = 0.3, looking at the weights at every tenth update.
+    /// τ = 0.3, up to 4 where the loss bears it; looks at the weights at every tenth update.
     fn default() -> Self {
-        let direction = Direction::Normalized { size: 1.0 };
-        Self { tau: 0.3, every: 10, direction, matrices: Vec::new(), index: HashMap::new() }
+        Self { relaxed: 4.0, ..Self::of(0.3) }
     }
 }
 
 impl DeepRelativeTrust {
-    /// The sum of relative changes is at most `tau`.
+    fn of(tau: f64) -> Self {
+        Self {
+            tau,
+            relaxed: tau,
+            every: 10,
+            direction: Direction::Normalized { size: 1.0 },
+            matrices: Vec::new(),
+            index: HashMap::new(),
+            roots: Vec::new(),
+            slack: Slack::new(tau),
+        }
+    }
+
+    /// The sum of relative changes is at most `tau`, whatever the loss bears.
     ///
     /// # Errors
     /// If it is not positive and finite.
     pub fn new(tau: f64) -> Result<Self, Error> {
-        Ok(Self { tau: Param(NAME, "tau").positive(tau)?, ..Self::default() })
+        Ok(Self::of(Param(NAME, "tau").positive(tau)?))
+    }
+
+    /// Up to `tau` where the loss bears it; for optimizers whose step has the size of the rate.
+    ///
+    /// # Errors
+    /// If it is below the τ that there is, or not finite.
+    pub fn relaxed_to(mut self, tau: f64) -> Result<Self, Error> {
+        let fits = tau.is_finite() && tau >= self.tau;
+        let must = format_args!("a finite number of at least {}", self.tau);
+        self.relaxed = Param(NAME, "relaxed_to").must(fits, must, tau)?;
+        Ok(self)
+    }
+
+    /// The τ of the next step: the one that was set, or what the loss [bears](Self).
+    pub fn tau(&self) -> f64 {
+        self.slack.tau
     }
 
     /// How many updates lie between looks at the weights, after the first ten.
@@ -141,7 +266,7 @@ impl DeepRelativeTrust {
 
     fn cap_of(&self, matrices: &[Matrix]) -> Option<f64> {
         let tau = match self.direction {
-            Direction::Normalized { .. } => self.tau,
+            Direction::Normalized { .. } => self.slack.tau,
             Direction::Gradient { momentum, .. } => self.tau * (1.0 - momentum).sqrt(),
         };
         let share = |matrix: &Matrix| {
@@ -166,6 +291,23 @@ impl DeepRelativeTrust {
             });
         }
         self.each(matrices, &now.sizes, |matrix, norm| matrix.rms = norm / matrix.root);
+    }
+
+    /// The most that a step at a rate of 1 changes the loss by in the first order.
+    fn slope(&self, now: &Reading, size: f64) -> f64 {
+        let mut roots = self.roots.iter();
+        // In the same order, with some left out. Of what isn't among them nothing is known.
+        let each = now.layers.iter().map(|(path, norm)| {
+            let mut ahead = roots.clone();
+            match ahead.find(|(own, _)| own == path) {
+                Some((_, root)) => {
+                    roots = ahead;
+                    root * norm
+                }
+                None => f64::INFINITY,
+            }
+        });
+        size * each.sum::<f64>()
     }
 
     /// What has a norm here is active.
@@ -201,6 +343,9 @@ impl StepBound for DeepRelativeTrust {
         };
         self.direction = direction;
         (self.matrices, self.index) = (Vec::new(), HashMap::new());
+        self.slack = Slack::new(self.tau);
+        let elements = |of: &Parameter| of.shape.iter().product::<usize>() as f64;
+        self.roots = parameters.iter().map(|of| (of.path.clone(), elements(of).sqrt())).collect();
         for parameter in parameters.iter().filter(|parameter| parameter.shape.len() > 1) {
             let root = (parameter.shape.iter().product::<usize>() as f64).sqrt();
             if root == 0.0 || self.index.contains_key(&parameter.path) {
@@ -242,6 +387,13 @@ impl StepBound for DeepRelativeTrust {
             let mut matrices = std::mem::take(&mut self.matrices);
             self.look(&mut matrices, now, left);
             self.matrices = matrices;
+            if let Direction::Normalized { size } = self.direction
+                && self.relaxed > self.tau
+            {
+                let (slope, unit) =
+                    (self.slope(now, size), self.cap().map(|cap| cap / self.slack.tau));
+                self.slack.push(now.loss, slope, unit, [self.tau, self.relaxed]);
+            }
         }
     }
 
@@ -256,11 +408,13 @@ impl StepBound for DeepRelativeTrust {
             .with_list("active", list(|matrix| f64::from(u8::from(matrix.active))))
             .with_list("average", list(|matrix| matrix.average))
             .with_list("highest", list(|matrix| matrix.highest))
+            .with_part("slack", self.slack.state())
     }
 
     fn restore(&mut self, state: &State) -> Result<(), Error> {
         let names = ["rms", "active", "average", "highest"];
-        state.only(&names)?;
+        state.clone().without_part("slack").only(&names)?;
+        let slack = Slack::restored(&state.part("slack"), [self.tau, self.relaxed])?;
         let mut matrices = self.matrices.clone();
         for name in names {
             let list = state.list(name)?;
@@ -285,7 +439,7 @@ impl StepBound for DeepRelativeTrust {
                 }
             }
         }
-        self.matrices = matrices;
+        (self.matrices, self.slack) = (matrices, slack);
         Ok(())
     }
 }
@@ -362,6 +516,69 @@ mod tests {
         let error = DeepRelativeTrust::default().start(&parameters, None).unwrap_err();
         assert!(
             error.to_string().starts_with("`optimizer` of DeepRelativeTrust must be one whose")
+        );
+    }
+
+    /// Two matrices of 16 elements and rms ½, of whose gradients the slope is known: τ grows slowly up to what the
+    /// loss bears, falls at once, and knows nothing before the loss has come down.
+    #[test]
+    fn it_is_relaxed_as_far_as_the_loss_bears() {
+        let parameters = [Parameter::new("a", [4, 4], 2.0), Parameter::new("b", [4, 4], 2.0)];
+        let started = || {
+            let mut bound = DeepRelativeTrust::new(0.3).unwrap().relaxed_to(2.0).unwrap();
+            bound.start(&parameters, Some(Direction::Normalized { size: 0.5 })).unwrap();
+            bound
+        };
+        // A cap of ½ at τ = 1, and a slope of ½·(4 + 4)·norm.
+        let step = |bound: &mut DeepRelativeTrust, loss: f64, norm: f64| {
+            let paths = ["a".to_string(), "b".to_string()];
+            let layers = Layers::new(paths, vec![norm; 2]).unwrap();
+            let now = Reading::new(50).with_loss(loss).with_layers(layers);
+            bound.record(&now, 1.0, Verdict::Apply);
+        };
+        let mut bound = started();
+        assert_eq!(bound.cap(), Some(0.15));
+        (0..12).for_each(|_| step(&mut bound, 4.0, 1.0));
+        assert_eq!(bound.tau(), 0.3, "the loss has not come down");
+        // It comes down to 2, which is as much as is left: 2/(4·½) = 1 for a norm of 1.
+        (0..5).for_each(|_| step(&mut bound, 2.0, 1.0));
+        let grown = bound.tau();
+        step(&mut bound, 2.0, 1.0);
+        assert!(grown > 0.3 && (bound.tau() / grown - GROWTH).abs() < 1e-9);
+        (0..200).for_each(|_| step(&mut bound, 2.0, 1.0));
+        assert!((bound.tau() - 1.0).abs() < 1e-9, "{}", bound.tau());
+        assert!((bound.cap().unwrap() - 0.5).abs() < 1e-9);
+        // With a loss of 1 left, of 4, it is half of that; and no less than it was set to.
+        (0..200).for_each(|_| step(&mut bound, 1.0, 1.0));
+        assert!((bound.tau() - 0.5).abs() < 1e-9, "{}", bound.tau());
+        (0..200).for_each(|_| step(&mut bound, 1.0, 1e9));
+        assert_eq!(bound.tau(), 0.3);
+        (0..400).for_each(|_| step(&mut bound, 1.0, 1e-9));
+        assert_eq!(bound.tau(), 2.0);
+        // What is added to a loss takes nothing away: 101 have come down by 3.
+        let mut other = started();
+        (0..10).for_each(|_| step(&mut other, 104.0, 2.0));
+        (0..300).for_each(|_| step(&mut other, 101.0, 2.0));
+        assert!((other.tau() - 0.75).abs() < 1e-9, "{}", other.tau());
+        // Nor is anything known of a parameter that is none of the model's, or of a slope of 0.
+        let foreign = Layers::new(["c".to_string()], vec![1.0]).unwrap();
+        bound.record(&Reading::new(9).with_layers(foreign), 1.0, Verdict::Apply);
+        assert_eq!(bound.tau(), 0.3);
+        let mut flat = started();
+        (0..50).for_each(|k| step(&mut flat, 1.0 / f64::from(k + 1), 0.0));
+        assert_eq!(flat.tau(), 0.3);
+
+        let mut resumed = started();
+        resumed.restore(&other.state()).unwrap();
+        assert_eq!(resumed, other);
+        let mut narrow = DeepRelativeTrust::new(0.3).unwrap().relaxed_to(0.5).unwrap();
+        narrow.start(&parameters, Some(Direction::Normalized { size: 0.5 })).unwrap();
+        narrow.restore(&other.state()).unwrap();
+        assert_eq!(narrow.tau(), 0.5);
+        let said = DeepRelativeTrust::new(0.3).unwrap().relaxed_to(0.2).unwrap_err().to_string();
+        assert_eq!(
+            said,
+            "`relaxed_to` of DeepRelativeTrust must be a finite number of at least 0.3, got 0.2"
         );
     }
 

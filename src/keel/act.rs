@@ -6,7 +6,6 @@ use burn::module::Module;
 use burn::optim::GradientsParams;
 
 use super::judge::Ruling;
-use super::progress::Progress;
 use super::rates::Held;
 use super::{Halted, Keel, SPENT, Stepped};
 use crate::clip::scale_each;
@@ -225,25 +224,21 @@ impl<M: Module + 'static> Keel<M> {
         if self.limits.rewind.is_some_and(due) {
             self.ring.push(updates, self.snapshot(model, position, rate.memory()));
             if updates > self.progress.frontier {
-                self.progress.rewinds = 0;
+                (self.progress.rewinds, self.progress.broken) = (0, 0);
             }
-            return;
-        }
-        let due = |rewind: Rewind| {
-            let of = |update: u64| (update % rewind.every).checked_div(rewind.recent).unwrap_or(0);
-            of(updates) > of(from)
-        };
-        if self.limits.rewind.is_some_and(due) {
+        } else if self.limits.rewind.is_some_and(|rewind| rewind.recent_is_due(from, updates)) {
             self.ring.push_recent(updates, self.snapshot(model, position, rate.memory()));
+            if updates > self.progress.frontier {
+                self.progress.broken = 0;
+            }
         }
     }
 
-    /// Whether the weights were broken from outside: no step that is bounded makes them so large, and training has
-    /// come further than where it was last taken back.
-    fn is_from_outside(&self, report: &Report) -> bool {
-        let Progress { updates, frontier, .. } = self.progress;
+    /// Whether the weights were broken from outside: no step that is bounded makes them so large. What happens again
+    /// and again before training has got any further is something else.
+    fn is_from_outside(&self, report: &Report, at_most: u64) -> bool {
         !self.bounds.is_empty()
-            && updates > frontier
+            && self.progress.broken < at_most
             && report.reading.fault != Some(Fault::Update)
             && report.culprits.iter().any(|culprit| culprit.part == Part::Parameter)
     }
@@ -330,7 +325,7 @@ impl<M: Module + 'static> Keel<M> {
     /// policy doesn't take its memory back: the report then says which.
     pub(super) fn rewind(&mut self, mut rate: Rate<'_>, report: &mut Report) -> Option<M> {
         let rewind = self.limits.rewind?;
-        let outside = self.is_from_outside(report);
+        let outside = self.is_from_outside(report, rewind.at_most);
         let progress = &mut self.progress;
         let earlier = match outside {
             true => self.ring.back_to_recent(progress.updates, rewind.age),
@@ -369,7 +364,7 @@ impl<M: Module + 'static> Keel<M> {
 
         progress.frontier = progress.frontier.max(progress.updates);
         (progress.updates, progress.rejected) = (to, 0);
-        progress.rewinds += u64::from(!outside);
+        *if outside { &mut progress.broken } else { &mut progress.rewinds } += 1;
         progress.went_back(snapshot.level);
         progress.beside(rate.position().map(|at| snapshot.position.unwrap_or(at)));
         if !rate.rewind(snapshot.position, damp, warm_up) && !outside {

@@ -177,6 +177,20 @@ impl<M: Module + 'static> Builder<M> {
         self
     }
 
+    /// Whether a trainer that makes gradients and saves when it likes can use it.
+    #[cfg(feature = "train")]
+    pub(crate) fn check_trainer(&self) -> Result<(), Error> {
+        let wrong =
+            |name, must: &str, got: &str| Err(Error::parameter("KeelTrainer", name, must, got));
+        if self.limits.decide != Decide::Now {
+            return wrong("decide", "Decide::Now", "Decide::OnDevice");
+        }
+        match self.loss_scale {
+            Some(_) => wrong("loss_scale", "left out", "a LossScale"),
+            None => Ok(()),
+        }
+    }
+
     /// Whether the device can decide all that is asked for.
     fn check_decide(&self) -> Result<(), Error> {
         let Decide::OnDevice { every } = self.limits.decide else { return Ok(()) };

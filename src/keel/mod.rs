@@ -297,9 +297,10 @@ impl<M: Module + 'static> Keel<M> {
         })
     }
 
-    /// Whether a bound needs the sizes of the parameters before this update.
-    fn looks_at_sizes(&self, update: u64) -> bool {
+    /// Whether a bound needs the sizes of the parameters before this update, or a snapshot will be taken after it.
+    fn looks_at_parameters(&self, update: u64) -> bool {
         self.bounds.iter().any(|bound| bound.looks_at_sizes(update))
+            || self.limits.rewind.is_some_and(|rewind| rewind.looks_before(update))
     }
 
     /// One reading. The gradients are `scale` times too large.
@@ -313,7 +314,7 @@ impl<M: Module + 'static> Keel<M> {
     ) -> Result<Reading, Error> {
         let Progress { attempts, updates, .. } = self.progress;
         let due = |every: Option<u64>| every.is_some_and(|n| attempts.is_multiple_of(n));
-        let parameters = due(self.limits.check_parameters) || self.looks_at_sizes(updates);
+        let parameters = due(self.limits.check_parameters) || self.looks_at_parameters(updates);
         let mut reading = self.monitor.measure(model, grads, loss, parameters)?;
         if scale != 1.0 {
             reading.grad_norm /= scale;

@@ -72,7 +72,7 @@ impl<M: Module + 'static> Keel<M> {
             Asked {
                 grads: &grads,
                 loss,
-                parameters: due(self.limits.check_parameters) || self.looks_at_sizes(update),
+                parameters: due(self.limits.check_parameters) || self.looks_at_parameters(update),
                 norm_at_most,
                 scale,
                 squares: self.update.squares_in_own_type(),

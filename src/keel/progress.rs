@@ -15,6 +15,8 @@ pub(super) struct Progress {
     pub(super) rejected: u64,
     /// Rewinds since a snapshot was taken beyond `frontier`.
     pub(super) rewinds: u64,
+    /// Rewinds because of weights that were broken from outside, since any snapshot was taken beyond `frontier`.
+    pub(super) broken: u64,
     /// The furthest update that a rewind was ruled at.
     pub(super) frontier: u64,
     /// What is left of plain rates, which have no schedule to dampen.
@@ -44,6 +46,7 @@ impl Default for Progress {
             updates: 0,
             rejected: 0,
             rewinds: 0,
+            broken: 0,
             frontier: 0,
             damping: Damped::default(),
             highest: 0.0,
@@ -107,6 +110,7 @@ impl Progress {
             .with_count("updates", self.updates)
             .with_count("rejected", self.rejected)
             .with_count("rewinds", self.rewinds)
+            .with_count("broken", self.broken)
             .with_count("frontier", self.frontier)
             .with_count("lead", self.lead)
             .with_number("highest", self.highest)
@@ -129,6 +133,7 @@ impl Progress {
             updates: state.counter("updates")?,
             rejected: state.counter("rejected")?,
             rewinds: state.counter("rewinds")?,
+            broken: state.counter("broken")?,
             frontier: state.counter("frontier")?,
             highest: state.number("highest")?,
             lead: state.count("lead")?,

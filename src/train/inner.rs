@@ -1,0 +1,254 @@
+//! What the model's clones, the checkpointers and the user have in common: the keel, and what is on its way to it.
+//!
+//! Invariant: where `stopped` is there, nothing more is done to a model. The schedule is locked after the rest, and by
+//! nobody who holds it and asks for the rest.
+
+use std::collections::VecDeque;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use burn::module::Module;
+use burn::optim::GradientsParams;
+use burn::tensor::Tensor;
+use burn::train::Interrupter;
+
+use super::metric::Log;
+use super::rates::SharedRates;
+use crate::checkpoint::Checkpoint;
+use crate::clip::scale;
+use crate::{Builder, Error, Halted, Incidents, Keel, Report, Stepped, monitor, tie};
+
+/// The name of the schedule in a checkpoint.
+pub(super) const SCHEDULE: &str = "schedule";
+
+pub(super) struct Inner<M: Module> {
+    /// Until there is a model on the device where it is trained.
+    builder: Option<Builder<M>>,
+    keel: Option<Keel<M>>,
+    /// Of the forward passes since the last update.
+    losses: Vec<Tensor<1>>,
+    /// How many batches an update is made from, and how many are taken in.
+    window: u64,
+    taken: u64,
+    /// For Burn's checkpointer, which asks later, on another thread.
+    captured: VecDeque<Result<Checkpoint, Error>>,
+    /// To go on from.
+    restored: Option<Checkpoint>,
+    /// Why there are no more steps.
+    stopped: Option<String>,
+    interrupter: Interrupter,
+    /// Where a checkpoint goes if training halts.
+    directory: Option<PathBuf>,
+    listener: Option<Box<dyn FnMut(&Report) + Send>>,
+}
+
+pub(super) struct Shared<M: Module> {
+    inner: Mutex<Inner<M>>,
+    pub(super) rates: SharedRates,
+    pub(super) log: Log,
+}
+
+impl<M: Module + 'static> Shared<M> {
+    pub(super) fn new(rates: SharedRates, builder: Builder<M>) -> Arc<Self> {
+        let inner = Inner {
+            builder: Some(builder),
+            keel: None,
+            losses: Vec::new(),
+            window: 1,
+            taken: 0,
+            captured: VecDeque::new(),
+            restored: None,
+            stopped: None,
+            interrupter: Interrupter::new(),
+            directory: None,
+            listener: None,
+        };
+        Arc::new(Self { inner: Mutex::new(inner), rates, log: Log::default() })
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Inner<M>> {
+        self.inner.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(super) fn set_directory(&self, directory: &Path) {
+        self.lock().directory = Some(directory.to_path_buf());
+    }
+
+    pub(super) fn set_window(&self, batches: u64) {
+        self.lock().window = batches;
+    }
+
+    pub(super) fn set_interrupter(&self, interrupter: Interrupter) {
+        let mut inner = self.lock();
+        if let Some(why) = &inner.stopped {
+            interrupter.stop(Some(why));
+        }
+        inner.interrupter = interrupter;
+    }
+
+    pub(super) fn set_listener(&self, listener: impl FnMut(&Report) + Send + 'static) {
+        self.lock().listener = Some(Box::new(listener));
+    }
+
+    pub(super) fn go_on_from(&self, saved: Checkpoint) {
+        self.lock().restored = Some(saved);
+    }
+
+    pub(super) fn stopped(&self) -> Option<String> {
+        self.lock().stopped.clone()
+    }
+
+    /// What the keel says; `None` before there is one.
+    pub(super) fn ask<T>(&self, what: impl FnOnce(&Keel<M>) -> T) -> Option<T> {
+        self.lock().keel.as_ref().map(what)
+    }
+
+    pub(super) fn incidents(&self) -> Incidents {
+        self.ask(|keel| keel.incidents().clone()).unwrap_or_default()
+    }
+
+    /// Before the first forward pass, with the model on the device where it is trained.
+    pub(super) fn begin(&self, model: M) -> M {
+        let mut inner = self.lock();
+        let inner = &mut *inner;
+        // Burn forks a model place by place.
+        let model = tie(model);
+        if let Some(builder) = inner.builder.take() {
+            match builder.check_trainer().and_then(|()| builder.build(&model)) {
+                Ok(keel) => inner.keel = Some(keel),
+                Err(error) => inner.stop(error.to_string()),
+            }
+        }
+        let (Some(keel), Some(saved)) = (&mut inner.keel, inner.restored.take()) else {
+            return model;
+        };
+        let mut rates = self.rates.lock();
+        match keel.resume_with(&model, &saved, &mut [(SCHEDULE, &mut *rates)]) {
+            Ok(model) => model,
+            Err(error) => {
+                inner.stop(error.to_string());
+                model
+            }
+        }
+    }
+
+    /// A forward pass was made.
+    pub(super) fn forward(&self, loss: Tensor<1>) {
+        self.lock().losses.push(loss.without_autodiff());
+        self.log.forward();
+    }
+
+    /// The model after an update along gradients that are sums over the forward passes since the last one.
+    pub(super) fn update(&self, model: M, grads: GradientsParams) -> M {
+        let mut inner = self.lock();
+        let losses = std::mem::take(&mut inner.losses);
+        if inner.stopped.is_some() {
+            return model;
+        }
+        let Some((loss, count)) = mean(losses) else {
+            inner.stop("an update without a forward pass before it".to_string());
+            return model;
+        };
+        let grads = if count > 1 { scale(grads, &model, 1.0 / count as f64) } else { grads };
+        let (model, report) = inner.step(&self.rates, model, grads, &loss);
+        if let Some(report) = report {
+            self.log.stepped(&report);
+            if let Some(listener) = &mut inner.listener {
+                listener(&report);
+            }
+        }
+        model
+    }
+
+    /// The weights to evaluate, in inference mode: averages, if there are any.
+    pub(super) fn evaluated(&self, model: &M) -> M {
+        let averaged =
+            self.ask(|keel| keel.averaged(model).unwrap_or_else(|| keel.eval_model(model).valid()));
+        averaged.unwrap_or_else(|| model.valid())
+    }
+
+    /// Keeps what a checkpoint of this moment holds, for Burn's checkpointer.
+    pub(super) fn capture(&self, model: &M) {
+        let mut inner = self.lock();
+        if inner.directory.is_none() {
+            return;
+        }
+        if let Some(saved) = inner.saved(&self.rates, model) {
+            inner.captured.push_back(saved);
+        }
+    }
+
+    pub(super) fn captured(&self) -> Option<Result<Checkpoint, Error>> {
+        self.lock().captured.pop_front()
+    }
+}
+
+impl<M: Module + 'static> Inner<M> {
+    fn stop(&mut self, why: String) {
+        self.interrupter.stop(Some(&why));
+        self.stopped = Some(why);
+    }
+
+    fn saved(&self, rates: &SharedRates, model: &M) -> Option<Result<Checkpoint, Error>> {
+        let keel = self.keel.as_ref()?;
+        Some(keel.checkpoint(model).and_then(|saved| saved.with(SCHEDULE, &*rates.lock())))
+    }
+
+    fn step(
+        &mut self,
+        rates: &SharedRates,
+        model: M,
+        grads: GradientsParams,
+        loss: &Tensor<1>,
+    ) -> (M, Option<Report>) {
+        let Some(keel) = &mut self.keel else { return (model, None) };
+        let stepped = if self.window == 1 {
+            keel.step(rates.lock().rate(), model, grads, loss)
+        } else {
+            if let Err(error) = keel.accumulate(&model, grads, loss) {
+                self.stop(error.to_string());
+                return (model, None);
+            }
+            self.taken += 1;
+            if self.taken < self.window {
+                return (model, None);
+            }
+            self.taken = 0;
+            keel.step_accumulated(rates.lock().rate(), model)
+        };
+        match stepped {
+            Ok(Stepped { model, report, .. }) => (model, Some(report)),
+            Err(halted) => self.halt(rates, halted),
+        }
+    }
+
+    /// Burn writes no checkpoint where training ends before the end of an epoch.
+    fn halt(&mut self, rates: &SharedRates, halted: Halted<M>) -> (M, Option<Report>) {
+        let (mut why, report) = (halted.to_string(), halted.report().clone());
+        let model = halted.into_model();
+        if let Some(directory) = &self.directory {
+            let path = directory.join(super::slot::HALTED);
+            let saved =
+                self.saved(rates, &model).map(|saved| saved.and_then(|saved| saved.save(&path)));
+            match saved {
+                Some(Err(error)) => why += &format!("; no checkpoint was written: {error}"),
+                _ => why += &format!("; the state is in {}", path.display()),
+            }
+        }
+        self.stop(why);
+        (model, Some(report))
+    }
+}
+
+/// The mean of the losses, and how many there were. One that isn't one number is given as it is: a keel says what is
+/// wrong with it.
+fn mean(losses: Vec<Tensor<1>>) -> Option<(Tensor<1>, usize)> {
+    let count = losses.len();
+    if let Some(odd) = losses.iter().find(|loss| monitor::one_number("loss", loss).is_err()) {
+        return Some((odd.clone(), count));
+    }
+    let device = losses.first()?.device();
+    let sum =
+        losses.into_iter().map(|loss| loss.to_device(&device)).reduce(|sum, loss| sum + loss)?;
+    Some((if count > 1 { sum / count as f64 } else { sum }, count))
+}
