@@ -16,8 +16,10 @@ use burn::optim::{AdamWConfig, GradientsParams, ModuleOptimizer, SgdConfig};
 use burn::tensor::activation::relu;
 use burn::tensor::{Device, Distribution, Tensor};
 use common::{argument, device, heading, paired, report, timed};
+use evenkeel::bound::DeepRelativeTrust;
 use evenkeel::clip::GlobalNorm;
 use evenkeel::guard::{Divergence, LossSpike, NormSpike};
+use evenkeel::optim::AdamW;
 use evenkeel::{Builder, Decide, Keel, Rewind};
 
 const WIDTH: usize = 1024;
@@ -114,7 +116,48 @@ fn main() {
         report("guard", case, &paired(3, Duration::from_secs_f64(seconds), ours, theirs));
     }
     println!();
+    heading("a training step with a bound", "the same through a Keel without");
+    for (case, dress) in BOUNDS {
+        if case.contains(&only) {
+            let bare = |keel: Builder<Perceptron>| keel;
+            let times = paired(
+                3,
+                Duration::from_secs_f64(seconds),
+                stepping(&device, dress, &x),
+                stepping(&device, bare, &x),
+            );
+            report("guard", case, &times);
+        }
+    }
+    println!();
     snapshots(&device);
+}
+
+type Bound = (&'static str, fn(Builder<Perceptron>) -> Builder<Perceptron>);
+
+const BOUNDS: [Bound; 2] = [
+    ("bound", |keel| keel.bound(DeepRelativeTrust::default())),
+    ("recommended", Builder::recommended),
+];
+
+/// The time of a step, forward and backward pass included, with our own AdamW.
+fn stepping<'a>(
+    device: &Device,
+    dress: fn(Builder<Perceptron>) -> Builder<Perceptron>,
+    x: &'a Tensor<2>,
+) -> impl FnMut() -> Duration + 'a {
+    let model = Perceptron::new(device);
+    let mut keel = dress(Keel::wrap(AdamW::new())).build(&model).expect("a keel");
+    let mut kept = Some(model);
+    move || {
+        let model = kept.take().expect("the model");
+        let (stepped, time) = timed(|| {
+            let (loss, grads) = model.backward(x.clone());
+            keel.step(1e-4, model, grads, &loss).expect("a step")
+        });
+        kept = Some(stepped.model);
+        time
+    }
 }
 
 /// What snapshots hold in memory, as the operating system counts it.

@@ -5,22 +5,8 @@ use burn::train::{
     ClassificationOutput, MultiLabelClassificationOutput, RegressionOutput, SequenceOutput,
 };
 
-/// An output of a [`TrainStep`](burn::train::TrainStep) that shows its loss. Burn's outputs are; for one of your own:
-///
-/// ```
-/// use burn::tensor::Tensor;
-/// use evenkeel::train::TrainLoss;
-///
-/// struct Output {
-///     loss: Tensor<1>,
-/// }
-///
-/// impl TrainLoss for Output {
-///     fn loss(&self) -> Tensor<1> {
-///         self.loss.clone()
-///     }
-/// }
-/// ```
+/// An output of a [`TrainStep`](burn::train::TrainStep) that shows its loss: Burn's are, and one of your own
+/// [becomes one](super#an-output-of-your-own) by one line.
 pub trait TrainLoss {
     /// The loss whose gradients the step has made, of one element.
     fn loss(&self) -> Tensor<1>;

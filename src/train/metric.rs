@@ -1,6 +1,7 @@
 //! What a keel measures, among Burn's metrics.
 
 use std::collections::VecDeque;
+use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use burn::tensor::TensorReadError;
@@ -111,6 +112,12 @@ impl KeelMetric {
 
     fn format(&self) -> FormatOptions {
         FormatOptions::new(self.name()).precision(if self.kind == Kind::Rate { 8 } else { 4 })
+    }
+}
+
+impl fmt::Debug for KeelMetric {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("KeelMetric").field("kind", &self.kind).finish_non_exhaustive()
     }
 }
 

@@ -1,8 +1,18 @@
-//! Every schedule inside Burn's own `Learner`.
-#![cfg(test)]
+//! Burn's own trainer: every schedule inside a `Learner`, and a keel in its training.
+#![cfg(any(test, doctest))]
 
+/// The page of `evenkeel::train`, whose examples run here: in evenkeel's own tests there is no `burn-train`.
+#[cfg(doctest)]
+#[doc = include_str!("../../../src/docs/train.md")]
+pub struct Page;
+
+#[cfg(test)]
 #[path = "../../integration/common/catalogue.rs"]
 mod catalogue;
+#[cfg(test)]
+mod quiet;
+#[cfg(test)]
+mod trainer;
 
 use burn::module::Module;
 use burn::nn::{Linear, LinearConfig};
