@@ -1,6 +1,6 @@
 //! Several small batches for one update.
 
-use burn::module::{Module, ModuleVisitor, Param};
+use burn::module::{Module, ModuleVisitor, Param as Parameter};
 use burn::optim::GradientsParams;
 use burn::tensor::Tensor;
 
@@ -8,6 +8,7 @@ use super::judge::Ruling;
 use super::told::{tell, told};
 use super::{Halted, Keel, Stepped};
 use crate::checkpoint::{State, tensors};
+use crate::error::check::Param;
 use crate::running::Running;
 use crate::schedule::Rate;
 use crate::shelf::Shelf;
@@ -19,8 +20,9 @@ use crate::{Decide, Error, Reading, Report, Verdict, monitor};
 pub(super) struct Accumulated {
     /// Their sum, unscaled, in `f32` at least.
     sums: Shelf,
-    /// How many batches are in it, and the sum of their losses.
+    /// How many batches are in it, the sum of their weights, and that of their losses times their weights.
     count: u64,
+    weight: f64,
     loss: f64,
     /// The running statistics after the last batch that was taken in.
     running: Option<Running>,
@@ -34,6 +36,7 @@ impl Accumulated {
     pub(super) fn state<M: Module>(&self, model: &M) -> Result<State, Error> {
         Ok(State::new()
             .with_count("count", self.count)
+            .with_number("weight", self.weight)
             .with_number("loss", self.loss)
             .with_bytes("sums", tensors::to_bytes(&self.sums, model)?))
     }
@@ -50,9 +53,14 @@ impl Accumulated {
                 "of {count} accumulated batches no gradient is left"
             )));
         }
+        let weight = state.number("weight")?;
+        if count > 0 && !(weight.is_finite() && weight > 0.0) {
+            return Err(Error::record(format_args!("{count} accumulated batches weigh {weight}")));
+        }
         Ok(Self {
             sums,
             count,
+            weight,
             loss: state.number("loss")?,
             running: (count > 0).then(|| running.clone()),
         })
@@ -105,7 +113,49 @@ impl<M: Module + 'static> Keel<M> {
         grads: GradientsParams,
         loss: &Tensor<1>,
     ) -> Result<Report, Error> {
+        self.accumulate_weighted(model, grads, loss, 1.0)
+    }
+
+    /// The same for a batch of this weight: of its samples, say, or of its tokens, where batches are of different
+    /// sizes and `loss` is a mean over them. The update is then along `Σ wᵢ·gᵢ / Σ wᵢ`.
+    ///
+    /// ```
+    /// # use burn::nn::{Linear, LinearConfig};
+    /// # use burn::optim::{GradientsParams, SgdConfig};
+    /// # use burn::tensor::{Device, Distribution, Tensor};
+    /// # use evenkeel::Keel;
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let device = Device::default().autodiff();
+    /// # let mut model = LinearConfig::new(4, 1).init(&device);
+    /// let mut keel = Keel::wrap(SgdConfig::new().init()).build(&model)?;
+    /// for rows in [16, 4] {
+    ///     let x = Tensor::<2>::random([rows, 4], Distribution::Default, &device);
+    ///     let loss = model.forward(x.clone()).sub(x.sum_dim(1)).powi_scalar(2).mean();
+    ///     let grads = GradientsParams::from_grads(loss.backward(), &model);
+    ///     let _report = keel.accumulate_weighted(&model, grads, &loss, rows as f64)?;
+    /// }
+    /// model = keel.step_accumulated(0.1, model)?.model;
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    /// As [`accumulate`](Self::accumulate), and if `weight` is not positive and finite.
+    ///
+    /// # Cost
+    /// As [`accumulate`](Self::accumulate).
+    pub fn accumulate_weighted(
+        &mut self,
+        model: &M,
+        grads: GradientsParams,
+        loss: &Tensor<1>,
+        weight: f64,
+    ) -> Result<Report, Error> {
         self.running.settle(model);
+        if let Err(error) = Param("Keel::accumulate", "weight").positive(weight) {
+            self.forget_forward(model);
+            return Err(error);
+        }
         if let Err(why) = monitor::loss_and_gradients(model, &grads, loss) {
             self.forget_forward(model);
             return Err(why.of("Keel::accumulate"));
@@ -116,13 +166,14 @@ impl<M: Module + 'static> Keel<M> {
 
         let excused = self.excuse(&reading);
         if excused.is_none() && reading.fault.is_none() {
-            let Accumulated { sums, count, loss, running } = &mut self.accumulated;
+            let Accumulated { sums, count, weight: all, loss, running } = &mut self.accumulated;
             *count += 1;
-            *loss += reading.loss;
+            *all += weight;
+            *loss += weight * reading.loss;
             let mut now = self.running.clone();
             now.commit(model);
             *running = Some(now);
-            model.visit(&mut Add { grads, sums, factor: 1.0 / scale });
+            model.visit(&mut Add { grads, sums, factor: weight / scale });
             return Ok(Report::applied(reading, 1.0));
         }
         let by = match (excused, reading.fault) {
@@ -171,10 +222,10 @@ impl<M: Module + 'static> Keel<M> {
 
     fn step_mean(&mut self, mut rate: Rate<'_>, model: M) -> Result<Stepped<M>, Halted<M>> {
         self.running.settle(&model);
-        let Accumulated { sums, count, loss, .. } = std::mem::take(&mut self.accumulated);
+        let Accumulated { sums, count, weight, loss, .. } = std::mem::take(&mut self.accumulated);
         // Scaled again: a gradient that was worth scaling may be 0 in the type of its parameter without it.
         let scale = self.loss_scale();
-        let mut mean = Mean { sums, count: count as f64, scale, grads: GradientsParams::new() };
+        let mut mean = Mean { sums, weight, scale, grads: GradientsParams::new() };
         model.visit(&mut mean);
         if let Some(why) = self.objection(&mut rate, &model, &mean.grads, None) {
             return Err(self.broken(rate, model, &why));
@@ -185,13 +236,13 @@ impl<M: Module + 'static> Keel<M> {
         }
         if self.limits.decide != Decide::Now {
             let device = model.devices().into_iter().next().unwrap_or_default();
-            let loss = Tensor::from_floats([loss / count as f64], &device);
+            let loss = Tensor::from_floats([loss / weight], &device);
             return self.step_on_device(rate, model, mean.grads, loss, scale);
         }
         match self.measure(&rate, &model, &mean.grads, None, scale) {
             Ok(reading) => {
                 // Of no batch at all the mean is NaN, and the step is rejected.
-                let reading = reading.with_loss(loss / count as f64);
+                let reading = reading.with_loss(loss / weight);
                 self.decide(rate, model, mean.grads, reading, scale)
             }
             Err(error) => Err(self.broken(rate, model, &error.to_string())),
@@ -207,7 +258,7 @@ struct Add<'a> {
 }
 
 impl ModuleVisitor for Add<'_> {
-    fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
+    fn visit_float<const D: usize>(&mut self, param: &Parameter<Tensor<D>>) {
         // Once: of a parameter that is used in two places it is gone at the second.
         let Some(grad) = self.grads.remove::<D>(param.id) else { return };
         let grad = widened(grad);
@@ -223,15 +274,15 @@ impl ModuleVisitor for Add<'_> {
 /// Turns sums into means times the loss scale, in the parameters' own type.
 struct Mean {
     sums: Shelf,
-    count: f64,
+    weight: f64,
     scale: f64,
     grads: GradientsParams,
 }
 
 impl ModuleVisitor for Mean {
-    fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
+    fn visit_float<const D: usize>(&mut self, param: &Parameter<Tensor<D>>) {
         if let Some(sum) = self.sums.take::<D>(param.id) {
-            let mean = sum.div_scalar(self.count);
+            let mean = sum.div_scalar(self.weight);
             let mean = if self.scale == 1.0 { mean } else { mean.mul_scalar(self.scale) };
             let mean = mean.cast(param.base().dtype());
             self.grads.register(param.id, mean);

@@ -255,7 +255,7 @@ impl<M: Module + 'static> Keel<M> {
         // Where the weights are broken another batch is no better; of a failed update these are not the weights.
         let broken = reading.fault != Some(Fault::Update)
             && culprits.iter().any(|culprit| culprit.part == Part::Parameter);
-        if self.spent || (broken && self.limits.rewind.is_some()) {
+        if self.spent || (broken && self.limits.rewind.is_some_and(|rewind| rewind.recent > 0)) {
             ruling.verdict = ruling.verdict.max(Verdict::Rewind);
         }
         self.progress.note_loss(reading.loss, false);

@@ -131,6 +131,13 @@ impl<M: Module + 'static> Builder<M> {
         self
     }
 
+    /// Skips as many steps in a row as there are to skip: training never ends because of them. Say this where
+    /// nobody is there to look at a run that has ended, and look at
+    /// [`Report::rejected`](crate::Report::rejected) yourself.
+    pub fn skips_without_end(self) -> Self {
+        self.skips_at_most(u64::MAX)
+    }
+
     /// Checks the parameters *before* every `n`-th step too. Off by default: parameters are checked
     /// after every update, so this only finds what was put into them from outside.
     pub fn check_parameters_every(mut self, n: u64) -> Self {

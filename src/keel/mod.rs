@@ -297,6 +297,66 @@ impl<M: Module + 'static> Keel<M> {
         })
     }
 
+    /// One training step of a model that is held in a field, and stays there: what an agent or a service has.
+    ///
+    /// Whatever becomes of the step, `model` is the one to go on with. All else is as in [`step`](Self::step).
+    ///
+    /// ```
+    /// # use burn::nn::{Linear, LinearConfig};
+    /// # use burn::optim::{GradientsParams, SgdConfig};
+    /// # use burn::tensor::{Device, Tensor};
+    /// # use evenkeel::{Halted, Keel};
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let device = Device::default().autodiff();
+    /// struct Agent {
+    ///     policy: Linear,
+    ///     keel: Keel<Linear>,
+    /// }
+    ///
+    /// impl Agent {
+    ///     fn learn(&mut self, x: Tensor<2>) -> Result<f64, Halted<Linear>> {
+    ///         let loss = self.policy.forward(x).powi_scalar(2).mean();
+    ///         let grads = GradientsParams::from_grads(loss.backward(), &self.policy);
+    ///         let stepped = self.keel.step_in_place(0.1, &mut self.policy, grads, &loss)?;
+    ///         Ok(stepped.report.reading.loss)
+    ///     }
+    /// }
+    ///
+    /// let policy = LinearConfig::new(4, 1).init(&device);
+    /// let keel = Keel::wrap(SgdConfig::new().init()).build(&policy)?;
+    /// let mut agent = Agent { policy, keel };
+    /// let x = Tensor::ones([2, 4], &device);
+    /// let (first, second) = (agent.learn(x.clone())?, agent.learn(x)?);
+    /// assert!(second < first);
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    /// As [`step`](Self::step). `model` is then the best there is, and the error has it too.
+    ///
+    /// # Cost
+    /// As [`step`](Self::step); but while `model` is still there parameters are written into new memory, and not in
+    /// place.
+    pub fn step_in_place<'s>(
+        &mut self,
+        rate: impl Into<Rate<'s>>,
+        model: &mut M,
+        grads: GradientsParams,
+        loss: &Tensor<1>,
+    ) -> Result<Stepped<()>, Halted<M>> {
+        match self.step(rate, model.clone(), grads, loss) {
+            Ok(Stepped { model: after, report, late }) => {
+                *model = after;
+                Ok(Stepped { model: (), report, late })
+            }
+            Err(halted) => {
+                *model = halted.model().clone();
+                Err(halted)
+            }
+        }
+    }
+
     /// Whether a bound needs the sizes of the parameters before this update, or a snapshot will be taken after it.
     fn looks_at_parameters(&self, update: u64) -> bool {
         self.bounds.iter().any(|bound| bound.looks_at_sizes(update))

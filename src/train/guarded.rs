@@ -114,7 +114,7 @@ where
 
     fn step(&self, item: M::Input) -> TrainOutput<M::Output> {
         let output = TrainStep::step(&self.model, item);
-        self.shared.forward(output.item.loss());
+        self.shared.forward(output.item.loss(), output.item.weight());
         output
     }
 

@@ -25,8 +25,9 @@ pub(super) struct Inner<M: Module> {
     /// Until there is a model on the device where it is trained.
     builder: Option<Builder<M>>,
     keel: Option<Keel<M>>,
-    /// Of the forward passes since the last update.
+    /// Of the forward passes since the last update, with the weight of the last.
     losses: Vec<Tensor<1>>,
+    weight: f64,
     /// How many batches an update is made from, and how many are taken in.
     window: u64,
     taken: u64,
@@ -54,6 +55,7 @@ impl<M: Module + 'static> Shared<M> {
             builder: Some(builder),
             keel: None,
             losses: Vec::new(),
+            weight: 1.0,
             window: 1,
             taken: 0,
             captured: VecDeque::new(),
@@ -133,8 +135,11 @@ impl<M: Module + 'static> Shared<M> {
     }
 
     /// A forward pass was made.
-    pub(super) fn forward(&self, loss: Tensor<1>) {
-        self.lock().losses.push(loss.without_autodiff());
+    pub(super) fn forward(&self, loss: Tensor<1>, weight: f64) {
+        let mut inner = self.lock();
+        inner.losses.push(loss.without_autodiff());
+        inner.weight = weight;
+        drop(inner);
         self.log.forward();
     }
 
@@ -205,7 +210,7 @@ impl<M: Module + 'static> Inner<M> {
         let stepped = if self.window == 1 {
             keel.step(rates.lock().rate(), model, grads, loss)
         } else {
-            if let Err(error) = keel.accumulate(&model, grads, loss) {
+            if let Err(error) = keel.accumulate_weighted(&model, grads, loss, self.weight) {
                 self.stop(error.to_string());
                 return (model, None);
             }

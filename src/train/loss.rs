@@ -10,13 +10,23 @@ use burn::train::{
 pub trait TrainLoss {
     /// The loss whose gradients the step has made, of one element.
     fn loss(&self) -> Tensor<1>;
+
+    /// How much this batch counts among those of one update, if the [trainer accumulates](super::KeelTrainer::accumulate):
+    /// its samples or its tokens, if the loss is a mean over them. 1 unless overridden; the rows, of Burn's outputs.
+    fn weight(&self) -> f64 {
+        1.0
+    }
 }
 
 macro_rules! shows_its_loss {
-    ($($output:ty),*) => {$(
+    ($($output:ident),*) => {$(
         impl TrainLoss for $output {
             fn loss(&self) -> Tensor<1> {
                 self.loss.clone()
+            }
+
+            fn weight(&self) -> f64 {
+                self.targets.dims()[0].max(1) as f64
             }
         }
     )*};

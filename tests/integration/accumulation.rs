@@ -1,9 +1,9 @@
 //! Several small batches for one update.
 
-use crate::common::{Batch, Net, bits, on_every_device, with_first};
+use crate::common::{Batch, Net, bits, filled, noise, on_every_device, with_first};
 use burn::nn::{Linear, LinearConfig};
 use burn::optim::{AdamConfig, GradientsParams, SgdConfig};
-use burn::tensor::{DType, Device, Tensor};
+use burn::tensor::{DType, Device, Tensor, TensorData};
 use evenkeel::clip::GlobalNorm;
 use evenkeel::guard::LossSpike;
 use evenkeel::optim::Sgd;
@@ -311,5 +311,43 @@ fn a_schedule_whose_first_updates_were_all_dropped_is_at_its_start() {
             }
             assert_eq!((keel.updates(), schedule.position()), (2 * every, 2 * every), "{every}");
         }
+    });
+}
+
+/// Sixteen rows and four are twenty rows.
+#[test]
+fn batches_of_different_sizes_count_by_their_rows() {
+    on_every_device(|device| {
+        let net = |rows: std::ops::Range<usize>, net: &Linear| {
+            let x: Vec<f32> = noise(7, 60)[3 * rows.start..3 * rows.end].to_vec();
+            let x = Tensor::<2>::from_data(TensorData::new(x, [rows.len(), 3]), device);
+            let loss = (net.forward(x.clone()) - x.sum_dim(1)).powi_scalar(2).mean();
+            let grads = GradientsParams::from_grads(loss.backward(), net);
+            (loss, grads)
+        };
+        let start: Linear = filled(LinearConfig::new(3, 1).init(device), 1);
+        let mut keel = Keel::wrap(Sgd::new()).build(&start).unwrap();
+        let (loss, grads) = net(0..20, &start);
+        let whole = keel.step(0.5, start.clone(), grads, &loss).unwrap();
+        let mut keel = Keel::wrap(Sgd::new()).build(&start).unwrap();
+        for rows in [0..16, 16..20] {
+            let weight = rows.len() as f64;
+            let (loss, grads) = net(rows, &start);
+            let _ = keel.accumulate_weighted(&start, grads, &loss, weight).unwrap();
+        }
+        for weight in [0.0, -1.0, f64::NAN, f64::INFINITY] {
+            let (loss, grads) = net(0..4, &start);
+            let said =
+                keel.accumulate_weighted(&start, grads, &loss, weight).unwrap_err().to_string();
+            assert!(said.starts_with("`weight` of Keel::accumulate must be a positive"), "{said}");
+        }
+        // Half full it is saved and resumed.
+        let saved = keel.checkpoint(&start).unwrap();
+        let mut keel = Keel::wrap(Sgd::new()).build(&start).unwrap();
+        let start = keel.resume(&start, &saved).unwrap();
+        let parts = keel.step_accumulated(0.5, start).unwrap();
+        let [whole, parts] = [whole.report.reading, parts.report.reading];
+        assert!((whole.grad_norm / parts.grad_norm - 1.0).abs() < 1e-5, "{whole:?} {parts:?}");
+        assert!((whole.loss / parts.loss - 1.0).abs() < 1e-5);
     });
 }

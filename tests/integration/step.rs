@@ -288,3 +288,39 @@ fn building_leaves_the_model_as_it_was() {
         assert_eq!(bits(&net), before);
     });
 }
+
+/// A model in a field: the same steps bit by bit, and after a halt the best there is.
+#[test]
+fn a_step_in_place_is_the_same_step() {
+    on_every_device(|device| {
+        let start = Net::new(device);
+        let build =
+            |net: &Net| Keel::wrap(AdamConfig::new().init()).skips_at_most(1).build(net).unwrap();
+        let (mut field, mut net) = (start.twin(), start.twin());
+        let (mut keel, mut twin) = (build(&field), build(&net));
+        for k in 0..6 {
+            let factor = if k == 2 { f64::NAN } else { 1.0 };
+            let (loss, grads) = field.backward(Batch::number(k, device).scaled(factor));
+            let stepped = keel.step_in_place(0.1, &mut field, grads, &loss).unwrap();
+            let (loss, grads) = net.backward(Batch::number(k, device).scaled(factor));
+            let expected = twin.step(0.1, net, grads, &loss).unwrap();
+            assert_eq!(stepped.report.verdict, expected.report.verdict);
+            net = expected.model;
+            assert_eq!(bits(&field), bits(&net), "update {k}");
+        }
+        let before = bits(&field);
+        for k in 0..2 {
+            let (loss, grads) = field.backward(Batch::number(k, device).scaled(f64::NAN));
+            let halted = keel.step_in_place(0.1, &mut field, grads, &loss);
+            assert_eq!(halted.is_err(), k == 1);
+            assert_eq!(bits(&field), before, "what was held is sound");
+        }
+        let mut never =
+            Keel::wrap(AdamConfig::new().init()).skips_without_end().build(&field).unwrap();
+        for k in 0..30 {
+            let (loss, grads) = field.backward(Batch::number(k, device).scaled(f64::NAN));
+            let stepped = never.step_in_place(0.1, &mut field, grads, &loss).unwrap();
+            assert_eq!(stepped.report.verdict, Verdict::Skip);
+        }
+    });
+}

@@ -3,12 +3,15 @@
 //! Invariant: `matrices` has the parameters of rank 2 and higher, in the order of the model, each once; `rms` is
 //! known of those that are `active`, and finite.
 
+mod slack;
+
 use std::collections::HashMap;
+
+use slack::Slack;
 
 use super::{Direction, StepBound};
 use crate::checkpoint::State;
 use crate::error::check::Param;
-use crate::stat::Ema;
 use crate::{Error, Layers, Parameter, Reading, Verdict};
 
 /// Bounds the rate by the weights that it changes: the relative changes of all layers together are at most τ.
@@ -22,10 +25,11 @@ use crate::{Error, Layers, Parameter, Reading, Verdict};
 /// τ = 0.3·√(1 − μ)            μ = 0 for all but momentum
 /// ```
 ///
-/// and for Adam, Lion and their kin up to τ = 4, as long as the loss shows that it bears more:
+/// and up to 4·√(1 − μ), as long as the loss shows that it bears more:
 ///
 /// ```text
-/// rate·Σ √nᵢ·‖gᵢ‖ ≤ min(L, L₀ − L)        over all parameters, of nᵢ elements
+/// rate·Σ √nᵢ·‖gᵢ‖ ≤ min(L, L₀ − L)          over all parameters, of nᵢ elements: Adam, Lion and their kin
+/// rate·Σ ‖gᵢ‖²/(1 − μ) ≤ min(L, L₀ − L)     descent and momentum
 /// ```
 ///
 /// The sum is the most that a step may change the loss by in the first order, so that this is Polyak's step as a bound;
@@ -103,18 +107,6 @@ pub struct DeepRelativeTrust {
     slack: Slack,
 }
 
-/// How much more than τ the loss bears.
-#[derive(Debug, Clone, PartialEq)]
-struct Slack {
-    /// The τ that is allowed now.
-    tau: f64,
-    loss: Ema<f64>,
-    slope: Ema<f64>,
-    /// The mean of so many first losses.
-    first: f64,
-    seen: u64,
-}
-
 #[derive(Debug, Clone, PartialEq)]
 struct Matrix {
     /// The square root of the number of elements.
@@ -135,74 +127,6 @@ const FORGET: f64 = 0.95;
 
 /// At each of so many updates at the start the weights are looked at: then they change fastest.
 const DENSE: u64 = 10;
-
-/// What τ may be multiplied by at an update.
-const GROWTH: f64 = 1.1;
-
-/// So many losses are the first ones.
-const FIRST: u64 = 10;
-
-impl Slack {
-    fn new(tau: f64) -> Self {
-        Self { tau, loss: Ema::new(0.9), slope: Ema::new(0.9), first: 0.0, seen: 0 }
-    }
-
-    /// A step was applied, of this loss, which would change it by `slope` times the rate at most; `unit` is the cap
-    /// of τ = 1.
-    fn push(&mut self, loss: f64, slope: f64, unit: Option<f64>, [least, most]: [f64; 2]) {
-        if self.seen < FIRST {
-            self.seen += 1;
-            self.first += (loss - self.first) / self.seen as f64;
-        }
-        if !slope.is_finite() {
-            self.tau = least;
-            return;
-        }
-        self.loss.push(loss);
-        self.slope.push(slope);
-        let (Some(loss), Some(slope), Some(unit)) = (self.loss.mean(), self.slope.mean(), unit)
-        else {
-            return;
-        };
-        // A loss may have any number added to it: what it has come down by is what it is about.
-        let down = self.first - loss;
-        let at_stake = if loss > 0.0 { loss.min(down) } else { down };
-        let borne = at_stake / (slope * unit);
-        // Of a slope of 0 nobody knows what it bears.
-        let borne = if borne.is_finite() { borne } else { least };
-        self.tau = borne.min(self.tau * GROWTH).min(most).max(least);
-    }
-}
-
-impl Slack {
-    fn state(&self) -> State {
-        let ((losses, loss), (slopes, slope)) = (self.loss.parts(), self.slope.parts());
-        State::new()
-            .with_number("tau", self.tau)
-            .with_count("losses", losses)
-            .with_list("loss", loss.to_vec())
-            .with_count("slopes", slopes)
-            .with_list("slope", slope.to_vec())
-            .with_number("first", self.first)
-            .with_count("seen", self.seen)
-    }
-
-    fn restored(state: &State, [least, most]: [f64; 2]) -> Result<Self, Error> {
-        let fresh = Self::new(least);
-        let (tau, first) = (state.number("tau")?, state.number("first")?);
-        if !(tau.is_finite() && first.is_finite()) {
-            return Err(Error::record(format_args!("a number of a {NAME} is not finite")));
-        }
-        Ok(Self {
-            // The bound that goes on may be set differently.
-            tau: tau.min(most).max(least),
-            loss: fresh.loss.refilled(state.counter("losses")?, state.list("loss")?)?,
-            slope: fresh.slope.refilled(state.counter("slopes")?, state.list("slope")?)?,
-            first,
-            seen: state.counter("seen")?,
-        })
-    }
-}
 
 impl Default for DeepRelativeTrust {
     /// τ = 0.3, up to 4 where the loss bears it; looks at the weights at every tenth update.
@@ -233,7 +157,7 @@ impl DeepRelativeTrust {
         Ok(Self::of(Param(NAME, "tau").positive(tau)?))
     }
 
-    /// Up to `tau` where the loss bears it; for optimizers whose step has the size of the rate.
+    /// Up to `tau` where the loss bears it.
     ///
     /// # Errors
     /// If it is below the τ that there is, or not finite.
@@ -267,7 +191,7 @@ impl DeepRelativeTrust {
     fn cap_of(&self, matrices: &[Matrix]) -> Option<f64> {
         let tau = match self.direction {
             Direction::Normalized { .. } => self.slack.tau,
-            Direction::Gradient { momentum, .. } => self.tau * (1.0 - momentum).sqrt(),
+            Direction::Gradient { momentum, .. } => self.slack.tau * (1.0 - momentum).sqrt(),
         };
         let share = |matrix: &Matrix| {
             let step = match self.direction {
@@ -294,7 +218,18 @@ impl DeepRelativeTrust {
     }
 
     /// The most that a step at a rate of 1 changes the loss by in the first order.
-    fn slope(&self, now: &Reading, size: f64) -> f64 {
+    fn slope(&self, now: &Reading, left: f64) -> f64 {
+        match self.direction {
+            Direction::Normalized { size } => size * self.absolute(now),
+            Direction::Gradient { size, momentum } => {
+                let squares = now.layers.iter().map(|(_, norm)| norm * norm).sum::<f64>();
+                size * left * squares / (1.0 - momentum)
+            }
+        }
+    }
+
+    /// What no sum of absolute values of the gradient exceeds.
+    fn absolute(&self, now: &Reading) -> f64 {
         let mut roots = self.roots.iter();
         // In the same order, with some left out. Of what isn't among them nothing is known.
         let each = now.layers.iter().map(|(path, norm)| {
@@ -307,7 +242,7 @@ impl DeepRelativeTrust {
                 None => f64::INFINITY,
             }
         });
-        size * each.sum::<f64>()
+        each.sum()
     }
 
     /// What has a norm here is active.
@@ -387,11 +322,9 @@ impl StepBound for DeepRelativeTrust {
             let mut matrices = std::mem::take(&mut self.matrices);
             self.look(&mut matrices, now, left);
             self.matrices = matrices;
-            if let Direction::Normalized { size } = self.direction
-                && self.relaxed > self.tau
-            {
-                let (slope, unit) =
-                    (self.slope(now, size), self.cap().map(|cap| cap / self.slack.tau));
+            if self.relaxed > self.tau {
+                let unit = self.cap().map(|cap| cap / self.slack.tau);
+                let slope = self.slope(now, left);
                 self.slack.push(now.loss, slope, unit, [self.tau, self.relaxed]);
             }
         }
@@ -445,170 +378,4 @@ impl StepBound for DeepRelativeTrust {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn started(tau: f64) -> DeepRelativeTrust {
-        let mut bound = DeepRelativeTrust::new(tau).unwrap();
-        let mut frozen = Parameter::new("c.weight", [5, 5], 50.0);
-        frozen.trainable = false;
-        // Of rms 0.5 and 0.25, and one of zeros: 0.1/√16.
-        let parameters = [
-            Parameter::new("a.weight", [4, 4], 2.0),
-            Parameter::new("a.bias", [4], 9.0),
-            Parameter::new("b.weight", [2, 2, 4, 4], 2.0),
-            Parameter::new("zero.weight", [16, 3], 0.0),
-            frozen,
-        ];
-        bound.start(&parameters, Some(Direction::Normalized { size: 1.0 })).unwrap();
-        bound
-    }
-
-    fn sizes(of: &[(&str, f64)]) -> Reading {
-        let paths: Vec<String> = of.iter().map(|(path, _)| path.to_string()).collect();
-        let mut now = Reading::new(20);
-        now.sizes = Layers::new(paths, of.iter().map(|(_, norm)| *norm).collect()).unwrap();
-        now
-    }
-
-    #[test]
-    fn the_bound_is_that_of_the_formula() {
-        let bound = started(0.46);
-        assert!((bound.cap().unwrap() - 0.46 / (2.0 + 4.0 + 40.0)).abs() < 1e-15);
-        // What a reading shows counts at once, and is kept if the step is applied.
-        let now = sizes(&[("a.weight", 1.0), ("a.bias", 3.0), ("c.weight", 5.0)]);
-        let seen = 0.46 / (4.0 + 4.0 + 40.0 + 1.0);
-        assert!((bound.rate_at_most(&now, 0.1).unwrap() - seen).abs() < 1e-15);
-        for (verdict, cap) in [(Verdict::Skip, 0.01), (Verdict::Apply, seen)] {
-            let mut bound = bound.clone();
-            bound.record(&now, 1.0, verdict);
-            assert!((bound.cap().unwrap() - cap).abs() < 1e-15, "{verdict}");
-        }
-        // Nothing is bounded by a model without a matrix.
-        let mut none = DeepRelativeTrust::default();
-        let adam = Some(Direction::Normalized { size: 1.0 });
-        let vectors = [Parameter::new("bias", [4], 1.0), Parameter::new("empty", [0, 4], 0.0)];
-        none.start(&vectors, adam).unwrap();
-        assert_eq!(none.rate_at_most(&Reading::new(0), 1.0), None);
-    }
-
-    /// Gradients of rms 3 and 0 in two matrices, with momentum ½: sizes of 3, 4.5 and 5.25 times 2.
-    #[test]
-    fn descent_is_bounded_by_its_gradients() {
-        let mut bound = DeepRelativeTrust::new(0.4).unwrap();
-        let parameters = [Parameter::new("a", [4, 4], 2.0), Parameter::new("b", [4, 4], 2.0)];
-        bound.start(&parameters, Some(Direction::Gradient { size: 2.0, momentum: 0.5 })).unwrap();
-        assert!(bound.looks_at_gradients() && bound.cap().is_none());
-        let paths = ["a".to_string(), "b".to_string()];
-        let now = Reading::new(0).with_layers(Layers::new(paths, vec![24.0, 0.0]).unwrap());
-        let tau = 0.4 * 0.5f64.sqrt();
-        for size in [3.0, 4.5, 5.25] {
-            let cap = bound.rate_at_most(&now, 0.5).unwrap();
-            assert!((cap / (tau * 0.5 / (2.0 * size)) - 1.0).abs() < 1e-12, "{cap}");
-            bound.record(&now, 0.5, Verdict::Skip);
-            bound.record(&now, 0.5, Verdict::Apply);
-        }
-        // It is forgotten slowly.
-        bound.record(&now, 0.0, Verdict::Apply);
-        let cap = bound.cap().unwrap();
-        assert!((cap / (tau * 0.5 / (2.0 * 5.25 * FORGET)) - 1.0).abs() < 1e-12, "{cap}");
-
-        let error = DeepRelativeTrust::default().start(&parameters, None).unwrap_err();
-        assert!(
-            error.to_string().starts_with("`optimizer` of DeepRelativeTrust must be one whose")
-        );
-    }
-
-    /// Two matrices of 16 elements and rms ½, of whose gradients the slope is known: τ grows slowly up to what the
-    /// loss bears, falls at once, and knows nothing before the loss has come down.
-    #[test]
-    fn it_is_relaxed_as_far_as_the_loss_bears() {
-        let parameters = [Parameter::new("a", [4, 4], 2.0), Parameter::new("b", [4, 4], 2.0)];
-        let started = || {
-            let mut bound = DeepRelativeTrust::new(0.3).unwrap().relaxed_to(2.0).unwrap();
-            bound.start(&parameters, Some(Direction::Normalized { size: 0.5 })).unwrap();
-            bound
-        };
-        // A cap of ½ at τ = 1, and a slope of ½·(4 + 4)·norm.
-        let step = |bound: &mut DeepRelativeTrust, loss: f64, norm: f64| {
-            let paths = ["a".to_string(), "b".to_string()];
-            let layers = Layers::new(paths, vec![norm; 2]).unwrap();
-            let now = Reading::new(50).with_loss(loss).with_layers(layers);
-            bound.record(&now, 1.0, Verdict::Apply);
-        };
-        let mut bound = started();
-        assert_eq!(bound.cap(), Some(0.15));
-        (0..12).for_each(|_| step(&mut bound, 4.0, 1.0));
-        assert_eq!(bound.tau(), 0.3, "the loss has not come down");
-        // It comes down to 2, which is as much as is left: 2/(4·½) = 1 for a norm of 1.
-        (0..5).for_each(|_| step(&mut bound, 2.0, 1.0));
-        let grown = bound.tau();
-        step(&mut bound, 2.0, 1.0);
-        assert!(grown > 0.3 && (bound.tau() / grown - GROWTH).abs() < 1e-9);
-        (0..200).for_each(|_| step(&mut bound, 2.0, 1.0));
-        assert!((bound.tau() - 1.0).abs() < 1e-9, "{}", bound.tau());
-        assert!((bound.cap().unwrap() - 0.5).abs() < 1e-9);
-        // With a loss of 1 left, of 4, it is half of that; and no less than it was set to.
-        (0..200).for_each(|_| step(&mut bound, 1.0, 1.0));
-        assert!((bound.tau() - 0.5).abs() < 1e-9, "{}", bound.tau());
-        (0..200).for_each(|_| step(&mut bound, 1.0, 1e9));
-        assert_eq!(bound.tau(), 0.3);
-        (0..400).for_each(|_| step(&mut bound, 1.0, 1e-9));
-        assert_eq!(bound.tau(), 2.0);
-        // What is added to a loss takes nothing away: 101 have come down by 3.
-        let mut other = started();
-        (0..10).for_each(|_| step(&mut other, 104.0, 2.0));
-        (0..300).for_each(|_| step(&mut other, 101.0, 2.0));
-        assert!((other.tau() - 0.75).abs() < 1e-9, "{}", other.tau());
-        // Nor is anything known of a parameter that is none of the model's, or of a slope of 0.
-        let foreign = Layers::new(["c".to_string()], vec![1.0]).unwrap();
-        bound.record(&Reading::new(9).with_layers(foreign), 1.0, Verdict::Apply);
-        assert_eq!(bound.tau(), 0.3);
-        let mut flat = started();
-        (0..50).for_each(|k| step(&mut flat, 1.0 / f64::from(k + 1), 0.0));
-        assert_eq!(flat.tau(), 0.3);
-
-        let mut resumed = started();
-        resumed.restore(&other.state()).unwrap();
-        assert_eq!(resumed, other);
-        let mut narrow = DeepRelativeTrust::new(0.3).unwrap().relaxed_to(0.5).unwrap();
-        narrow.start(&parameters, Some(Direction::Normalized { size: 0.5 })).unwrap();
-        narrow.restore(&other.state()).unwrap();
-        assert_eq!(narrow.tau(), 0.5);
-        let said = DeepRelativeTrust::new(0.3).unwrap().relaxed_to(0.2).unwrap_err().to_string();
-        assert_eq!(
-            said,
-            "`relaxed_to` of DeepRelativeTrust must be a finite number of at least 0.3, got 0.2"
-        );
-    }
-
-    #[test]
-    fn it_looks_at_first_and_then_now_and_then() {
-        let bound = DeepRelativeTrust::default();
-        let looks: Vec<u64> = (0..40).filter(|&update| bound.looks_at_sizes(update)).collect();
-        assert_eq!(looks, [0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 20, 30]);
-    }
-
-    #[test]
-    fn its_state_resumes_it_and_what_is_wrong_is_named() {
-        let mut bound = started(0.3);
-        let now = sizes(&[("c.weight", 5.0), ("b.weight", 7.0)]);
-        bound.record(&now, 1.0, Verdict::Apply);
-        let mut fresh = started(0.3);
-        fresh.restore(&bound.state()).unwrap();
-        assert_eq!(fresh, bound);
-        let mut other = DeepRelativeTrust::default();
-        let adam = Some(Direction::Normalized { size: 1.0 });
-        other.start(&[Parameter::new("weight", [2, 2], 1.0)], adam).unwrap();
-        let said = other.restore(&bound.state()).unwrap_err().to_string();
-        assert!(said.contains("of 4 matrices does not fit a model of 1"), "{said}");
-        let names = ["rms", "active", "average", "highest"];
-        let broken = names.iter().fold(State::new(), |s, name| s.with_list(name, vec![f64::NAN]));
-        assert!(other.restore(&broken).is_err());
-        assert!(other.rate_at_most(&Reading::new(0), 1.0).is_some_and(f64::is_finite));
-
-        let said = DeepRelativeTrust::new(0.0).unwrap_err().to_string();
-        assert!(said.starts_with("`tau` of DeepRelativeTrust must be a positive"), "{said}");
-        assert!(DeepRelativeTrust::default().every(0).is_err());
-    }
-}
+mod tests;

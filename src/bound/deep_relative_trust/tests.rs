@@ -1,0 +1,164 @@
+use super::slack::GROWTH;
+use super::*;
+
+fn started(tau: f64) -> DeepRelativeTrust {
+    let mut bound = DeepRelativeTrust::new(tau).unwrap();
+    let mut frozen = Parameter::new("c.weight", [5, 5], 50.0);
+    frozen.trainable = false;
+    // Of rms 0.5 and 0.25, and one of zeros: 0.1/√16.
+    let parameters = [
+        Parameter::new("a.weight", [4, 4], 2.0),
+        Parameter::new("a.bias", [4], 9.0),
+        Parameter::new("b.weight", [2, 2, 4, 4], 2.0),
+        Parameter::new("zero.weight", [16, 3], 0.0),
+        frozen,
+    ];
+    bound.start(&parameters, Some(Direction::Normalized { size: 1.0 })).unwrap();
+    bound
+}
+
+fn sizes(of: &[(&str, f64)]) -> Reading {
+    let paths: Vec<String> = of.iter().map(|(path, _)| path.to_string()).collect();
+    let mut now = Reading::new(20);
+    now.sizes = Layers::new(paths, of.iter().map(|(_, norm)| *norm).collect()).unwrap();
+    now
+}
+
+#[test]
+fn the_bound_is_that_of_the_formula() {
+    let bound = started(0.46);
+    assert!((bound.cap().unwrap() - 0.46 / (2.0 + 4.0 + 40.0)).abs() < 1e-15);
+    // What a reading shows counts at once, and is kept if the step is applied.
+    let now = sizes(&[("a.weight", 1.0), ("a.bias", 3.0), ("c.weight", 5.0)]);
+    let seen = 0.46 / (4.0 + 4.0 + 40.0 + 1.0);
+    assert!((bound.rate_at_most(&now, 0.1).unwrap() - seen).abs() < 1e-15);
+    for (verdict, cap) in [(Verdict::Skip, 0.01), (Verdict::Apply, seen)] {
+        let mut bound = bound.clone();
+        bound.record(&now, 1.0, verdict);
+        assert!((bound.cap().unwrap() - cap).abs() < 1e-15, "{verdict}");
+    }
+    // Nothing is bounded by a model without a matrix.
+    let mut none = DeepRelativeTrust::default();
+    let adam = Some(Direction::Normalized { size: 1.0 });
+    let vectors = [Parameter::new("bias", [4], 1.0), Parameter::new("empty", [0, 4], 0.0)];
+    none.start(&vectors, adam).unwrap();
+    assert_eq!(none.rate_at_most(&Reading::new(0), 1.0), None);
+}
+
+/// Gradients of rms 3 and 0 in two matrices, with momentum ½: sizes of 3, 4.5 and 5.25 times 2.
+#[test]
+fn descent_is_bounded_by_its_gradients() {
+    let mut bound = DeepRelativeTrust::new(0.4).unwrap();
+    let parameters = [Parameter::new("a", [4, 4], 2.0), Parameter::new("b", [4, 4], 2.0)];
+    bound.start(&parameters, Some(Direction::Gradient { size: 2.0, momentum: 0.5 })).unwrap();
+    assert!(bound.looks_at_gradients() && bound.cap().is_none());
+    let paths = ["a".to_string(), "b".to_string()];
+    let now = Reading::new(0).with_layers(Layers::new(paths, vec![24.0, 0.0]).unwrap());
+    let tau = 0.4 * 0.5f64.sqrt();
+    for size in [3.0, 4.5, 5.25] {
+        let cap = bound.rate_at_most(&now, 0.5).unwrap();
+        assert!((cap / (tau * 0.5 / (2.0 * size)) - 1.0).abs() < 1e-12, "{cap}");
+        bound.record(&now, 0.5, Verdict::Skip);
+        bound.record(&now, 0.5, Verdict::Apply);
+    }
+    // It is forgotten slowly.
+    bound.record(&now, 0.0, Verdict::Apply);
+    let cap = bound.cap().unwrap();
+    assert!((cap / (tau * 0.5 / (2.0 * 5.25 * FORGET)) - 1.0).abs() < 1e-12, "{cap}");
+
+    let error = DeepRelativeTrust::default().start(&parameters, None).unwrap_err();
+    assert!(error.to_string().starts_with("`optimizer` of DeepRelativeTrust must be one whose"));
+}
+
+/// Two matrices of 16 elements and rms ½, of whose gradients the slope is known: τ grows slowly up to what the
+/// loss bears, falls at once, and knows nothing before the loss has come down.
+#[test]
+fn it_is_relaxed_as_far_as_the_loss_bears() {
+    let parameters = [Parameter::new("a", [4, 4], 2.0), Parameter::new("b", [4, 4], 2.0)];
+    let started = || {
+        let mut bound = DeepRelativeTrust::new(0.3).unwrap().relaxed_to(2.0).unwrap();
+        bound.start(&parameters, Some(Direction::Normalized { size: 0.5 })).unwrap();
+        bound
+    };
+    // A cap of ½ at τ = 1, and a slope of ½·(4 + 4)·norm.
+    let step = |bound: &mut DeepRelativeTrust, loss: f64, norm: f64| {
+        let paths = ["a".to_string(), "b".to_string()];
+        let layers = Layers::new(paths, vec![norm; 2]).unwrap();
+        let now = Reading::new(50).with_loss(loss).with_layers(layers);
+        bound.record(&now, 1.0, Verdict::Apply);
+    };
+    let mut bound = started();
+    assert_eq!(bound.cap(), Some(0.15));
+    (0..12).for_each(|_| step(&mut bound, 4.0, 1.0));
+    assert_eq!(bound.tau(), 0.3, "the loss has not come down");
+    // It comes down to 2, which is as much as is left: 2/(4·½) = 1 for a norm of 1.
+    (0..5).for_each(|_| step(&mut bound, 2.0, 1.0));
+    let grown = bound.tau();
+    step(&mut bound, 2.0, 1.0);
+    assert!(grown > 0.3 && (bound.tau() / grown - GROWTH).abs() < 1e-9);
+    (0..200).for_each(|_| step(&mut bound, 2.0, 1.0));
+    assert!((bound.tau() - 1.0).abs() < 1e-9, "{}", bound.tau());
+    assert!((bound.cap().unwrap() - 0.5).abs() < 1e-9);
+    // With a loss of 1 left, of 4, it is half of that; and no less than it was set to.
+    (0..200).for_each(|_| step(&mut bound, 1.0, 1.0));
+    assert!((bound.tau() - 0.5).abs() < 1e-9, "{}", bound.tau());
+    (0..200).for_each(|_| step(&mut bound, 1.0, 1e9));
+    assert_eq!(bound.tau(), 0.3);
+    (0..400).for_each(|_| step(&mut bound, 1.0, 1e-9));
+    assert_eq!(bound.tau(), 2.0);
+    // What is added to a loss takes nothing away: 101 have come down by 3.
+    let mut other = started();
+    (0..10).for_each(|_| step(&mut other, 104.0, 2.0));
+    (0..300).for_each(|_| step(&mut other, 101.0, 2.0));
+    assert!((other.tau() - 0.75).abs() < 1e-9, "{}", other.tau());
+    // Nor is anything known of a parameter that is none of the model's, or of a slope of 0.
+    let foreign = Layers::new(["c".to_string()], vec![1.0]).unwrap();
+    bound.record(&Reading::new(9).with_layers(foreign), 1.0, Verdict::Apply);
+    assert_eq!(bound.tau(), 0.3);
+    let mut flat = started();
+    (0..50).for_each(|k| step(&mut flat, 1.0 / f64::from(k + 1), 0.0));
+    assert_eq!(flat.tau(), 0.3);
+
+    let mut resumed = started();
+    resumed.restore(&other.state()).unwrap();
+    assert_eq!(resumed, other);
+    let mut narrow = DeepRelativeTrust::new(0.3).unwrap().relaxed_to(0.5).unwrap();
+    narrow.start(&parameters, Some(Direction::Normalized { size: 0.5 })).unwrap();
+    narrow.restore(&other.state()).unwrap();
+    assert_eq!(narrow.tau(), 0.5);
+    let said = DeepRelativeTrust::new(0.3).unwrap().relaxed_to(0.2).unwrap_err().to_string();
+    assert_eq!(
+        said,
+        "`relaxed_to` of DeepRelativeTrust must be a finite number of at least 0.3, got 0.2"
+    );
+}
+
+#[test]
+fn it_looks_at_first_and_then_now_and_then() {
+    let bound = DeepRelativeTrust::default();
+    let looks: Vec<u64> = (0..40).filter(|&update| bound.looks_at_sizes(update)).collect();
+    assert_eq!(looks, [0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 20, 30]);
+}
+
+#[test]
+fn its_state_resumes_it_and_what_is_wrong_is_named() {
+    let mut bound = started(0.3);
+    let now = sizes(&[("c.weight", 5.0), ("b.weight", 7.0)]);
+    bound.record(&now, 1.0, Verdict::Apply);
+    let mut fresh = started(0.3);
+    fresh.restore(&bound.state()).unwrap();
+    assert_eq!(fresh, bound);
+    let mut other = DeepRelativeTrust::default();
+    let adam = Some(Direction::Normalized { size: 1.0 });
+    other.start(&[Parameter::new("weight", [2, 2], 1.0)], adam).unwrap();
+    let said = other.restore(&bound.state()).unwrap_err().to_string();
+    assert!(said.contains("of 4 matrices does not fit a model of 1"), "{said}");
+    let names = ["rms", "active", "average", "highest"];
+    let broken = names.iter().fold(State::new(), |s, name| s.with_list(name, vec![f64::NAN]));
+    assert!(other.restore(&broken).is_err());
+    assert!(other.rate_at_most(&Reading::new(0), 1.0).is_some_and(f64::is_finite));
+
+    let said = DeepRelativeTrust::new(0.0).unwrap_err().to_string();
+    assert!(said.starts_with("`tau` of DeepRelativeTrust must be a positive"), "{said}");
+    assert!(DeepRelativeTrust::default().every(0).is_err());
+}
