@@ -368,7 +368,7 @@ mod tests {
         assert_eq!(next(None, f64::INFINITY, 1.3), None);
         // Nor is it one in the first measurement, or in a hundred of them.
         assert_eq!(next(None, 0.0, 1.3), None);
-        let lowest = (0..1000).fold(Some(4.0), |cap, _| next(cap, 0.0, 1.3)).unwrap();
+        let lowest = (0..1000).try_fold(4.0, |cap, _| next(Some(cap), 0.0, 1.3)).unwrap();
         assert!(next(Some(lowest), 1.0, 1.3).unwrap() > lowest);
     }
 

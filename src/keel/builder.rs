@@ -133,7 +133,7 @@ impl<M: Module + 'static> Builder<M> {
 
     /// Skips as many steps in a row as there are to skip: training never ends because of them. Say this where
     /// nobody is there to look at a run that has ended, and look at
-    /// [`Report::rejected`](crate::Report::rejected) yourself.
+    /// [`Report::rejected`](field@crate::Report::rejected) yourself.
     pub fn skips_without_end(self) -> Self {
         self.skips_at_most(u64::MAX)
     }

@@ -21,6 +21,8 @@ use crate::{Builder, Error, Halted, Incidents, Keel, Report, Stepped, monitor, t
 /// The name of the schedule in a checkpoint.
 pub(super) const SCHEDULE: &str = "schedule";
 
+type Listener = Box<dyn FnMut(&Report) + Send>;
+
 pub(super) struct Inner<M: Module> {
     /// Until there is a model on the device where it is trained.
     builder: Option<Builder<M>>,
@@ -40,7 +42,7 @@ pub(super) struct Inner<M: Module> {
     interrupter: Interrupter,
     /// Where a checkpoint goes if training halts.
     directory: Option<PathBuf>,
-    listener: Option<Box<dyn FnMut(&Report) + Send>>,
+    listener: Option<Listener>,
 }
 
 pub(super) struct Shared<M: Module> {

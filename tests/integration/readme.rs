@@ -56,6 +56,18 @@ fn the_watch_is_the_examples() {
     }
 }
 
+/// And those of Burn's trainer in the one that uses it.
+#[test]
+fn the_trainer_is_the_examples() {
+    let readme = read("README.md");
+    let code = readme.split("```rust\n").nth(4).unwrap().split("```").next().unwrap();
+    let learner = read("examples/learner.rs");
+    let mut example = lines(&learner).into_iter();
+    for line in lines(code) {
+        assert!(example.any(|other| other == line), "not in examples/learner.rs: {line}");
+    }
+}
+
 /// Every command and every file that it names is there.
 #[test]
 fn its_commands_and_files_exist() {

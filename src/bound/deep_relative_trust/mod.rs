@@ -83,6 +83,30 @@ use crate::{Error, Layers, Parameter, Reading, Verdict};
 /// Descent and momentum are refused with [`Decide::OnDevice`](crate::Decide::OnDevice): their bound needs the
 /// norms of the step's own gradient.
 ///
+/// # What it comes to
+/// Training losses after 300 updates with warm-up and cosine, at the best rate of seven decades without a bound, and
+/// at a rate of 100 with it; medians of 3 seeds with Adam, of 2 with momentum. `examples/step_bounds`, where held-out
+/// losses are too.
+///
+/// | | Adam | bounded | momentum | bounded |
+/// |---|---|---|---|---|
+/// | 16 layers, plain | 0.035 | 0.010 | 0.039 | 0.068 |
+/// | 16 layers, residual | 0.034 | 0.017 | 0.098 | 0.015 |
+/// | 16 layers, residual, LayerNorm | **0.003** | 0.010 | 0.072 | 0.013 |
+/// | 16 layers, BatchNorm | **0.020** | 0.062 | **0.026** | 0.256 |
+/// | convolutions | 0.001 | 0.001 | 0.001 | 0.008 |
+/// | LSTM, letters | 1.78 | 1.73 | 1.77 | 1.66 |
+/// | transformer, 2 layers, letters | 2.32 | 2.28 | 2.46 | 2.38 |
+/// | transformer, 4 layers, letters | 2.17 | 2.18 | 2.40 | 2.36 |
+/// | raw regression | 0.501 | 0.505 | 0.584 | 0.540 |
+/// | standardized regression | 0.430 | 0.427 | 0.460 | 0.497 |
+/// | raw classification | 0.185 | 0.204 | 0.653 | 0.196 |
+/// | heavy-tailed targets | 0.92 | 0.87 | 1.08 | 1.11 |
+/// | imbalanced classes | 0.010 | 0.009 | 0.070 | 0.014 |
+/// | autoencoder | 0.062 | 0.062 | 0.073 | 0.073 |
+///
+/// Where every layer has a BatchNorm a step bears more than the weights say, and momentum is held too low.
+///
 /// # What it does not do
 /// It bounds the size of the change and not its direction, so it does not see curvature: with too large a τ a
 /// plain deep network still diverges. It is no schedule: a rate that falls at the end is worth as much as ever.
