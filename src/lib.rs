@@ -128,6 +128,7 @@ mod text;
 mod tied;
 #[cfg(feature = "train")]
 pub mod train;
+pub mod trust;
 mod wide;
 
 pub use decide::Decide;

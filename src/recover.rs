@@ -94,9 +94,9 @@ impl Rewind {
 
     /// Keeps one more snapshot, of every `updates`-th update since the last of the others, for weights that were
     /// broken from outside: a parameter is not finite, or so large that its square is not, though the steps were
-    /// [bounded](crate::bound). Such a step rewinds at once, because no other batch would do better. It goes there, lowers no rate, and is counted apart from the
-    /// others, up to the [same number](Self::at_most). Without a bound in the keel the rate may have done it, and the
-    /// rewind is one like others.
+    /// [bounded](crate::bound). Such a step rewinds at once, because no other batch would do better. It goes to that
+    /// snapshot, lowers no rate, and is counted apart from the others, up to the [same number](Self::at_most). Without
+    /// a bound in the keel the rate may have done it, and the rewind is one like others.
     ///
     /// # Errors
     /// If `updates` is 0.

@@ -43,7 +43,7 @@ struct Args {
 fn main() -> Result<(), Box<dyn Error>> {
     let args = Args::parse();
     let seeds = args.seeds.unwrap_or(if args.quick { 5 } else { 10 });
-    let steps = args.steps.unwrap_or(if args.quick { 400 } else { 1000 });
+    let steps = args.steps.unwrap_or(if args.quick { 200 } else { 1000 });
     let mut problems = problems::all();
     problems.retain(|problem| problem.name.contains(&args.only));
 

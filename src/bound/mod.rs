@@ -14,6 +14,8 @@
 //!
 //! - [`DeepRelativeTrust`] bounds how much of the weights a step replaces, with any optimizer, and costs next to
 //!   nothing.
+//! - [`TrustRegion`](crate::trust::TrustRegion) bounds what a step does to the model's outputs, with any optimizer,
+//!   and costs a forward pass or two now and then.
 //! - [`Governor`](crate::curvature::Governor) bounds descent and momentum by the curvature of the loss, and costs
 //!   a gradient now and then.
 //!
@@ -21,8 +23,12 @@
 //! by the gradient's size does not notice; a bound shortens the step.
 
 mod deep_relative_trust;
+mod measured;
 
 pub use deep_relative_trust::DeepRelativeTrust;
+#[cfg(test)]
+pub(crate) use measured::Known;
+pub(crate) use measured::{Cadence, Memory};
 
 use crate::checkpoint::State;
 use crate::{Error, Parameter, Reading, Verdict};

@@ -5,12 +5,11 @@ use burn::optim::GradientsParams;
 use burn::tensor::Tensor;
 
 use super::space::{gradient, moved, step};
-use crate::bound::StepBound;
+use crate::bound::{Cadence, Memory, StepBound};
 use crate::checkpoint::State;
 use crate::error::check::Param;
 use crate::monitor::{Side, any_gradient, dots};
 use crate::shared::Shared;
-use crate::stat::Ema;
 use crate::{Error, Reading, Verdict};
 
 /// Caps the rate of [`Sgd`](crate::optim::Sgd) and [`Momentum`](crate::optim::Momentum) at what the
@@ -96,44 +95,7 @@ pub struct Governor {
     memory: Shared<Memory>,
 }
 
-#[derive(Debug, Clone, PartialEq)]
-struct Memory {
-    known: Known,
-    /// With the measurement of a step of which nobody has said what became of it.
-    unsure: Option<Known>,
-    /// The rate that was asked for last, of steps that were made.
-    asked: Option<f64>,
-    /// The mean of the last ten or so accepted losses.
-    losses: Ema<f64>,
-    /// The last of them was far above that mean.
-    alarmed: bool,
-}
-
-impl Default for Memory {
-    fn default() -> Self {
-        let losses = Ema::new(0.9);
-        Self { known: Known::default(), unsure: None, asked: None, losses, alarmed: false }
-    }
-}
-
-#[derive(Debug, Clone, Copy, Default, PartialEq)]
-struct Known {
-    cap: Option<f64>,
-    measured: u64,
-    /// The update of the last measurement.
-    at: Option<u64>,
-}
-
-impl Memory {
-    fn now(&self) -> Known {
-        self.unsure.unwrap_or(self.known)
-    }
-}
-
 const NAME: &str = "Governor";
-
-/// So many times below the bound a rate is far from it, and nothing is urgent.
-const FAR: f64 = 8.0;
 
 impl Governor {
     /// For momentum `μ`, 0 for plain descent. Measures at each of the first 40 updates, and then at every
@@ -199,15 +161,8 @@ impl Governor {
     /// asked for last is below an eighth of the bound; later, and then, once in [so many](Self::every), and
     /// after a loss that was far above the others.
     pub fn is_due(&self, update: u64) -> bool {
-        let (at, asked, alarmed) =
-            self.memory.with(|memory| (memory.now().at, memory.asked, memory.alarmed));
-        if alarmed {
-            return true;
-        }
-        let far = asked.zip(self.rate_at_most()).is_some_and(|(asked, most)| asked * FAR < most);
-        // After a rewind the last measurement may lie ahead; one that is past due is made up for.
-        (update < self.dense && !far)
-            || at.is_none_or(|at| update < at || update >= at.saturating_add(self.every))
+        let (most, when) = (self.rate_at_most(), Cadence { dense: self.dense, every: self.every });
+        self.memory.with(|memory| memory.is_due(update, most, when))
     }
 
     /// Measures, if it is due before `update`, and moves the cap. `grads` are those of `loss` at `model`,
@@ -230,12 +185,7 @@ impl Governor {
             return Ok(());
         }
         let Some(q) = critical(model, grads, &loss)? else { return Ok(()) };
-        self.memory.with(|memory| {
-            memory.known = memory.now();
-            let Known { cap, measured, .. } = memory.known;
-            let cap = next(cap, q, self.growth);
-            memory.unsure = Some(Known { cap, measured: measured + 1, at: Some(update) });
-        });
+        self.memory.with(|memory| memory.measured(update, |cap| next(cap, q, self.growth)));
         Ok(())
     }
 }
@@ -288,27 +238,14 @@ impl StepBound for Governor {
     }
 
     fn record(&mut self, now: &Reading, _: f64, ruling: Verdict) {
-        self.memory.with(|memory| {
-            if ruling == Verdict::Apply {
-                memory.known = memory.now();
-                memory.asked = Some(now.lr).filter(|rate| rate.is_finite());
-                let level = memory.losses.mean();
-                memory.alarmed = level.is_some_and(|level| now.loss > level + level.abs());
-                memory.losses.push(now.loss);
-            }
-            memory.unsure = None;
-        });
+        self.memory.with(|memory| memory.record(now, ruling));
     }
 
     /// The cap is the lower one of now and then: back at flatter weights a higher one would lead to where
     /// the run has just come from. It grows as measurements allow.
     fn rewound(&mut self, then: &State) -> Result<(), Error> {
-        let now = self.memory.with(|memory| memory.now().cap);
-        self.restore(then)?;
-        self.memory.with(|memory| {
-            let caps = [memory.known.cap, now].into_iter().flatten();
-            memory.known.cap = caps.reduce(f64::min);
-        });
+        let then = Memory::restored(then)?;
+        self.memory.with(|memory| memory.went_back(then));
         Ok(())
     }
 
@@ -317,34 +254,12 @@ impl StepBound for Governor {
     }
 
     fn state(&self) -> State {
-        let memory = self.memory.with(|memory| memory.clone());
-        let Known { cap, measured, at } = memory.now();
-        let (asked, (count, level)) = (memory.asked, memory.losses.parts());
-        State::new()
-            .with_list("cap", cap.into_iter().collect())
-            .with_list("asked", asked.into_iter().collect())
-            .with_count("measured", measured)
-            .with_count("next", at.map_or(0, |at| at.saturating_add(1)))
-            .with_count("losses", count)
-            .with_list("level", level.to_vec())
-            .with_count("alarmed", memory.alarmed.into())
+        self.memory.with(|memory| memory.state())
     }
 
     fn restore(&mut self, state: &State) -> Result<(), Error> {
-        state.only(&["cap", "asked", "measured", "next", "losses", "level", "alarmed"])?;
-        let cap = state.list("cap")?.first().copied();
-        let asked = state.list("asked")?.first().copied();
-        if cap.is_some_and(|cap| !(cap.is_finite() && cap > 0.0)) {
-            return Err(Error::record("a Governor's cap must be finite and above 0"));
-        }
-        if asked.is_some_and(|asked| !asked.is_finite()) {
-            return Err(Error::record("the rate that a Governor was asked for must be finite"));
-        }
-        let (measured, at) = (state.count("measured")?, state.count("next")?.checked_sub(1));
-        let known = Known { cap, measured, at };
-        let losses = Ema::new(0.9).refilled(state.counter("losses")?, state.list("level")?)?;
-        let alarmed = state.count("alarmed")? != 0;
-        self.memory.with(|memory| *memory = Memory { known, unsure: None, asked, losses, alarmed });
+        let restored = Memory::restored(state)?;
+        self.memory.with(|memory| *memory = restored);
         Ok(())
     }
 }
@@ -352,6 +267,7 @@ impl StepBound for Governor {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::bound::Known;
 
     #[test]
     fn the_cap_falls_at_once_and_grows_slowly() {
@@ -422,7 +338,8 @@ mod tests {
     fn its_state_resumes_it() {
         let mut governor = Governor::new(0.9).unwrap();
         let known = Known { cap: Some(0.25), measured: 7, at: Some(40) };
-        let memory = Memory { known, asked: Some(0.25), ..Memory::default() };
+        let mut memory = Memory::default();
+        (memory.known, memory.asked) = (known, Some(0.25));
         governor.memory.with(|now| *now = memory.clone());
         let mut fresh = Governor::new(0.9).unwrap();
         assert_eq!(fresh.rate_at_most(), None);

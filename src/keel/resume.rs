@@ -191,7 +191,7 @@ impl<M: Module + 'static> Keel<M> {
             Accumulated::restored(&state.part("accumulated"), &now.model, &now.running)?;
         let running = Running::from_bytes(state.bytes("running")?, &now.model)?;
         let watched = self.monitor.anew(&now.model, running.ids().collect());
-        watched.check_fit(&now.model)?;
+        watched.check_resumed(&now.model)?;
         Ok(Loaded { now, snapshots, recent, running, accumulated })
     }
 

@@ -13,8 +13,8 @@ use crate::text::short;
 /// With `b` the metric that last counted as an improvement, a check improves if
 ///
 /// ```text
-/// lowest:   metric < b − min_delta
-/// highest:  metric > b + min_delta
+/// lowest:   metric + min_delta < b
+/// highest:  metric − min_delta > b
 /// ```
 ///
 /// and training ends after `patience` checks in a row that do not. Without [`patience`](Self::patience) and
@@ -185,9 +185,10 @@ impl EarlyStopping {
     ///
     /// Once it has ended it says so at each further check that does not improve.
     pub fn check(&mut self, update: u64, metric: f64) -> Checked {
+        // In the order of Lightning's: another one rounds otherwise.
         let better = |than: f64, by: f64| match self.lowest {
-            true => metric < than - by,
-            false => metric > than + by,
+            true => metric + by < than,
+            false => metric - by > than,
         };
         let finite = metric.is_finite();
         let is_best = finite && self.best.is_none_or(|best| better(best.metric, 0.0));

@@ -36,7 +36,7 @@ use burn::tensor::{DType, Tensor};
 
 use crate::report::Layers;
 use crate::shelf::Shelf;
-use crate::{Error, Fault, Parameter, Reading};
+use crate::{Culprit, Error, Fault, Parameter, Reading};
 use sums::Sums;
 pub(crate) use sums::{OnDevice, Squares};
 
@@ -256,16 +256,34 @@ impl Monitor {
         Ok(sums.iter().all(|sum| sum.is_finite()))
     }
 
-    /// Whether there is anything to train, and nothing is broken before the first step.
-    pub(crate) fn check_fit<M: Module>(&self, model: &M) -> Result<(), Error> {
+    /// Whether there is anything to train: its parameters that ask for a gradient.
+    fn trainable(&self) -> Result<Vec<ParamId>, Error> {
         let trainable = self.layout.entries().iter().filter(|entry| entry.trainable);
         let trainable: Vec<ParamId> = trainable.map(|entry| entry.id).collect();
-        if trainable.is_empty() {
-            return Err(Error::model(
+        match trainable.is_empty() {
+            false => Ok(trainable),
+            true => Err(Error::model(
                 "none of its parameters asks for a gradient. Was it made on a device without \
                  `.autodiff()`, frozen, or is it the `valid()` copy?",
-            ));
+            )),
         }
+    }
+
+    /// The same of a model in the middle of training. What is finite may be as large as it is.
+    pub(crate) fn check_resumed<M: Module>(&self, model: &M) -> Result<(), Error> {
+        self.trainable()?;
+        let broken = |culprit: &Culprit| culprit.nan + culprit.infinite > 0;
+        match culprits(model, None, self).into_iter().find(broken) {
+            None => Ok(()),
+            Some(culprit) => {
+                Err(Error::record(format_args!("the model in it is broken, in {culprit}")))
+            }
+        }
+    }
+
+    /// Whether there is anything to train, and nothing is broken before the first step.
+    pub(crate) fn check_fit<M: Module>(&self, model: &M) -> Result<(), Error> {
+        let trainable = self.trainable()?;
         let watched = trainable.into_iter().chain(self.statistics.iter().copied());
         if Self::are_finite(model, watched)? {
             return Ok(());

@@ -495,3 +495,18 @@ fn weights(net: &Net) -> Vec<f64> {
     let all = [&net.first, &net.last].map(|layer| layer.weight.val().into_data());
     all.iter().flat_map(|data| data.iter::<f64>().collect::<Vec<_>>()).collect()
 }
+
+/// Its path is empty.
+#[test]
+fn an_ada_gc_of_a_model_that_is_one_parameter_resumes() {
+    let layers = Layers::new([String::new()], vec![2.0]).unwrap();
+    let now = Reading::new(0).with_grad_norm(2.0).with_layers(layers);
+    let mut clip = AdaGc::default();
+    clip.record(&now, Verdict::Apply);
+    let mut fresh = AdaGc::default();
+    fresh.restore(&clip.state()).unwrap();
+    assert_eq!(fresh.state(), clip.state());
+    // And one that has seen nothing.
+    fresh.restore(&AdaGc::default().state()).unwrap();
+    assert_eq!(fresh.state(), AdaGc::default().state());
+}

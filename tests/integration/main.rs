@@ -21,6 +21,7 @@ mod faults_kit;
 mod finder;
 mod golden_clips;
 mod golden_differences;
+mod golden_early_stopping;
 mod golden_lr_finder;
 mod golden_optimizers;
 mod golden_schedules;
@@ -65,6 +66,7 @@ mod standardize;
 mod step;
 mod step_bounds;
 mod tied;
+mod trust;
 #[cfg(feature = "record")]
 mod validation;
 mod watch;

@@ -8,7 +8,10 @@ use evenkeel::average::Ema;
 use evenkeel::checkpoint::{Checkpoint, Persist};
 use evenkeel::clip::GlobalNorm;
 use evenkeel::guard::{LossSpike, UpdateWall};
-use evenkeel::optim::{AdaBelief, Adam, AdamW, Adamax, Adopt, Momentum, NAdam, RAdam, Sgd, Spam};
+use evenkeel::optim::{
+    AdaBelief, Adam, AdamW, Adamax, Adopt, Momentum, NAdam, Pace, RAdam, ScheduleFreeSgd, Sgd,
+    Spam, Update,
+};
 use evenkeel::precision::LossScale;
 use evenkeel::schedule::{Ramp, Schedule};
 use evenkeel::{Builder, Decide, Fault, Keel, Reading, Rewind, Verdict};
@@ -747,5 +750,73 @@ fn a_halt_that_comes_late_hands_back_no_statistics_of_a_bad_batch() {
             assert!(is_finite(halted.model()), "refused {refused}");
             assert_eq!(bits(halted.model()), sound, "refused {refused}");
         }
+    });
+}
+
+/// A step that is refused by its rate reads what is pending: a snapshot that falls due then is taken.
+#[test]
+fn a_snapshot_that_falls_due_while_a_step_is_refused_is_taken() {
+    on_every_device(|device| {
+        let mut net = Net::new(device);
+        let rewinds = |now: &Reading| match now.loss > 1e3 {
+            true => Verdict::Rewind,
+            false => Verdict::Apply,
+        };
+        let builder = Keel::wrap(sgd()).guard(rewinds).decide(LATE);
+        let mut keel = build(builder.rewind(Rewind::every(3).unwrap()), &net);
+        let step = |keel: &mut Keel<Net>, net: Net, k: u64, rate: f64, times: f64| {
+            let (loss, grads) = net.backward(Batch::number(k, device));
+            keel.step(rate, net, grads, &(loss * times)).unwrap().model
+        };
+        for k in 0..4 {
+            net = step(&mut keel, net, k, 1e-3, 1.0);
+        }
+        net = step(&mut keel, net, 4, f64::NAN, 1.0);
+        assert_eq!(keel.updates(), 4);
+        let sound = bits(&net);
+        net = step(&mut keel, net, 5, 1e-3, 1e6);
+        let stepped = keel.flush(1e-3, net).unwrap();
+        assert_eq!(stepped.report.rewound.unwrap().to, 4);
+        assert_eq!(bits(&stepped.model), sound);
+    });
+}
+
+/// What is evaluated, and a copy of the optimizer, know of steps that have not been read.
+#[test]
+fn pending_steps_are_in_what_is_handed_out() {
+    on_every_device(|device| {
+        let start = Net::new(device);
+        let build = |decide: Decide| {
+            Keel::wrap(ScheduleFreeSgd::new()).decide(decide).build(&start).unwrap()
+        };
+        let (mut late, mut host) = (build(LATE), build(Decide::Now));
+        let (mut net, mut twin) = (start.twin(), start.twin());
+        for k in 0..3 {
+            let (loss, grads) = net.backward(Batch::number(k, device));
+            net = late.step(0.05, net, grads, &loss).unwrap().model;
+            let (loss, grads) = twin.backward(Batch::number(k, device));
+            twin = host.step(0.05, twin, grads, &loss).unwrap().model;
+        }
+        assert_eq!(late.pending(), 3);
+        let near = |a: &Net, b: &Net| {
+            let numbers = |net: &Net| -> Vec<f64> {
+                bits(net)
+                    .iter()
+                    .flat_map(|(_, bits)| bits.iter().map(|x| f64::from_bits(*x)))
+                    .collect()
+            };
+            let pairs = numbers(a).into_iter().zip(numbers(b));
+            pairs.map(|(x, y)| (x - y).abs()).fold(0.0, f64::max) < 1e-5
+        };
+        let averaged = late.eval_model(&net);
+        assert!(!near(&averaged, &net), "the weights that are trained are others");
+        assert!(near(&averaged, &host.eval_model(&twin)));
+        // One more update by the copies.
+        let pace = || Pace::new(0.05, 1.0, 1e3);
+        let next = |mut optimizer: Box<dyn Update<Net>>, net: &Net| {
+            let (_, grads) = net.backward(Batch::number(9, device));
+            optimizer.update(pace(), net.clone(), grads)
+        };
+        assert!(near(&next(late.optimizer(), &net), &next(host.optimizer(), &twin)));
     });
 }

@@ -7,6 +7,7 @@ use evenkeel::clip::GlobalNorm;
 use evenkeel::monitor::Watch;
 use evenkeel::record::{Entry, History, Logbook, Sink};
 use evenkeel::{Decide, Error, Keel, Report, Rewind, Verdict};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Barrier, Mutex};
 use std::time::Duration;
 
@@ -302,4 +303,54 @@ fn an_entry_of_a_pending_report_has_only_a_rate() {
     let stepped = keel.step(0.1, net, grads, &loss).unwrap();
     let entry = Entry::of(&stepped.report);
     assert!(entry.iter().eq([("lr", 0.1)]), "{entry:?}");
+}
+
+/// Tells when its sink has failed.
+struct Tells(Breaks, Arc<AtomicBool>);
+
+impl Sink for Tells {
+    fn write(&mut self, entry: &Entry) -> Result<(), Error> {
+        let written = self.0.write(entry);
+        self.1.fetch_or(written.is_err(), Ordering::SeqCst);
+        written
+    }
+}
+
+/// A sink has failed before: that is told, and the halt is written down all the same.
+#[test]
+fn a_halt_is_recorded_whatever_became_of_the_lines_before() {
+    let device = Device::flex().autodiff();
+    let mut net = Net::new(&device);
+    let keel = Keel::wrap(SgdConfig::new().init()).decide(Decide::OnDevice { every: 4 });
+    let mut keel = keel.skips_at_most(0).build(&net).unwrap();
+    let failed = Arc::new(AtomicBool::new(false));
+    let sink = Tells(Breaks(3, false), failed.clone());
+    let mut log = Logbook::to(sink).keep(History::default()).open(0).unwrap();
+    for k in 0.. {
+        let mut batch = Batch::number(k, &device);
+        if k == 6 {
+            batch.x = with_first(batch.x, f32::NAN);
+        }
+        let (loss, grads) = net.backward(batch);
+        match keel.step(0.1, net, grads, &loss) {
+            Ok(stepped) => {
+                if k == 3 {
+                    log.step(&stepped, None).unwrap();
+                    // Until the sink has failed, and nobody has been told.
+                    while !failed.load(Ordering::SeqCst) {
+                        std::thread::yield_now();
+                    }
+                    std::thread::sleep(Duration::from_millis(100));
+                }
+                net = stepped.model;
+            }
+            Err(halted) => {
+                assert!(log.halted(&halted).is_err());
+                break;
+            }
+        }
+    }
+    let last: Vec<(u64, Verdict)> =
+        log.history().incidents().map(|entry| (entry.attempt, entry.verdict)).collect();
+    assert_eq!(last, [(6, Verdict::Halt)]);
 }

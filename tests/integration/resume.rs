@@ -9,12 +9,12 @@ use burn::nn::LinearConfig;
 use burn::optim::{AdamConfig, AdamWConfig, ModuleOptimizer, SgdConfig};
 use burn::tensor::{Bytes, Device};
 use burn_pack::{Reader, Scalar, Tensor as Packed, Writer};
-use evenkeel::checkpoint::{Checkpoint, Discard, Persist};
+use evenkeel::checkpoint::{Checkpoint, Discard, Persist, State};
 use evenkeel::clip::GlobalNorm;
 use evenkeel::guard::LossSpike;
 use evenkeel::optim::Adam;
 use evenkeel::schedule::{Cosine, Ramp, Schedule, Scheduler, Step, Then};
-use evenkeel::{Builder, Keel, Rewind, Verdict};
+use evenkeel::{Builder, Error, Keel, Rewind, Verdict};
 
 type Rates = Scheduler<Then<Ramp, Cosine>>;
 
@@ -327,4 +327,32 @@ fn spoilt(saved: &Checkpoint, kind: Spoil) -> Checkpoint {
         tensors.push(Packed::new(name, dtype, vec![length], id, Bytes::from_bytes_vec(bytes)));
     }
     Checkpoint::from_bytes(&sealed(&write(tensors, scalars, texts))).unwrap()
+}
+
+/// No name of a value is one of ours.
+#[test]
+fn a_value_of_any_name_is_restored() {
+    struct Odd(u64);
+    impl Persist for Odd {
+        fn state(&self) -> State {
+            State::new().with_count("kept", self.0).with_count(".thing", self.0 + 1)
+        }
+        fn restore(&mut self, state: &State) -> Result<(), Error> {
+            state.only(&["kept", ".thing"])?;
+            assert_eq!(state.count(".thing")?, state.count("kept")? + 1);
+            self.0 = state.count("kept")?;
+            Ok(())
+        }
+    }
+    let device = Device::flex().autodiff();
+    let net = Net::new(&device);
+    let saved = keel(&net).checkpoint(&net).unwrap();
+    let saved = saved.with("thing", &Odd(7)).unwrap().with("kept", &Odd(9)).unwrap();
+    let saved = Checkpoint::from_bytes(&saved.into_bytes().unwrap()).unwrap();
+    assert_eq!(saved.names(), ["kept", "thing"]);
+    for (name, value) in [("thing", 7), ("kept", 9)] {
+        let mut odd = Odd(0);
+        saved.restore(name, &mut odd).unwrap();
+        assert_eq!(odd.0, value);
+    }
 }

@@ -122,6 +122,8 @@ use crate::{Error, Layers, Parameter, Reading, Verdict};
 pub struct DeepRelativeTrust {
     tau: f64,
     relaxed: f64,
+    /// Whether each matrix is bounded by itself, and not their sum.
+    each: bool,
     every: u64,
     direction: Direction,
     matrices: Vec<Matrix>,
@@ -164,6 +166,7 @@ impl DeepRelativeTrust {
         Self {
             tau,
             relaxed: tau,
+            each: false,
             every: 10,
             direction: Direction::Normalized { size: 1.0 },
             matrices: Vec::new(),
@@ -179,6 +182,20 @@ impl DeepRelativeTrust {
     /// If it is not positive and finite.
     pub fn new(tau: f64) -> Result<Self, Error> {
         Ok(Self::of(Param(NAME, "tau").positive(tau)?))
+    }
+
+    /// The relative change of each matrix is at most `share`, usually 0.01, however many there are:
+    /// `rate ≤ share·minₗ rₗ/uₗ`.
+    ///
+    /// What LARS, Fromage and others bound. A deep plain network needs less for each layer the deeper it is: of 16
+    /// layers 0.01 trained none, where the sum over layers did. For networks whose layers lie side by side.
+    ///
+    /// # Errors
+    /// If it is not positive and finite.
+    #[doc(alias = "Fromage")]
+    pub fn per_matrix(share: f64) -> Result<Self, Error> {
+        let share = Param(NAME, "per_matrix").positive(share)?;
+        Ok(Self { each: true, ..Self::of(share) })
     }
 
     /// Up to `tau` where the loss bears it.
@@ -224,8 +241,9 @@ impl DeepRelativeTrust {
             };
             step / matrix.rms.max(matrix.floor)
         };
-        let active = matrices.iter().filter(|matrix| matrix.active);
-        let cap = tau / active.map(share).sum::<f64>();
+        let shares = matrices.iter().filter(|matrix| matrix.active).map(share);
+        let all = if self.each { shares.fold(0.0, f64::max) } else { shares.sum() };
+        let cap = tau / all;
         // Without anything to bound it is infinite.
         cap.is_finite().then_some(cap)
     }

@@ -45,6 +45,21 @@ fn the_bound_is_that_of_the_formula() {
     assert_eq!(none.rate_at_most(&Reading::new(0), 1.0), None);
 }
 
+/// The largest change counts, of the matrix of zeros here.
+#[test]
+fn each_matrix_is_bounded_by_itself_where_that_is_asked_for() {
+    let parameters = [
+        Parameter::new("a.weight", [4, 4], 2.0),
+        Parameter::new("b.weight", [2, 2, 4, 4], 2.0),
+        Parameter::new("a.bias", [4], 1e-9),
+    ];
+    let mut bound = DeepRelativeTrust::per_matrix(0.01).unwrap();
+    bound.start(&parameters, Some(Direction::Normalized { size: 1.0 })).unwrap();
+    assert!((bound.cap().unwrap() - 0.01 * 0.25).abs() < 1e-15);
+    let said = DeepRelativeTrust::per_matrix(-1.0).unwrap_err().to_string();
+    assert!(said.starts_with("`per_matrix` of DeepRelativeTrust must be a positive"), "{said}");
+}
+
 /// Gradients of rms 3 and 0 in two matrices, with momentum ½: sizes of 3, 4.5 and 5.25 times 2.
 #[test]
 fn descent_is_bounded_by_its_gradients() {

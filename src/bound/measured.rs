@@ -1,0 +1,120 @@
+//! What is remembered of a cap that is measured now and then, on the batch at hand.
+//!
+//! Invariant: a measurement counts when the step of its batch is applied, and is forgotten when it is not.
+
+use crate::checkpoint::State;
+use crate::stat::Ema;
+use crate::{Error, Reading, Verdict};
+
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Memory {
+    pub(crate) known: Known,
+    /// With the measurement of a step of which nobody has said what became of it.
+    pub(crate) unsure: Option<Known>,
+    /// The rate that was asked for last, of steps that were made.
+    pub(crate) asked: Option<f64>,
+    /// The mean of the last ten or so accepted losses.
+    losses: Ema<f64>,
+    /// The last of them was far above that mean.
+    alarmed: bool,
+}
+
+#[derive(Debug, Clone, Copy, Default, PartialEq)]
+pub(crate) struct Known {
+    pub(crate) cap: Option<f64>,
+    pub(crate) measured: u64,
+    /// The update of the last measurement.
+    pub(crate) at: Option<u64>,
+}
+
+/// When to measure: at each of so many first updates, and then once in so many.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(crate) struct Cadence {
+    pub(crate) dense: u64,
+    pub(crate) every: u64,
+}
+
+/// So many times below the bound a rate is far from it, and nothing is urgent.
+const FAR: f64 = 8.0;
+
+impl Default for Memory {
+    fn default() -> Self {
+        let losses = Ema::new(0.9);
+        Self { known: Known::default(), unsure: None, asked: None, losses, alarmed: false }
+    }
+}
+
+impl Memory {
+    pub(crate) fn now(&self) -> Known {
+        self.unsure.unwrap_or(self.known)
+    }
+
+    /// Whether to measure before this update, where the rate may be `most`: at each of the first ones, unless the
+    /// rate that was asked for last is far below that; later, and then, once in so many, and after a loss that was
+    /// far above the others.
+    pub(crate) fn is_due(&self, update: u64, most: Option<f64>, when: Cadence) -> bool {
+        if self.alarmed {
+            return true;
+        }
+        let far = self.asked.zip(most).is_some_and(|(asked, most)| asked * FAR < most);
+        // After a rewind the last measurement may lie ahead; one that is past due is made up for.
+        let late = |at: u64| update < at || update >= at.saturating_add(when.every);
+        (update < when.dense && !far) || self.now().at.is_none_or(late)
+    }
+
+    /// A measurement before `update`.
+    pub(crate) fn measured(&mut self, update: u64, next: impl FnOnce(Option<f64>) -> Option<f64>) {
+        self.known = self.now();
+        let Known { cap, measured, .. } = self.known;
+        self.unsure = Some(Known { cap: next(cap), measured: measured + 1, at: Some(update) });
+    }
+
+    pub(crate) fn record(&mut self, now: &Reading, ruling: Verdict) {
+        if ruling == Verdict::Apply {
+            self.known = self.now();
+            self.asked = Some(now.lr).filter(|rate| rate.is_finite());
+            let level = self.losses.mean();
+            self.alarmed = level.is_some_and(|level| now.loss > level + level.abs());
+            self.losses.push(now.loss);
+        }
+        self.unsure = None;
+    }
+
+    /// The memory of an earlier time. The cap is the lower one of now and then: back at weights where it was higher
+    /// it would lead to where the run has just come from. It grows as measurements allow.
+    pub(crate) fn went_back(&mut self, then: Self) {
+        let caps = [then.known.cap, self.now().cap].into_iter().flatten();
+        let cap = caps.reduce(f64::min);
+        *self = then;
+        self.known.cap = cap;
+    }
+
+    pub(crate) fn state(&self) -> State {
+        let Known { cap, measured, at } = self.now();
+        let (count, level) = self.losses.parts();
+        State::new()
+            .with_list("cap", cap.into_iter().collect())
+            .with_list("asked", self.asked.into_iter().collect())
+            .with_count("measured", measured)
+            .with_count("next", at.map_or(0, |at| at.saturating_add(1)))
+            .with_count("losses", count)
+            .with_list("level", level.to_vec())
+            .with_count("alarmed", self.alarmed.into())
+    }
+
+    pub(crate) fn restored(state: &State) -> Result<Self, Error> {
+        state.only(&["cap", "asked", "measured", "next", "losses", "level", "alarmed"])?;
+        let cap = state.list("cap")?.first().copied();
+        let asked = state.list("asked")?.first().copied();
+        if cap.is_some_and(|cap| !(cap.is_finite() && cap > 0.0)) {
+            return Err(Error::record("a cap on the rate must be finite and above 0"));
+        }
+        if asked.is_some_and(|asked| !asked.is_finite()) {
+            return Err(Error::record("the rate that was asked for must be finite"));
+        }
+        let (measured, at) = (state.count("measured")?, state.count("next")?.checked_sub(1));
+        let losses = Ema::new(0.9).refilled(state.counter("losses")?, state.list("level")?)?;
+        let alarmed = state.count("alarmed")? != 0;
+        Ok(Self { known: Known { cap, measured, at }, unsure: None, asked, losses, alarmed })
+    }
+}
