@@ -36,25 +36,29 @@ tested() {
     EVENKEEL_TESTS="$EVENKEEL_CI/$name.devices" cargo test "$@" 2>&1 | tee -a "$EVENKEEL_CI/$name.tests"
 }
 
-# `halves NAME ARGS -- TESTS`: the same in two programs at once, each with every second one of TESTS. Tests on a
-# GPU wait for the one thread of their program that feeds it, and wait by turning in a circle: two programs with a
-# test at a time are faster by half than one with two.
-halves() {
-    local name=$1 args=() half at tests=() programs=() failed=0
+# `side_by_side NAME ARGS -- TESTS`: the same in eight programs, two at a time, each with every eighth one of TESTS.
+# Tests on a GPU wait for the one thread of their program that feeds it, and wait by turning in a circle: two programs
+# with a test at a time are faster by half than one with two.
+side_by_side() {
+    local name=$1 parts=8 args=() tests part at
     shift
     while [ "$1" != -- ]; do args+=("$1"); shift; done
     shift
     cargo test "${args[@]}" --no-run
-    for half in 1 2; do
+    for ((part = 1; part <= parts && part <= $#; part++)); do
         tests=()
-        for ((at = half; at <= $#; at += 2)); do tests+=("${!at}"); done
-        EVENKEEL_TESTS="$EVENKEEL_CI/$name.devices" cargo test "${args[@]}" -- --test-threads=1 "${exact[@]}" \
-            "${tests[@]}" > "$EVENKEEL_CI/$name.half$half" 2>&1 &
-        programs+=($!)
+        for ((at = part; at <= $#; at += parts)); do tests+=("${!at}"); done
+        while [ "$(jobs -rp | wc -l)" -ge 2 ]; do wait -n || true; done
+        {
+            EVENKEEL_TESTS="$EVENKEEL_CI/$name.devices" cargo test "${args[@]}" -- --test-threads=1 "${exact[@]}" \
+                "${tests[@]}" > "$EVENKEEL_CI/$name.part$part" 2>&1 && touch "$EVENKEEL_CI/$name.part$part.passed"
+        } &
     done
-    for program in "${programs[@]}"; do wait "$program" || failed=1; done
-    cat "$EVENKEEL_CI/$name".half? | tee -a "$EVENKEEL_CI/$name.tests"
-    return $failed
+    wait
+    cat "$EVENKEEL_CI/$name".part? | tee -a "$EVENKEEL_CI/$name.tests"
+    for ((part = 1; part <= parts && part <= $#; part++)); do
+        [ -e "$EVENKEEL_CI/$name.part$part.passed" ] || return 1
+    done
 }
 
 # The modules of the integration tests whose source matches a pattern, as filters of their names.
