@@ -117,12 +117,10 @@ fn loaders() -> Result<(Loader, Loader), Box<dyn Error>> {
     Ok((load(rows), load(held_out)))
 }
 
+type Trained = (LearningResult<Guarded<Net>>, KeelTrainer<Net>);
+
 /// Trains up to so many epochs, from the start or from the end of one.
-fn train(
-    folder: &Path,
-    from: Option<usize>,
-    epochs: usize,
-) -> Result<(LearningResult<Guarded<Net>>, KeelTrainer<Net>), Box<dyn Error>> {
+fn train(folder: &Path, from: Option<usize>, epochs: usize) -> Result<Trained, Box<dyn Error>> {
     let (train, valid) = loaders()?;
     let training = SupervisedTraining::new(folder, train, valid)
         .metrics((AccuracyMetric::new(), LossMetric::new()))
