@@ -147,8 +147,14 @@ impl<M: Module + 'static> Keel<M> {
         // A device that cannot be read has not shown that the update is good.
         let mut culprits = Vec::new();
         if !self.monitor.is_sound(&after).unwrap_or(false) {
-            culprits = monitor::culprits(&after, None, &self.monitor);
-            reading.fault = Some(Fault::Update);
+            // Weights that were broken before are not this update's work.
+            culprits = monitor::culprits(&before, None, &self.monitor);
+            culprits.retain(|culprit| culprit.part == Part::Parameter);
+            reading.fault = Some(Fault::Parameter);
+            if culprits.is_empty() {
+                culprits = monitor::culprits(&after, None, &self.monitor);
+                reading.fault = Some(Fault::Update);
+            }
         } else if looked_at && let Ok((updates, sizes)) = self.monitor.moves(&before, &after) {
             reading = reading.with_updates(updates, sizes);
         }

@@ -2,10 +2,12 @@
 
 use crate::common::{Batch, Net, bits, on_every_device, poke, with_first};
 use burn::module::Module;
-use burn::optim::{AdamConfig, SgdConfig};
-use burn::tensor::Device;
+use burn::nn::{Linear, LinearConfig};
+use burn::optim::{AdamConfig, GradientsParams, SgdConfig};
+use burn::tensor::{Device, Tensor};
 use evenkeel::checkpoint::{Folder, Persist};
 use evenkeel::guard::{Divergence, Guard, LossSpike, NonFinite, UpdateWall};
+use evenkeel::optim::Sgd;
 use evenkeel::schedule::{Constant, Damping, Plateau, Ramp, Schedule};
 use evenkeel::{Fault, Keel, Reading, Rewind, Verdict};
 
@@ -534,4 +536,34 @@ fn weights_that_were_broken_from_outside_cost_a_few_updates_and_no_rate() {
     fn keel_at(k: u64) -> u64 {
         if k == 31 { 31 } else { k - 1 - 3 }
     }
+}
+
+/// A weight that is broken and that no loss shows is found before a snapshot is taken of it; at once where each update
+/// is checked, as Burn's are.
+#[test]
+fn no_snapshot_is_taken_of_weights_that_are_broken_already() {
+    on_every_device(|device| {
+        let layer = || -> Linear { LinearConfig::new(2, 2).init(device) };
+        let rewind = Rewind::every(20).unwrap().recent(4).unwrap();
+        let x = Tensor::<2>::ones([3, 2], device);
+        for (keel, found) in [(Keel::wrap(Sgd::new()), 7), (Keel::wrap(SgdConfig::new().init()), 5)]
+        {
+            let mut model = vec![layer(), layer()];
+            let keel = keel.bound(|_: &Reading| 1.0).rewind(rewind);
+            let mut keel = keel.build(&model).unwrap();
+            for update in 0..=found {
+                if update == 5 {
+                    model = poke(model, "1.weight", 1e30);
+                }
+                // The second layer counts for nothing, and has a gradient of 0.
+                let unseen = model[1].forward(x.clone()) * 0.0;
+                let loss = (model[0].forward(x.clone()) + unseen).powi_scalar(2).mean();
+                let grads = GradientsParams::from_grads(loss.backward(), &model);
+                let stepped = keel.step(0.01, model, grads, &loss).unwrap();
+                model = stepped.model;
+                let back = stepped.report.rewound.map(|rewound| rewound.to);
+                assert_eq!(back, (update == found).then_some(4), "update {update}");
+            }
+        }
+    });
 }
