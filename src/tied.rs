@@ -29,7 +29,7 @@ use burn::tensor::kind::BridgeTensor;
 /// let device = Device::default().autodiff();
 /// let layer: Linear = LinearConfig::new(1, 1).with_bias(false).init(&device);
 /// let model = vec![layer.clone(), layer];
-/// // A copy that each place of has a tensor of its own.
+/// // A copy of which each place has a tensor of its own.
 /// let apart = model.valid().train();
 ///
 /// let x = Tensor::<2>::ones([1, 1], &device);

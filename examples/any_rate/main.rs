@@ -8,6 +8,8 @@
 //! held out; the median of the seeds counts.
 
 mod draw;
+#[path = "../common/losses.rs"]
+mod losses;
 #[path = "../common/mlp.rs"]
 mod mlp;
 mod train;
@@ -16,6 +18,7 @@ use std::error::Error;
 use std::path::PathBuf;
 
 use clap::Parser;
+use losses::{median, short};
 use mlp::Method;
 use rayon::prelude::*;
 use train::{Problem, Setting};
@@ -106,18 +109,4 @@ fn main() -> Result<(), Box<dyn Error>> {
     draw::draw(&arguments.picture, &panels)?;
     println!("The picture is in {}.\n\n{}", arguments.picture.display(), lines.join("\n"));
     Ok(())
-}
-
-fn short(loss: f64) -> String {
-    match loss {
-        x if !x.is_finite() => "∞".to_string(),
-        x if x >= 1000.0 => format!("{x:.1e}"),
-        x => format!("{x:.4}"),
-    }
-}
-
-fn median(ends: &[[f64; 2]], of: usize) -> f64 {
-    let mut values: Vec<f64> = ends.iter().map(|end| end[of]).collect();
-    values.sort_by(f64::total_cmp);
-    values[values.len() / 2]
 }

@@ -7,6 +7,8 @@
 //! it comes to is its loss over training rows at the end, and over rows that were held out; the median of the seeds
 //! counts. `--only` picks problems by a part of their names, `--tau` tries other bounds.
 
+#[path = "../common/losses.rs"]
+mod losses;
 #[path = "../governor/nets.rs"]
 mod nets;
 mod run;

@@ -6,6 +6,7 @@ use evenkeel::Error;
 use rayon::prelude::*;
 
 use crate::Arguments;
+use crate::losses::{median, short};
 use crate::run::{Setting, Side, run};
 use crate::tasks::Task;
 
@@ -30,12 +31,6 @@ struct Column {
 fn rates(coarse: bool) -> Vec<f64> {
     let all = (-10..=4).step_by(if coarse { 2 } else { 1 });
     all.map(|half: i32| 10f64.powf(f64::from(half) / 2.0)).collect()
-}
-
-fn median(ends: &[[f64; 2]], of: usize) -> f64 {
-    let mut values: Vec<f64> = ends.iter().map(|end| end[of]).collect();
-    values.sort_by(f64::total_cmp);
-    values[values.len() / 2]
 }
 
 impl Table {
@@ -118,13 +113,5 @@ impl fmt::Display for Table {
             writeln!(f)?;
         }
         Ok(())
-    }
-}
-
-fn short(loss: f64) -> String {
-    match loss {
-        x if !x.is_finite() => "∞".to_string(),
-        x if x >= 1000.0 => format!("{x:.1e}"),
-        x => format!("{x:.4}"),
     }
 }

@@ -79,12 +79,7 @@ pub fn refresh_statistics<M: Module, B: Clone>(
     for (id, seen) in &seen {
         let (small, large) = (&small[id], large[id]);
         if !small.is_finite() {
-            return Err(Error::parameter(
-                NAME,
-                "batches",
-                "of finite statistics",
-                "NaN or infinity",
-            ));
+            return Err(not_finite());
         }
         let kept = seen.values.iter().zip(&small.values).map(|(r, s)| (r - s) / large).sum::<f64>();
         let share = 1.0 - kept / seen.values.len() as f64;
@@ -111,12 +106,16 @@ pub fn refresh_statistics<M: Module, B: Clone>(
         }
     }
     if !means.values().all(Statistic::is_finite) {
-        return Err(Error::parameter(NAME, "batches", "of finite statistics", "NaN or infinity"));
+        return Err(not_finite());
     }
     Ok(model.map(&mut Put(means)))
 }
 
 const NAME: &str = "refresh_statistics";
+
+fn not_finite() -> Error {
+    Error::parameter(NAME, "batches", "of finite statistics", "NaN or infinity")
+}
 
 /// One running statistic, on the host.
 #[derive(Debug, Clone)]

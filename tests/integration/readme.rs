@@ -44,28 +44,26 @@ fn the_schedule_is_the_one_below() -> Result<(), Box<dyn std::error::Error>> {
     Ok(())
 }
 
-/// The lines that watch are, in their order, in the example that watches.
-#[test]
-fn the_watch_is_the_examples() {
+/// The lines of this block of the README are, in their order, in the example.
+fn is_in(block: usize, example: &str) {
     let readme = read("README.md");
-    let code = readme.split("```rust\n").nth(3).unwrap().split("```").next().unwrap();
-    let watch = read("examples/watch/main.rs");
-    let mut example = lines(&watch).into_iter();
+    let code = readme.split("```rust\n").nth(block).unwrap().split("```").next().unwrap();
+    let text = read(example);
+    let mut lines_there = lines(&text).into_iter();
     for line in lines(code) {
-        assert!(example.any(|other| other == line), "not in examples/watch/main.rs: {line}");
+        assert!(lines_there.any(|other| other == line), "not in {example}: {line}");
     }
 }
 
-/// And those of Burn's trainer in the one that uses it.
+#[test]
+fn the_watch_is_the_examples() {
+    is_in(3, "examples/watch/main.rs");
+}
+
+/// And the trainer's in the one that uses it.
 #[test]
 fn the_trainer_is_the_examples() {
-    let readme = read("README.md");
-    let code = readme.split("```rust\n").nth(4).unwrap().split("```").next().unwrap();
-    let learner = read("examples/learner.rs");
-    let mut example = lines(&learner).into_iter();
-    for line in lines(code) {
-        assert!(example.any(|other| other == line), "not in examples/learner.rs: {line}");
-    }
+    is_in(4, "examples/learner.rs");
 }
 
 /// Every command and every file that it names is there.

@@ -58,9 +58,7 @@ impl Slack {
         let borne = if borne.is_finite() { borne } else { least };
         self.tau = borne.min(self.tau * GROWTH).min(most).max(least);
     }
-}
 
-impl Slack {
     pub(super) fn state(&self) -> State {
         let ((losses, loss), (slopes, slope)) = (self.loss.parts(), self.slope.parts());
         State::new()
