@@ -19,11 +19,40 @@ pub struct Parameter {
     pub norm: f64,
     /// Whether it asks for a gradient.
     pub trainable: bool,
+    /// How the optimizer steps it, where a bound [asks](crate::bound::StepBound::looks_at_direction): `None` if it is
+    /// frozen, or if its step depends on the size of the gradient in another way.
+    pub direction: Option<Direction>,
 }
 
 impl Parameter {
     /// A trainable parameter.
     pub fn new(path: impl Into<String>, shape: impl Into<Vec<usize>>, norm: f64) -> Self {
-        Self { path: path.into(), shape: shape.into(), norm, trainable: true }
+        Self { path: path.into(), shape: shape.into(), norm, trainable: true, direction: None }
     }
+
+    /// The same, stepped in this way.
+    pub fn with_direction(mut self, direction: Direction) -> Self {
+        self.direction = Some(direction);
+        self
+    }
+}
+
+/// How an optimizer's step of a parameter depends on the gradient. [`Builder::build`](crate::Builder::build) finds out
+/// by trying a copy of the optimizer.
+#[derive(Debug, Clone, Copy, PartialEq)]
+#[non_exhaustive]
+pub enum Direction {
+    /// It changes each element by about `size` times the rate, however large the gradient is: Adam and its kin,
+    /// Lion, Muon.
+    Normalized {
+        /// The root mean square of a step at a rate of 1.
+        size: f64,
+    },
+    /// It changes each element in proportion to the gradient: descent, and momentum.
+    Gradient {
+        /// What a first step at a rate of 1 is, over the gradient.
+        size: f64,
+        /// The share of one step that goes on in the next.
+        momentum: f64,
+    },
 }

@@ -31,45 +31,22 @@ pub(crate) use measured::Known;
 pub(crate) use measured::{Cadence, Memory};
 
 use crate::checkpoint::State;
+pub use crate::parameter::Direction;
 use crate::{Error, Parameter, Reading, Verdict};
-
-/// How an optimizer's step depends on the gradient. [`Builder::build`](crate::Builder::build) finds out by
-/// trying a copy of the optimizer.
-#[derive(Debug, Clone, Copy, PartialEq)]
-#[non_exhaustive]
-pub enum Direction {
-    /// It changes each element by about `size` times the rate, however large the gradient is: Adam and its kin,
-    /// Lion, Muon.
-    Normalized {
-        /// The root mean square of a step at a rate of 1.
-        size: f64,
-    },
-    /// It changes each element in proportion to the gradient: descent, and momentum.
-    Gradient {
-        /// What a first step at a rate of 1 is, over the gradient.
-        size: f64,
-        /// The share of one step that goes on in the next.
-        momentum: f64,
-    },
-}
 
 /// Chooses the highest rate that a step may have, from plain numbers.
 pub trait StepBound: Send {
-    /// Told what the parameters are, when a keel is built, before anything else; and how the optimizer steps, if
-    /// it [asks](Self::looks_at_direction) and that could be told.
+    /// Told what the parameters are, when a keel is built, before anything else; and how the optimizer steps each of
+    /// them, if it [asks](Self::looks_at_direction) and that could be told.
     ///
     /// # Errors
     /// If it cannot bound such steps.
-    fn start(
-        &mut self,
-        parameters: &[Parameter],
-        direction: Option<Direction>,
-    ) -> Result<(), Error> {
-        let _ = (parameters, direction);
+    fn start(&mut self, parameters: &[Parameter]) -> Result<(), Error> {
+        let _ = parameters;
         Ok(())
     }
 
-    /// Whether it needs to know how the optimizer steps.
+    /// Whether it needs to know how the optimizer steps: [`Parameter::direction`].
     ///
     /// # Cost
     /// Up to three updates of copies, with a readback each, when a keel is built.

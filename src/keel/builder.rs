@@ -1,5 +1,6 @@
 //! How a keel is put together.
 
+use std::collections::HashMap;
 use std::fmt;
 
 use burn::module::Module;
@@ -266,13 +267,12 @@ impl<M: Module + 'static> Builder<M> {
         guards.extend(self.guards);
         let mut bounds = self.bounds;
         if !bounds.is_empty() {
-            let parameters = monitor.parameters(model)?;
-            let asked = bounds.iter().any(|bound| bound.looks_at_direction());
-            let direction = match asked {
+            let directions = match bounds.iter().any(|bound| bound.looks_at_direction()) {
                 true => direction::of(&*self.update, model)?,
-                false => None,
+                false => HashMap::new(),
             };
-            bounds.iter_mut().try_for_each(|bound| bound.start(&parameters, direction))?;
+            let parameters = monitor.parameters(model, &directions)?;
+            bounds.iter_mut().try_for_each(|bound| bound.start(&parameters))?;
             let late = self.limits.decide != Decide::Now;
             if let Some(bound) = bounds.iter().find(|bound| late && bound.looks_at_gradients()) {
                 let must = "one that does not look at gradients with Decide::OnDevice";

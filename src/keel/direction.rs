@@ -1,6 +1,6 @@
 //! How an optimizer's step depends on the gradient: found by trying a copy of it.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 
 use burn::module::{Module, ModuleVisitor, Param, ParamId};
 use burn::optim::GradientsParams;
@@ -16,48 +16,98 @@ const SMALL: f64 = 0.1;
 const LARGE: f64 = 1.0;
 const RATE: f64 = 0.1;
 
-/// What `update` makes of gradients of two sizes, one after another of the second. Nothing of the caller's is
-/// changed. `None` if the step depends on the gradient's size in another way than these.
+/// How each parameter that asks for a gradient is stepped, from what `update` makes of gradients of two sizes, one
+/// after another of the second. Nothing of the caller's is changed. A parameter whose step depends on the gradient's
+/// size in another way is left out.
 ///
 /// # Cost
 /// Two updates of copies, or three, with a readback each.
-pub(super) fn of<M: Module>(update: &dyn Update<M>, model: &M) -> Result<Option<Direction>, Error> {
+pub(super) fn of<M: Module>(
+    update: &dyn Update<M>,
+    model: &M,
+) -> Result<HashMap<ParamId, Direction>, Error> {
     let small = Tried::of(update.boxed(), model, SMALL)?;
     let large = Tried::of(update.boxed(), model, LARGE)?;
-    let (first, step) = (large.moved, large.moved / small.moved);
-    // Decay of the weights is in all of them, and a little in the rest.
-    let near = |expected: f64| (0.5..2.0).contains(&(step / expected));
-    if near(1.0) {
-        return Ok(Some(Direction::Normalized { size: first / RATE }));
+    let all = Growth::of(small.all(), large.all());
+    let growths: Vec<Growth> = std::iter::zip(&small.moved, &large.moved)
+        .map(|(&small, &large)| match Growth::of(small, large) {
+            // The small step is lost in the rounding of the weights: it is like the others.
+            Growth::Other if small == 0.0 => all,
+            own => own,
+        })
+        .collect();
+    let ids = large.ids.clone();
+    let first = large.moved.clone();
+    let second = match growths.contains(&Growth::Proportional) {
+        true => Tried::of(large.optimizer, &large.after, LARGE)?.moved,
+        false => first.clone(),
+    };
+    let steps = growths.into_iter().zip(std::iter::zip(first, second));
+    let directions = steps.map(|(growth, (first, second))| match growth {
+        Growth::None => Some(Direction::Normalized { size: first / RATE }),
+        Growth::Proportional => {
+            let momentum = (second / first - 1.0).clamp(0.0, 0.9999);
+            // Below a twentieth it is rounding, or decay.
+            let momentum = if momentum < 0.05 { 0.0 } else { momentum };
+            Some(Direction::Gradient { size: first / (RATE * LARGE), momentum })
+        }
+        Growth::Other => None,
+    });
+    let known = ids.into_iter().zip(directions);
+    Ok(known.filter_map(|(id, direction)| Some((id, direction?))).collect())
+}
+
+/// What becomes of a step whose gradient grows from [`SMALL`] to [`LARGE`].
+#[derive(Debug, Clone, Copy, PartialEq)]
+enum Growth {
+    /// It stays as it is, or there is none.
+    None,
+    /// It grows as much as the gradient.
+    Proportional,
+    Other,
+}
+
+impl Growth {
+    fn of(small: f64, large: f64) -> Self {
+        let by = large / small;
+        // Decay of the weights is in all of them, and a little in the rest.
+        let near = |expected: f64| (0.5..2.0).contains(&(by / expected));
+        match () {
+            () if near(1.0) || large == 0.0 => Self::None,
+            () if near(LARGE / SMALL) => Self::Proportional,
+            () => Self::Other,
+        }
     }
-    if !near(LARGE / SMALL) {
-        return Ok(None);
-    }
-    let second = Tried::of(large.optimizer, &large.after, LARGE)?;
-    let momentum = (second.moved / first - 1.0).clamp(0.0, 0.9999);
-    // Below a twentieth it is rounding, or decay.
-    let momentum = if momentum < 0.05 { 0.0 } else { momentum };
-    Ok(Some(Direction::Gradient { size: first / (RATE * LARGE), momentum }))
 }
 
 /// What an optimizer made of one gradient.
 struct Tried<M: Module> {
-    /// The root mean square of what it changed, over all elements that have a gradient.
-    moved: f64,
+    ids: Vec<ParamId>,
+    /// The root mean square of what it changed in each of them.
+    moved: Vec<f64>,
+    elements: Vec<usize>,
     optimizer: Box<dyn Update<M>>,
     after: M,
 }
 
 impl<M: Module> Tried<M> {
     fn of(mut optimizer: Box<dyn Update<M>>, model: &M, size: f64) -> Result<Self, Error> {
-        let (grads, seen) = (GradientsParams::new(), HashSet::new());
-        let mut fill = Fill { size, grads, seen, elements: 0 };
+        let (grads, ids, elements) = (GradientsParams::new(), Vec::new(), Vec::new());
+        let mut fill = Fill { size, grads, seen: HashSet::new(), ids, elements };
         model.visit(&mut fill);
-        let Fill { grads, seen, elements, .. } = fill;
-        let norm = size * 1.001 * (elements as f64).sqrt();
+        let Fill { grads, seen, ids, elements, .. } = fill;
+        let norm = size * 1.001 * (elements.iter().sum::<usize>() as f64).sqrt();
         let after = optimizer.update(Pace::new(RATE, 1.0, norm), model.clone(), grads);
-        let squares = Monitor::distance(model, &after, seen)?;
-        Ok(Self { moved: (squares / elements.max(1) as f64).sqrt(), optimizer, after })
+        let squares = Monitor::distances(model, &after, seen)?;
+        let mean = |(square, &n): (f64, &usize)| (square / n.max(1) as f64).sqrt();
+        let moved = squares.into_iter().zip(&elements).map(mean).collect();
+        Ok(Self { ids, moved, elements, optimizer, after })
+    }
+
+    /// The root mean square of what it changed, over all elements.
+    fn all(&self) -> f64 {
+        let squares = self.moved.iter().zip(&self.elements).map(|(rms, &n)| rms * rms * n as f64);
+        (squares.sum::<f64>() / self.elements.iter().sum::<usize>().max(1) as f64).sqrt()
     }
 }
 
@@ -67,7 +117,9 @@ struct Fill {
     size: f64,
     grads: GradientsParams,
     seen: HashSet<ParamId>,
-    elements: usize,
+    /// In the order of the model, with their numbers of elements.
+    ids: Vec<ParamId>,
+    elements: Vec<usize>,
 }
 
 impl ModuleVisitor for Fill {
@@ -77,6 +129,8 @@ impl ModuleVisitor for Fill {
         }
         let tensor = param.base().without_autodiff();
         let n = tensor.shape().num_elements();
+        self.ids.push(param.id);
+        self.elements.push(n);
         if n == 0 {
             return;
         }
@@ -84,7 +138,6 @@ impl ModuleVisitor for Fill {
         let waves = (places.clone() * 2.3 + 0.7).sin() + (places.powi_scalar(2) * 0.37).sin();
         let grad: Tensor<D> = waves.sign().reshape(tensor.shape());
         let grad = (grad * self.size).cast(tensor.dtype());
-        self.elements += n;
         self.grads.register(param.id, grad);
     }
 }

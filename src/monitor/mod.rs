@@ -27,13 +27,14 @@ pub(crate) use row::{Row, Slot};
 pub use watch::{Observation, Watch};
 
 use std::cell::Cell;
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use burn::module::{Module, ModuleVisitor, Param, ParamId};
 use burn::optim::GradientsParams;
 use burn::tensor::{DType, Tensor};
 
+use crate::parameter::Direction;
 use crate::report::Layers;
 use crate::shelf::Shelf;
 use crate::{Culprit, Error, Fault, Parameter, Reading};
@@ -228,23 +229,29 @@ impl Monitor {
         Ok((layers(&moves), layers(&sizes)))
     }
 
-    /// The sum of squares of what has changed in these parameters. One readback.
-    pub(crate) fn distance<M: Module>(
+    /// The sums of squares of what has changed in each of these parameters, in the order of the model. One readback.
+    pub(crate) fn distances<M: Module>(
         before: &M,
         after: &M,
         ids: HashSet<ParamId>,
-    ) -> Result<f64, Error> {
-        Ok(sizes_and_moves(before, after, ids)?.1.iter().sum())
+    ) -> Result<Vec<f64>, Error> {
+        Ok(sizes_and_moves(before, after, ids)?.1)
     }
 
-    /// Every parameter with its norm, in the order of the model. One readback.
-    pub(crate) fn parameters<M: Module>(&self, model: &M) -> Result<Vec<Parameter>, Error> {
+    /// Every parameter with its norm, and with how it is stepped where that is known, in the order of the model. One
+    /// readback.
+    pub(crate) fn parameters<M: Module>(
+        &self,
+        model: &M,
+        directions: &HashMap<ParamId, Direction>,
+    ) -> Result<Vec<Parameter>, Error> {
         let entries = self.layout.entries().iter();
         let ids = entries.clone().map(|entry| entry.id);
         let sums = squares_of(model, ids, Sums::default()).read()?;
         let parameter = |(entry, sum): (&Entry, f64)| {
             let mut parameter = Parameter::new(&*entry.path, &*entry.shape, sum.sqrt());
             parameter.trainable = entry.trainable;
+            parameter.direction = directions.get(&entry.id).copied();
             parameter
         };
         Ok(entries.zip(sums).map(parameter).collect())

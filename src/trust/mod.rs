@@ -243,8 +243,11 @@ impl TrustRegion {
 }
 
 impl StepBound for TrustRegion {
-    fn start(&mut self, _: &[Parameter], direction: Option<Direction>) -> Result<(), Error> {
-        self.follows = matches!(direction, Some(Direction::Gradient { momentum: 0.0, .. }));
+    fn start(&mut self, parameters: &[Parameter]) -> Result<(), Error> {
+        let plain = |of: &Parameter| {
+            matches!(of.direction, Some(Direction::Gradient { momentum: 0.0, .. }))
+        };
+        self.follows = parameters.iter().filter(|parameter| parameter.trainable).all(plain);
         Ok(())
     }
 

@@ -3,14 +3,14 @@
 
 use burn::lr_scheduler::module_lr_scheduler::ModuleLrScheduler;
 use burn::module::ParamGroup;
-use burn::optim::{AdamConfig, LionConfig, SgdConfig};
+use burn::optim::{AdamConfig, LionConfig, ModuleOptimizer, MuonConfig, SgdConfig};
 use burn::tensor::Device;
 use evenkeel::bound::{DeepRelativeTrust, Direction, StepBound};
 use evenkeel::clip::GlobalNorm;
 use evenkeel::guard::Guard;
-use evenkeel::optim::{Adam, AdamW, Momentum, Sgd};
+use evenkeel::optim::{Adam, AdamW, Momentum, Sgd, vectors};
 use evenkeel::schedule::{Constant, Cosine, GroupScheduler, Ramp, Rate, Schedule};
-use evenkeel::{Builder, Decide, Keel, Layers, Reading, Report, Rewind, Verdict};
+use evenkeel::{Builder, Decide, Keel, Layers, Parameter, Reading, Report, Rewind, Verdict};
 
 use crate::common::{Batch, Net, bits, is_finite, on_every_device};
 
@@ -365,64 +365,109 @@ fn sizes_are_in_the_readings_that_ask_for_them() {
     }
 }
 
+/// What a keel was told of the model's parameters.
+struct Told(std::sync::Arc<std::sync::Mutex<Vec<Parameter>>>);
+
+impl StepBound for Told {
+    fn looks_at_direction(&self) -> bool {
+        true
+    }
+
+    fn start(&mut self, parameters: &[Parameter]) -> Result<(), evenkeel::Error> {
+        *self.0.lock().unwrap() = parameters.to_vec();
+        Ok(())
+    }
+
+    fn rate_at_most(&self, _: &Reading, _: f64) -> Option<f64> {
+        None
+    }
+}
+
+fn told(keel: Builder<Net>, net: &Net) -> Vec<Parameter> {
+    let told = std::sync::Arc::default();
+    keel.bound(Told(std::sync::Arc::clone(&told))).build(net).unwrap();
+    let mut told = told.lock().unwrap().clone();
+    told.retain(|parameter| parameter.trainable || parameter.direction.is_some());
+    assert!(told.len() > 3);
+    told
+}
+
 /// What a keel finds out about an optimizer by trying it is what is known of it.
 #[test]
 fn the_direction_of_an_optimizer_is_found() {
-    struct Told(std::sync::Arc<std::sync::Mutex<Option<Direction>>>);
-    impl StepBound for Told {
-        fn looks_at_direction(&self) -> bool {
-            true
-        }
-        fn start(
-            &mut self,
-            _: &[evenkeel::Parameter],
-            direction: Option<Direction>,
-        ) -> Result<(), evenkeel::Error> {
-            *self.0.lock().unwrap() = direction;
-            Ok(())
-        }
-        fn rate_at_most(&self, _: &Reading, _: f64) -> Option<f64> {
-            None
-        }
-    }
     on_every_device(|device| {
         let net = Net::new(device);
         let before = bits(&net);
-        let found = |keel: Builder<Net>| {
-            let told = std::sync::Arc::default();
-            keel.bound(Told(std::sync::Arc::clone(&told))).build(&net).unwrap();
-            *told.lock().unwrap()
-        };
         let near = |x: f64, y: f64| assert!((x / y - 1.0).abs() < 0.02, "{x} is not {y}");
         let normalized = [
-            found(Keel::wrap(Adam::new())),
-            found(Keel::wrap(AdamW::new())),
-            found(Keel::wrap(AdamConfig::new().init())),
-            found(Keel::wrap(LionConfig::new().init())),
+            Keel::wrap(Adam::new()),
+            Keel::wrap(AdamW::new()),
+            Keel::wrap(AdamConfig::new().init()),
+            Keel::wrap(LionConfig::new().init()),
         ];
-        for found in normalized {
-            match found {
+        for found in normalized.into_iter().flat_map(|keel| told(keel, &net)) {
+            match found.direction {
                 Some(Direction::Normalized { size }) => near(size, 1.0),
                 other => panic!("{other:?}"),
             }
         }
         let gradient = [
-            (found(Keel::wrap(Sgd::new())), 0.0),
-            (found(Keel::wrap(SgdConfig::new().init())), 0.0),
-            (found(Keel::wrap(Momentum::new(0.9).unwrap())), 0.9),
-            (found(Keel::wrap(Momentum::new(0.5).unwrap())), 0.5),
+            (Keel::wrap(Sgd::new()), 0.0),
+            (Keel::wrap(SgdConfig::new().init()), 0.0),
+            (Keel::wrap(Momentum::new(0.9).unwrap()), 0.9),
+            (Keel::wrap(Momentum::new(0.5).unwrap()), 0.5),
         ];
-        for (found, expected) in gradient {
-            match found {
-                Some(Direction::Gradient { size, momentum }) => {
-                    near(size, 1.0);
-                    near(1.0 + momentum, 1.0 + expected);
+        for (keel, expected) in gradient {
+            for found in told(keel, &net) {
+                match found.direction {
+                    Some(Direction::Gradient { size, momentum }) => {
+                        near(size, 1.0);
+                        near(1.0 + momentum, 1.0 + expected);
+                    }
+                    other => panic!("{other:?}"),
                 }
-                other => panic!("{other:?}"),
             }
         }
         assert_eq!(before, bits(&net), "the model is as it was");
     });
+}
+
+/// Muon makes matrices of which all singular values are about 1, and descent has the biases: each parameter has its own.
+#[test]
+fn each_parameter_has_its_own_direction() {
+    let device = Device::flex().autodiff();
+    let net = Net::new(&device);
+    let muon = |net: &Net| {
+        let muon = ModuleOptimizer::from(MuonConfig::new().build());
+        muon.with_group(vectors(net), SgdConfig::new().build(), None)
+    };
+    for parameter in told(Keel::wrap(muon(&net)), &net) {
+        match (parameter.shape.as_slice(), parameter.direction) {
+            ([_], Some(Direction::Gradient { size, momentum: 0.0 })) => {
+                assert!((size - 1.0).abs() < 0.02, "{parameter:?}");
+            }
+            ([a, b], Some(Direction::Normalized { size })) => {
+                // All singular values between 0.7 and 1.2: √(their number over that of the elements), and Burn's
+                // factor for the shape.
+                let (a, b) = (*a as f64, *b as f64);
+                let expected = (a.min(b) / (a * b)).sqrt() * (a / b).max(1.0).sqrt();
+                assert!((0.6..1.3).contains(&(size / expected)), "{parameter:?}, not {expected}");
+            }
+            _ => panic!("{parameter:?}"),
+        }
+    }
+    // Any rate will do, for the mixture too.
+    let mut net = net;
+    let start: f64 = net.loss(Batch::number(0, &device)).into_scalar::<f32>().into();
+    let mut keel = Keel::wrap(muon(&net)).bound(DeepRelativeTrust::default()).build(&net).unwrap();
+    let mut schedule = Cosine::new(1e6, 0.0, 100).unwrap().start();
+    for _ in 0..100 {
+        let (after, report) = step(&mut keel, schedule.step(), net, 0, &device);
+        assert!(report.is_held() && report.is_applied());
+        net = after;
+    }
+    let end: f64 = net.loss(Batch::number(0, &device)).into_scalar::<f32>().into();
+    assert!(end < 0.2 * start, "{start} to {end}");
 }
 
 /// Descent and momentum at any rate, on features of any scale.

@@ -20,7 +20,7 @@ use crate::{Error, Layers, Parameter, Reading, Verdict};
 /// rate ≤ τ / Σₗ uₗ/rₗ          over the matrices, that is the parameters of rank 2 and higher
 /// rₗ = max(rms(Wₗ), 0.1/√fan-inₗ)
 /// uₗ = the size of a step at a rate of 1, in the root mean square:
-///      1 for Adam, Lion and their kin; for descent and momentum
+///      1 for Adam, Lion and their kin, 1/√(the longer side) or so for Muon; for descent and momentum
 ///      mₗ ← μ·mₗ + rms(gₗ)     uₗ ← max(0.95·uₗ, mₗ)
 /// τ = 0.3·√(1 − μ)            μ = 0 for all but momentum
 /// ```
@@ -41,7 +41,8 @@ use crate::{Error, Layers, Parameter, Reading, Verdict};
 /// layers, and changes at most as the product of one plus these shares: each of 16 layers bears a sixteenth of
 /// what a single one does. The bound knows that, and the rate need not.
 ///
-/// How the optimizer steps is not to be told: a keel tries a copy of it when it is built. `mₗ` is the most that
+/// How the optimizer steps each parameter need not be told: a keel tries a copy of it when it is built. So Muon on the
+/// hidden matrices and AdamW on the others, or any other mixture, are bounded by one sum. `mₗ` is the most that
 /// an average of such gradients can be; the clips' factor is in it.
 ///
 /// ```
@@ -79,7 +80,7 @@ use crate::{Error, Layers, Parameter, Reading, Verdict};
 /// - Frozen parameters are left out until they have a gradient.
 ///
 /// # Edges
-/// An optimizer whose step depends on the gradient's size in another way is refused when a keel is built.
+/// An optimizer whose step of a matrix depends on the gradient's size in another way is refused when a keel is built.
 /// Descent and momentum are refused with [`Decide::OnDevice`](crate::Decide::OnDevice): their bound needs the
 /// norms of the step's own gradient.
 ///
@@ -125,16 +126,26 @@ pub struct DeepRelativeTrust {
     /// Whether each matrix is bounded by itself, and not their sum.
     each: bool,
     every: u64,
-    direction: Direction,
     matrices: Vec<Matrix>,
     index: HashMap<String, usize>,
-    /// The square roots of the numbers of elements of all parameters, in the order of the model.
-    roots: Vec<(String, f64)>,
+    /// All parameters, in the order of the model.
+    steps: Vec<Step>,
     slack: Slack,
+}
+
+/// How a parameter is stepped.
+#[derive(Debug, Clone, PartialEq)]
+struct Step {
+    path: String,
+    /// The square root of the number of elements.
+    root: f64,
+    /// Unknown of a vector that is stepped in another way.
+    direction: Option<Direction>,
 }
 
 #[derive(Debug, Clone, PartialEq)]
 struct Matrix {
+    direction: Direction,
     /// The square root of the number of elements.
     root: f64,
     /// What the rms counts as at least.
@@ -168,10 +179,9 @@ impl DeepRelativeTrust {
             relaxed: tau,
             each: false,
             every: 10,
-            direction: Direction::Normalized { size: 1.0 },
             matrices: Vec::new(),
             index: HashMap::new(),
-            roots: Vec::new(),
+            steps: Vec::new(),
             slack: Slack::new(tau),
         }
     }
@@ -230,30 +240,21 @@ impl DeepRelativeTrust {
     }
 
     fn cap_of(&self, matrices: &[Matrix]) -> Option<f64> {
-        let tau = match self.direction {
-            Direction::Normalized { .. } => self.slack.tau,
-            Direction::Gradient { momentum, .. } => self.slack.tau * (1.0 - momentum).sqrt(),
-        };
-        let share = |matrix: &Matrix| {
-            let step = match self.direction {
-                Direction::Normalized { size } => size,
-                Direction::Gradient { size, .. } => size * matrix.highest,
-            };
-            step / matrix.rms.max(matrix.floor)
-        };
-        let shares = matrices.iter().filter(|matrix| matrix.active).map(share);
+        let shares = matrices.iter().filter(|matrix| matrix.active).map(Matrix::share);
         let all = if self.each { shares.fold(0.0, f64::max) } else { shares.sum() };
-        let cap = tau / all;
+        let cap = self.slack.tau / all;
         // Without anything to bound it is infinite.
         cap.is_finite().then_some(cap)
     }
 
     /// Takes in what this reading shows of the matrices, of whose gradients `left` is left.
     fn look(&self, matrices: &mut [Matrix], now: &Reading, left: f64) {
-        if let Direction::Gradient { momentum, .. } = self.direction {
+        if by_gradient(matrices) {
             self.each(matrices, &now.layers, |matrix, norm| {
-                matrix.average = momentum * matrix.average + left * norm / matrix.root;
-                matrix.highest = (FORGET * matrix.highest).max(matrix.average);
+                if let Direction::Gradient { momentum, .. } = matrix.direction {
+                    matrix.average = momentum * matrix.average + left * norm / matrix.root;
+                    matrix.highest = (FORGET * matrix.highest).max(matrix.average);
+                }
             });
         }
         self.each(matrices, &now.sizes, |matrix, norm| matrix.rms = norm / matrix.root);
@@ -261,25 +262,17 @@ impl DeepRelativeTrust {
 
     /// The most that a step at a rate of 1 changes the loss by in the first order.
     fn slope(&self, now: &Reading, left: f64) -> f64 {
-        match self.direction {
-            Direction::Normalized { size } => size * self.absolute(now),
-            Direction::Gradient { size, momentum } => {
-                let squares = now.layers.iter().map(|(_, norm)| norm * norm).sum::<f64>();
-                size * left * squares / (1.0 - momentum)
-            }
-        }
-    }
-
-    /// What no sum of absolute values of the gradient exceeds.
-    fn absolute(&self, now: &Reading) -> f64 {
-        let mut roots = self.roots.iter();
+        let mut steps = self.steps.iter();
         // In the same order, with some left out. Of what isn't among them nothing is known.
         let each = now.layers.iter().map(|(path, norm)| {
-            let mut ahead = roots.clone();
-            match ahead.find(|(own, _)| own == path) {
-                Some((_, root)) => {
-                    roots = ahead;
-                    root * norm
+            let mut ahead = steps.clone();
+            let Some(step) = ahead.find(|step| step.path == path) else { return f64::INFINITY };
+            steps = ahead;
+            match step.direction {
+                // What no sum of absolute values of the gradient exceeds.
+                Some(Direction::Normalized { size }) => size * step.root * norm,
+                Some(Direction::Gradient { size, momentum }) => {
+                    size * left * norm * norm / (1.0 - momentum)
                 }
                 None => f64::INFINITY,
             }
@@ -298,6 +291,22 @@ impl DeepRelativeTrust {
     }
 }
 
+impl Matrix {
+    /// How much of it a step at a rate of 1 replaces; more where momentum makes many steps of one.
+    fn share(&self) -> f64 {
+        let step = match self.direction {
+            Direction::Normalized { size } => size,
+            Direction::Gradient { size, momentum } => size * self.highest / (1.0 - momentum).sqrt(),
+        };
+        step / self.rms.max(self.floor)
+    }
+}
+
+/// Whether the size of a step depends on the gradient, of any of them.
+fn by_gradient(matrices: &[Matrix]) -> bool {
+    matrices.iter().any(|matrix| matches!(matrix.direction, Direction::Gradient { .. }))
+}
+
 /// Inputs of one output. Burn's linear layers have `[in, out]`, its convolutions `[out, in, …]`.
 fn fan_in(shape: &[usize]) -> f64 {
     let inputs = match shape {
@@ -309,32 +318,41 @@ fn fan_in(shape: &[usize]) -> f64 {
 }
 
 impl StepBound for DeepRelativeTrust {
-    fn start(
-        &mut self,
-        parameters: &[Parameter],
-        direction: Option<Direction>,
-    ) -> Result<(), Error> {
-        let must = "one whose step has the size of the rate, or of the gradient";
-        let Some(direction) = direction else {
-            return Err(Error::parameter(NAME, "optimizer", must, "one of another kind"));
-        };
-        self.direction = direction;
-        (self.matrices, self.index) = (Vec::new(), HashMap::new());
-        self.slack = Slack::new(self.tau);
+    fn start(&mut self, parameters: &[Parameter]) -> Result<(), Error> {
         let elements = |of: &Parameter| of.shape.iter().product::<usize>() as f64;
-        self.roots = parameters.iter().map(|of| (of.path.clone(), elements(of).sqrt())).collect();
-        for parameter in parameters.iter().filter(|parameter| parameter.shape.len() > 1) {
-            let root = (parameter.shape.iter().product::<usize>() as f64).sqrt();
-            if root == 0.0 || self.index.contains_key(&parameter.path) {
+        let is_matrix = |of: &&Parameter| of.shape.len() > 1 && elements(of) > 0.0;
+        let mut known = parameters.iter().filter(is_matrix).filter_map(|of| of.direction);
+        // A frozen one may be thawed, and is then stepped like the others.
+        let usual = known.next().unwrap_or(Direction::Normalized { size: 1.0 });
+        let (mut matrices, mut index) = (Vec::new(), HashMap::new());
+        for parameter in parameters.iter().filter(is_matrix) {
+            if index.contains_key(&parameter.path) {
                 continue;
             }
+            let direction = match parameter.direction {
+                None if parameter.trainable => {
+                    let must = "one whose step has the size of the rate, or of the gradient";
+                    let got = format_args!("one of another kind for `{}`", parameter.path);
+                    return Err(Error::parameter(NAME, "optimizer", must, got));
+                }
+                direction => direction.unwrap_or(usual),
+            };
+            let root = elements(parameter).sqrt();
             let floor = 0.1 / fan_in(&parameter.shape).sqrt();
             let rms = if parameter.norm.is_finite() { parameter.norm / root } else { 0.0 };
-            self.index.insert(parameter.path.clone(), self.matrices.len());
+            index.insert(parameter.path.clone(), matrices.len());
             let active = parameter.trainable;
-            let matrix = Matrix { root, floor, rms, active, average: 0.0, highest: 0.0 };
-            self.matrices.push(matrix);
+            let (average, highest) = (0.0, 0.0);
+            matrices.push(Matrix { direction, root, floor, rms, active, average, highest });
         }
+        let step = |of: &Parameter| Step {
+            path: of.path.clone(),
+            root: elements(of).sqrt(),
+            // A thawed one too.
+            direction: if of.trainable { of.direction } else { Some(usual) },
+        };
+        self.steps = parameters.iter().map(step).collect();
+        (self.matrices, self.index, self.slack) = (matrices, index, Slack::new(self.tau));
         Ok(())
     }
 
@@ -343,7 +361,7 @@ impl StepBound for DeepRelativeTrust {
     }
 
     fn looks_at_gradients(&self) -> bool {
-        matches!(self.direction, Direction::Gradient { .. })
+        by_gradient(&self.matrices)
     }
 
     fn looks_at_sizes(&self, update: u64) -> bool {

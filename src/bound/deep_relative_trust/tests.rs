@@ -1,19 +1,29 @@
 use super::slack::GROWTH;
 use super::*;
 
+const ADAM: Direction = Direction::Normalized { size: 1.0 };
+
+fn stepped(
+    parameters: impl IntoIterator<Item = Parameter>,
+    direction: Direction,
+) -> Vec<Parameter> {
+    parameters.into_iter().map(|parameter| parameter.with_direction(direction)).collect()
+}
+
 fn started(tau: f64) -> DeepRelativeTrust {
     let mut bound = DeepRelativeTrust::new(tau).unwrap();
     let mut frozen = Parameter::new("c.weight", [5, 5], 50.0);
     frozen.trainable = false;
     // Of rms 0.5 and 0.25, and one of zeros: 0.1/√16.
-    let parameters = [
+    let mut parameters = vec![
         Parameter::new("a.weight", [4, 4], 2.0),
         Parameter::new("a.bias", [4], 9.0),
         Parameter::new("b.weight", [2, 2, 4, 4], 2.0),
         Parameter::new("zero.weight", [16, 3], 0.0),
-        frozen,
     ];
-    bound.start(&parameters, Some(Direction::Normalized { size: 1.0 })).unwrap();
+    parameters = stepped(parameters, ADAM);
+    parameters.push(frozen);
+    bound.start(&parameters).unwrap();
     bound
 }
 
@@ -39,9 +49,8 @@ fn the_bound_is_that_of_the_formula() {
     }
     // Nothing is bounded by a model without a matrix.
     let mut none = DeepRelativeTrust::default();
-    let adam = Some(Direction::Normalized { size: 1.0 });
     let vectors = [Parameter::new("bias", [4], 1.0), Parameter::new("empty", [0, 4], 0.0)];
-    none.start(&vectors, adam).unwrap();
+    none.start(&stepped(vectors, ADAM)).unwrap();
     assert_eq!(none.rate_at_most(&Reading::new(0), 1.0), None);
 }
 
@@ -54,7 +63,7 @@ fn each_matrix_is_bounded_by_itself_where_that_is_asked_for() {
         Parameter::new("a.bias", [4], 1e-9),
     ];
     let mut bound = DeepRelativeTrust::per_matrix(0.01).unwrap();
-    bound.start(&parameters, Some(Direction::Normalized { size: 1.0 })).unwrap();
+    bound.start(&stepped(parameters, ADAM)).unwrap();
     assert!((bound.cap().unwrap() - 0.01 * 0.25).abs() < 1e-15);
     let said = DeepRelativeTrust::per_matrix(-1.0).unwrap_err().to_string();
     assert!(said.starts_with("`per_matrix` of DeepRelativeTrust must be a positive"), "{said}");
@@ -65,7 +74,8 @@ fn each_matrix_is_bounded_by_itself_where_that_is_asked_for() {
 fn descent_is_bounded_by_its_gradients() {
     let mut bound = DeepRelativeTrust::new(0.4).unwrap();
     let parameters = [Parameter::new("a", [4, 4], 2.0), Parameter::new("b", [4, 4], 2.0)];
-    bound.start(&parameters, Some(Direction::Gradient { size: 2.0, momentum: 0.5 })).unwrap();
+    let momentum = Direction::Gradient { size: 2.0, momentum: 0.5 };
+    bound.start(&stepped(parameters.clone(), momentum)).unwrap();
     assert!(bound.looks_at_gradients() && bound.cap().is_none());
     let paths = ["a".to_string(), "b".to_string()];
     let now = Reading::new(0).with_layers(Layers::new(paths, vec![24.0, 0.0]).unwrap());
@@ -81,8 +91,9 @@ fn descent_is_bounded_by_its_gradients() {
     let cap = bound.cap().unwrap();
     assert!((cap / (tau * 0.5 / (2.0 * 5.25 * FORGET)) - 1.0).abs() < 1e-12, "{cap}");
 
-    let error = DeepRelativeTrust::default().start(&parameters, None).unwrap_err();
-    assert!(error.to_string().starts_with("`optimizer` of DeepRelativeTrust must be one whose"));
+    let said = DeepRelativeTrust::default().start(&parameters).unwrap_err().to_string();
+    assert!(said.starts_with("`optimizer` of DeepRelativeTrust must be one whose"), "{said}");
+    assert!(said.ends_with("got one of another kind for `a`"), "{said}");
 }
 
 /// Two matrices of 16 elements and rms ½, of whose gradients the slope is known: τ grows slowly up to what the
@@ -92,7 +103,7 @@ fn it_is_relaxed_as_far_as_the_loss_bears() {
     let parameters = [Parameter::new("a", [4, 4], 2.0), Parameter::new("b", [4, 4], 2.0)];
     let started = || {
         let mut bound = DeepRelativeTrust::new(0.3).unwrap().relaxed_to(2.0).unwrap();
-        bound.start(&parameters, Some(Direction::Normalized { size: 0.5 })).unwrap();
+        bound.start(&stepped(parameters.clone(), Direction::Normalized { size: 0.5 })).unwrap();
         bound
     };
     // A cap of ½ at τ = 1, and a slope of ½·(4 + 4)·norm.
@@ -138,7 +149,7 @@ fn it_is_relaxed_as_far_as_the_loss_bears() {
     resumed.restore(&other.state()).unwrap();
     assert_eq!(resumed, other);
     let mut narrow = DeepRelativeTrust::new(0.3).unwrap().relaxed_to(0.5).unwrap();
-    narrow.start(&parameters, Some(Direction::Normalized { size: 0.5 })).unwrap();
+    narrow.start(&stepped(parameters, Direction::Normalized { size: 0.5 })).unwrap();
     narrow.restore(&other.state()).unwrap();
     assert_eq!(narrow.tau(), 0.5);
     let said = DeepRelativeTrust::new(0.3).unwrap().relaxed_to(0.2).unwrap_err().to_string();
@@ -164,8 +175,7 @@ fn its_state_resumes_it_and_what_is_wrong_is_named() {
     fresh.restore(&bound.state()).unwrap();
     assert_eq!(fresh, bound);
     let mut other = DeepRelativeTrust::default();
-    let adam = Some(Direction::Normalized { size: 1.0 });
-    other.start(&[Parameter::new("weight", [2, 2], 1.0)], adam).unwrap();
+    other.start(&stepped([Parameter::new("weight", [2, 2], 1.0)], ADAM)).unwrap();
     let said = other.restore(&bound.state()).unwrap_err().to_string();
     assert!(said.contains("of 4 matrices does not fit a model of 1"), "{said}");
     let names = ["rms", "active", "average", "highest"];
@@ -176,4 +186,44 @@ fn its_state_resumes_it_and_what_is_wrong_is_named() {
     let said = DeepRelativeTrust::new(0.0).unwrap_err().to_string();
     assert!(said.starts_with("`tau` of DeepRelativeTrust must be a positive"), "{said}");
     assert!(DeepRelativeTrust::default().every(0).is_err());
+}
+
+/// Each is bounded as it is stepped: rms ½ and steps of ⅛ in one, of its gradient in another, and a vector of which
+/// nobody knows how it is stepped, so that nothing is relaxed.
+#[test]
+fn each_parameter_is_bounded_as_it_is_stepped() {
+    let muon = Parameter::new("a", [4, 4], 2.0);
+    let muon = muon.with_direction(Direction::Normalized { size: 0.125 });
+    let descent = Parameter::new("b", [4, 4], 2.0);
+    let descent = descent.with_direction(Direction::Gradient { size: 1.0, momentum: 0.0 });
+    let mut thawed = Parameter::new("c", [4, 4], 2.0);
+    thawed.trainable = false;
+    let mut bound = DeepRelativeTrust::new(0.3).unwrap().relaxed_to(2.0).unwrap();
+    let known = [muon, descent, thawed, Parameter::new("bias", [4], 1.0)];
+    bound.start(&known[..3]).unwrap();
+    assert!(bound.looks_at_gradients());
+    let step = |bound: &mut DeepRelativeTrust, norms: &[f64], loss: f64| {
+        let paths = ["a", "b", "c", "bias"].map(String::from);
+        let layers = Layers::new(paths[..norms.len()].to_vec(), norms.to_vec()).unwrap();
+        let now = Reading::new(50).with_loss(loss).with_layers(layers);
+        let cap = bound.rate_at_most(&now, 0.5).unwrap();
+        bound.record(&now, 0.5, Verdict::Apply);
+        cap
+    };
+    // A quarter of each for the first and the third, which is stepped like the first, and ½·8/4/½ for the second.
+    let cap = step(&mut bound, &[1.0, 8.0], 4.0);
+    assert!((cap / (0.3 / (0.25 + 2.0)) - 1.0).abs() < 1e-12, "{cap}");
+    let cap = step(&mut bound, &[1.0, 8.0, 1.0], 4.0);
+    assert!((cap / (0.3 / (0.25 + 2.0 + 0.25)) - 1.0).abs() < 1e-12, "{cap}");
+    // τ is relaxed to 1/(slope·cap of 1): ⅛·4·1 for the first and the third, ½·8² for the second.
+    (0..10).for_each(|_| _ = step(&mut bound, &[1.0, 8.0, 1.0], 4.0));
+    (0..300).for_each(|_| _ = step(&mut bound, &[1.0, 0.5, 1.0], 1.0));
+    let slope = 0.125 * 4.0 + 0.5 * 0.25 + 0.125 * 4.0;
+    let unit = 1.0 / (0.25 + 0.125 + 0.25);
+    assert!((bound.tau() / (1.0 / (slope * unit)) - 1.0).abs() < 1e-6, "{}", bound.tau());
+
+    let mut unsure = DeepRelativeTrust::new(0.3).unwrap().relaxed_to(2.0).unwrap();
+    unsure.start(&known).unwrap();
+    (0..300).for_each(|k| _ = step(&mut unsure, &[1e-3; 4], 1.0 / f64::from(k + 1)));
+    assert_eq!(unsure.tau(), 0.3);
 }
