@@ -25,7 +25,7 @@ use tasks::{Chars, Deep, Rows, Task};
 #[derive(Parser)]
 #[command(about = "Loss against rate with bounds on the step and without, on a dozen problems")]
 pub struct Arguments {
-    /// sgd, momentum, adam, adamw or lion.
+    /// sgd, momentum, adam, adamw, lion or muon.
     #[arg(long, default_value = "adam")]
     optimizer: Method,
     /// Only problems whose name contains this.
@@ -41,6 +41,9 @@ pub struct Arguments {
     /// Bounds to try besides the default one.
     #[arg(long, value_delimiter = ',')]
     tau: Vec<f64>,
+    /// Also a bound on what a step does to the outputs.
+    #[arg(long)]
+    trust: bool,
     /// Without a schedule.
     #[arg(long)]
     constant: bool,
@@ -85,6 +88,9 @@ fn examine<T: Task>(
     }
     let mut sides = vec![Side::Bare, Side::Recommended];
     sides.extend(arguments.tau.iter().map(|&tau| Side::Tau(tau)));
+    if arguments.trust {
+        sides.push(Side::Trust);
+    }
     let table = Table::of(task, arguments, &sides)?;
     println!("{table}");
     lines.extend(table.lines());

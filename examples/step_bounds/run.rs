@@ -3,8 +3,9 @@
 use std::fmt;
 use std::str::FromStr;
 
-use burn::module::Module;
-use burn::optim::{GradientsParams, LionConfig};
+use burn::module::{Module, ModuleVisitor, Param, ParamGroup, ParamId};
+use burn::optim::{AdamWConfig, GradientsParams, LionConfig, ModuleOptimizer, MuonConfig};
+use burn::tensor::{Device, Tensor};
 use evenkeel::bound::DeepRelativeTrust;
 use evenkeel::optim::{Adam, AdamW, Momentum, Sgd};
 use evenkeel::schedule::{Constant, Cosine, Ramp, Schedule};
@@ -13,7 +14,6 @@ use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
 
 use crate::tasks::Task;
-use burn::tensor::Device;
 
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum Method {
@@ -22,6 +22,8 @@ pub enum Method {
     Adam,
     AdamW,
     Lion,
+    /// Muon for matrices, AdamW for all others.
+    Muon,
 }
 
 impl FromStr for Method {
@@ -34,20 +36,42 @@ impl FromStr for Method {
             "adam" => Self::Adam,
             "adamw" => Self::AdamW,
             "lion" => Self::Lion,
-            other => return Err(format!("{other:?} is none of sgd, momentum, adam, adamw, lion")),
+            "muon" => Self::Muon,
+            other => {
+                let known = "sgd, momentum, adam, adamw, lion, muon";
+                return Err(format!("{other:?} is none of {known}"));
+            }
         })
     }
 }
 
 impl Method {
-    fn keel<M: Module + 'static>(self) -> Result<Builder<M>, Error> {
+    fn keel<M: Module + 'static>(self, net: &M) -> Result<Builder<M>, Error> {
         Ok(match self {
             Self::Sgd => Keel::wrap(Sgd::new()),
             Self::Momentum => Keel::wrap(Momentum::new(0.9)?),
             Self::Adam => Keel::wrap(Adam::new()),
             Self::AdamW => Keel::wrap(AdamW::new()),
             Self::Lion => Keel::wrap(LionConfig::new().init()),
+            Self::Muon => {
+                let mut others = Others(Vec::new());
+                net.visit(&mut others);
+                let rest = AdamWConfig::new().build();
+                let muon = ModuleOptimizer::from(MuonConfig::new().build());
+                Keel::wrap(muon.with_group(ParamGroup::from_ids(others.0), rest, None))
+            }
         })
+    }
+}
+
+/// The parameters that are no matrices.
+struct Others(Vec<ParamId>);
+
+impl ModuleVisitor for Others {
+    fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
+        if D != 2 {
+            self.0.push(param.id);
+        }
     }
 }
 
@@ -58,6 +82,8 @@ pub enum Side {
     Recommended,
     /// The bound alone, of this size.
     Tau(f64),
+    /// A bound on what a step does to the outputs.
+    Trust,
 }
 
 impl fmt::Display for Side {
@@ -66,6 +92,7 @@ impl fmt::Display for Side {
             Self::Bare => f.pad("bare"),
             Self::Recommended => f.pad("recommended"),
             Self::Tau(tau) => f.pad(&format!("tau={tau}")),
+            Self::Trust => f.pad("trust"),
         }
     }
 }
@@ -86,11 +113,13 @@ pub fn run<T: Task>(task: &T, setting: &Setting) -> Result<[f64; 2], Error> {
     let Setting { method, side, rate, seed, steps, batch, constant } = *setting;
     let device = Device::flex().autodiff();
     let mut net = task.net(seed, &device);
-    let keel = method.keel()?;
+    let keel = method.keel(&net)?;
+    let trust = task.trust()?;
     let keel = match side {
         Side::Bare => keel,
         Side::Recommended => keel.recommended(),
         Side::Tau(tau) => keel.bound(DeepRelativeTrust::new(tau)?),
+        Side::Trust => keel.bound(trust.clone()),
     };
     let mut keel = keel.build(&net)?;
     let warmup = (steps / 20).max(1);
@@ -102,17 +131,21 @@ pub fn run<T: Task>(task: &T, setting: &Setting) -> Result<[f64; 2], Error> {
         }
     };
     let mut draws = StdRng::seed_from_u64(seed ^ 0xba7c);
-    let train = task.train();
+    let (train, plain) = (task.train(), device.clone().inner());
     for _ in 0..steps {
         let rows: Vec<usize> = (0..batch).map(|_| draws.random_range(train.clone())).collect();
         let loss = task.loss(&net, &rows, &device);
         let grads = GradientsParams::from_grads(loss.backward(), &net);
+        if side == Side::Trust {
+            let seen = |net: &T::Net| task.seen(net, &rows, &plain);
+            trust.watch(keel.updates(), &net, &grads, || keel.optimizer(), seen)?;
+        }
         match keel.step(schedule.step(), net, grads, &loss) {
             Ok(stepped) => net = stepped.model,
             Err(_) => return Ok([f64::INFINITY; 2]),
         }
     }
-    let (net, plain) = (net.valid(), device.inner());
+    let net = net.valid();
     Ok([task.train(), task.held_out()].map(|range| {
         // As many as tell: a step of its own through the whole.
         let step = (range.len() / 512).max(1);

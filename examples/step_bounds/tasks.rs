@@ -12,6 +12,7 @@ use burn::nn::transformer::{
 use burn::nn::{Embedding, EmbeddingConfig, Initializer, Linear, LinearConfig, Lstm, LstmConfig};
 use burn::tensor::activation::{log_softmax, relu};
 use burn::tensor::{Device, Int, Tensor, TensorData};
+use evenkeel::trust::TrustRegion;
 use rand::rngs::StdRng;
 use rand::seq::SliceRandom;
 use rand::{Rng, SeedableRng};
@@ -34,6 +35,12 @@ pub trait Task: Sync {
 
     /// The mean loss over these rows.
     fn loss(&self, net: &Self::Net, rows: &[usize], device: &Device) -> Tensor<1>;
+
+    /// What a trust region is about: the logits for these rows, or how far a regression is off.
+    fn seen(&self, net: &Self::Net, rows: &[usize], device: &Device) -> Tensor<2>;
+
+    /// The trust region that goes with it.
+    fn trust(&self) -> Result<TrustRegion, evenkeel::Error>;
 
     fn train(&self) -> Range<usize>;
 
@@ -97,6 +104,20 @@ impl Cost {
         match self {
             Self::CrossEntropy => -(log_softmax(out, 1) * y).sum_dim(1).mean(),
             Self::Squared => (out - y).powi_scalar(2).mean(),
+        }
+    }
+
+    fn seen(self, out: Tensor<2>, y: Tensor<2>) -> Tensor<2> {
+        match self {
+            Self::CrossEntropy => out,
+            Self::Squared => out - y,
+        }
+    }
+
+    fn trust(self) -> Result<TrustRegion, evenkeel::Error> {
+        match self {
+            Self::CrossEntropy => TrustRegion::mean_kl(0.03),
+            Self::Squared => TrustRegion::residual(0.3),
         }
     }
 
@@ -183,6 +204,15 @@ impl Task for Deep {
         self.data.cost.of(net.forward(x), y)
     }
 
+    fn seen(&self, net: &Net, rows: &[usize], device: &Device) -> Tensor<2> {
+        let (x, y) = self.data.batch(rows, device);
+        self.data.cost.seen(net.forward(x), y)
+    }
+
+    fn trust(&self) -> Result<TrustRegion, evenkeel::Error> {
+        self.data.cost.trust()
+    }
+
     fn train(&self) -> Range<usize> {
         0..self.data.train
     }
@@ -195,6 +225,15 @@ impl Task for Deep {
 #[derive(Module, Debug)]
 pub struct Stack {
     layers: Vec<Linear>,
+}
+
+impl Stack {
+    fn forward(&self, x: Tensor<2>) -> Tensor<2> {
+        self.layers.iter().enumerate().fold(x, |x, (at, layer)| match at {
+            0 => layer.forward(x),
+            _ => layer.forward(relu(x)),
+        })
+    }
 }
 
 /// A few layers on rows of a table.
@@ -295,11 +334,16 @@ impl Task for Rows {
 
     fn loss(&self, net: &Stack, rows: &[usize], device: &Device) -> Tensor<1> {
         let (x, y) = self.data.batch(rows, device);
-        let out = net.layers.iter().enumerate().fold(x, |x, (at, layer)| match at {
-            0 => layer.forward(x),
-            _ => layer.forward(relu(x)),
-        });
-        self.data.cost.of(out, y)
+        self.data.cost.of(net.forward(x), y)
+    }
+
+    fn seen(&self, net: &Stack, rows: &[usize], device: &Device) -> Tensor<2> {
+        let (x, y) = self.data.batch(rows, device);
+        self.data.cost.seen(net.forward(x), y)
+    }
+
+    fn trust(&self) -> Result<TrustRegion, evenkeel::Error> {
+        self.data.cost.trust()
     }
 
     fn train(&self) -> Range<usize> {
@@ -356,6 +400,15 @@ impl Chars {
         Self { name, classes: known.len(), text, trivial, width, layers }
     }
 
+    /// Letters, from so many after the rows on.
+    fn window(&self, rows: &[usize], by: usize, device: &Device) -> Tensor<2, Int> {
+        // A row of 32 letters is worth eight of others.
+        let starts = rows.iter().step_by(8);
+        let values: Vec<i64> =
+            starts.clone().flat_map(|&at| &self.text[at + by..][..LENGTH]).copied().collect();
+        Tensor::from_data(TensorData::new(values, [starts.len(), LENGTH]), device)
+    }
+
     /// Where the windows for training end.
     fn split(&self) -> usize {
         self.text.len() * 4 / 5
@@ -394,28 +447,30 @@ impl Task for Chars {
     }
 
     fn loss(&self, net: &Reader, rows: &[usize], device: &Device) -> Tensor<1> {
-        // A row of 32 letters is worth eight of others.
-        let rows: Vec<usize> = rows.iter().copied().step_by(8).collect();
-        let window = |by: usize| -> Tensor<2, Int> {
-            let values: Vec<i64> =
-                rows.iter().flat_map(|&at| &self.text[at + by..][..LENGTH]).copied().collect();
-            Tensor::from_data(TensorData::new(values, [rows.len(), LENGTH]), device)
-        };
-        let mut seen = net.letters.forward(window(0));
+        let next = self.window(rows, 1, device).flatten::<1>(0, 1).unsqueeze_dim::<2>(1);
+        -log_softmax(self.seen(net, rows, device), 1).gather(1, next).mean()
+    }
+
+    fn seen(&self, net: &Reader, rows: &[usize], device: &Device) -> Tensor<2> {
+        let letters = self.window(rows, 0, device);
+        let rows = letters.dims()[0];
+        let mut seen = net.letters.forward(letters);
         if let Some(places) = &net.places {
             let at = Tensor::<1, Int>::arange(0..LENGTH as i64, device).unsqueeze::<2>();
             seen = seen + places.forward(at);
         }
         if let Some(blocks) = &net.blocks {
-            let mask = generate_autoregressive_mask(rows.len(), LENGTH, device);
+            let mask = generate_autoregressive_mask(rows, LENGTH, device);
             seen = blocks.forward(TransformerEncoderInput::new(seen).mask_attn(mask));
         }
         if let Some(cells) = &net.cells {
             seen = cells.forward(seen, None).0;
         }
-        let logits = net.output.forward(seen).flatten::<2>(0, 1);
-        let next = window(1).flatten::<1>(0, 1).unsqueeze_dim::<2>(1);
-        -log_softmax(logits, 1).gather(1, next).mean()
+        net.output.forward(seen).flatten::<2>(0, 1)
+    }
+
+    fn trust(&self) -> Result<TrustRegion, evenkeel::Error> {
+        TrustRegion::mean_kl(0.03)
     }
 
     fn train(&self) -> Range<usize> {

@@ -69,7 +69,8 @@ use crate::{Error, Reading, Verdict};
 /// [`DeepRelativeTrust`](crate::bound::DeepRelativeTrust), which costs no gradient. The same cap along Adam's own
 /// step `u = m̂/(√v̂ + ε)` was tried on a small character model: with `c` = 1 every rate ends at a cross entropy of
 /// 2.27, since the rate falls to 5·10⁻⁵, and with `c` = 19, Adam's own factor over descent, the curve is flatter and
-/// the good rates become worse.
+/// the good rates become worse. Along `g/(√v̂ + ε)`, which leaves the momentum out, the plain net of 16 layers came to
+/// 1.66 at best, with `c` of 1, 5, and 19; without any cap it comes to 0.009.
 ///
 /// # Edges
 /// A gradient that is not finite is not measured; one that is not a small step away halves the cap. Where the
