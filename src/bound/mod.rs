@@ -53,6 +53,35 @@ pub enum Direction {
     },
 }
 
+impl Direction {
+    /// Its numbers, to be saved.
+    pub(crate) fn parts(self) -> Vec<f64> {
+        match self {
+            Self::Normalized { size } => vec![size],
+            Self::Gradient { size, momentum } => vec![size, momentum],
+        }
+    }
+
+    /// The direction of a run that goes on, where `self` was found when it was resumed: the saved one, unless the
+    /// optimizer is set differently now. They differ by decay of the weights, which are others then, and by rounding.
+    pub(crate) fn went_on(self, saved: &[f64]) -> Self {
+        let near = |now: f64, then: f64| (0.5..2.0).contains(&(then / now));
+        match (self, saved) {
+            (Self::Normalized { size }, &[then]) if near(size, then) => {
+                Self::Normalized { size: then }
+            }
+            (Self::Gradient { size, momentum }, &[then, share])
+                if near(size, then)
+                    && (0.0..1.0).contains(&share)
+                    && near(1.0 - momentum, 1.0 - share) =>
+            {
+                Self::Gradient { size: then, momentum: share }
+            }
+            (other, _) => other,
+        }
+    }
+}
+
 /// Chooses the highest rate that a step may have, from plain numbers.
 pub trait StepBound: Send {
     /// Told what the parameters are, when a keel is built, before anything else; and how the optimizer steps, if
