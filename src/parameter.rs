@@ -56,3 +56,32 @@ pub enum Direction {
         momentum: f64,
     },
 }
+
+impl Direction {
+    /// Its numbers, to be saved.
+    pub(crate) fn parts(self) -> [f64; 2] {
+        match self {
+            Self::Normalized { size } => [size, -1.0],
+            Self::Gradient { size, momentum } => [size, momentum],
+        }
+    }
+
+    /// The direction of a run that goes on, where `self` was found when it was resumed: the saved one, unless the
+    /// optimizer is set differently now. They differ by decay of the weights, which are others then, and by rounding.
+    pub(crate) fn went_on(self, saved: [f64; 2]) -> Self {
+        let near = |now: f64, then: f64| (0.5..2.0).contains(&(then / now));
+        match (self, saved) {
+            (Self::Normalized { size }, [then, -1.0]) if near(size, then) => {
+                Self::Normalized { size: then }
+            }
+            (Self::Gradient { size, momentum }, [then, share])
+                if near(size, then)
+                    && (0.0..1.0).contains(&share)
+                    && near(1.0 - momentum, 1.0 - share) =>
+            {
+                Self::Gradient { size: then, momentum: share }
+            }
+            (other, _) => other,
+        }
+    }
+}

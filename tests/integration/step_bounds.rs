@@ -246,7 +246,8 @@ fn a_rewind_takes_the_bound_along() {
 #[test]
 fn a_resumed_run_is_bounded_as_it_would_have_been() {
     let device = Device::flex().autodiff();
-    let start = Net::new(&device);
+    // Where a run is resumed the weights are others, until it is.
+    let (start, elsewhere) = (Net::new(&device), Net::new(&device));
     for stop in [0, 3, 11, 14] {
         let mut net = start.twin();
         let mut keel = bounded().build(&net).unwrap();
@@ -255,8 +256,8 @@ fn a_resumed_run_is_bounded_as_it_would_have_been() {
             net = step(&mut keel, rate(k), net, k, &device).0;
         }
         let saved = keel.checkpoint(&net).unwrap();
-        let mut other = bounded().build(&start).unwrap();
-        let mut twin = other.resume(&start, &saved).unwrap();
+        let mut other = bounded().build(&elsewhere).unwrap();
+        let mut twin = other.resume(&elsewhere, &saved).unwrap();
         for k in stop..25 {
             net = step(&mut keel, rate(k), net, k, &device).0;
             let (after, report) = step(&mut other, rate(k), twin, k, &device);

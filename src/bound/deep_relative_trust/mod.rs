@@ -291,6 +291,13 @@ impl DeepRelativeTrust {
     }
 }
 
+impl Step {
+    /// How it is stepped, in numbers that can be saved.
+    fn parts(&self) -> [f64; 2] {
+        self.direction.map_or([-1.0; 2], Direction::parts)
+    }
+}
+
 impl Matrix {
     /// How much of it a step at a rate of 1 replaces; more where momentum makes many steps of one.
     fn share(&self) -> f64 {
@@ -401,12 +408,13 @@ impl StepBound for DeepRelativeTrust {
             .with_list("active", list(|matrix| f64::from(u8::from(matrix.active))))
             .with_list("average", list(|matrix| matrix.average))
             .with_list("highest", list(|matrix| matrix.highest))
+            .with_list("steps", self.steps.iter().flat_map(Step::parts).collect())
             .with_part("slack", self.slack.state())
     }
 
     fn restore(&mut self, state: &State) -> Result<(), Error> {
         let names = ["rms", "active", "average", "highest"];
-        state.clone().without_part("slack").only(&names)?;
+        state.clone().without_part("slack").only(&[names.as_slice(), &["steps"]].concat())?;
         let slack = Slack::restored(&state.part("slack"), [self.tau, self.relaxed])?;
         let mut matrices = self.matrices.clone();
         for name in names {
@@ -432,7 +440,23 @@ impl StepBound for DeepRelativeTrust {
                 }
             }
         }
-        (self.matrices, self.slack) = (matrices, slack);
+        let (saved, _) = state.list("steps")?.as_chunks::<2>();
+        if saved.len() != self.steps.len() {
+            return Err(Error::record(format_args!(
+                "a {NAME} of {} parameters does not fit a model of {}",
+                saved.len(),
+                self.steps.len()
+            )));
+        }
+        let mut steps = self.steps.clone();
+        for (step, &saved) in steps.iter_mut().zip(saved) {
+            step.direction = step.direction.map(|found| found.went_on(saved));
+            let matrix = self.index.get(&step.path).and_then(|&at| matrices.get_mut(at));
+            if let Some((matrix, direction)) = matrix.zip(step.direction) {
+                matrix.direction = direction;
+            }
+        }
+        (self.matrices, self.steps, self.slack) = (matrices, steps, slack);
         Ok(())
     }
 }

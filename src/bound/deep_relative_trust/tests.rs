@@ -180,6 +180,7 @@ fn its_state_resumes_it_and_what_is_wrong_is_named() {
     assert!(said.contains("of 4 matrices does not fit a model of 1"), "{said}");
     let names = ["rms", "active", "average", "highest"];
     let broken = names.iter().fold(State::new(), |s, name| s.with_list(name, vec![f64::NAN]));
+    let broken = broken.with_list("steps", vec![1.0, -1.0]);
     assert!(other.restore(&broken).is_err());
     assert!(other.rate_at_most(&Reading::new(0), 1.0).is_some_and(f64::is_finite));
 
@@ -226,4 +227,27 @@ fn each_parameter_is_bounded_as_it_is_stepped() {
     unsure.start(&known).unwrap();
     (0..300).for_each(|k| _ = step(&mut unsure, &[1e-3; 4], 1.0 / f64::from(k + 1)));
     assert_eq!(unsure.tau(), 0.3);
+}
+
+/// How the optimizer steps is found by trying it, on weights that are others when a run is resumed.
+#[test]
+fn how_the_optimizer_steps_is_saved_unless_it_is_set_differently() {
+    let of = |direction| {
+        let mut bound = DeepRelativeTrust::new(0.3).unwrap();
+        bound.start(&stepped([Parameter::new("weight", [2, 2], 1.0)], direction)).unwrap();
+        bound
+    };
+    let adam = |size| Direction::Normalized { size };
+    let momentum = |momentum| Direction::Gradient { size: 1.0, momentum };
+    for (then, now, goes_on) in [
+        (adam(1.001), adam(0.999), true),
+        (momentum(0.899), momentum(0.901), true),
+        (momentum(0.9), momentum(0.99), false),
+        (adam(1.0), adam(0.1), false),
+        (adam(1.0), momentum(0.0), false),
+    ] {
+        let (then, mut resumed) = (of(then), of(now));
+        resumed.restore(&then.state()).unwrap();
+        assert_eq!(resumed, if goes_on { then } else { of(now) }, "{now:?}");
+    }
 }
