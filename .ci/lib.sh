@@ -18,7 +18,7 @@ export EVENKEEL_CI
 export XDG_RUNTIME_DIR="${XDG_RUNTIME_DIR:-$EVENKEEL_CI}"
 
 # All features that are not devices.
-every=faults,plot,serde,record,tensorboard,progress,tracing
+every=faults,serde,record,tensorboard,progress,tracing
 
 # Where other devices are tested Burn has to be built once more, and optimising its CPU backend and what chooses
 # among backends takes most of that: more than the tests there save by it.

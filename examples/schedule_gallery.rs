@@ -1,6 +1,6 @@
 //! Draws every schedule of the catalogue into one picture, and prints a line for each.
 //!
-//!     cargo run --features plot --example schedule_gallery
+//!     cargo run --example schedule_gallery
 //!
 //! The picture is written beside this file, unless a path is given.
 
@@ -55,7 +55,7 @@ fn curves() -> Result<Vec<(&'static str, Boxed)>, Box<dyn Error>> {
         ("WarmRestarts × 2", WarmRestarts::new(1.0, 0.0, 7)?.period_factor(2.0)?.boxed()),
         ("WarmRestarts, lower", WarmRestarts::new(1.0, 0.0, 25)?.peak_factor(0.6)?.boxed()),
         ("OneCycle", one_cycle.boxed()),
-        ("OneCycle, linear, 3 phases", one_cycle.shape(Anneal::Linear)?.three_phase().boxed()),
+        ("OneCycle, linear, 3-phase", one_cycle.shape(Anneal::Linear)?.three_phase().boxed()),
         ("OneCycle, momentum", one_cycle.with_momentum(0.95, 0.85)?.1.boxed()),
         ("Wsd", wsd.boxed()),
         ("Wsd, linear", wsd.shape(Anneal::Linear)?.boxed()),
@@ -137,7 +137,7 @@ fn damping() -> Result<Boxed, Box<dyn Error>> {
 
 /// One panel; those with values from 0 to 1 have one scale, so that they can be compared.
 fn panel(name: &str, curve: &Boxed) -> Result<Plot, evenkeel::Error> {
-    let plot = Plot::over(0..OVER).title(name).size(210, 130).curve(name, curve);
+    let plot = Plot::over(0..OVER).title(name).size(220, 132).curve(name, curve);
     let values = || curve.preview(0..OVER).values();
     let high = values().fold(f64::MIN, f64::max);
     let spread = high - values().fold(f64::MAX, f64::min);

@@ -23,6 +23,7 @@
 /// # }
 /// ```
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Decide {
     /// On the host, before the update: exact for every guard, every clip and every optimizer. Two
     /// readbacks a step, one for an optimizer that vouches for its updates.

@@ -84,6 +84,8 @@
 //! [`LrScheduler::load_record`](burn::lr_scheduler::LrScheduler::load_record).
 //! [`Persist::restore`](checkpoint::Persist::restore) returns an error instead.
 
+// On docs.rs each item says which feature it is behind.
+#![cfg_attr(docsrs, feature(doc_cfg))]
 #![warn(missing_docs, missing_debug_implementations, unreachable_pub)]
 #![warn(clippy::dbg_macro, clippy::print_stdout, clippy::print_stderr)]
 #![cfg_attr(not(test), warn(clippy::unwrap_used, clippy::expect_used))]
@@ -93,6 +95,7 @@ pub mod advise;
 pub mod average;
 mod bits;
 pub mod bound;
+pub mod chart;
 pub mod checkpoint;
 pub mod clip;
 #[cfg(feature = "cube")]
@@ -113,6 +116,7 @@ mod keel;
 pub mod metric;
 pub mod monitor;
 pub mod optim;
+mod page;
 mod parameter;
 pub mod precision;
 pub mod record;

@@ -1,8 +1,8 @@
 //! My loss explodes at a higher rate: what can I try?
 //!
-//!     cargo run --features plot --example advise -- wine
-//!     cargo run --features plot --example advise -- digits
-//!     cargo run --features plot --example advise -- chars
+//!     cargo run --example advise -- wine
+//!     cargo run --example advise -- digits
+//!     cargo run --example advise -- chars
 //!
 //! Looks at the set-up first, then measures remedies on it, prints what it found, and writes a page with
 //! the curves. Three problems: the quality of wines from raw measurements, by a small network;

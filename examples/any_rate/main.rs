@@ -1,6 +1,6 @@
 //! Loss against rate over seven decades, bare and with the recommended set-up.
 //!
-//!     cargo run --features plot --example any_rate
+//!     cargo run --example any_rate
 //!
 //! Two problems on real data, neither of them one that the bound was chosen on: handwritten digits, and the quality
 //! of wines from raw measurements. Each is trained by SGD, by momentum and by Adam, at each rate with the same

@@ -8,7 +8,7 @@
 
 mod data;
 mod model;
-mod plot;
+mod picture;
 mod progress;
 mod run;
 mod table;
@@ -155,11 +155,11 @@ fn main() -> Result<(), Box<dyn Error>> {
         remedies.iter().enumerate().map(|(at, (name, _))| (*name, rungs(at))).collect();
     table::remedies(&summary);
 
-    let curves = |remedy: usize| -> Vec<plot::Curve> {
+    let curves = |remedy: usize| -> Vec<picture::Curve> {
         let drawn = by_rate(remedy).filter(|(rate, _)| DRAWN.contains(rate));
         drawn.map(|(rate, seeds)| (*rate, seeds[0].clone())).collect()
     };
-    plot::draw(&arguments.picture, setting.steps, &curves(0), &curves(kept))?;
+    picture::draw(&arguments.picture, setting.steps, &curves(0), &curves(kept))?;
     println!("\nThe loss curves of the first seed are in {}.", arguments.picture.display());
     Ok(())
 }

@@ -5,8 +5,8 @@ use super::outcome::{Aim, Outcome, chance, order, rank};
 
 /// What was measured, the best recipe first.
 ///
-/// As text it is a table, what to make of it, and the code to paste. With the feature `serde` it can be
-/// written as JSON; with `plot` it can be drawn, and written as one page of HTML.
+/// As text it is a table, what to make of it, and the code to paste. It can be drawn, and written as one page
+/// of HTML; with the feature `serde` it can be written as JSON.
 #[derive(Debug, Clone, PartialEq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub struct Advice {

@@ -3,43 +3,35 @@
 use std::fmt::Write;
 use std::path::Path;
 
-use super::{Advice, table};
+use super::{Advice, Outcome, Point, table};
 use crate::Error;
-use crate::text::escaped;
-
-const STYLE: &str = "body{font:16px/1.5 sans-serif;max-width:75rem;margin:2rem auto;padding:0 1rem}\
-                     table{border-collapse:collapse;font-size:14px}td,th{padding:.2rem .7rem;text-align:right;white-space:nowrap}\
-                     td:first-child,th:first-child{text-align:left;white-space:normal}tr:nth-child(even){background:#f4f4f4}\
-                     pre{background:#f4f4f4;padding:1rem;overflow:auto}svg{max-width:100%;height:auto}";
+use crate::chart::{counted, save};
+use crate::page::{Page, Tile, coded};
+use crate::text::{escaped, short};
 
 impl Advice {
-    /// Picture, table and code as one page of HTML that needs nothing beside it.
+    /// Pictures, table and code as one page of HTML that needs nothing beside it, and no network.
     ///
     /// # Errors
     /// As [`to_svg`](Self::to_svg).
     pub fn to_html(&self) -> Result<String, Error> {
-        let shown = table::shown(self);
-        let row = |tag: &str, cells: &[String; table::COLUMNS]| {
-            let cell = |at: &usize| format!("<{tag}>{}</{tag}>", escaped(&cells[*at]));
-            format!("<tr>{}</tr>\n", shown.iter().map(cell).collect::<String>())
-        };
-        let mut rows = row("th", &table::HEADS.map(String::from));
-        rows.extend(self.outcomes().iter().map(|o| row("td", &table::cells(self, o))));
-
-        let mut page = format!(
-            "<!doctype html>\n<html lang=\"en\"><head><meta charset=\"utf-8\"><title>evenkeel: advice</title>\
-             <style>{STYLE}</style></head><body>\n<h1>What helps</h1>\n"
-        );
-        let _ = writeln!(page, "<p>{}</p>", escaped(&table::heading(self)));
+        let mut page = Page::new("What helps", &table::heading(self));
+        page.tiles(&tiles(self));
+        page.push("<section class=\"card text\">\n<h2>What came of it</h2>\n");
         for sentence in table::summary(self) {
-            let _ = writeln!(page, "<p>{}</p>", coded(&sentence));
+            page.push(&format!("<p>{}</p>\n", coded(&sentence)));
         }
-        let _ = writeln!(page, "{}\n<table>\n{rows}</table>", self.to_svg()?);
+        page.push("</section>\n");
+        page.charts(&self.charts()?);
         if let Some(code) = self.code() {
-            let _ = writeln!(page, "<h2>The best one</h2>\n<pre>{}</pre>", escaped(&code));
+            page.push(&format!(
+                "<section class=\"card text\">\n<h2>The best one, to paste</h2>\n<pre><code>{}</code></pre>\n\
+                 </section>\n",
+                escaped(&code)
+            ));
         }
-        page.push_str("</body></html>\n");
-        Ok(page)
+        page.push(&rows(self));
+        Ok(page.finish(&format!("{} updates were run.", counted(self.updates()))))
     }
 
     /// Writes that page to a file.
@@ -47,17 +39,61 @@ impl Advice {
     /// # Errors
     /// As [`to_svg`](Self::to_svg), and if the file cannot be written.
     pub fn save_html(&self, path: impl AsRef<Path>) -> Result<(), Error> {
-        let path = path.as_ref();
-        let failed = |cause| Error::io(format_args!("saving {}", path.display()), cause);
-        std::fs::write(path, self.to_html()?).map_err(failed)
+        save(path.as_ref(), &self.to_html()?)
     }
 }
 
-/// Escaped, with what stands between backticks as code.
-fn coded(text: &str) -> String {
-    let escaped = escaped(text);
-    let parts = escaped.split('`').enumerate();
-    parts
-        .map(|(at, part)| if at % 2 == 1 { format!("<code>{part}</code>") } else { part.into() })
-        .collect()
+/// What the best one comes to, next to plain descent.
+fn tiles(advice: &Advice) -> Vec<Tile> {
+    let aim = advice.aim();
+    let believed = |outcome: &Outcome| {
+        let point = outcome.confirmed.as_ref().or(outcome.best(aim))?;
+        Some(Point::loss(point)).filter(|loss| loss.is_finite())
+    };
+    let plain = advice.baseline();
+    let mut tiles = Vec::new();
+    if let Some(best) = advice.best() {
+        let than = match plain.and_then(believed) {
+            Some(loss) => format!("{} with plain descent", short(loss)),
+            None => "plain descent trains at no rate".into(),
+        };
+        let loss = believed(best).map_or("–".into(), short);
+        tiles.push(Tile::new("loss with the best recipe", loss, than));
+        let rate = best.rate(aim).map_or("–".into(), short);
+        let upto = best.highest_stable().map_or("–".into(), short);
+        tiles.push(Tile::new("its rate", rate, format!("stable up to {upto}")));
+    }
+    let than = plain.and_then(Outcome::highest_stable).map_or("none".into(), short);
+    let all = advice.outcomes().iter().filter_map(Outcome::highest_stable);
+    let highest = all.reduce(f64::max).map_or("none".into(), short);
+    let more = format!("{than} with plain descent");
+    tiles.push(Tile::new("highest stable rate of all", highest, more));
+    let recipes = advice.outcomes().len();
+    let as_good = advice.as_good().len();
+    let more = format!("{as_good} not told apart from the best");
+    tiles.push(Tile::new("recipes", recipes.to_string(), more));
+    tiles
+}
+
+/// The table, as wide as it is.
+fn rows(advice: &Advice) -> String {
+    let shown = table::shown(advice);
+    let row = |tag: &str, cells: &[String; table::COLUMNS], class: &str| {
+        let cell = |(place, at): (usize, &usize)| {
+            let class = if place > 0 { " class=\"number\"" } else { "" };
+            format!("<{tag}{class}>{}</{tag}>", escaped(&cells[*at]))
+        };
+        let cells: String = shown.iter().enumerate().map(cell).collect();
+        format!("<tr{class}>{cells}</tr>\n")
+    };
+    let mut rows = format!(
+        "<section class=\"card text wide\">\n<h2>All recipes</h2>\n<table><thead>{}</thead><tbody>\n",
+        row("th", &table::HEADS.map(String::from), "")
+    );
+    for (place, outcome) in advice.outcomes().iter().enumerate() {
+        let best = place == 0 && advice.best().is_some();
+        let class = if best { " class=\"first\"" } else { "" };
+        let _ = write!(rows, "{}", row("td", &table::cells(advice, outcome), class));
+    }
+    rows + "</tbody></table>\n</section>\n"
 }

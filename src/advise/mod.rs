@@ -87,11 +87,9 @@
 mod advice;
 mod advisor;
 mod confidence;
-#[cfg(feature = "plot")]
 mod html;
 mod outcome;
 mod plan;
-#[cfg(feature = "plot")]
 mod plot;
 mod recipe;
 mod search;

@@ -1,143 +1,123 @@
-//! The loss over the rate, of all recipes in one picture.
+//! The loss over the rate: of all recipes in one picture, and of the best ones one by one.
 
-use std::ops::Range;
-
-use plotters::coord::Shift;
-use plotters::prelude::*;
-
-use super::Advice;
+use super::{Advice, Outcome, Point};
 use crate::Error;
-use crate::text::short;
+use crate::chart::{Axis, Chart, LineChart, Series};
+use crate::page::Width;
 
-/// Okabe and Ito's colours, which differ for every kind of colour vision.
-const COLORS: [RGBColor; 7] = [
-    RGBColor(0xd5, 0x5e, 0x00),
-    RGBColor(0x00, 0x72, 0xb2),
-    RGBColor(0x00, 0x9e, 0x73),
-    RGBColor(0xcc, 0x79, 0xa7),
-    RGBColor(0xe6, 0x9f, 0x00),
-    RGBColor(0x56, 0xb4, 0xe9),
-    RGBColor(0x00, 0x00, 0x00),
-];
-
-const SIZE: (u32, u32) = (900, 640);
-
+/// How many recipes are drawn in colour.
+const NAMED: usize = 6;
+/// The colour of plain descent: ink, as what all others are compared with.
+const PLAIN: usize = 6;
 /// How far above the best loss a picture goes.
 const FAR: f64 = 10.0;
 
-type Area<'a> = DrawingArea<SVGBackend<'a>, Shift>;
-
 impl Advice {
-    /// The median loss over the rate, one curve for each recipe: the best six and plain descent in colour,
-    /// the rest in grey. A cross above the curves is a rate at which a run broke or was hopeless.
+    /// Draws the median loss over the rate, one curve for each recipe: the best six and plain descent in
+    /// colour, the rest in grey. A cross above the curves is a rate at which a run broke or was hopeless; a loss
+    /// far above the best is drawn at the upper edge.
     ///
     /// # Errors
     /// If nothing was measured.
     pub fn to_svg(&self) -> Result<String, Error> {
-        let points = || self.outcomes().iter().flat_map(|outcome| &outcome.points);
-        let rates = range(points().map(|point| point.rate));
-        // Above the worst stable loss there is nothing to be told apart, and little far above the best.
-        let stable = || {
-            let stable = points().filter(|point| point.stable).map(|point| point.loss());
-            stable.filter(|loss| *loss > 0.0)
-        };
-        let far = FAR * stable().fold(f64::INFINITY, f64::min);
-        let losses = range(stable().map(|loss| loss.min(far)));
-        let (Some(rates), Some(losses)) = (rates, losses) else {
-            return Err(Error::parameter("Advice", "outcomes", "stable somewhere", "none"));
-        };
-        let mut picture = String::new();
-        {
-            let sheet = SVGBackend::with_string(&mut picture, SIZE).into_drawing_area();
-            let failed = |cause: String| Error::io("drawing advice", cause);
-            sheet.fill(&WHITE).map_err(|e| failed(e.to_string()))?;
-            draw(self, &sheet, rates, losses).map_err(|e| failed(e.to_string()))?;
-            sheet.present().map_err(|e| failed(e.to_string()))?;
-        }
-        Ok(picture)
+        Ok(self.overview((900, 560))?.to_svg())
     }
-}
 
-/// From a bit below the least to a bit above the largest.
-fn range(values: impl Iterator<Item = f64>) -> Option<Range<f64>> {
-    let (low, high) =
-        values.fold((f64::INFINITY, 0f64), |(low, high), x| (low.min(x), high.max(x)));
-    (low <= high).then(|| low / 1.3..high * 1.6)
-}
+    /// That picture, and for each of the best recipes one with the range over seeds.
+    pub(super) fn charts(&self) -> Result<Vec<(Width, Chart)>, Error> {
+        let (wide, tall) = Width::Full.size();
+        let mut charts = vec![(Width::Full, self.overview((wide, tall + 160))?)];
+        for (place, outcome) in self.coloured() {
+            let is_plain = self.is_plain(outcome);
+            if !is_plain && outcome.best(self.aim()).is_some() {
+                charts.push((Width::Half, self.alone(place, outcome)?));
+            }
+        }
+        Ok(charts)
+    }
 
-fn draw(
-    advice: &Advice,
-    area: &Area<'_>,
-    rates: Range<f64>,
-    losses: Range<f64>,
-) -> Result<(), Box<dyn std::error::Error>> {
-    let top = losses.end;
-    // Room for the legend above all curves, the best of which lie at the bottom.
-    let losses = losses.start..top * (top / losses.start).powf(0.4);
-    let mut chart = ChartBuilder::on(area)
-        .caption(format!("loss after {} updates", advice.over()), ("sans-serif", 20))
-        .margin(12)
-        .margin_right(20)
-        .x_label_area_size(42)
-        .y_label_area_size(70)
-        .build_cartesian_2d(rates.log_scale(), losses.log_scale())?;
-    chart
-        .configure_mesh()
-        .light_line_style(TRANSPARENT)
-        .bold_line_style(BLACK.mix(0.1))
-        .x_desc("rate (log scale)")
-        .y_desc("median loss (log scale)")
-        .x_label_formatter(&|x| short(*x))
-        .y_label_formatter(&|y| short(*y))
-        .label_style(("sans-serif", 14))
-        .draw()?;
-
-    let baseline = advice.baseline().map(|outcome| &outcome.recipe);
-    let style = |place: usize, plain: bool| {
-        let color = match (place, plain) {
-            (_, true) => Some(COLORS[6]),
-            (0..6, _) => Some(COLORS[place]),
-            _ => None,
-        };
-        let (color, stroke_width) = match color {
-            Some(color) => (color.to_rgba(), 2),
-            None => (BLACK.mix(0.18), 1),
-        };
-        (stroke_width == 2, ShapeStyle { color, filled: true, stroke_width })
-    };
-    // The names first, from the best on, and the lines from the last on, so that the best lie on top.
-    for (place, outcome) in advice.outcomes().iter().enumerate() {
-        let plain = baseline == Some(&outcome.recipe);
-        if let (true, style) = style(place, plain) {
-            let name = match plain {
-                true => format!("{} (plain)", outcome.recipe),
-                false => outcome.recipe.to_string(),
+    fn overview(&self, size: (u32, u32)) -> Result<Chart, Error> {
+        let mut chart = self.chart(format!("Loss after {} updates", self.over()), size)?;
+        // The last first, so that the best lie on top.
+        let outcomes = || self.outcomes().iter().enumerate();
+        let faint = outcomes().filter(|(place, o)| *place >= NAMED && !self.is_plain(o));
+        for (_, outcome) in faint {
+            chart = chart.series(medians(outcome, outcome.recipe.to_string()).faint());
+        }
+        for (place, outcome) in self.coloured() {
+            let (name, color) = match self.is_plain(outcome) {
+                true => (format!("{} (plain)", outcome.recipe), PLAIN),
+                false => (outcome.recipe.to_string(), place),
             };
-            let line = chart.draw_series(LineSeries::new(Vec::<(f64, f64)>::new(), style))?;
-            line.label(name).legend(move |(x, y)| PathElement::new([(x, y), (x + 18, y)], style));
+            chart = chart.series(medians(outcome, name).markers().color(color));
+        }
+        Ok(chart.draw())
+    }
+
+    fn alone(&self, place: usize, outcome: &Outcome) -> Result<Chart, Error> {
+        let mut chart = self.chart(outcome.recipe.to_string(), Width::Half.size())?;
+        if let Some(plain) = self.baseline() {
+            chart = chart
+                .series(medians(plain, format!("{} (plain)", plain.recipe)).thin().color(PLAIN));
+        }
+        let ends = |point: &Point| {
+            let (low, high) = point.spread();
+            (point.rate, low, high)
+        };
+        let named = format!("median and range of {} seeds", self.seeds());
+        let own = medians(outcome, named).markers().color(place);
+        Ok(chart.series(own.band(outcome.points.iter().map(ends))).draw())
+    }
+
+    fn chart(&self, title: String, (width, height): (u32, u32)) -> Result<LineChart, Error> {
+        let chart = LineChart::new(title).size(width, height)?.breaks("broke");
+        Ok(chart.across(self.rates()?).up(self.losses()?))
+    }
+
+    /// The best ones and plain descent, by their places.
+    fn coloured(&self) -> impl Iterator<Item = (usize, &Outcome)> {
+        let outcomes = self.outcomes().iter().enumerate();
+        outcomes.filter(|(place, outcome)| *place < NAMED || self.is_plain(outcome))
+    }
+
+    fn is_plain(&self, outcome: &Outcome) -> bool {
+        self.baseline().is_some_and(|plain| plain.recipe == outcome.recipe)
+    }
+
+    /// All rates that were tried, on every picture, so that they can be compared.
+    fn rates(&self) -> Result<Axis, Error> {
+        let points = self.outcomes().iter().flat_map(|outcome| &outcome.points);
+        let (low, high) = points.fold((f64::INFINITY, 0f64), |(low, high), point| {
+            (low.min(point.rate), high.max(point.rate))
+        });
+        match low < high {
+            true => Axis::log("rate").between(low / 1.2, high * 1.2),
+            false => Ok(Axis::log("rate")),
         }
     }
-    for (place, outcome) in advice.outcomes().iter().enumerate().rev() {
-        let (named, style) = style(place, baseline == Some(&outcome.recipe));
-        let shown: Vec<(f64, f64)> = outcome
-            .points
-            .iter()
-            .filter(|point| point.loss().is_finite())
-            .map(|point| (point.rate, point.loss().min(top)))
-            .collect();
-        chart.draw_series(LineSeries::new(shown.clone(), style))?;
-        if named {
-            chart.draw_series(shown.into_iter().map(|at| Circle::new(at, 3, style)))?;
+
+    /// From the best stable loss to the worst, but not far above the best: there is nothing to be told apart.
+    fn losses(&self) -> Result<Axis, Error> {
+        let points = self.outcomes().iter().flat_map(|outcome| &outcome.points);
+        let stable = points.filter(|point| point.stable).map(Point::loss);
+        let mut stable: Vec<f64> = stable.filter(|loss| loss.is_finite()).collect();
+        stable.sort_by(f64::total_cmp);
+        let [low, .., high] = *stable.as_slice() else {
+            let Some(only) = stable.first() else {
+                return Err(Error::parameter("Advice", "outcomes", "stable somewhere", "none"));
+            };
+            return Axis::even("median loss").between(only - 1.0, only + 1.0);
+        };
+        if low > 0.0 {
+            return Axis::log("median loss").between(low / 1.1, high.min(FAR * low) * 1.2);
         }
-        let broken = outcome.points.iter().filter(|point| !point.loss().is_finite());
-        chart.draw_series(broken.map(|point| Cross::new((point.rate, top), 4, style)))?;
+        let middle = stable[stable.len() / 2];
+        let high = high.min(low + FAR * (middle - low).max(0.1 * (high - low))).max(low + 1e-9);
+        let room = 0.06 * (high - low);
+        Axis::even("median loss").between(low - room, high + room)
     }
-    chart
-        .configure_series_labels()
-        .position(SeriesLabelPosition::UpperLeft)
-        .background_style(WHITE.mix(0.85))
-        .border_style(BLACK.mix(0.2))
-        .label_font(("sans-serif", 13))
-        .draw()?;
-    Ok(())
+}
+
+fn medians(outcome: &Outcome, name: String) -> Series {
+    Series::new(name, outcome.points.iter().map(|point| (point.rate, point.loss())))
 }

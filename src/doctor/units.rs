@@ -6,6 +6,7 @@ use crate::text::short;
 
 /// What an activation has gone through, which says where it is flat.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Squash {
     /// Flat at 0 on one side, as ReLU is. Dead units are looked for.
     Rectified,

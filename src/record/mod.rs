@@ -19,7 +19,6 @@
 mod bar;
 #[cfg(feature = "record")]
 mod cells;
-mod chart;
 mod columns;
 #[cfg(feature = "record")]
 mod csv;
@@ -40,9 +39,10 @@ mod thin;
 #[cfg(feature = "serde")]
 mod written;
 
+#[doc(no_inline)]
+pub use crate::chart::Chart;
 #[cfg(feature = "progress")]
 pub use bar::Bar;
-pub use chart::Chart;
 #[cfg(feature = "record")]
 pub use csv::Csv;
 pub use entry::Entry;

@@ -39,7 +39,7 @@
 //! | by their usual names | [`recipe`], and those of transformers in [`recipe::Transformers`] |
 //! | by parameter group | [`GroupScheduler`] |
 //! | for another unit, or another optimizer | [`Run`], [`tuning`] |
-//! | to look at | [`Preview`], and with the feature `plot` `Plot` |
+//! | to look at | [`Preview`], [`Plot`] |
 //! | in a file | with the feature `serde`, `ScheduleConfig` |
 //!
 //! What they are called elsewhere, and where they differ from it on purpose, is in
@@ -84,9 +84,7 @@ pub use feedback::{Damping, Greedy, Plateau, Setback};
 pub use groups::GroupScheduler;
 pub use rate::Rate;
 pub use scheduler::Scheduler;
-#[cfg(feature = "plot")]
-pub use show::Plot;
-pub use show::Preview;
+pub use show::{Plot, Preview};
 pub use time::{Run, Time};
 
 use std::ops::Range;

@@ -517,7 +517,6 @@ fn it_can_be_written_and_read() {
     assert_eq!(read, advice);
 }
 
-#[cfg(feature = "plot")]
 #[test]
 fn it_can_be_drawn() {
     let device = Device::flex().autodiff();

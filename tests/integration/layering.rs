@@ -102,7 +102,24 @@ fn policies_do_not_know_each_other_nor_the_step() {
         &[],
     );
     must_not_know("report.rs", &["crate::"], &[]);
+    draws_and_knows_no_more("chart");
+    draws_and_knows_no_more("page");
     must_not_know("error.rs", &["crate::"], &[]);
+}
+
+/// A picture knows numbers and words, errors, and the four verdicts.
+fn draws_and_knows_no_more(module: &str) {
+    let known = ["chart", "error", "stat", "text"];
+    for file in sources(&src().join(module)).into_iter().filter(|f| !f.ends_with("tests.rs")) {
+        let code = code(&file);
+        for path in code.split("crate::").skip(1) {
+            let name: String =
+                path.chars().take_while(|c| c.is_alphanumeric() || *c == '_').collect();
+            // Of what stands at the root, two: `use crate::{Error, Verdict}` has no name before the brace.
+            let root = path.starts_with("{Error, Verdict}") || name == "Error" || name == "Verdict";
+            assert!(root || known.contains(&name.as_str()), "{} knows `{name}`", file.display());
+        }
+    }
 }
 
 /// Only the monitor reads from a device, and what saves a state, and the tests' own kit.

@@ -6,6 +6,7 @@
 mod accumulation;
 mod activations;
 mod advise;
+mod advise_page;
 mod averages;
 mod blame;
 mod bounds;

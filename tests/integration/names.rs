@@ -7,6 +7,7 @@ mod beside_burn {
     use burn::prelude::*;
     use evenkeel::advise::*;
     use evenkeel::average::*;
+    use evenkeel::chart::*;
     use evenkeel::checkpoint::*;
     use evenkeel::clip::*;
     use evenkeel::curvature::*;
@@ -74,6 +75,7 @@ mod beside_burn {
         _: (Advisor<'_, ()>, Advice, Stage<'_>, Aim, Outcome, Point, Recipe, Method, Bound),
         _: (Doctor, Diagnosis, Finding, Check, Severity, Squash),
         _: (Entry, History, Logbook, LogbookBuilder, Overview<'_>, Chart, Sign),
+        _: (LineChart, Series, Axis, Sheet),
         _: (G, C, P),
         _: impl Sink,
     ) {
@@ -83,7 +85,6 @@ mod beside_burn {
         let _: Option<TensorBoard> = None;
         #[cfg(feature = "progress")]
         let _: Option<Bar> = None;
-        #[cfg(feature = "plot")]
         let _: fn(_) -> Plot = Plot::over;
         #[cfg(feature = "serde")]
         let _: fn(ScheduleConfig) -> Boxed = Schedule::boxed;

@@ -2,17 +2,16 @@
 
 mod html;
 mod pictures;
-mod sheet;
 mod terminal;
 
 pub use html::html;
 
 use std::path::Path;
 
-use super::chart::Chart;
 use super::columns::Columns;
 use super::findings::found_in;
 use super::{Entry, History, Sign};
+use crate::chart::{Chart, Sheet, save};
 use crate::doctor::Finding;
 use crate::stat::median;
 use crate::{Error, Verdict};
@@ -105,7 +104,15 @@ impl<'a> Overview<'a> {
 
     /// All pictures in one, below each other.
     pub fn to_svg(&self) -> String {
-        sheet::of(&pictures::all(self), &self.title)
+        let charts = pictures::all(self);
+        let mut sheet = Sheet::new(&self.title);
+        // Neighbours of one width that have place beside each other.
+        for same in charts.chunk_by(|a, b| a.0 == b.0) {
+            for row in same.chunks(same[0].0.beside()) {
+                sheet = sheet.row(row.iter().map(|(_, chart)| chart.clone()));
+            }
+        }
+        sheet.to_svg()
     }
 
     /// Writes every picture to a file `<name>.svg` in this folder, which is made if it is not there.
@@ -148,11 +155,3 @@ impl<'a> Overview<'a> {
         self.history.clipped() as f64 / self.history.count(Verdict::Apply).max(1) as f64
     }
 }
-
-fn save(path: &Path, text: &str) -> Result<(), Error> {
-    let failed = |cause| Error::io(format_args!("saving {}", path.display()), cause);
-    std::fs::write(path, text).map_err(failed)
-}
-
-#[cfg(test)]
-mod tests;

@@ -1,28 +1,11 @@
 //! Which pictures there are of a run.
 
 use super::Overview;
+use crate::chart::{Axis, Chart, Heat, LineChart, Mark, Row, Series, Shade};
 use crate::metric::VALIDATION_LOSSES;
-use crate::record::chart::{Chart, Heat, Kind, Line, Lines, Mark, Shade};
-use crate::record::columns::{Point, Row};
+use crate::page::Width;
+use crate::record::columns::{self, Point};
 use crate::text::short;
-
-/// How much of a page's width a picture takes.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Width {
-    Full,
-    Half,
-    Third,
-}
-
-impl Width {
-    pub(super) fn size(self) -> (u32, u32) {
-        match self {
-            Self::Full => (1140, 340),
-            Self::Half => (562, 250),
-            Self::Third => (369, 200),
-        }
-    }
-}
 
 /// Rows that a picture has at most.
 const ROWS: usize = 64;
@@ -57,12 +40,11 @@ pub(super) fn all(of: &Overview<'_>) -> Vec<(Width, Chart)> {
         !known && !values.is_empty() && !fault
     };
     charts.extend(of.columns.whole().filter(shown).take(OTHERS).map(|name| {
-        let line = line(name, of.columns.line(name));
+        let line = line(name, of.columns.line(name)).smoothed();
         // A name of the user's may be no name for a file.
         let safe = |c: char| if c.is_alphanumeric() || "-_.".contains(c) { c } else { '_' };
         let file: String = name.chars().map(safe).collect();
-        let lines = lines((&file, titled(name)), Width::Third, span, vec![line]);
-        (Width::Third, lines.draw())
+        (Width::Third, chart((&file, titled(name)), Width::Third, span).series(line).draw())
     }));
     unique(&mut charts);
     charts
@@ -93,18 +75,13 @@ fn unique(charts: &mut [(Width, Chart)]) {
     }
 }
 
-fn line(name: &str, points: &[Point]) -> Line {
-    let points = points.iter().map(|p| (p.attempt as f64, p.value)).collect();
-    Line { name: name.to_string(), points, kind: Kind::Noisy }
+fn line(name: impl Into<String>, points: &[Point]) -> Series {
+    Series::new(name, points.iter().map(|p| (p.attempt as f64, p.value)))
 }
 
-fn lines<'n>(
-    (name, title): (&'n str, &'n str),
-    width: Width,
-    span: (u64, u64),
-    lines: Vec<Line>,
-) -> Lines<'n> {
-    Lines { name, title, size: width.size(), span, lines, marks: Vec::new(), usual: None }
+fn chart((name, title): (&str, &str), width: Width, span: (u64, u64)) -> LineChart {
+    let steps = Axis::whole("step", span);
+    LineChart::new(title).named(name).sized(width.size()).across(steps)
 }
 
 fn loss(of: &Overview<'_>, span: (u64, u64)) -> Option<(Width, Chart)> {
@@ -113,11 +90,11 @@ fn loss(of: &Overview<'_>, span: (u64, u64)) -> Option<(Width, Chart)> {
     if points.is_empty() && incidents.is_empty() {
         return None;
     }
-    let mut all = vec![line("loss", points)];
-    let held_out = VALIDATION_LOSSES.iter().map(|name| (*name, of.columns.line(name)));
-    let held_out = held_out.filter(|(name, _)| !of.columns.finite(name).is_empty());
-    all.extend(held_out.map(|(name, points)| Line { kind: Kind::Plain, ..line(name, points) }));
-    let mut loss = lines(("loss", "Loss"), Width::Full, span, all);
+    let mut loss =
+        chart(("loss", "Loss"), Width::Full, span).series(line("loss", points).smoothed());
+    for name in VALIDATION_LOSSES.iter().filter(|name| !of.columns.finite(name).is_empty()) {
+        loss = loss.series(line(*name, of.columns.line(name)));
+    }
     let mark = |entry: &&crate::record::Entry| Mark {
         at: entry.attempt as f64,
         value: entry.get("loss"),
@@ -127,8 +104,8 @@ fn loss(of: &Overview<'_>, span: (u64, u64)) -> Option<(Width, Chart)> {
             .clone()
             .unwrap_or_else(|| format!("update {} {}", entry.update, entry.verdict)),
     };
-    loss.marks = incidents.iter().map(mark).collect();
-    Some((Width::Full, loss.draw()))
+    let marks = incidents.iter().map(mark).collect();
+    Some((Width::Full, loss.marks(marks).draw()))
 }
 
 fn rate(of: &Overview<'_>, span: (u64, u64)) -> Option<(Width, Chart)> {
@@ -136,19 +113,19 @@ fn rate(of: &Overview<'_>, span: (u64, u64)) -> Option<(Width, Chart)> {
     let left = of.columns.line("effective_lr");
     let differs =
         rates.len() != left.len() || rates.iter().zip(left).any(|(a, b)| a.value != b.value);
-    let mut all = Vec::new();
+    let mut drawn = chart(("rate", "Learning rate"), Width::Half, span);
     if differs && !left.is_empty() {
-        all.push(Line { kind: Kind::Under, ..line("after clips", left) });
+        drawn = drawn.series(line("after clips", left).thin().color(1));
     }
-    all.push(Line { kind: Kind::Plain, ..line("rate", rates) });
-    let drawn = lines(("rate", "Learning rate"), Width::Half, span, all);
+    let drawn = drawn.series(line("rate", rates).color(0));
     (!rates.is_empty()).then(|| (Width::Half, drawn.draw()))
 }
 
 fn gradient(of: &Overview<'_>, span: (u64, u64)) -> Option<(Width, Chart)> {
     let norms = of.columns.line("grad_norm");
     let bound = of.columns.line("clip_bound");
-    let mut all = vec![line("norm", norms)];
+    let mut drawn = chart(("gradient", "Gradient norm"), Width::Half, span)
+        .series(line("norm", norms).smoothed());
     let values = || bound.iter().map(|p| p.value).filter(|x| x.is_finite());
     let low = values().fold(f64::INFINITY, f64::min);
     let high = values().fold(f64::NEG_INFINITY, f64::max);
@@ -158,41 +135,38 @@ fn gradient(of: &Overview<'_>, span: (u64, u64)) -> Option<(Width, Chart)> {
         let lone = if span.0 == span.1 { 0.5 } else { 0.0 };
         let clip = match high - low <= 0.01 * high {
             // One threshold throughout is a line from end to end.
-            true => Line {
-                name: format!("clipped to {}", short(high)),
-                points: vec![(first - lone, high), (last + lone, high)],
-                kind: Kind::Bound,
-            },
-            false => Line { kind: Kind::Bound, ..line("clipped to", bound) },
+            true => Series::new(
+                format!("clipped to {}", short(high)),
+                [(first - lone, high), (last + lone, high)],
+            ),
+            false => line("clipped to", bound),
         };
-        all.push(clip);
+        drawn = drawn.series(clip.held());
     }
-    let drawn = lines(("gradient", "Gradient norm"), Width::Half, span, all);
     (!norms.is_empty()).then(|| (Width::Half, drawn.draw()))
 }
 
 fn update(of: &Overview<'_>, span: (u64, u64)) -> Option<(Width, Chart)> {
     let ratios = of.columns.line("update_ratio");
-    let mut drawn =
-        lines(("update", "Update / weights"), Width::Half, span, vec![line("ratio", ratios)]);
-    drawn.usual = Some((1e-3, "usual"));
+    let drawn = chart(("update", "Update / weights"), Width::Half, span)
+        .series(line("ratio", ratios).smoothed())
+        .level(1e-3, "usual");
     (!ratios.is_empty()).then(|| (Width::Half, drawn.draw()))
 }
 
 fn weights(of: &Overview<'_>, span: (u64, u64)) -> Option<(Width, Chart)> {
     let norms = of.columns.line("param_norm");
-    let drawn = lines(
-        ("weights", "Norm of the weights"),
-        Width::Half,
-        span,
-        vec![Line { kind: Kind::Plain, ..line("norm", norms) }],
-    );
-    (!norms.is_empty()).then(|| (Width::Half, drawn.draw()))
+    let drawn = chart(("weights", "Norm of the weights"), Width::Half, span);
+    (!norms.is_empty()).then(|| (Width::Half, drawn.series(line("norm", norms)).draw()))
 }
 
 fn heats(of: &Overview<'_>, span: (u64, u64), to: &mut Vec<(Width, Chart)>) {
     let columns = &of.columns;
     let any = |row: &Row| row.finite().any(|x| x > 0.0);
+    let rows_of = |row: columns::Row| Row {
+        name: row.name,
+        points: row.points.iter().map(|p| (p.attempt, p.value)).collect(),
+    };
     let heats = [
         (
             "layers",
@@ -210,8 +184,8 @@ fn heats(of: &Overview<'_>, span: (u64, u64), to: &mut Vec<(Width, Chart)>) {
         ("saturated", "Saturated units", columns.parts("saturated"), Shade::Share),
         ("deviation", "Standard deviation of activations", columns.parts("std"), Shade::Powers),
     ];
-    for (name, title, mut rows, shade) in heats {
-        rows.truncate(ROWS);
+    for (name, title, rows, shade) in heats {
+        let rows: Vec<Row> = rows.into_iter().take(ROWS).map(rows_of).collect();
         if rows.iter().any(any) {
             let width = Width::Full.size().0;
             let heat = Heat { name, title, width, span, rows: &rows, shade };

@@ -4,8 +4,8 @@ use std::fmt;
 
 use super::Overview;
 use crate::Verdict;
-use crate::record::chart::counted;
-use crate::record::chart::reduce::middles;
+use crate::chart::counted;
+use crate::chart::reduce::middles;
 use crate::record::findings::percent;
 use crate::text::short;
 
@@ -65,7 +65,7 @@ fn bars(points: &[(f64, f64)]) -> Option<(String, [f64; 2])> {
         let finite = points.iter().map(|(_, y)| *y).filter(|y| y.is_finite());
         finite.fold([f64::INFINITY, f64::NEG_INFINITY], |[low, high], y| [low.min(y), high.max(y)])
     };
-    let bins = middles(points, COLUMNS.min(points.len()));
+    let bins = middles(points, COLUMNS.min(points.len()), |x| x);
     let [low, high] = ends(&bins);
     if low > high {
         return None;

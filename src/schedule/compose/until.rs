@@ -8,6 +8,7 @@ use crate::schedule::Schedule;
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 #[cfg_attr(feature = "serde", serde(rename_all = "snake_case"))]
+#[non_exhaustive]
 pub enum Past {
     /// It stays at the value that it has at its end.
     #[default]

@@ -6,27 +6,39 @@ use super::frame::{Frame, ending};
 use super::scale::{Scale, number};
 use super::style::{LEVELS, color};
 use super::{Chart, listed, quoted};
-use crate::record::columns::Row;
 use crate::text::escaped;
 
 /// What a colour stands for.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub(in crate::record) enum Shade {
+pub(crate) enum Shade {
     /// Powers of ten, of what is above 0.
     Powers,
     /// A share of all, from 0 to 1.
     Share,
 }
 
+/// One row: a name, and values over steps.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Row {
+    pub(crate) name: String,
+    pub(crate) points: Vec<(u64, f64)>,
+}
+
+impl Row {
+    pub(crate) fn finite(&self) -> impl DoubleEndedIterator<Item = f64> {
+        self.points.iter().map(|(_, value)| *value).filter(|x| x.is_finite())
+    }
+}
+
 /// A picture of rows.
 #[derive(Debug, Clone)]
-pub(in crate::record) struct Heat<'a> {
-    pub(in crate::record) name: &'a str,
-    pub(in crate::record) title: &'a str,
-    pub(in crate::record) width: u32,
-    pub(in crate::record) span: (u64, u64),
-    pub(in crate::record) rows: &'a [Row],
-    pub(in crate::record) shade: Shade,
+pub(crate) struct Heat<'a> {
+    pub(crate) name: &'a str,
+    pub(crate) title: &'a str,
+    pub(crate) width: u32,
+    pub(crate) span: (u64, u64),
+    pub(crate) rows: &'a [Row],
+    pub(crate) shade: Shade,
 }
 
 /// The most columns a picture has: more cannot be told apart.
@@ -35,7 +47,7 @@ const COLUMNS: usize = 160;
 const DECADES: f64 = 8.0;
 
 impl Heat<'_> {
-    pub(in crate::record) fn draw(&self) -> Chart {
+    pub(crate) fn draw(&self) -> Chart {
         let longest = self.rows.iter().map(|row| row.name.chars().count()).max().unwrap_or(0);
         let letters = longest.clamp(4, 26);
         let tall = if self.rows.len() <= 24 { 20.0 } else { 14.0 };
@@ -73,7 +85,7 @@ impl Heat<'_> {
                 escaped(&self.words(row))
             );
         }
-        frame.steps(&across, &mut body);
+        frame.across(&across, "step", &mut body);
         let _ = writeln!(
             body,
             "<text class=\"l\" x=\"{:.1}\" y=\"{:.1}\">last</text>",
@@ -98,11 +110,11 @@ impl Heat<'_> {
         let steps = (last - first).saturating_add(1);
         let count = (steps as usize).clamp(1, COLUMNS);
         let mut cells: Vec<Option<f64>> = vec![None; count];
-        for point in row.points.iter().filter(|p| p.value.is_finite()) {
-            let at = (point.attempt.saturating_sub(first) as u128 * count as u128
-                / u128::from(steps)) as usize;
+        for (step, value) in row.points.iter().filter(|(_, value)| value.is_finite()) {
+            let at =
+                (step.saturating_sub(first) as u128 * count as u128 / u128::from(steps)) as usize;
             let cell = &mut cells[at.min(count - 1)];
-            *cell = Some(cell.map_or(point.value, |known| known.max(point.value)));
+            *cell = Some(cell.map_or(*value, |known| known.max(*value)));
         }
         let mut held = None;
         for cell in &mut cells {
@@ -216,8 +228,8 @@ impl Heat<'_> {
         let rows: Vec<String> = self.rows.iter().zip(cells).map(row).collect();
         let Frame { left, right, top, bottom, .. } = frame;
         format!(
-            "{{\"box\":[{left:.1},{right:.1},{top},{bottom}],\"a\":{first},\"b\":{last},\"tall\":{tall},\
-             \"rows\":[{}]}}",
+            "{{\"box\":[{left:.1},{right:.1},{top},{bottom}],\"a\":{first},\"b\":{last},\"of\":\"step\",\"whole\":true,\
+             \"tall\":{tall},\"rows\":[{}]}}",
             rows.join(",")
         )
     }

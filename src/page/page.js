@@ -25,7 +25,7 @@
     }
     for (const line of data.lines || []) {
       let sum = 0;
-      line.x = line.x.map((d) => (sum += d));
+      if (data.whole) line.x = line.x.map((d) => (sum += d));
     }
     const [left, right, top, bottom] = data.box;
     const cross = document.createElementNS("http://www.w3.org/2000/svg", "path");
@@ -49,22 +49,24 @@
         return words ? show(words, event) : hide();
       }
       const share = (x - left) / (right - left);
-      const step = data.a + share * (data.b - data.a);
+      const step = data.log ? data.a * (data.b / data.a) ** share : data.a + share * (data.b - data.a);
+      const place = (x) => `${data.of} ${data.whole ? count(x) : x}`.trim();
       cross.setAttribute("d", `M${x.toFixed(1)} ${top}V${bottom}`);
       if (data.rows) {
         const row = data.rows[Math.min(data.rows.length - 1, Math.floor((y - top) / data.tall))];
         const value = row.y[Math.min(row.y.length - 1, Math.floor(share * row.y.length))];
-        return show(`${row.n}\nstep ${count(step)}: ${number(value)}`, event);
+        return show(`${row.n}\n${place(step)}: ${number(value)}`, event);
       }
+      const far = (x, y) => Math.abs(data.log ? Math.log(x / y) : x - y);
       const words = [];
       for (const line of data.lines) {
         let near = 0;
         line.x.forEach((at, k) => {
-          if (Math.abs(at - step) < Math.abs(line.x[near] - step)) near = k;
+          if (far(at, step) < far(line.x[near], step)) near = k;
         });
         const level = line.y.length === 2 && line.y[0] === line.y[1];
         if (level) words.push(line.n);
-        else if (line.x.length) words.push(`${line.n}: ${number(line.y[near])}  (step ${count(line.x[near])})`);
+        else if (line.x.length) words.push(`${line.n}: ${number(line.y[near])}  (${place(line.x[near])})`);
       }
       show(words.join("\n"), event);
     });

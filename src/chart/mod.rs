@@ -1,28 +1,43 @@
-//! Pictures of numbers over a run, as SVG.
+//! Pictures as SVG: lines over steps, rates or anything else, alone or several on a sheet.
 //!
-//! They are written as text, and not by a drawing crate: a name to hover over, a class that the page's
-//! light and dark colours apply to, and a description for who cannot see them are elements that drawing
-//! crates do not write.
+//! A [`LineChart`] of [`Series`] over two [`Axis`] is drawn as a [`Chart`], and several of those are a
+//! [`Sheet`]. It is what [`schedule::Plot`](crate::schedule::Plot), the page of a run
+//! ([`record::Overview`](crate::record::Overview)) and that of the [advice](crate::advise::Advice::save_html)
+//! are drawn with.
+//!
+//! The same numbers give the same text, byte by byte. A picture has a title and a description for who cannot
+//! see it, no fonts but those of the system, and links to nothing. On a screen it follows the reader's choice
+//! of light or dark, on paper it is light; a program that knows no CSS variables shows it in light.
+//!
+//! It is written as text, and not by a drawing crate: a name to hover over, a class that light and dark
+//! colours apply to, and a description are elements that drawing crates do not write.
 
+mod axis;
 mod frame;
 mod heat;
 mod lines;
-pub(super) mod reduce;
+pub(crate) mod reduce;
 mod scale;
+mod series;
+mod sheet;
 mod style;
 
-pub(super) use heat::{Heat, Shade};
-pub(super) use lines::{Kind, Line, Lines, Mark};
-pub(super) use scale::counted;
-pub(super) use style::{alone, page};
+pub use axis::Axis;
+pub(crate) use heat::{Heat, Row, Shade};
+pub use lines::LineChart;
+pub(crate) use lines::Mark;
+pub(crate) use scale::counted;
+pub use series::Series;
+pub use sheet::Sheet;
+pub(crate) use style::page;
 
 use std::fmt::Write;
+use std::path::Path;
 
+use crate::Error;
 use crate::text::escaped;
 
-/// One picture of a run.
-///
-/// It has no colours or fonts but those of the system, and links to nothing.
+/// One finished picture.
 #[derive(Debug, Clone)]
 #[non_exhaustive]
 pub struct Chart {
@@ -41,18 +56,22 @@ pub struct Chart {
 impl Chart {
     /// The picture as a file of its own.
     pub fn to_svg(&self) -> String {
-        let (width, height) = self.size;
-        format!(
-            "<svg xmlns=\"http://www.w3.org/2000/svg\" class=\"ek\" role=\"img\" width=\"{width}\" \
-             height=\"{height}\" viewBox=\"0 0 {width} {height}\">\n{}<style>{}</style>\n{}</svg>\n",
-            self.words(),
-            alone(),
-            self.body
+        whole(
+            self.size,
+            &format!("{}<style>{}</style>\n{}", self.words(), style::alone(), self.body),
         )
     }
 
+    /// Writes the picture to a file.
+    ///
+    /// # Errors
+    /// If the file cannot be written.
+    pub fn save(&self, path: impl AsRef<Path>) -> Result<(), Error> {
+        save(path.as_ref(), &self.to_svg())
+    }
+
     /// The picture as a part of a page, which has the style.
-    pub(super) fn inline(&self) -> String {
+    pub(crate) fn inline(&self) -> String {
         let (width, height) = self.size;
         format!(
             "<svg class=\"ek\" role=\"img\" viewBox=\"0 0 {width} {height}\" data-hover=\"{}\">\n{}{}</svg>\n",
@@ -63,7 +82,7 @@ impl Chart {
     }
 
     /// The picture at a place in a larger one, which has the style.
-    pub(super) fn nested(&self, (x, y): (u32, u32)) -> String {
+    fn nested(&self, (x, y): (u32, u32)) -> String {
         let (width, height) = self.size;
         format!(
             "<svg x=\"{x}\" y=\"{y}\" width=\"{width}\" height=\"{height}\" viewBox=\"0 0 {width} {height}\">\
@@ -78,6 +97,19 @@ impl Chart {
         let _ = writeln!(words, "<desc>{}</desc>", escaped(&self.description));
         words
     }
+}
+
+/// A file of SVG around what is in it.
+fn whole((width, height): (u32, u32), inside: &str) -> String {
+    format!(
+        "<svg xmlns=\"http://www.w3.org/2000/svg\" class=\"ek\" role=\"img\" width=\"{width}\" \
+         height=\"{height}\" viewBox=\"0 0 {width} {height}\">\n{inside}</svg>\n"
+    )
+}
+
+pub(crate) fn save(path: &Path, text: &str) -> Result<(), Error> {
+    let failed = |cause| Error::io(format_args!("saving {}", path.display()), cause);
+    std::fs::write(path, text).map_err(failed)
 }
 
 /// A list in JSON of numbers as they are shown, to three digits; `null` for those that it has no word for.
@@ -110,3 +142,6 @@ fn quoted(text: &str) -> String {
     }
     quoted + "\""
 }
+
+#[cfg(test)]
+mod tests;
