@@ -108,6 +108,12 @@ use crate::{Error, Layers, Parameter, Reading, Verdict};
 ///
 /// Where every layer has a BatchNorm a step bears more than the weights say, and momentum is held too low.
 ///
+/// Ten times as long, 3000 updates with Adam, 2 seeds: standardized regression 0.018 bounded at a rate of 100, 0.032
+/// without a bound at its best rate; raw classification 0.080 and 0.079; imbalanced classes 0.000 and 0.000;
+/// heavy-tailed targets 0.208 and 0.158. With batches of 8 rows instead of 64 on six of the problems, and of 512 on
+/// three, the loss at a rate of 100 is below the best one without a bound on seven of the nine; it is 2 % of the way to
+/// the trivial loss above it for heavy-tailed targets with 512 rows, and 6 % for the plain net with 8.
+///
 /// # What it does not do
 /// It bounds the size of the change and not its direction, so it does not see curvature: with too large a τ a
 /// plain deep network still diverges. It is no schedule: a rate that falls at the end is worth as much as ever.
