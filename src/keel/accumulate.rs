@@ -188,6 +188,12 @@ impl<M: Module + 'static> Keel<M> {
         Ok(report)
     }
 
+    /// How many batches have been taken in since the last update.
+    #[cfg(feature = "train")]
+    pub(crate) fn accumulated(&self) -> u64 {
+        self.accumulated.count
+    }
+
     /// Puts the running statistics back to where they were before the last forward pass.
     fn forget_forward(&self, model: &M) {
         let before = self.accumulated.running.as_ref().unwrap_or(&self.running);

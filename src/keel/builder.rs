@@ -184,17 +184,27 @@ impl<M: Module + 'static> Builder<M> {
         self
     }
 
-    /// Whether a trainer that makes gradients and saves when it likes can use it.
+    /// Whether the loss is scaled.
     #[cfg(feature = "train")]
-    pub(crate) fn check_trainer(&self) -> Result<(), Error> {
+    pub(crate) fn is_scaled(&self) -> bool {
+        self.loss_scale.is_some()
+    }
+
+    /// Whether a trainer can use it that saves when it likes, and makes gradients by a step of the model, which knows
+    /// a loss scale or does not.
+    #[cfg(feature = "train")]
+    pub(crate) fn check_trainer(&self, knows_scale: bool) -> Result<(), Error> {
         let wrong =
             |name, must: &str, got: &str| Err(Error::parameter("KeelTrainer", name, must, got));
         if self.limits.decide != Decide::Now {
             return wrong("decide", "Decide::Now", "Decide::OnDevice");
         }
         match self.loss_scale {
-            Some(_) => wrong("loss_scale", "left out", "a LossScale"),
-            None => Ok(()),
+            Some(_) if !knows_scale => {
+                let must = "given to the model by `KeelTrainer::loss_factor`, or left out";
+                wrong("loss_scale", must, "a LossScale alone")
+            }
+            _ => Ok(()),
         }
     }
 

@@ -357,6 +357,14 @@ impl<M: Module + 'static> Keel<M> {
         }
     }
 
+    /// How far the parameters that had a gradient in the last step have moved, as a share of their size before.
+    #[cfg(feature = "train")]
+    pub(crate) fn moved(&self, before: &M, after: &M) -> Result<f64, Error> {
+        let (moves, sizes) = self.monitor.moves(before, after)?;
+        let norm = |of: &crate::Layers| of.iter().map(|(_, x)| x * x).sum::<f64>().sqrt();
+        Ok(norm(&moves) / norm(&sizes))
+    }
+
     /// Whether a bound needs the sizes of the parameters before this update, or a snapshot will be taken after it.
     fn looks_at_parameters(&self, update: u64) -> bool {
         self.bounds.iter().any(|bound| bound.looks_at_sizes(update))
