@@ -5,6 +5,7 @@ use std::fmt;
 use burn::module::Module;
 
 use super::accumulate::Accumulated;
+use super::agree::Crew;
 use super::direction;
 use super::strain::Strain;
 use super::{Keel, Limits, Progress, RateUse};
@@ -17,6 +18,7 @@ use crate::incident::Incidents;
 use crate::monitor::Monitor;
 use crate::optim::Update;
 use crate::precision::LossScale;
+use crate::ranks::Ranks;
 use crate::recover::{Rewind, Ring};
 use crate::report::is_under;
 use crate::running::Running;
@@ -32,6 +34,7 @@ pub struct Builder<M: Module> {
     bounds: Vec<Box<dyn StepBound>>,
     average: Option<Shadow>,
     loss_scale: Option<LossScale>,
+    ranks: Option<Box<dyn Ranks>>,
     limits: Limits,
 }
 
@@ -51,6 +54,7 @@ impl<M: Module + 'static> Builder<M> {
             bounds: Vec::new(),
             average: None,
             loss_scale: None,
+            ranks: None,
             limits: Limits {
                 decide: Decide::Now,
                 skips_at_most: 10,
@@ -184,6 +188,18 @@ impl<M: Module + 'static> Builder<M> {
         self
     }
 
+    /// Makes it the keel of one of several ranks, each with its own: gradients are averaged over all, and all come to
+    /// one verdict. See [`ranks`](crate::ranks).
+    ///
+    /// # Cost
+    /// For each step the gradients are copied into one tensor, in `f32` at least, added up over the ranks, and copied
+    /// back; and three exchanges of a few numbers and of one or two for each parameter.
+    #[doc(alias = "DistributedDataParallel")]
+    pub fn ranks(mut self, ranks: impl Ranks + 'static) -> Self {
+        self.ranks = Some(Box::new(ranks));
+        self
+    }
+
     /// Whether the loss is scaled.
     #[cfg(feature = "train")]
     pub(crate) fn is_scaled(&self) -> bool {
@@ -215,6 +231,9 @@ impl<M: Module + 'static> Builder<M> {
             Err(Error::parameter("Keel", name, format_args!("{must} with Decide::OnDevice"), got))
         };
         Param("Decide::OnDevice", "every").at_least(1, every)?;
+        if let Some(ranks) = &self.ranks {
+            return wrong("ranks", "left out", &format!("{} of them", ranks.count()));
+        }
         if let Some(guard) = self.guards.iter().find(|guard| guard.looks_at_updates()) {
             return wrong("guard", "one that does not look at updates", guard.name());
         }
@@ -306,6 +325,7 @@ impl<M: Module + 'static> Builder<M> {
             strain: Strain::default(),
             peak: None,
             rates: RateUse::default(),
+            crew: self.ranks.map(Crew::new),
             pending: Vec::new(),
             spent: false,
             resumed: false,

@@ -21,6 +21,8 @@ mod metrics;
 #[cfg(test)]
 mod quiet;
 #[cfg(test)]
+mod ranks;
+#[cfg(test)]
 mod trainer;
 
 use burn::module::Module;
