@@ -51,6 +51,7 @@
 //! | training falls and validation rises | [`EarlyStopping`](metric::EarlyStopping), and [`Keel::save_best`] |
 //! | a run has to survive being stopped | [`Keel::save`] and [`Keel::load`] |
 //! | batches too large for the device | [`Keel::accumulate`] |
+//! | several devices or processes, one run | [`ranks`] |
 //! | gradients that vanish in half precision | [`precision::LossScale`] |
 //! | a GPU that waits for the host | [`Decide::OnDevice`] |
 //!
@@ -75,7 +76,7 @@
 //! - `faults`, with the feature of that name: faults put into a run on purpose, and checks of any loop.
 //!
 //! How they fit together, and why, is in [`docs::design`]; what you know from PyTorch, Lightning, fastai or Keras is
-//! in [`docs::coming_from`].
+//! in [`docs::coming_from`]. A program that holds its model in a field: [`docs::hand_written`].
 //!
 //! # Panics
 //!
@@ -119,6 +120,7 @@ pub mod optim;
 mod page;
 mod parameter;
 pub mod precision;
+pub mod ranks;
 pub mod record;
 mod recover;
 mod report;

@@ -138,6 +138,11 @@ impl Layers {
         self.iter().find(|(p, _)| *p == path).map(|(_, norm)| norm)
     }
 
+    /// The same parameters with other norms, as many as there are.
+    pub(crate) fn with_norms(&self, norms: Vec<f64>) -> Self {
+        Self { paths: self.paths.clone(), norms }
+    }
+
     /// The same norms times a number.
     pub(crate) fn scaled(mut self, factor: f64) -> Self {
         self.norms.iter_mut().for_each(|norm| *norm *= factor);

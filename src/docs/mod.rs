@@ -11,3 +11,6 @@ pub mod compare {}
 
 #[doc = include_str!("coming_from.md")]
 pub mod coming_from {}
+
+#[doc = include_str!("hand_written.md")]
+pub mod hand_written {}

@@ -4,6 +4,7 @@ use burn::module::{Module, ModuleVisitor, Param as Parameter};
 use burn::optim::GradientsParams;
 use burn::tensor::Tensor;
 
+use super::agree::Share;
 use super::judge::Ruling;
 use super::told::{tell, told};
 use super::{Halted, Keel, Stepped};
@@ -24,6 +25,8 @@ pub(super) struct Accumulated {
     count: u64,
     weight: f64,
     loss: f64,
+    /// Whether any was offered.
+    offered: bool,
     /// The running statistics after the last batch that was taken in.
     running: Option<Running>,
 }
@@ -62,6 +65,7 @@ impl Accumulated {
             count,
             weight,
             loss: state.number("loss")?,
+            offered: count > 0,
             running: (count > 0).then(|| running.clone()),
         })
     }
@@ -163,10 +167,11 @@ impl<M: Module + 'static> Keel<M> {
         let scale = self.loss_scale();
         let reading = self.measure(&0.0.into(), model, &grads, Some(loss), scale)?;
         self.progress.attempts += 1;
+        self.accumulated.offered = true;
 
         let excused = self.excuse(&reading);
         if excused.is_none() && reading.fault.is_none() {
-            let Accumulated { sums, count, weight: all, loss, running } = &mut self.accumulated;
+            let Accumulated { sums, count, weight: all, loss, running, .. } = &mut self.accumulated;
             *count += 1;
             *all += weight;
             *loss += weight * reading.loss;
@@ -188,6 +193,12 @@ impl<M: Module + 'static> Keel<M> {
         Ok(report)
     }
 
+    /// How many batches have been taken in since the last update.
+    #[cfg(feature = "train")]
+    pub(crate) fn accumulated(&self) -> u64 {
+        self.accumulated.count
+    }
+
     /// Puts the running statistics back to where they were before the last forward pass.
     fn forget_forward(&self, model: &M) {
         let before = self.accumulated.running.as_ref().unwrap_or(&self.running);
@@ -198,8 +209,8 @@ impl<M: Module + 'static> Keel<M> {
     ///
     /// The mean is over the batches that were accepted. It is measured, judged and clipped as any
     /// gradient; its loss is the mean of theirs. If none was accepted, the step is rejected, and counts
-    /// among the rejections in a row. Whatever becomes of the step, the next one begins with nothing
-    /// accumulated.
+    /// among the rejections in a row; of several [ranks](crate::ranks), if none has accepted any. Whatever becomes of the
+    /// step, the next one begins with nothing accumulated.
     ///
     /// # Errors
     /// As [`step`](Self::step).
@@ -212,9 +223,11 @@ impl<M: Module + 'static> Keel<M> {
         model: M,
     ) -> Result<Stepped<M>, Halted<M>> {
         // The batches were counted as they came in: a step that is counted counts none, and one that ends before
-        // takes none back.
+        // takes none back. A rank without a batch counts that of the others.
         let before = self.progress.attempts;
-        self.progress.attempts = before.saturating_sub(1);
+        if self.crew.is_none() || self.accumulated.offered {
+            self.progress.attempts = before.saturating_sub(1);
+        }
         let stepped = self.step_mean(rate.into(), model);
         self.progress.attempts = self.progress.attempts.max(before);
         told(stepped)
@@ -227,7 +240,14 @@ impl<M: Module + 'static> Keel<M> {
         let scale = self.loss_scale();
         let mut mean = Mean { sums, weight, scale, grads: GradientsParams::new() };
         model.visit(&mut mean);
-        if let Some(why) = self.objection(&mut rate, &model, &mean.grads, None) {
+        let objection = self.objection(&mut rate, &model, &mean.grads, None);
+        let device = || model.devices().into_iter().next().unwrap_or_default();
+        if self.crew.is_some() {
+            let loss = Tensor::from_floats([loss / weight], &device());
+            let share = Share { grads: mean.grads, loss, weight };
+            return self.step_together(rate, model, objection.map_or(Ok(share), Err));
+        }
+        if let Some(why) = objection {
             return Err(self.broken(rate, model, &why));
         }
         if self.limits.decide != Decide::Now && count == 0 {
@@ -235,8 +255,7 @@ impl<M: Module + 'static> Keel<M> {
             return self.refuse(rate, model, reading);
         }
         if self.limits.decide != Decide::Now {
-            let device = model.devices().into_iter().next().unwrap_or_default();
-            let loss = Tensor::from_floats([loss / weight], &device);
+            let loss = Tensor::from_floats([loss / weight], &device());
             return self.step_on_device(rate, model, mean.grads, loss, scale);
         }
         match self.measure(&rate, &model, &mean.grads, None, scale) {

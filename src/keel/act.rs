@@ -42,11 +42,19 @@ impl<M: Module + 'static> Keel<M> {
         if let Some(excused) = self.excuse(&reading) {
             return self.rejected(rate, model, reading, 1.0, excused, Vec::new());
         }
-        let ruling = self.judge(&reading);
+        let mut ruling = self.judge(&reading);
         if ruling.verdict != Verdict::Apply {
-            let culprits = self.culprits(&reading, &model, &grads);
+            let culprits = if self.crew.is_none() {
+                self.culprits(&reading, &model, &grads)
+            } else {
+                match self.all_culprits(&reading, &model, &mut ruling.by) {
+                    Ok(culprits) => culprits,
+                    Err(apart) => return Err(self.apart(rate, model, apart)),
+                }
+            };
             return self.rejected(rate, model, reading, 1.0, ruling, culprits);
         }
+        self.forget_own();
         let factor = self.factor(&reading);
         if self.update.squares_in_own_type() && self.monitor.halves_overflow(&reading, factor) {
             let mut reading = reading;
@@ -108,7 +116,12 @@ impl<M: Module + 'static> Keel<M> {
         }
     }
 
-    fn culprits(&mut self, reading: &Reading, model: &M, grads: &GradientsParams) -> Vec<Culprit> {
+    pub(super) fn culprits(
+        &mut self,
+        reading: &Reading,
+        model: &M,
+        grads: &GradientsParams,
+    ) -> Vec<Culprit> {
         let Some(fault) = reading.fault else { return Vec::new() };
         if fault == Fault::Optimizer {
             // Nothing can be built on it, whatever is ruled; only a rewind brings another.

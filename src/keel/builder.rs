@@ -6,6 +6,7 @@ use std::fmt;
 use burn::module::Module;
 
 use super::accumulate::Accumulated;
+use super::agree::Crew;
 use super::direction;
 use super::strain::Strain;
 use super::{Keel, Limits, Progress, RateUse};
@@ -18,6 +19,7 @@ use crate::incident::Incidents;
 use crate::monitor::Monitor;
 use crate::optim::Update;
 use crate::precision::LossScale;
+use crate::ranks::Ranks;
 use crate::recover::{Rewind, Ring};
 use crate::report::is_under;
 use crate::running::Running;
@@ -33,6 +35,7 @@ pub struct Builder<M: Module> {
     bounds: Vec<Box<dyn StepBound>>,
     average: Option<Shadow>,
     loss_scale: Option<LossScale>,
+    ranks: Option<Box<dyn Ranks>>,
     limits: Limits,
 }
 
@@ -52,6 +55,7 @@ impl<M: Module + 'static> Builder<M> {
             bounds: Vec::new(),
             average: None,
             loss_scale: None,
+            ranks: None,
             limits: Limits {
                 decide: Decide::Now,
                 skips_at_most: 10,
@@ -185,17 +189,39 @@ impl<M: Module + 'static> Builder<M> {
         self
     }
 
-    /// Whether a trainer that makes gradients and saves when it likes can use it.
+    /// Makes it the keel of one of several ranks, each with its own: gradients are averaged over all, and all come to
+    /// one verdict. See [`ranks`](crate::ranks).
+    ///
+    /// # Cost
+    /// For each step the gradients are copied into one tensor, in `f32` at least, added up over the ranks, and copied
+    /// back; and three exchanges of a few numbers and of one or two for each parameter.
+    #[doc(alias = "DistributedDataParallel")]
+    pub fn ranks(mut self, ranks: impl Ranks + 'static) -> Self {
+        self.ranks = Some(Box::new(ranks));
+        self
+    }
+
+    /// Whether the loss is scaled.
     #[cfg(feature = "train")]
-    pub(crate) fn check_trainer(&self) -> Result<(), Error> {
+    pub(crate) fn is_scaled(&self) -> bool {
+        self.loss_scale.is_some()
+    }
+
+    /// Whether a trainer can use it that saves when it likes, and makes gradients by a step of the model, which knows
+    /// a loss scale or does not.
+    #[cfg(feature = "train")]
+    pub(crate) fn check_trainer(&self, knows_scale: bool) -> Result<(), Error> {
         let wrong =
             |name, must: &str, got: &str| Err(Error::parameter("KeelTrainer", name, must, got));
         if self.limits.decide != Decide::Now {
             return wrong("decide", "Decide::Now", "Decide::OnDevice");
         }
         match self.loss_scale {
-            Some(_) => wrong("loss_scale", "left out", "a LossScale"),
-            None => Ok(()),
+            Some(_) if !knows_scale => {
+                let must = "given to the model by `KeelTrainer::loss_factor`, or left out";
+                wrong("loss_scale", must, "a LossScale alone")
+            }
+            _ => Ok(()),
         }
     }
 
@@ -206,6 +232,9 @@ impl<M: Module + 'static> Builder<M> {
             Err(Error::parameter("Keel", name, format_args!("{must} with Decide::OnDevice"), got))
         };
         Param("Decide::OnDevice", "every").at_least(1, every)?;
+        if let Some(ranks) = &self.ranks {
+            return wrong("ranks", "left out", &format!("{} of them", ranks.count()));
+        }
         if let Some(guard) = self.guards.iter().find(|guard| guard.looks_at_updates()) {
             return wrong("guard", "one that does not look at updates", guard.name());
         }
@@ -296,6 +325,7 @@ impl<M: Module + 'static> Builder<M> {
             strain: Strain::default(),
             peak: None,
             rates: RateUse::default(),
+            crew: self.ranks.map(Crew::new),
             pending: Vec::new(),
             spent: false,
             resumed: false,

@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use crate::ranks::RankError;
 use crate::report::{Culprit, Report};
 
 /// Training was stopped. The best model there is is in here.
@@ -23,11 +24,12 @@ struct Inner<M> {
     abandoned: Option<M>,
     report: Report,
     late: Vec<Report>,
+    rank_error: Option<RankError>,
 }
 
 impl<M> Halted<M> {
     pub(super) fn new(model: M, report: Report) -> Self {
-        Self(Box::new(Inner { model, abandoned: None, report, late: Vec::new() }))
+        Self(Box::new(Inner { model, abandoned: None, report, late: Vec::new(), rank_error: None }))
     }
 
     /// With the weights that were given up for a snapshot's.
@@ -40,6 +42,16 @@ impl<M> Halted<M> {
     pub(super) fn with_late(mut self, late: Vec<Report>) -> Self {
         self.0.late = late;
         self
+    }
+
+    pub(super) fn with_rank_error(mut self, why: Option<RankError>) -> Self {
+        self.0.rank_error = why;
+        self
+    }
+
+    /// Which of several [ranks](crate::ranks) is missing, if it is because of that.
+    pub fn rank_error(&self) -> Option<&RankError> {
+        self.0.rank_error.as_ref()
     }
 
     /// What was measured and ruled.

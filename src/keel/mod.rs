@@ -4,9 +4,11 @@
 
 mod accumulate;
 mod act;
+mod agree;
 mod arrive;
 mod builder;
 mod direction;
+mod flat;
 mod halted;
 mod judge;
 mod keep;
@@ -44,6 +46,7 @@ use crate::schedule::Rate;
 use crate::{Decide, Error, Fault, Reading, Report};
 
 use accumulate::Accumulated;
+use agree::{Crew, Share};
 use on_device::Pending;
 use progress::Progress;
 use snapshot::Snapshot;
@@ -128,6 +131,8 @@ pub struct Keel<M: Module> {
     /// The highest rate of the schedule; unknown until the first step shows it, and 0 if it has no peak.
     peak: Option<f64>,
     rates: RateUse,
+    /// The other ranks of the run, if there are any.
+    crew: Option<Crew>,
     /// The steps that the device has decided and that have not been read.
     pending: Vec<Pending>,
     /// Whether the optimizer took part in an update that was taken back.
@@ -284,7 +289,12 @@ impl<M: Module + 'static> Keel<M> {
     ) -> Result<Stepped<M>, Halted<M>> {
         let mut rate = rate.into();
         self.running.settle(&model);
-        if let Some(why) = self.objection(&mut rate, &model, &grads, Some(loss)) {
+        let objection = self.objection(&mut rate, &model, &grads, Some(loss));
+        if self.crew.is_some() {
+            let share = Share { grads, loss: loss.clone(), weight: 1.0 };
+            return told(self.step_together(rate, model, objection.map_or(Ok(share), Err)));
+        }
+        if let Some(why) = objection {
             return told(Err(self.broken(rate, model, &why)));
         }
         let scale = self.loss_scale();
@@ -357,6 +367,21 @@ impl<M: Module + 'static> Keel<M> {
         }
     }
 
+    /// How far the parameters that had a gradient in the last step have moved, as a share of their size before.
+    #[cfg(feature = "train")]
+    pub(crate) fn moved(&self, before: &M, after: &M) -> Result<f64, Error> {
+        let (moves, sizes) = self.monitor.moves(before, after)?;
+        let norm = |of: &crate::Layers| of.iter().map(|(_, x)| x * x).sum::<f64>().sqrt();
+        Ok(norm(&moves) / norm(&sizes))
+    }
+
+    /// Whether the parameters are part of the reading of the next step.
+    fn sees_parameters(&self) -> bool {
+        let Progress { attempts, updates, .. } = self.progress;
+        let due = self.limits.check_parameters.is_some_and(|n| attempts.is_multiple_of(n));
+        due || self.looks_at_parameters(updates)
+    }
+
     /// Whether a bound needs the sizes of the parameters before this update, or a snapshot will be taken after it.
     fn looks_at_parameters(&self, update: u64) -> bool {
         self.bounds.iter().any(|bound| bound.looks_at_sizes(update))
@@ -374,7 +399,7 @@ impl<M: Module + 'static> Keel<M> {
     ) -> Result<Reading, Error> {
         let Progress { attempts, updates, .. } = self.progress;
         let due = |every: Option<u64>| every.is_some_and(|n| attempts.is_multiple_of(n));
-        let parameters = due(self.limits.check_parameters) || self.looks_at_parameters(updates);
+        let parameters = self.sees_parameters() || self.compares();
         let mut reading = self.monitor.measure(model, grads, loss, parameters)?;
         if scale != 1.0 {
             reading.grad_norm /= scale;

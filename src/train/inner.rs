@@ -12,14 +12,18 @@ use burn::optim::GradientsParams;
 use burn::tensor::Tensor;
 use burn::train::Interrupter;
 
-use super::metric::Log;
+use super::LossFactor;
+use super::metric::{Log, Told};
 use super::rates::SharedRates;
-use crate::checkpoint::Checkpoint;
+use super::window::Window;
+use crate::checkpoint::{Checkpoint, Persist};
 use crate::clip::scale;
 use crate::{Builder, Error, Halted, Incidents, Keel, Report, Stepped, monitor, tie};
 
 /// The name of the schedule in a checkpoint.
 pub(super) const SCHEDULE: &str = "schedule";
+/// That of the batches of an update.
+const WINDOW: &str = "window";
 
 type Listener = Box<dyn FnMut(&Report) + Send>;
 
@@ -27,12 +31,14 @@ pub(super) struct Inner<M: Module> {
     /// Until there is a model on the device where it is trained.
     builder: Option<Builder<M>>,
     keel: Option<Keel<M>>,
-    /// Of the forward passes since the last update, with the weight of the last.
+    /// Of the forward passes since the last update, with the sum of their weights.
     losses: Vec<Tensor<1>>,
     weight: f64,
-    /// How many batches an update is made from, and how many are taken in.
-    window: u64,
-    taken: u64,
+    window: Window,
+    /// Where the model's own step finds the loss scale.
+    factor: Option<LossFactor>,
+    /// In which updates it is measured how far the weights move.
+    ratio_every: u64,
     /// For Burn's checkpointer, which asks later, on another thread.
     captured: VecDeque<Result<Checkpoint, Error>>,
     /// To go on from.
@@ -57,9 +63,10 @@ impl<M: Module + 'static> Shared<M> {
             builder: Some(builder),
             keel: None,
             losses: Vec::new(),
-            weight: 1.0,
-            window: 1,
-            taken: 0,
+            weight: 0.0,
+            window: Window::ONE,
+            factor: None,
+            ratio_every: 10,
             captured: VecDeque::new(),
             restored: None,
             stopped: None,
@@ -79,7 +86,20 @@ impl<M: Module + 'static> Shared<M> {
     }
 
     pub(super) fn set_window(&self, batches: u64) {
-        self.lock().window = batches;
+        self.lock().window.batches = batches;
+    }
+
+    pub(super) fn set_factor(&self, factor: LossFactor) {
+        self.lock().factor = Some(factor);
+    }
+
+    pub(super) fn set_ratio_every(&self, updates: u64) {
+        self.lock().ratio_every = updates;
+    }
+
+    /// Whether the loss is scaled; before training begins.
+    pub(super) fn is_scaled(&self) -> bool {
+        self.lock().builder.as_ref().is_some_and(Builder::is_scaled)
     }
 
     pub(super) fn set_interrupter(&self, interrupter: Interrupter) {
@@ -118,18 +138,18 @@ impl<M: Module + 'static> Shared<M> {
         // Burn forks a model place by place.
         let model = tie(model);
         if let Some(builder) = inner.builder.take() {
-            match builder.check_trainer().and_then(|()| builder.build(&model)) {
+            let fits = builder.check_trainer(inner.factor.is_some());
+            match fits.and_then(|()| builder.build(&model)) {
                 Ok(keel) => inner.keel = Some(keel),
                 Err(error) => inner.stop(error.to_string()),
             }
         }
-        let (Some(keel), Some(saved)) = (&mut inner.keel, inner.restored.take()) else {
-            return model;
-        };
-        let mut rates = self.rates.lock();
-        match keel.resume_with(&model, &saved, &mut [(SCHEDULE, &mut *rates)]) {
-            Ok(model) => model,
-            Err(error) => {
+        let resumed = inner.restored.take().map(|saved| inner.resume(&self.rates, &model, &saved));
+        inner.show_scale();
+        match resumed {
+            None => model,
+            Some(Ok(model)) => model,
+            Some(Err(error)) => {
                 inner.stop(error.to_string());
                 model
             }
@@ -140,7 +160,7 @@ impl<M: Module + 'static> Shared<M> {
     pub(super) fn forward(&self, loss: Tensor<1>, weight: f64) {
         let mut inner = self.lock();
         inner.losses.push(loss.without_autodiff());
-        inner.weight = weight;
+        inner.weight += weight;
         drop(inner);
         self.log.forward();
     }
@@ -149,7 +169,12 @@ impl<M: Module + 'static> Shared<M> {
     pub(super) fn update(&self, model: M, grads: GradientsParams) -> M {
         let mut inner = self.lock();
         let losses = std::mem::take(&mut inner.losses);
+        let weight = std::mem::take(&mut inner.weight);
         if inner.stopped.is_some() {
+            return model;
+        }
+        if let Some(why) = inner.unscaled(losses.len()) {
+            inner.stop(why);
             return model;
         }
         let Some((loss, count)) = mean(losses) else {
@@ -157,12 +182,16 @@ impl<M: Module + 'static> Shared<M> {
             return model;
         };
         let grads = if count > 1 { scale(grads, &model, 1.0 / count as f64) } else { grads };
-        let (model, report) = inner.step(&self.rates, model, grads, &loss);
+        let before = model.clone();
+        let scale = inner.keel.as_ref().map_or(1.0, Keel::loss_scale);
+        let (model, report) = inner.step(&self.rates, model, grads, (&loss, weight));
+        inner.show_scale();
         if let Some(report) = report {
-            self.log.stepped(&report);
+            let update_ratio = inner.update_ratio(&report, &before, &model);
             if let Some(listener) = &mut inner.listener {
                 listener(&report);
             }
+            self.log.stepped(Told { report, update_ratio, loss_scale: scale });
         }
         model
     }
@@ -198,7 +227,59 @@ impl<M: Module + 'static> Inner<M> {
 
     fn saved(&self, rates: &SharedRates, model: &M) -> Option<Result<Checkpoint, Error>> {
         let keel = self.keel.as_ref()?;
-        Some(keel.checkpoint(model).and_then(|saved| saved.with(SCHEDULE, &*rates.lock())))
+        let saved = keel.checkpoint(model).and_then(|saved| saved.with(SCHEDULE, &*rates.lock()));
+        Some(match self.window.batches {
+            1 => saved,
+            _ => saved.and_then(|saved| saved.with(WINDOW, &self.window)),
+        })
+    }
+
+    fn resume(&mut self, rates: &SharedRates, model: &M, saved: &Checkpoint) -> Result<M, Error> {
+        let Some(keel) = &mut self.keel else { return Ok(model.clone()) };
+        let mut rates = rates.lock();
+        let mut beside: Vec<(&str, &mut dyn Persist)> = vec![(SCHEDULE, &mut *rates)];
+        let counted = saved.names().contains(&WINDOW);
+        if counted {
+            beside.push((WINDOW, &mut self.window));
+        }
+        let model = keel.resume_with(model, saved, &mut beside)?;
+        match keel.accumulated() {
+            0 => Ok(model),
+            _ if counted => Ok(model),
+            batches => Err(Error::record(format_args!(
+                "it has {batches} batches of an update that was not made, and no count of them: save after \
+                 `step_accumulated`"
+            ))),
+        }
+    }
+
+    /// Shows the model's own step what its loss is to be multiplied by.
+    fn show_scale(&self) {
+        if let (Some(factor), Some(keel)) = (&self.factor, &self.keel) {
+            factor.set(keel.loss_scale());
+        }
+    }
+
+    /// What is wrong with the gradients of so many forward passes, if their loss was to be scaled and was not.
+    fn unscaled(&self, passes: usize) -> Option<String> {
+        let factor = self.factor.as_ref()?;
+        let scale = self.keel.as_ref().map_or(1.0, Keel::loss_scale);
+        let asked = factor.asked();
+        (scale != 1.0 && asked < passes as u64).then(|| {
+            format!(
+                "the loss is to be multiplied by {scale}, and the model's step has not asked its `LossFactor`: is it \
+                 the one that the trainer has?"
+            )
+        })
+    }
+
+    /// How far the weights have moved, as a share of their size; where that is measured.
+    fn update_ratio(&self, report: &Report, before: &M, after: &M) -> Option<f64> {
+        let due = report.reading.update.is_multiple_of(self.ratio_every);
+        if !report.is_applied() || !due {
+            return None;
+        }
+        self.keel.as_ref()?.moved(before, after).ok()
     }
 
     fn step(
@@ -206,21 +287,19 @@ impl<M: Module + 'static> Inner<M> {
         rates: &SharedRates,
         model: M,
         grads: GradientsParams,
-        loss: &Tensor<1>,
+        (loss, weight): (&Tensor<1>, f64),
     ) -> (M, Option<Report>) {
         let Some(keel) = &mut self.keel else { return (model, None) };
-        let stepped = if self.window == 1 {
+        let stepped = if self.window.batches == 1 {
             keel.step(rates.lock().rate(), model, grads, loss)
         } else {
-            if let Err(error) = keel.accumulate_weighted(&model, grads, loss, self.weight) {
+            if let Err(error) = keel.accumulate_weighted(&model, grads, loss, weight) {
                 self.stop(error.to_string());
                 return (model, None);
             }
-            self.taken += 1;
-            if self.taken < self.window {
+            if !self.window.take() {
                 return (model, None);
             }
-            self.taken = 0;
             keel.step_accumulated(rates.lock().rate(), model)
         };
         match stepped {

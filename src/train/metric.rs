@@ -13,7 +13,17 @@ use burn::train::metric::{
 
 use crate::Report;
 
-/// The reports of steps, for metrics on another thread: one place for each forward pass, because Burn shows each to
+/// What is told of a step.
+#[derive(Debug, Clone)]
+pub(super) struct Told {
+    pub(super) report: Report,
+    /// `‖Δp‖/‖p‖`, where it was measured.
+    pub(super) update_ratio: Option<f64>,
+    /// The scale that the step's own gradients had.
+    pub(super) loss_scale: f64,
+}
+
+/// What is told of steps, for metrics on another thread: one place for each forward pass, because Burn shows each to
 /// its metrics, and a report in the last place of those that an update was made from.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Log(Arc<Mutex<Places>>);
@@ -22,7 +32,7 @@ pub(super) struct Log(Arc<Mutex<Places>>);
 struct Places {
     /// The number of the first.
     first: u64,
-    places: VecDeque<Option<Report>>,
+    places: VecDeque<Option<Told>>,
 }
 
 impl Log {
@@ -42,13 +52,13 @@ impl Log {
         }
     }
 
-    pub(super) fn stepped(&self, report: &Report) {
+    pub(super) fn stepped(&self, told: Told) {
         if let Some(last) = self.lock().places.back_mut() {
-            *last = Some(report.clone());
+            *last = Some(told);
         }
     }
 
-    fn at(&self, number: u64) -> Option<Report> {
+    fn at(&self, number: u64) -> Option<Told> {
         let log = self.lock();
         let at = usize::try_from(number.checked_sub(log.first)?).ok()?;
         log.places.get(at)?.clone()
@@ -74,12 +84,21 @@ pub(super) enum Kind {
     GradientNorm,
     ClipFactor,
     Rate,
+    UpdateRatio,
+    LossScale,
     Rejected,
 }
 
 impl Kind {
-    pub(super) const ALL: [Self; 5] =
-        [Self::Loss, Self::GradientNorm, Self::ClipFactor, Self::Rate, Self::Rejected];
+    /// Those of every keel; the loss scale is one for those that have one.
+    pub(super) const ALL: [Self; 6] = [
+        Self::Loss,
+        Self::GradientNorm,
+        Self::ClipFactor,
+        Self::Rate,
+        Self::UpdateRatio,
+        Self::Rejected,
+    ];
 
     fn name(self) -> &'static str {
         match self {
@@ -87,20 +106,26 @@ impl Kind {
             Self::GradientNorm => "Gradient norm",
             Self::ClipFactor => "Clip factor",
             Self::Rate => "Effective learning rate",
+            Self::UpdateRatio => "Update ratio",
+            Self::LossScale => "Loss scale",
             Self::Rejected => "Rejected steps",
         }
     }
 
     /// What it shows of a step; nothing of one that has none.
-    fn of(self, report: &Report) -> Option<f64> {
+    fn of(self, told: &Told) -> Option<f64> {
+        let report = &told.report;
         let applied = report.is_applied();
         match self {
             Self::Rejected => Some(f64::from(u8::from(!applied))),
+            // That of an overflow too: it is what shows why.
+            Self::LossScale => Some(told.loss_scale),
             _ if !applied => None,
             Self::Loss => Some(report.reading.loss),
             Self::GradientNorm => Some(report.reading.grad_norm),
             Self::ClipFactor => Some(report.factor),
             Self::Rate => Some(report.rate()),
+            Self::UpdateRatio => told.update_ratio,
         }
     }
 }
@@ -111,7 +136,10 @@ impl KeelMetric {
     }
 
     fn format(&self) -> FormatOptions {
-        FormatOptions::new(self.name()).precision(if self.kind == Kind::Rate { 8 } else { 4 })
+        FormatOptions::new(self.name()).precision(match self.kind {
+            Kind::Rate | Kind::UpdateRatio => 8,
+            _ => 4,
+        })
     }
 }
 
@@ -133,9 +161,9 @@ impl Metric for KeelMetric {
     }
 
     fn update(&mut self, _: &(), _: &MetricMetadata) -> Result<SerializedEntry, TensorReadError> {
-        let report = self.log.at(self.next);
+        let told = self.log.at(self.next);
         self.next += 1;
-        if let Some(value) = report.and_then(|report| self.kind.of(&report)) {
+        if let Some(value) = told.and_then(|told| self.kind.of(&told)) {
             self.state.update(value, 1);
         }
         Ok(self.state.compute_update(self.format()))

@@ -1,5 +1,6 @@
 #![doc = include_str!("../docs/train.md")]
 
+mod factor;
 mod guarded;
 mod inner;
 mod loss;
@@ -7,7 +8,9 @@ mod metric;
 mod rates;
 mod slot;
 mod trainer;
+mod window;
 
+pub use factor::LossFactor;
 pub use guarded::Guarded;
 pub use loss::TrainLoss;
 pub use metric::KeelMetric;

@@ -13,7 +13,7 @@ use super::inner::Shared;
 use super::metric::Kind;
 use super::rates::SharedRates;
 use super::slot::Slot;
-use super::{Guarded, KeelMetric, Rates, TrainLoss};
+use super::{Guarded, KeelMetric, LossFactor, Rates, TrainLoss};
 use crate::checkpoint::Checkpoint;
 use crate::error::check::Param;
 use crate::{Builder, Error, Incidents, Report};
@@ -64,13 +64,36 @@ where
 
     /// Makes an update of each `batches` batches, from the mean of their gradients; one that is not finite is dropped
     /// alone. Use this, and not Burn's `grads_accumulation`. What is left at the end of an epoch goes into the first
-    /// update of the next.
+    /// update of the next, and is in a [checkpoint](Self::checkpoints): to resume in the middle of an update, `batches`
+    /// has to be what it was.
     ///
     /// # Errors
     /// If `batches` is 0.
     #[doc(alias = "accumulate_grad_batches")]
     pub fn accumulate(self, batches: u64) -> Result<Self, Error> {
         self.shared.set_window(Param("KeelTrainer", "accumulate").at_least(1, batches)?);
+        Ok(self)
+    }
+
+    /// Gives the keel's [loss scale](Builder::loss_scale) to the model, whose own step makes the gradients: `factor` is a
+    /// copy of a field of the model, and its step goes backward from [`LossFactor::scaled`]. If a step has not asked
+    /// for it, that ends the training.
+    pub fn loss_factor(self, factor: &LossFactor) -> Self {
+        self.shared.set_factor(factor.clone());
+        self
+    }
+
+    /// Measures how far the weights move, for the metric `‖Δp‖/‖p‖`, in each update whose number is a multiple of
+    /// `updates`: 10, unless said otherwise here. A share of about 0.001 is common; next to nothing is too low a rate.
+    ///
+    /// # Errors
+    /// If `updates` is 0.
+    ///
+    /// # Cost
+    /// In those updates one pass over the parameters and one readback.
+    pub fn update_ratio_every(self, updates: u64) -> Result<Self, Error> {
+        self.shared
+            .set_ratio_every(Param("KeelTrainer", "update_ratio_every").at_least(1, updates)?);
         Ok(self)
     }
 
@@ -99,8 +122,9 @@ where
     /// Attaches the keel to a training: stops it when the keel halts, registers the metrics, and the checkpointers
     /// [if asked](Self::checkpoints).
     ///
-    /// The metrics, of training: loss of applied steps, norm of the gradient, factor of the clips, effective rate, share
-    /// of rejected steps.
+    /// The metrics, of training: loss of applied steps, norm of the gradient, factor of the clips, effective rate,
+    /// [share of the weights](Self::update_ratio_every) that an update moves, loss scale if there is one, and share of
+    /// rejected steps. All are of updates: with several batches or devices for one, of their mean.
     pub fn attach(
         &self,
         training: SupervisedTraining<Guarded<M>>,
@@ -118,7 +142,8 @@ where
                 },
             ),
         };
-        Kind::ALL.into_iter().fold(training, |training, kind| {
+        let scale = self.shared.is_scaled().then_some(Kind::LossScale);
+        Kind::ALL.into_iter().chain(scale).fold(training, |training, kind| {
             training.metric_train_numeric(KeelMetric::new(self.shared.log.clone(), kind))
         })
     }

@@ -101,6 +101,11 @@ fn policies_do_not_know_each_other_nor_the_step() {
         &["crate::schedule", "crate::guard", "crate::clip", "crate::keel", "crate::optim"],
         &[],
     );
+    must_not_know(
+        "ranks",
+        &["crate::schedule", "crate::keel", "crate::monitor", "crate::Keel"],
+        &[],
+    );
     must_not_know("report.rs", &["crate::"], &[]);
     draws_and_knows_no_more("chart");
     draws_and_knows_no_more("page");

@@ -41,6 +41,7 @@ mod optimizers;
 #[rustfmt::skip] // indented as it is printed
 mod pasted;
 mod precision;
+mod ranks;
 mod readme;
 #[cfg(feature = "progress")]
 mod record_bar;

@@ -7,10 +7,21 @@
 pub struct Page;
 
 #[cfg(test)]
+mod accumulation;
+#[cfg(test)]
 #[path = "../../integration/common/catalogue.rs"]
 mod catalogue;
 #[cfg(test)]
+mod common;
+#[cfg(test)]
+#[path = "../../../examples/common/digits.rs"]
+mod digits;
+#[cfg(test)]
+mod metrics;
+#[cfg(test)]
 mod quiet;
+#[cfg(test)]
+mod ranks;
 #[cfg(test)]
 mod trainer;
 
@@ -62,6 +73,7 @@ fn weights(model: &Line) -> Vec<u32> {
 /// The learner asks the schedule once for each of its steps, and its optimizer steps at that rate.
 #[test]
 fn each_schedule_runs_inside_a_learner() {
+    let _alone = common::alone();
     let device = Device::flex().autodiff();
     let x = Tensor::<2>::ones([4, 3], &device);
     for (name, curve) in catalogue::all() {
