@@ -36,6 +36,6 @@ fn chart(panel: &Panel) -> Result<LineChart, Error> {
         .up(Axis::log("").between(low, high)?)
         .series(line(0))
         .series(line(1))
-        .level(panel.target, "counts as trained below")
+        .level(panel.target, "target")
         .breaks("broke"))
 }

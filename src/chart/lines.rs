@@ -162,7 +162,7 @@ impl LineChart {
         let across = self.across.scale(xs);
         let up = self.scale();
         let kinds = self.kinds();
-        let keys = if self.legend { self.keys(&kinds) } else { Vec::new() };
+        let keys = if self.legend { self.keys(&kinds, true) } else { Vec::new() };
         let scaled = [self.up.name.as_str(), if up.is_log() { LOG } else { "" }];
         let more: Vec<&str> = scaled.into_iter().filter(|words| !words.is_empty()).collect();
         let more = more.join(", ");
@@ -357,7 +357,7 @@ impl LineChart {
     }
 
     /// The entries of the legend; none for a single line that the title speaks of.
-    pub(super) fn keys(&self, kinds: &[(Verdict, usize)]) -> Vec<Key> {
+    fn keys(&self, kinds: &[(Verdict, usize)], with_value: bool) -> Vec<Key> {
         let mut keys: Vec<Key> = Vec::new();
         let key = |drawing: String, name: &str| Key { drawing, name: name.to_string() };
         let stroke = |class: &str| format!("<path class=\"{class}\" d=\"M0 0h20\"/>");
@@ -381,7 +381,8 @@ impl LineChart {
             }
         }
         if let Some((value, name)) = &self.level {
-            keys.push(key(stroke("usual"), &format!("{name} {}", number(*value))));
+            let value = if with_value { format!(" {}", number(*value)) } else { String::new() };
+            keys.push(key(stroke("usual"), &format!("{name}{value}")));
         }
         for (verdict, count) in kinds {
             let drawing = shape(*verdict, (10.0, 0.0), None);
@@ -390,9 +391,9 @@ impl LineChart {
         keys
     }
 
-    /// The legend of all lines, for a sheet.
+    /// The legend for several pictures. What a level is may differ between them.
     pub(super) fn legend(&self) -> Vec<Key> {
-        self.keys(&self.kinds())
+        self.keys(&self.kinds(), false)
     }
 
     fn description(&self, across: &Scale, kinds: &[(Verdict, usize)]) -> String {

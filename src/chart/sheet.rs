@@ -57,7 +57,8 @@ impl Sheet {
         Ok(self)
     }
 
-    /// Puts the legend of this picture beside the title, for all pictures that have the same lines.
+    /// Puts the legend of this picture beside the title, for all pictures that have the same lines. A
+    /// level is named without its value, which may be another one in each.
     pub fn legend_of(self, chart: &LineChart) -> Self {
         Self { keys: chart.legend(), ..self }
     }

@@ -226,6 +226,17 @@ fn a_long_title_is_smaller_before_it_is_cut() {
 }
 
 #[test]
+fn a_sheet_has_one_legend_in_which_a_level_has_no_value() {
+    let target = rates().series(Series::new("a", bowl(1.0))).level(0.35, "target");
+    let alone = target.draw().to_svg();
+    assert!(alone.contains(">target 0.35</text>"));
+    let charts = [0, 1].map(|_| target.clone().without_legend().draw());
+    let svg = Sheet::new("").legend_of(&target).row(charts).to_svg();
+    assert_eq!((svg.matches(">target</text>").count(), svg.matches("0.35<").count()), (1, 0));
+    assert_eq!(svg.matches("<desc>").count(), 2);
+}
+
+#[test]
 fn text_is_only_words() {
     let evil = "<script>alert('1')</script>\"&]]>\u{1b}";
     let chart = LineChart::new(evil)

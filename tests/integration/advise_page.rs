@@ -34,7 +34,8 @@ fn pictures(page: &str) -> Vec<roxmltree::Document<'_>> {
 /// Texts of a picture, its title and description among them.
 fn words(svg: &roxmltree::Document<'_>) -> String {
     let texts = svg.descendants().filter(|node| node.is_text()).filter_map(|node| node.text());
-    texts.collect::<Vec<_>>().join("\n")
+    let texts: Vec<&str> = texts.map(str::trim).filter(|text| !text.is_empty()).collect();
+    texts.join("\n")
 }
 
 #[test]
