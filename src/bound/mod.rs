@@ -53,6 +53,28 @@ pub enum Direction {
     },
 }
 
+impl Direction {
+    /// Its numbers: they were found by trying a model, and another one of the same kind gives others by a rounding.
+    fn parts(self) -> Vec<f64> {
+        match self {
+            Self::Normalized { size } => vec![size],
+            Self::Gradient { size, momentum } => vec![size, momentum],
+        }
+    }
+
+    /// One of this kind, with these numbers.
+    fn as_saved(self, parts: &[f64]) -> Result<Self, Error> {
+        let sound = parts.iter().all(|x| x.is_finite() && *x >= 0.0);
+        match (self, parts) {
+            (Self::Normalized { .. }, &[size]) if sound => Ok(Self::Normalized { size }),
+            (Self::Gradient { .. }, &[size, momentum]) if sound && momentum < 1.0 => {
+                Ok(Self::Gradient { size, momentum })
+            }
+            _ => Err(Error::record("the optimizer that was bounded steps in another way")),
+        }
+    }
+}
+
 /// Chooses the highest rate that a step may have, from plain numbers.
 pub trait StepBound: Send {
     /// Told what the parameters are, when a keel is built, before anything else; and how the optimizer steps, if

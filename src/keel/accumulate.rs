@@ -5,7 +5,7 @@ use burn::optim::GradientsParams;
 use burn::tensor::Tensor;
 
 use super::judge::Ruling;
-use super::told::{tell, told};
+use super::told::tell;
 use super::{Halted, Keel, Stepped};
 use crate::checkpoint::{State, tensors};
 use crate::error::check::Param;
@@ -29,10 +29,6 @@ pub(super) struct Accumulated {
 }
 
 impl Accumulated {
-    pub(super) fn clear(&mut self) {
-        *self = Self::default();
-    }
-
     pub(super) fn state<M: Module>(&self, model: &M) -> Result<State, Error> {
         Ok(State::new()
             .with_count("count", self.count)
@@ -151,7 +147,19 @@ impl<M: Module + 'static> Keel<M> {
         loss: &Tensor<1>,
         weight: f64,
     ) -> Result<Report, Error> {
-        self.running.settle(model);
+        let report = self.take_in(model, grads, loss, weight);
+        self.seed_forward(model);
+        report
+    }
+
+    fn take_in(
+        &mut self,
+        model: &M,
+        grads: GradientsParams,
+        loss: &Tensor<1>,
+        weight: f64,
+    ) -> Result<Report, Error> {
+        self.kept.running.settle(model);
         if let Err(error) = Param("Keel::accumulate", "weight").positive(weight) {
             self.forget_forward(model);
             return Err(error);
@@ -166,11 +174,12 @@ impl<M: Module + 'static> Keel<M> {
 
         let excused = self.excuse(&reading);
         if excused.is_none() && reading.fault.is_none() {
-            let Accumulated { sums, count, weight: all, loss, running } = &mut self.accumulated;
+            let Accumulated { sums, count, weight: all, loss, running } =
+                &mut self.kept.accumulated;
             *count += 1;
             *all += weight;
             *loss += weight * reading.loss;
-            let mut now = self.running.clone();
+            let mut now = self.kept.running.clone();
             now.commit(model);
             *running = Some(now);
             model.visit(&mut Add { grads, sums, factor: weight / scale });
@@ -190,7 +199,7 @@ impl<M: Module + 'static> Keel<M> {
 
     /// Puts the running statistics back to where they were before the last forward pass.
     fn forget_forward(&self, model: &M) {
-        let before = self.accumulated.running.as_ref().unwrap_or(&self.running);
+        let before = self.kept.accumulated.running.as_ref().unwrap_or(&self.kept.running);
         let _ = before.restore(model.clone());
     }
 
@@ -217,12 +226,13 @@ impl<M: Module + 'static> Keel<M> {
         self.progress.attempts = before.saturating_sub(1);
         let stepped = self.step_mean(rate.into(), model);
         self.progress.attempts = self.progress.attempts.max(before);
-        told(stepped)
+        self.finished(stepped)
     }
 
     fn step_mean(&mut self, mut rate: Rate<'_>, model: M) -> Result<Stepped<M>, Halted<M>> {
-        self.running.settle(&model);
-        let Accumulated { sums, count, weight, loss, .. } = std::mem::take(&mut self.accumulated);
+        self.kept.running.settle(&model);
+        let Accumulated { sums, count, weight, loss, .. } =
+            std::mem::take(&mut self.kept.accumulated);
         // Scaled again: a gradient that was worth scaling may be 0 in the type of its parameter without it.
         let scale = self.loss_scale();
         let mut mean = Mean { sums, weight, scale, grads: GradientsParams::new() };

@@ -6,6 +6,7 @@ use burn::module::Module;
 
 use super::accumulate::Accumulated;
 use super::direction;
+use super::kept::Kept;
 use super::strain::Strain;
 use super::{Keel, Limits, Progress, RateUse};
 use crate::average::{Average, Shadow};
@@ -32,6 +33,7 @@ pub struct Builder<M: Module> {
     bounds: Vec<Box<dyn StepBound>>,
     average: Option<Shadow>,
     loss_scale: Option<LossScale>,
+    seed: Option<u64>,
     limits: Limits,
 }
 
@@ -51,6 +53,7 @@ impl<M: Module + 'static> Builder<M> {
             bounds: Vec::new(),
             average: None,
             loss_scale: None,
+            seed: None,
             limits: Limits {
                 decide: Decide::Now,
                 skips_at_most: 10,
@@ -171,6 +174,49 @@ impl<M: Module + 'static> Builder<M> {
         self
     }
 
+    /// Seeds the model's devices before each forward pass, from this and the number of [attempts](Keel::attempts): what
+    /// dropout draws for a batch is then the same in a run that was resumed, or is run once more. After a rewind other
+    /// numbers are drawn, as other batches are.
+    ///
+    /// ```
+    /// # use burn::nn::{Dropout, DropoutConfig, Linear, LinearConfig};
+    /// # use burn::optim::{GradientsParams, SgdConfig};
+    /// # use burn::tensor::{Device, Tensor};
+    /// # use evenkeel::Keel;
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let device = Device::default().autodiff();
+    /// let start: Linear = LinearConfig::new(8, 8).init(&device);
+    /// let run = || -> Result<f64, Box<dyn std::error::Error>> {
+    ///     let mut model = start.clone();
+    ///     let mut keel = Keel::wrap(SgdConfig::new().init()).seed(7).build(&model)?;
+    ///     let mut last = 0.0;
+    ///     for _ in 0..3 {
+    ///         let x = DropoutConfig::new(0.5).init().forward(Tensor::<2>::ones([4, 8], &device));
+    ///         let loss = model.forward(x).powi_scalar(2).mean();
+    ///         let grads = GradientsParams::from_grads(loss.backward(), &model);
+    ///         let stepped = keel.step(0.1, model, grads, &loss)?;
+    ///         (model, last) = (stepped.model, stepped.report.reading.loss);
+    ///     }
+    ///     Ok(last)
+    /// };
+    /// assert_eq!(run()?, run()?);
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Edges
+    /// Burn's generator is the device's, and on a CPU the whole process's: a second run in another thread, or a loader that
+    /// draws from it, takes numbers away. What is drawn between a step and the forward pass, as by an evaluation, moves it
+    /// on: see [`Keel::seed_forward`]. The run of a checkpoint must have the same seed.
+    ///
+    /// # Cost
+    /// Setting a number, at each step.
+    #[doc(alias = "seed_everything")]
+    pub fn seed(mut self, seed: u64) -> Self {
+        self.seed = Some(seed);
+        self
+    }
+
     /// Keeps snapshots, and goes back to one when a guard asks for it, or when skips in a row have
     /// used up their bound.
     pub fn rewind(mut self, rewind: Rewind) -> Self {
@@ -280,24 +326,28 @@ impl<M: Module + 'static> Builder<M> {
             }
         }
         let mut keel = Keel {
-            update: self.update,
+            kept: Kept {
+                update: self.update,
+                spent: false,
+                running,
+                average: self.average,
+                accumulated: Accumulated::default(),
+            },
             guards,
             clips: self.clips,
             bounds,
-            average: self.average,
             loss_scale: self.loss_scale,
             limits: self.limits,
             ring: Ring::new(self.limits.rewind.map_or(0, |rewind| rewind.keep)),
             monitor,
-            running,
-            accumulated: Accumulated::default(),
             progress: Progress::default(),
             incidents: Incidents::default(),
+            unsaid: Vec::new(),
+            seed: self.seed,
             strain: Strain::default(),
             peak: None,
             rates: RateUse::default(),
             pending: Vec::new(),
-            spent: false,
             resumed: false,
             other_policies: false,
         };
@@ -305,6 +355,7 @@ impl<M: Module + 'static> Builder<M> {
             let start = keel.snapshot(model, None, None);
             keel.ring.push(0, start);
         }
+        keel.seed_forward(model);
         Ok(keel)
     }
 }

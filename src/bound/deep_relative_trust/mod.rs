@@ -383,12 +383,14 @@ impl StepBound for DeepRelativeTrust {
             .with_list("active", list(|matrix| f64::from(u8::from(matrix.active))))
             .with_list("average", list(|matrix| matrix.average))
             .with_list("highest", list(|matrix| matrix.highest))
+            .with_list("direction", self.direction.parts())
             .with_part("slack", self.slack.state())
     }
 
     fn restore(&mut self, state: &State) -> Result<(), Error> {
         let names = ["rms", "active", "average", "highest"];
-        state.clone().without_part("slack").only(&names)?;
+        state.clone().without_part("slack").only(&[&names[..], &["direction"]].concat())?;
+        let direction = self.direction.as_saved(state.list("direction")?)?;
         let slack = Slack::restored(&state.part("slack"), [self.tau, self.relaxed])?;
         let mut matrices = self.matrices.clone();
         for name in names {
@@ -414,7 +416,7 @@ impl StepBound for DeepRelativeTrust {
                 }
             }
         }
-        (self.matrices, self.slack) = (matrices, slack);
+        (self.matrices, self.slack, self.direction) = (matrices, slack, direction);
         Ok(())
     }
 }
