@@ -28,7 +28,7 @@ pub struct Reading {
     pub lr: f64,
     /// The loss.
     pub loss: f64,
-    /// Norm of the whole gradient, `√Σᵢ‖gᵢ‖²`.
+    /// Norm of the whole gradient, `√Σᵢ‖gᵢ‖²`, of squares in `f32`: elements below 10⁻²³ count for nothing.
     pub grad_norm: f64,
     /// Norm of each parameter's gradient.
     pub layers: Layers,

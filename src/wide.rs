@@ -11,6 +11,9 @@ pub(crate) fn widened<const D: usize>(tensor: Tensor<D>) -> Tensor<D> {
     }
 }
 
+/// The least number that [`powers`] divides by: below it, `f32` loses digits.
+pub(crate) const LEAST_SCALE: f64 = f32::MIN_POSITIVE as f64;
+
 /// `Σ(x/m)ᵖ` of elements of at least 0 with `m` the largest of them, which is also given; and `m` as it was
 /// divided by, which is never 0.
 pub(crate) fn powers<const D: usize>(
@@ -19,7 +22,11 @@ pub(crate) fn powers<const D: usize>(
     power: f64,
 ) -> (Tensor<1>, Tensor<1>) {
     // Of nothing but zeros the quotients are 0 by any number.
-    let scale = largest.clamp_min(f64::from(f32::MIN_POSITIVE));
+    let scale = largest.clamp_min(LEAST_SCALE);
     let shares = x / scale.clone().reshape([1; D]);
-    (shares.powf_scalar(power).sum(), scale)
+    let powers = match power {
+        2.0 => shares.clone() * shares,
+        _ => shares.powf_scalar(power),
+    };
+    (powers.sum(), scale)
 }

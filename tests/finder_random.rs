@@ -1,17 +1,108 @@
 //! The device's random numbers. Alone in its process: the generator is everybody's.
 
+use std::sync::Mutex;
+
+use burn::nn::DropoutConfig;
+use burn::optim::GradientsParams;
 use burn::tensor::{Device, Distribution, Tensor};
 use evenkeel::finder::{LrFinder, ShortSweep, StableRate, short_run, short_sweep};
 use evenkeel::optim::Sgd;
+use evenkeel::{Decide, Keel, Rewind};
 
 #[path = "integration/common/mod.rs"]
 mod common;
 
-use common::{Batch, Net};
+use common::{Batch, Net, bits};
+
+/// Tests here take turns.
+static TURN: Mutex<()> = Mutex::new(());
+
+/// What dropout draws for a batch follows from the seed and the batch's number.
+#[test]
+fn a_seeded_run_draws_the_same_when_it_is_resumed_and_when_it_is_run_again() {
+    let _turn = TURN.lock();
+    let device = Device::flex().autodiff();
+    let start = Net::new(&device);
+    let build = |net: &Net, seed: Option<u64>, late: bool| {
+        let keel = Keel::wrap(Sgd::new()).rewind(Rewind::every(2).unwrap());
+        let keel = if late { keel.decide(Decide::OnDevice { every: 2 }) } else { keel };
+        match seed {
+            Some(seed) => keel.seed(seed).build(net).unwrap(),
+            None => keel.build(net).unwrap(),
+        }
+    };
+    let loss = |net: &Net, keel: &Keel<Net>| {
+        let mut batch = Batch::number(keel.attempts(), &device);
+        batch.x = DropoutConfig::new(0.5).init().forward(batch.x);
+        if keel.attempts() == 3 {
+            batch.y = batch.y * f32::NAN;
+        }
+        net.loss(batch)
+    };
+    let step = |keel: &mut Keel<Net>, net: Net| {
+        let loss = loss(&net, keel);
+        let grads = GradientsParams::from_grads(loss.backward(), &net);
+        keel.step(0.05, net, grads, &loss).unwrap().model
+    };
+    let run = |seed, stop: Option<u64>, late| {
+        let mut net = start.twin();
+        let mut keel = build(&net, seed, late);
+        while keel.attempts() < 10 {
+            if stop == Some(keel.attempts()) {
+                let saved = keel.checkpoint(&net).unwrap();
+                let fresh = Net::new(&device);
+                keel = build(&fresh, seed, late);
+                // Whatever has been drawn meanwhile.
+                let _ = Tensor::<1>::random([7], Distribution::Default, &device);
+                net = keel.resume(&fresh, &saved).unwrap();
+            }
+            net = step(&mut keel, net);
+        }
+        bits(&net)
+    };
+    for late in [false, true] {
+        let whole = run(Some(3), None, late);
+        assert_eq!(run(Some(3), None, late), whole);
+        for stop in [2, 4, 6] {
+            assert_eq!(run(Some(3), Some(stop), late), whole, "{stop}");
+        }
+        assert_ne!(run(Some(4), None, late), whole);
+        assert_ne!(run(None, None, late), run(None, None, late));
+    }
+    // A run of another seed is another run.
+    let keel = build(&start, Some(3), false);
+    let saved = keel.checkpoint(&start).unwrap();
+    for other in [Some(4), None] {
+        let error = build(&start, other, false).resume(&start, &saved).unwrap_err();
+        assert!(error.to_string().contains("with the seed 3"), "{error}");
+    }
+
+    // Small batches draw one after another, and again after an evaluation.
+    let accumulated = |evaluate: bool| {
+        let mut net = start.twin();
+        let mut keel = build(&net, Some(3), false);
+        for _ in 0..3 {
+            for _ in 0..2 {
+                if evaluate {
+                    let _ = Tensor::<1>::random([7], Distribution::Default, &device);
+                    keel.seed_forward(&net);
+                }
+                let loss = loss(&net, &keel);
+                let grads = GradientsParams::from_grads(loss.backward(), &net);
+                let _report = keel.accumulate(&net, grads, &loss).unwrap();
+            }
+            net = keel.step_accumulated(0.05, net).unwrap().model;
+        }
+        bits(&net)
+    };
+    assert_eq!(accumulated(false), accumulated(true));
+    assert_ne!(accumulated(false), bits(&start));
+}
 
 /// A search draws none of its own, and a loss that draws some draws from the device's.
 #[test]
 fn a_search_draws_no_random_numbers() {
+    let _turn = TURN.lock();
     let device = Device::flex();
     let draw = || -> Vec<f32> {
         let draws = Tensor::<1>::random([8], Distribution::Default, &device);

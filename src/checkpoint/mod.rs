@@ -7,10 +7,12 @@
 mod canonical;
 mod file;
 mod folder;
+mod plain;
 mod state;
 pub(crate) mod tensors;
 
 pub(crate) use canonical::{all_finite, canonical};
 pub use file::Checkpoint;
 pub use folder::{Folder, Found};
+pub(crate) use plain::{as_in, plain};
 pub use state::{Discard, Persist, State};

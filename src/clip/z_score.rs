@@ -8,7 +8,7 @@ use crate::{Error, Reading, Verdict};
 /// Clips the norm of the whole gradient where it lies far above its moving mean: ZClip.
 ///
 /// ```text
-/// z = (n − μ)/(σ + 10⁻⁶)                     n = ‖g‖
+/// z = (n − μ)/(σ + min(10⁻⁶, 10⁻³·μ))        n = ‖g‖
 /// n* = μ + θσ/(z/θ)     for z > θ             the further out, the nearer to the mean
 ///    = n                otherwise
 /// factor = n*/n
@@ -22,7 +22,8 @@ use crate::{Error, Reading, Verdict};
 ///
 /// Edges: during the warm-up nothing is clipped. What is rejected is not remembered.
 ///
-/// Source: Kumar et al. 2025 (arXiv 2504.02507) and its code, whose reciprocal clipping this is.
+/// Source: Kumar et al. 2025 (arXiv 2504.02507) and its code, whose reciprocal clipping this is. There 10⁻⁶ is added
+/// to every deviation, which makes it blind where norms are below 10⁻⁸.
 ///
 /// ```
 /// use evenkeel::Reading;
@@ -56,8 +57,9 @@ struct Memory {
 }
 
 const NAME: &str = "ZScore";
-/// What keeps a quotient finite where all norms are the same.
+/// What keeps a quotient finite where all norms are the same; and how much of the mean it is at most.
 const TINY: f64 = 1e-6;
+const TINY_SHARE: f64 = 1e-3;
 
 impl Default for ZScore {
     fn default() -> Self {
@@ -97,7 +99,8 @@ impl ZScore {
     fn clipped(&self, norm: f64) -> f64 {
         let Some((mean, variance)) = self.memory.moments else { return norm };
         let deviation = variance.sqrt();
-        let z = (norm - mean) / (deviation + TINY);
+        let tiny = TINY.min(TINY_SHARE * mean).max(f64::MIN_POSITIVE);
+        let z = (norm - mean) / (deviation + tiny);
         match z > self.above {
             true => mean + self.above * deviation * (self.above / z),
             false => norm,
@@ -223,6 +226,29 @@ mod tests {
             clipped += u32::from(factor < 1.0);
         }
         assert!(clipped > 20, "{clipped}");
+    }
+
+    /// Gradients of a loss that is a billion times smaller are a billion times shorter, and clipped alike.
+    #[test]
+    fn it_sees_spikes_of_short_gradients() {
+        let run = |unit: f64| {
+            let mut clip = ZScore::default();
+            let mut factors = Vec::new();
+            for k in 0..60u32 {
+                let calm = 1.0 + 0.3 * f64::from(k * 37 % 101) / 101.0;
+                let norm = at(unit * if k == 50 { 20.0 * calm } else { calm });
+                factors.push(clip.factor(&norm));
+                clip.record(&norm, Verdict::Apply);
+            }
+            factors
+        };
+        let usual = run(1.0);
+        assert!(usual[50] < 0.1);
+        for unit in [1e-9, 1e-15, 1e-30] {
+            for (short, usual) in run(unit).into_iter().zip(&usual) {
+                assert!((short / usual - 1.0).abs() < 0.02, "{unit}: {short}, {usual}");
+            }
+        }
     }
 
     #[test]

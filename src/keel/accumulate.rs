@@ -6,7 +6,7 @@ use burn::tensor::Tensor;
 
 use super::agree::Share;
 use super::judge::Ruling;
-use super::told::{tell, told};
+use super::told::tell;
 use super::{Halted, Keel, Stepped};
 use crate::checkpoint::{State, tensors};
 use crate::error::check::Param;
@@ -32,10 +32,6 @@ pub(super) struct Accumulated {
 }
 
 impl Accumulated {
-    pub(super) fn clear(&mut self) {
-        *self = Self::default();
-    }
-
     pub(super) fn state<M: Module>(&self, model: &M) -> Result<State, Error> {
         Ok(State::new()
             .with_count("count", self.count)
@@ -155,7 +151,19 @@ impl<M: Module + 'static> Keel<M> {
         loss: &Tensor<1>,
         weight: f64,
     ) -> Result<Report, Error> {
-        self.running.settle(model);
+        let report = self.take_in(model, grads, loss, weight);
+        self.seed_forward(model);
+        report
+    }
+
+    fn take_in(
+        &mut self,
+        model: &M,
+        grads: GradientsParams,
+        loss: &Tensor<1>,
+        weight: f64,
+    ) -> Result<Report, Error> {
+        self.kept.running.settle(model);
         if let Err(error) = Param("Keel::accumulate", "weight").positive(weight) {
             self.forget_forward(model);
             return Err(error);
@@ -167,15 +175,16 @@ impl<M: Module + 'static> Keel<M> {
         let scale = self.loss_scale();
         let reading = self.measure(&0.0.into(), model, &grads, Some(loss), scale)?;
         self.progress.attempts += 1;
-        self.accumulated.offered = true;
+        self.kept.accumulated.offered = true;
 
         let excused = self.excuse(&reading);
         if excused.is_none() && reading.fault.is_none() {
-            let Accumulated { sums, count, weight: all, loss, running, .. } = &mut self.accumulated;
+            let Accumulated { sums, count, weight: all, loss, running, .. } =
+                &mut self.kept.accumulated;
             *count += 1;
             *all += weight;
             *loss += weight * reading.loss;
-            let mut now = self.running.clone();
+            let mut now = self.kept.running.clone();
             now.commit(model);
             *running = Some(now);
             model.visit(&mut Add { grads, sums, factor: weight / scale });
@@ -196,12 +205,12 @@ impl<M: Module + 'static> Keel<M> {
     /// How many batches have been taken in since the last update.
     #[cfg(feature = "train")]
     pub(crate) fn accumulated(&self) -> u64 {
-        self.accumulated.count
+        self.kept.accumulated.count
     }
 
     /// Puts the running statistics back to where they were before the last forward pass.
     fn forget_forward(&self, model: &M) {
-        let before = self.accumulated.running.as_ref().unwrap_or(&self.running);
+        let before = self.kept.accumulated.running.as_ref().unwrap_or(&self.kept.running);
         let _ = before.restore(model.clone());
     }
 
@@ -225,17 +234,18 @@ impl<M: Module + 'static> Keel<M> {
         // The batches were counted as they came in: a step that is counted counts none, and one that ends before
         // takes none back. A rank without a batch counts that of the others.
         let before = self.progress.attempts;
-        if self.crew.is_none() || self.accumulated.offered {
+        if self.crew.is_none() || self.kept.accumulated.offered {
             self.progress.attempts = before.saturating_sub(1);
         }
         let stepped = self.step_mean(rate.into(), model);
         self.progress.attempts = self.progress.attempts.max(before);
-        told(stepped)
+        self.finished(stepped)
     }
 
     fn step_mean(&mut self, mut rate: Rate<'_>, model: M) -> Result<Stepped<M>, Halted<M>> {
-        self.running.settle(&model);
-        let Accumulated { sums, count, weight, loss, .. } = std::mem::take(&mut self.accumulated);
+        self.kept.running.settle(&model);
+        let Accumulated { sums, count, weight, loss, .. } =
+            std::mem::take(&mut self.kept.accumulated);
         // Scaled again: a gradient that was worth scaling may be 0 in the type of its parameter without it.
         let scale = self.loss_scale();
         let mut mean = Mean { sums, weight, scale, grads: GradientsParams::new() };

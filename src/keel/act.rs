@@ -9,6 +9,7 @@ use super::judge::Ruling;
 use super::rates::Held;
 use super::{Halted, Keel, SPENT, Stepped};
 use crate::clip::scale_each;
+use crate::monitor::Rounding;
 use crate::optim::Pace;
 use crate::report::Rewound;
 use crate::schedule::Rate;
@@ -32,7 +33,7 @@ impl<M: Module + 'static> Keel<M> {
         reading: Reading,
         scale: f64,
     ) -> Result<Stepped<M>, Halted<M>> {
-        if self.spent {
+        if self.kept.spent {
             return Err(self.broken(rate, model, SPENT));
         }
         self.note_start(&rate);
@@ -56,7 +57,8 @@ impl<M: Module + 'static> Keel<M> {
         }
         self.forget_own();
         let factor = self.factor(&reading);
-        if self.update.squares_in_own_type() && self.monitor.halves_overflow(&reading, factor) {
+        if self.kept.update.squares_in_own_type() && self.monitor.halves_overflow(&reading, factor)
+        {
             let mut reading = reading;
             reading.fault = Some(Fault::Gradient);
             let ruling = self.judge(&reading);
@@ -125,7 +127,7 @@ impl<M: Module + 'static> Keel<M> {
         let Some(fault) = reading.fault else { return Vec::new() };
         if fault == Fault::Optimizer {
             // Nothing can be built on it, whatever is ruled; only a rewind brings another.
-            self.spent = true;
+            self.kept.spent = true;
         }
         let mut culprits = monitor::culprits(model, Some(grads), &self.monitor);
         if fault == Fault::Loss {
@@ -150,11 +152,14 @@ impl<M: Module + 'static> Keel<M> {
         mut reading: Reading,
     ) -> Result<(M, Reading), Box<Failed<M>>> {
         let looked_at = self.guards.iter().any(|guard| guard.looks_at_updates());
-        if !looked_at && self.update.is_bounded(&pace) {
-            return Ok((self.updated(pace, model, grads), reading));
+        let rounding = self.rounding(&pace, &model, &grads);
+        if !looked_at && self.kept.update.is_bounded(&pace) {
+            let after = self.updated(pace, model, grads);
+            self.note_rounding(rounding, &after);
+            return Ok((after, reading));
         }
         let before = model.clone();
-        let held = looked_at.then(|| self.update.boxed());
+        let held = looked_at.then(|| self.kept.update.boxed());
         let after = self.updated(pace, model, grads);
 
         // A device that cannot be read has not shown that the update is good.
@@ -173,21 +178,41 @@ impl<M: Module + 'static> Keel<M> {
         }
         let mut ruling = self.judge(&reading);
         if reading.fault.is_none() && ruling.verdict == Verdict::Apply {
+            self.note_rounding(rounding, &after);
             return Ok((after, reading));
         }
         match held {
-            Some(optimizer) => self.update = optimizer,
+            Some(optimizer) => self.kept.update = optimizer,
             None => {
                 // The optimizer has seen this gradient, so a skip would leave a trace.
                 ruling.verdict = ruling.verdict.max(Verdict::Rewind);
-                self.spent = true;
+                self.kept.spent = true;
             }
         }
         Err(Box::new(Failed { before, reading, ruling, culprits }))
     }
 
+    /// What is needed to see whether an update is lost in the rounding of half precision: at the 16th, and whenever
+    /// twice as many have been made.
+    fn rounding(&self, pace: &Pace, model: &M, grads: &GradientsParams) -> Option<Rounding> {
+        let update = self.progress.updates;
+        let due = update >= 16 && update.is_power_of_two();
+        let moves = pace.range.1 != 0.0 && pace.factor != 0.0;
+        match due && moves && self.kept.update.rounds_away() {
+            true => Rounding::of(model, grads),
+            false => None,
+        }
+    }
+
+    fn note_rounding(&mut self, rounding: Option<Rounding>, after: &M) {
+        // A device that cannot be read says so in the next step.
+        if let Some(Ok(share)) = rounding.map(|rounding| rounding.lost(after)) {
+            self.strain.stuck(share);
+        }
+    }
+
     fn updated(&mut self, pace: Pace, model: M, grads: GradientsParams) -> M {
-        let model = self.update.update(pace, model, grads);
+        let model = self.kept.update.update(pace, model, grads);
         self.tied(model)
     }
 
@@ -211,11 +236,11 @@ impl<M: Module + 'static> Keel<M> {
         self.record(&reading, factor, Verdict::Apply);
         self.note_rate(held);
         self.progress.note_loss(reading.loss, true);
-        self.running.commit(&model);
+        self.kept.running.commit(&model);
         if let Some(scale) = &mut self.loss_scale {
             scale.applied();
         }
-        if let Some(average) = &mut self.average {
+        if let Some(average) = &mut self.kept.average {
             average.take(self.progress.updates, &model);
         }
         self.progress.rejected = 0;
@@ -274,7 +299,8 @@ impl<M: Module + 'static> Keel<M> {
         // Where the weights are broken another batch is no better; of a failed update these are not the weights.
         let broken = reading.fault != Some(Fault::Update)
             && culprits.iter().any(|culprit| culprit.part == Part::Parameter);
-        if self.spent || (broken && self.limits.rewind.is_some_and(|rewind| rewind.recent > 0)) {
+        if self.kept.spent || (broken && self.limits.rewind.is_some_and(|rewind| rewind.recent > 0))
+        {
             ruling.verdict = ruling.verdict.max(Verdict::Rewind);
         }
         self.progress.note_loss(reading.loss, false);
@@ -289,7 +315,7 @@ impl<M: Module + 'static> Keel<M> {
             Verdict::Apply | Verdict::Skip => {
                 rate.hold();
                 self.incidents.push(&report);
-                Ok(Stepped { model: self.running.restore(model), report, late: Vec::new() })
+                Ok(Stepped { model: self.kept.running.restore(model), report, late: Vec::new() })
             }
             Verdict::Rewind => match self.rewind(rate, &mut report) {
                 Some(earlier) => {
@@ -337,7 +363,7 @@ impl<M: Module + 'static> Keel<M> {
     pub(super) fn stopped(&mut self, model: M, report: Report) -> Halted<M> {
         self.incidents.push(&report);
         self.progress.rejected = 0;
-        Halted::new(self.running.restore(model), report)
+        Halted::new(self.kept.running.restore(model), report)
     }
 
     /// Everything back to a snapshot; `None` if there is none, which a keel that rewinds always has, or if a
@@ -390,12 +416,8 @@ impl<M: Module + 'static> Keel<M> {
             progress.damping.dampen(to, damp);
             progress.damping.warm_up(to, warm_up);
         }
-        self.update = snapshot.update.boxed();
-        self.spent = false;
-        self.average = snapshot.average.clone();
-        self.running = snapshot.running.clone();
-        self.accumulated.clear();
-        Some(self.running.restore(snapshot.model.clone()))
+        self.kept = snapshot.kept.taken();
+        Some(self.kept.running.restore(snapshot.model.clone()))
     }
 
     /// Nothing is known of this step: the device could not be read, the optimizer is spent, or what was
@@ -406,7 +428,7 @@ impl<M: Module + 'static> Keel<M> {
         rate.hold();
         let report = Report::rejected(reading, 1.0, Verdict::Halt, why.to_string(), 0, Vec::new());
         self.incidents.push(&report);
-        Halted::new(self.running.restore(model), report)
+        Halted::new(self.kept.running.restore(model), report)
     }
 
     /// Every policy hears the final verdict, once.
@@ -424,7 +446,8 @@ impl<M: Module + 'static> Keel<M> {
         let guards = self.guards.iter().filter_map(|guard| guard.notice());
         let clips = self.clips.iter().filter_map(|clip| clip.notice());
         let bounds = self.bounds.iter().filter_map(|bound| bound.notice());
-        for text in guards.chain(clips).chain(bounds).chain(self.strain.notices()) {
+        let unsaid = self.unsaid.drain(..);
+        for text in unsaid.chain(guards).chain(clips).chain(bounds).chain(self.strain.notices()) {
             if self.incidents.notice(report.reading.attempt, &text) {
                 report.notices.push(text);
             }

@@ -145,7 +145,7 @@ impl<M: Module + 'static> Keel<M> {
     ) -> Result<(f64, Vec<bool>), Apart> {
         let out = match &weight {
             Err(why) => Some((*why).clone()),
-            Ok(_) if self.spent => Some(SPENT.to_string()),
+            Ok(_) if self.kept.spent => Some(SPENT.to_string()),
             Ok(_) => None,
         };
         let updates = self.progress.updates;
@@ -265,7 +265,7 @@ impl<M: Module + 'static> Keel<M> {
 
     /// The reading without what was only looked at to compare replicas.
     fn seen(&mut self, mut now: Reading) -> Reading {
-        if !self.sees_parameters() {
+        if !self.looks_at_parameters(self.progress.updates) {
             now.sizes = crate::Layers::default();
         }
         if let Some(crew) = &mut self.crew {

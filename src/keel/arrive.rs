@@ -5,6 +5,7 @@ use burn::module::Module;
 use super::judge::Ruling;
 use super::on_device::{Facts, Pending};
 use super::{Halted, Keel, Stepped};
+use crate::report::Layers;
 use crate::schedule::Rate;
 use crate::{Fault, Reading, Report, Verdict};
 
@@ -118,7 +119,7 @@ impl<M: Module + 'static> Keel<M> {
             return Ok(arrived);
         }
         let numbers = self.monitor.late(rows)?;
-        self.update.settle(&numbers.iter().map(|step| step.applied).collect::<Vec<_>>());
+        self.kept.update.settle(&numbers.iter().map(|step| step.applied).collect::<Vec<_>>());
         self.progress.updates = from;
         for (step, facts) in numbers.into_iter().zip(facts) {
             let applied = step.applied;
@@ -126,7 +127,7 @@ impl<M: Module + 'static> Keel<M> {
                 self.progress.updates += 1;
             } else {
                 arrived.dropped += 1;
-                if let Some(average) = self.average.as_mut().filter(|_| facts.averaged) {
+                if let Some(average) = self.kept.average.as_mut().filter(|_| facts.averaged) {
                     average.untake();
                 }
             }
@@ -136,6 +137,9 @@ impl<M: Module + 'static> Keel<M> {
             let mut reading = step.reading.with_lr(facts.lr);
             reading.attempt = facts.attempt;
             reading.update = self.progress.updates - u64::from(applied);
+            if !self.looks_at_parameters(reading.update) {
+                reading.sizes = Layers::default();
+            }
             reading.grad_norm /= facts.scale;
             reading.layers = std::mem::take(&mut reading.layers).scaled(1.0 / facts.scale);
             let report = self.judge_late(reading, step.factor, applied, &facts);
@@ -178,7 +182,7 @@ impl<M: Module + 'static> Keel<M> {
         if reading.fault == Some(Fault::Update) && !facts.exact {
             // The optimizer has seen this gradient.
             ruling.verdict = ruling.verdict.max(Verdict::Rewind);
-            self.spent = true;
+            self.kept.spent = true;
         }
         if ruling.verdict <= Verdict::Apply {
             self.record(&reading, factor, Verdict::Apply);

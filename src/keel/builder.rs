@@ -8,6 +8,7 @@ use burn::module::Module;
 use super::accumulate::Accumulated;
 use super::agree::Crew;
 use super::direction;
+use super::kept::Kept;
 use super::strain::Strain;
 use super::{Keel, Limits, Progress, RateUse};
 use crate::average::{Average, Shadow};
@@ -36,6 +37,7 @@ pub struct Builder<M: Module> {
     average: Option<Shadow>,
     loss_scale: Option<LossScale>,
     ranks: Option<Box<dyn Ranks>>,
+    seed: Option<u64>,
     limits: Limits,
 }
 
@@ -56,6 +58,7 @@ impl<M: Module + 'static> Builder<M> {
             average: None,
             loss_scale: None,
             ranks: None,
+            seed: None,
             limits: Limits {
                 decide: Decide::Now,
                 skips_at_most: 10,
@@ -173,6 +176,49 @@ impl<M: Module + 'static> Builder<M> {
     /// Expects gradients of the loss times [`Keel::loss_scale`], and divides them by it.
     pub fn loss_scale(mut self, scale: LossScale) -> Self {
         self.loss_scale = Some(scale);
+        self
+    }
+
+    /// Seeds the model's devices before each forward pass, from this and the number of [attempts](Keel::attempts): what
+    /// dropout draws for a batch is then the same in a run that was resumed, or is run once more. After a rewind other
+    /// numbers are drawn, as other batches are.
+    ///
+    /// ```
+    /// # use burn::nn::{Dropout, DropoutConfig, Linear, LinearConfig};
+    /// # use burn::optim::{GradientsParams, SgdConfig};
+    /// # use burn::tensor::{Device, Tensor};
+    /// # use evenkeel::Keel;
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let device = Device::default().autodiff();
+    /// let start: Linear = LinearConfig::new(8, 8).init(&device);
+    /// let run = || -> Result<f64, Box<dyn std::error::Error>> {
+    ///     let mut model = start.clone();
+    ///     let mut keel = Keel::wrap(SgdConfig::new().init()).seed(7).build(&model)?;
+    ///     let mut last = 0.0;
+    ///     for _ in 0..3 {
+    ///         let x = DropoutConfig::new(0.5).init().forward(Tensor::<2>::ones([4, 8], &device));
+    ///         let loss = model.forward(x).powi_scalar(2).mean();
+    ///         let grads = GradientsParams::from_grads(loss.backward(), &model);
+    ///         let stepped = keel.step(0.1, model, grads, &loss)?;
+    ///         (model, last) = (stepped.model, stepped.report.reading.loss);
+    ///     }
+    ///     Ok(last)
+    /// };
+    /// assert_eq!(run()?, run()?);
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Edges
+    /// Burn's generator is the device's, and on a CPU the whole process's: a second run in another thread, or a loader that
+    /// draws from it, takes numbers away. What is drawn between a step and the forward pass, as by an evaluation, moves it
+    /// on: see [`Keel::seed_forward`]. The run of a checkpoint must have the same seed.
+    ///
+    /// # Cost
+    /// Setting a number, at each step.
+    #[doc(alias = "seed_everything")]
+    pub fn seed(mut self, seed: u64) -> Self {
+        self.seed = Some(seed);
         self
     }
 
@@ -309,25 +355,29 @@ impl<M: Module + 'static> Builder<M> {
             }
         }
         let mut keel = Keel {
-            update: self.update,
+            kept: Kept {
+                update: self.update,
+                spent: false,
+                running,
+                average: self.average,
+                accumulated: Accumulated::default(),
+            },
             guards,
             clips: self.clips,
             bounds,
-            average: self.average,
             loss_scale: self.loss_scale,
             limits: self.limits,
             ring: Ring::new(self.limits.rewind.map_or(0, |rewind| rewind.keep)),
             monitor,
-            running,
-            accumulated: Accumulated::default(),
             progress: Progress::default(),
             incidents: Incidents::default(),
+            unsaid: Vec::new(),
+            seed: self.seed,
             strain: Strain::default(),
             peak: None,
             rates: RateUse::default(),
             crew: self.ranks.map(Crew::new),
             pending: Vec::new(),
-            spent: false,
             resumed: false,
             other_policies: false,
         };
@@ -335,6 +385,7 @@ impl<M: Module + 'static> Builder<M> {
             let start = keel.snapshot(model, None, None);
             keel.ring.push(0, start);
         }
+        keel.seed_forward(model);
         Ok(keel)
     }
 }

@@ -111,7 +111,7 @@ impl<M: Module + 'static> Keel<M> {
     /// Whether going back to a snapshot changes anything where it is of the same update: the optimizer is lost,
     /// the rate made the update fail and will be lower, or the weights were broken from outside.
     pub(super) fn differs_from_snapshot(&self, now: &Reading, culprits: &[Culprit]) -> bool {
-        self.spent
+        self.kept.spent
             || matches!(now.fault, Some(Fault::Update | Fault::Parameter | Fault::Optimizer))
             || culprits.iter().any(|culprit| culprit.part == Part::Parameter)
     }

@@ -61,7 +61,9 @@ impl<M: Module + 'static> Keel<M> {
         beside.iter().try_fold(own, |all, (name, thing)| all.with(name, *thing))
     }
 
-    /// Goes on from the newest whole checkpoint in `folder`; `None` if there is none at all.
+    /// Goes on from the newest whole checkpoint in `folder`; `None` if there is none at all. If newer ones are damaged
+    /// and were passed over, the first report has it among its [notices](crate::Report::notices), and so have the
+    /// [incidents](Self::incidents).
     ///
     /// # Errors
     /// If the checkpoint does not fit, if it holds something that `beside` does not name, or if there are
@@ -74,7 +76,15 @@ impl<M: Module + 'static> Keel<M> {
         beside: &mut [(&str, &mut dyn Persist)],
     ) -> Result<Option<M>, Error> {
         let Some(found) = folder.load()? else { return Ok(None) };
-        self.resume_with(model, &found.checkpoint, beside).map(Some)
+        let model = self.resume_with(model, &found.checkpoint, beside)?;
+        for (path, cause) in &found.passed_over {
+            self.unsaid.push(format!(
+                "{} was passed over: {cause}; training goes on from {}",
+                path.display(),
+                found.path.display()
+            ));
+        }
+        Ok(Some(model))
     }
 
     /// Goes back to the best checkpoint in `folder`; `None` if none was saved as that. Model, optimizer, counters

@@ -12,12 +12,14 @@ mod flat;
 mod halted;
 mod judge;
 mod keep;
+mod kept;
 mod on_device;
 mod policies;
 mod progress;
 mod rates;
 mod refuse;
 mod resume;
+mod seed;
 mod snapshot;
 mod strain;
 mod told;
@@ -32,7 +34,6 @@ use burn::module::Module;
 use burn::optim::GradientsParams;
 use burn::tensor::Tensor;
 
-use crate::average::Shadow;
 use crate::bound::StepBound;
 use crate::clip::Clip;
 use crate::guard::Guard;
@@ -41,17 +42,16 @@ use crate::monitor::Monitor;
 use crate::optim::{IntoUpdate, SecondMoments, Update};
 use crate::precision::LossScale;
 use crate::recover::{Rewind, Ring};
-use crate::running::Running;
+use crate::report::Layers;
 use crate::schedule::Rate;
 use crate::{Decide, Error, Fault, Reading, Report};
 
-use accumulate::Accumulated;
 use agree::{Crew, Share};
+use kept::Kept;
 use on_device::Pending;
 use progress::Progress;
 use snapshot::Snapshot;
 use strain::Strain;
-use told::told;
 
 /// An optimizer under guard: measures each step, judges it, and applies, skips, rewinds or halts.
 ///
@@ -114,19 +114,20 @@ use told::told;
 /// checked or held, because it can say beforehand that its update is finite.
 #[doc(alias = "apply_if_finite")]
 pub struct Keel<M: Module> {
-    update: Box<dyn Update<M>>,
+    kept: Kept<M>,
     guards: Vec<Box<dyn Guard>>,
     clips: Vec<Box<dyn Clip>>,
     bounds: Vec<Box<dyn StepBound>>,
-    average: Option<Shadow>,
     loss_scale: Option<LossScale>,
     limits: Limits,
     ring: Ring<Snapshot<M>>,
     monitor: Monitor,
-    running: Running,
-    accumulated: Accumulated,
     progress: Progress,
     incidents: Incidents,
+    /// What the next report is to tell.
+    unsaid: Vec<String>,
+    /// Whence the random numbers of forward passes come, if the keel sees to that.
+    seed: Option<u64>,
     strain: Strain,
     /// The highest rate of the schedule; unknown until the first step shows it, and 0 if it has no peak.
     peak: Option<f64>,
@@ -135,8 +136,6 @@ pub struct Keel<M: Module> {
     crew: Option<Crew>,
     /// The steps that the device has decided and that have not been read.
     pending: Vec<Pending>,
-    /// Whether the optimizer took part in an update that was taken back.
-    spent: bool,
     /// Whether no step has been made since a checkpoint was taken back: its schedule may be another one.
     resumed: bool,
     /// Whether the next checkpoint may be of a keel with other policies.
@@ -198,7 +197,7 @@ impl<M: Module + 'static> Keel<M> {
     /// # Cost
     /// Copies handles.
     pub fn optimizer(&self) -> Box<dyn Update<M>> {
-        let mut copy = self.update.boxed();
+        let mut copy = self.kept.update.boxed();
         copy.settle(&vec![true; self.pending.len()]);
         copy
     }
@@ -235,7 +234,7 @@ impl<M: Module + 'static> Keel<M> {
     /// # Cost
     /// Copies handles.
     pub fn averaged(&self, model: &M) -> Option<M> {
-        self.average.as_ref().and_then(|average| average.model(model))
+        self.kept.average.as_ref().and_then(|average| average.model(model))
     }
 
     /// A copy of `model` with the weights to evaluate: the model's own, unless the optimizer averages
@@ -244,7 +243,7 @@ impl<M: Module + 'static> Keel<M> {
     /// # Cost
     /// Copies handles, and for an optimizer that averages, one pass.
     pub fn eval_model(&self, model: &M) -> M {
-        self.update.eval_model(model)
+        self.kept.update.eval_model(model)
     }
 
     /// The averages of squared gradients that the optimizer divides by, for a
@@ -253,7 +252,7 @@ impl<M: Module + 'static> Keel<M> {
     /// # Cost
     /// Copies handles: see [`SecondMoments`].
     pub fn second_moments(&self) -> SecondMoments {
-        self.update.second_moments()
+        self.kept.update.second_moments()
     }
 
     /// One training step, if it is found good.
@@ -288,23 +287,27 @@ impl<M: Module + 'static> Keel<M> {
         loss: &Tensor<1>,
     ) -> Result<Stepped<M>, Halted<M>> {
         let mut rate = rate.into();
-        self.running.settle(&model);
+        self.kept.running.settle(&model);
         let objection = self.objection(&mut rate, &model, &grads, Some(loss));
         if self.crew.is_some() {
             let share = Share { grads, loss: loss.clone(), weight: 1.0 };
-            return told(self.step_together(rate, model, objection.map_or(Ok(share), Err)));
+            let stepped = self.step_together(rate, model, objection.map_or(Ok(share), Err));
+            return self.finished(stepped);
         }
         if let Some(why) = objection {
-            return told(Err(self.broken(rate, model, &why)));
+            let halted = self.broken(rate, model, &why);
+            return self.finished(Err(halted));
         }
         let scale = self.loss_scale();
         if self.limits.decide != Decide::Now {
-            return told(self.step_on_device(rate, model, grads, loss.clone(), scale));
+            let stepped = self.step_on_device(rate, model, grads, loss.clone(), scale);
+            return self.finished(stepped);
         }
-        told(match self.measure(&rate, &model, &grads, Some(loss), scale) {
+        let stepped = match self.measure(&rate, &model, &grads, Some(loss), scale) {
             Ok(reading) => self.decide(rate, model, grads, reading, scale),
             Err(error) => Err(self.broken(rate, model, &error.to_string())),
-        })
+        };
+        self.finished(stepped)
     }
 
     /// One training step of a model that is held in a field, and stays there: what an agent or a service has.
@@ -401,12 +404,16 @@ impl<M: Module + 'static> Keel<M> {
         let due = |every: Option<u64>| every.is_some_and(|n| attempts.is_multiple_of(n));
         let parameters = self.sees_parameters() || self.compares();
         let mut reading = self.monitor.measure(model, grads, loss, parameters)?;
+        if !self.looks_at_parameters(updates) && !self.compares() {
+            // Looked at only to be checked, at every so many attempts: what learns from sizes must not know of those.
+            reading.sizes = Layers::default();
+        }
         if scale != 1.0 {
             reading.grad_norm /= scale;
             reading.power_norms.iter_mut().for_each(|(_, norm)| *norm /= scale);
             reading.layers = std::mem::take(&mut reading.layers).scaled(1.0 / scale);
         }
-        if due(self.limits.check_optimizer) && !self.update.is_finite()? {
+        if due(self.limits.check_optimizer) && !self.kept.update.is_finite()? {
             reading.fault = reading.fault.or(Some(Fault::Optimizer));
         }
         (reading.attempt, reading.update) = (attempts, updates);

@@ -5,7 +5,6 @@ use burn::optim::GradientsParams;
 use burn::tensor::Tensor;
 
 use super::rates::Held;
-use super::told::told;
 use super::{Halted, Keel, SPENT, Stepped};
 use crate::clip::Clip;
 use crate::gate::{Asked, Gate};
@@ -48,7 +47,7 @@ impl<M: Module + 'static> Keel<M> {
         loss: Tensor<1>,
         scale: f64,
     ) -> Result<Stepped<M>, Halted<M>> {
-        if self.spent {
+        if self.kept.spent {
             return Err(self.broken(rate, model, SPENT));
         }
         self.note_start(&rate);
@@ -75,22 +74,22 @@ impl<M: Module + 'static> Keel<M> {
                 parameters: due(self.limits.check_parameters) || self.looks_at_parameters(update),
                 norm_at_most,
                 scale,
-                squares: self.update.squares_in_own_type(),
+                squares: self.kept.update.squares_in_own_type(),
             },
         );
         let bound = gate.norm_at_most(norm_at_most, scale);
         let pace = self.pace(&rate, held.share, 1.0, bound);
         let unread = Unread::new(gate.factor().cloned(), gate.verdict().clone());
         // Held only where the optimizer does not vouch for the outcome: else it writes in place.
-        let mut before = (!self.update.is_bounded(&pace)).then(|| model.clone());
-        let after = match self.update.update_gated(&pace, model, grads, &unread) {
+        let mut before = (!self.kept.update.is_bounded(&pace)).then(|| model.clone());
+        let after = match self.kept.update.update_gated(&pace, model, grads, &unread) {
             Ok(after) => after,
             Err((model, grads)) => {
                 let grads = gate.gradients(&model, grads);
                 // The factor is on the gradients, and nobody here knows their norm.
                 let pace = self.pace(&rate, held.share, 1.0, f64::INFINITY);
                 before = Some(model.clone());
-                self.update.update_unsure(pace, model, grads)
+                self.kept.update.update_unsure(pace, model, grads)
             }
         };
         let (model, flag, row) = match before {
@@ -100,11 +99,14 @@ impl<M: Module + 'static> Keel<M> {
                 (after, flag, row)
             }
         };
-        let exact = self.update.keep_if(flag.tensor());
-        let model = self.running.commit_if(&flag, model);
+        let exact = self.kept.update.keep_if(flag.tensor());
+        let model = self.kept.running.commit_if(&flag, model);
         let model = self.tied(model);
-        let averaged =
-            self.average.as_mut().is_some_and(|average| average.take_if(&flag, update, &model));
+        let averaged = self
+            .kept
+            .average
+            .as_mut()
+            .is_some_and(|average| average.take_if(&flag, update, &model));
 
         // Counted as made, until it is known.
         self.progress.beside(rate.position());
@@ -146,7 +148,8 @@ impl<M: Module + 'static> Keel<M> {
         rate: impl Into<Rate<'s>>,
         model: M,
     ) -> Result<Stepped<M>, Halted<M>> {
-        told(self.arrive(rate.into(), model, false))
+        let stepped = self.arrive(rate.into(), model, false);
+        self.finished(stepped)
     }
 
     /// The smallest bound of all clips; none of them is known not to be one.

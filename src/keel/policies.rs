@@ -63,6 +63,7 @@ pub(super) struct Names {
     bounds: Vec<String>,
     pub(super) average: bool,
     pub(super) loss_scale: bool,
+    seed: Option<u64>,
 }
 
 const KINDS: [&str; 3] = ["guard", "clip", "bound"];
@@ -72,6 +73,9 @@ impl Names {
         let mut state = State::new()
             .with_count("average", self.average.into())
             .with_count("loss_scale", self.loss_scale.into());
+        if let Some(seed) = self.seed {
+            state = state.with_count("seed", seed);
+        }
         for (kind, names) in KINDS.into_iter().zip([&self.guards, &self.clips, &self.bounds]) {
             state = state.with_count(&format!("{kind}s"), names.len() as u64);
             for (at, name) in names.iter().enumerate() {
@@ -94,6 +98,7 @@ impl Names {
             bounds: bounds?,
             average: state.count("average")? != 0,
             loss_scale: state.count("loss_scale")? != 0,
+            seed: state.count("seed").ok(),
         })
     }
 }
@@ -114,13 +119,16 @@ impl fmt::Display for Names {
         if self.loss_scale {
             f.write_str(", with loss scaling")?;
         }
+        if let Some(seed) = self.seed {
+            write!(f, ", with the seed {seed}")?;
+        }
         Ok(())
     }
 }
 
 impl<M: Module + 'static> Keel<M> {
     /// Allows the next [`resume`](Self::resume) a checkpoint that was saved with other guards, clips, bounds,
-    /// average or loss scaling.
+    /// average, loss scaling or seed.
     ///
     /// Counters, optimizer and snapshots are taken back as ever. A policy takes back the memory that was saved
     /// under its name; of two with the same name, the first that of the first. One that was not there keeps the
@@ -169,8 +177,9 @@ impl<M: Module + 'static> Keel<M> {
             guards: self.guards.iter().map(|guard| guard.name().to_string()).collect(),
             clips: self.clips.iter().map(|clip| clip.name().to_string()).collect(),
             bounds: self.bounds.iter().map(|bound| bound.name().to_string()).collect(),
-            average: self.average.is_some(),
+            average: self.kept.average.is_some(),
             loss_scale: self.loss_scale.is_some(),
+            seed: self.seed,
         }
     }
 
@@ -246,9 +255,14 @@ mod tests {
             bounds: vec!["Governor".into()],
             average: true,
             loss_scale: false,
+            seed: Some(3),
         };
         assert_eq!(Names::restored(&names.state()).unwrap(), names);
         assert!(Names::restored(&State::new()).is_err());
-        assert!(names.to_string().ends_with("and clips none, bounds Governor, with an average"));
+        assert!(
+            names
+                .to_string()
+                .ends_with("and clips none, bounds Governor, with an average, with the seed 3")
+        );
     }
 }

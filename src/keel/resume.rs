@@ -5,10 +5,11 @@ use burn::store::ModuleRecord;
 use burn::tensor::Bytes;
 
 use super::accumulate::Accumulated;
+use super::kept::Kept;
 use super::policies::Names;
 use super::{Keel, Progress, SPENT, Snapshot};
 use crate::Error;
-use crate::checkpoint::{Checkpoint, Persist, State, canonical};
+use crate::checkpoint::{Checkpoint, Persist, State, as_in, canonical, plain};
 use crate::monitor::Monitor;
 use crate::running::Running;
 use crate::tied::{apart, tie};
@@ -53,7 +54,7 @@ impl<M: Module + 'static> Keel<M> {
     /// # Cost
     /// Copies the model and the optimizer's state to the host, and once more for every snapshot.
     pub fn checkpoint(&self, model: &M) -> Result<Checkpoint, Error> {
-        if self.spent {
+        if self.kept.spent {
             return Err(Error::record(SPENT));
         }
         if self.pending() > 0 {
@@ -62,14 +63,14 @@ impl<M: Module + 'static> Keel<M> {
                 self.pending()
             )));
         }
-        self.running.settle(model);
+        self.kept.running.settle(model);
         let mut now = self.snapshot(model, None, None);
-        now.running.commit(model);
+        now.kept.running.commit(model);
         let mut state = now
             .state(&self.monitor)?
             .with_part("progress", self.progress.state())
-            .with_part("accumulated", self.accumulated.state(model)?)
-            .with_bytes("running", self.running.to_bytes(model)?)
+            .with_part("accumulated", self.kept.accumulated.state(model)?)
+            .with_bytes("running", self.kept.running.to_bytes(model)?)
             .with_count("tried", self.ring.is_tried().into())
             .with_count("snapshots", self.ring.iter().len() as u64)
             .with_part("policies", self.names().state());
@@ -139,20 +140,17 @@ impl<M: Module + 'static> Keel<M> {
         let memories = earlier.chain([&now.policies]);
         self.restore_policies(memories)?;
 
-        let model = now.running.restore(now.model);
-        self.monitor = self.monitor.anew(&model, now.running.ids().collect());
-        self.running = running;
-        self.accumulated = accumulated;
-        self.update = now.update;
-        self.average = now.average;
+        let model = now.kept.running.restore(now.model);
+        self.monitor = self.monitor.anew(&model, running.ids().collect());
+        self.kept = Kept { running, accumulated, ..now.kept };
         self.loss_scale = loss_scale;
         self.ring = self.ring.refilled(snapshots, recent, tried);
         self.progress = progress;
         self.peak = None;
         self.pending.clear();
-        self.spent = false;
         self.resumed = true;
         self.other_policies = false;
+        self.seed_forward(&model);
         if self.limits.rewind.is_some() && self.ring.iter().len() == 0 {
             // It was saved without rewinding, and there has to be something to go back to.
             let at = self.progress.updates.wrapping_add(self.progress.lead);
@@ -188,7 +186,7 @@ impl<M: Module + 'static> Keel<M> {
         };
         let now = self.load_snapshot(model, running, state, names)?;
         let accumulated =
-            Accumulated::restored(&state.part("accumulated"), &now.model, &now.running)?;
+            Accumulated::restored(&state.part("accumulated"), &now.model, &now.kept.running)?;
         let running = Running::from_bytes(state.bytes("running")?, &now.model)?;
         let watched = self.monitor.anew(&now.model, running.ids().collect());
         watched.check_resumed(&now.model)?;
@@ -204,11 +202,12 @@ impl<M: Module + 'static> Keel<M> {
     ) -> Result<Snapshot<M>, Error> {
         let bytes = Bytes::from_bytes_vec(state.bytes(MODEL)?.to_vec());
         let record = ModuleRecord::from_bytes(bytes).map_err(Error::record)?;
-        let model = model().try_load_record(record).map_err(|cause| {
+        let like = model();
+        let model = plain(like.clone()).try_load_record(record).map_err(|cause| {
             Error::record(format_args!("the model in it is not this one: {cause}"))
         })?;
-        let model = tie(model);
-        let mut update = self.update.boxed();
+        let model = tie(as_in(model, &like));
+        let mut update = self.kept.update.boxed();
         update.restore(&state.part("optimizer"))?;
         update.check_fit(&model)?;
         if !update.is_finite()? {
@@ -216,7 +215,7 @@ impl<M: Module + 'static> Keel<M> {
         }
         let mut running = running.clone();
         running.commit(&model);
-        let average = match &self.average {
+        let average = match &self.kept.average {
             Some(average) if names.average => {
                 Some(average.restored(&state.part("average"), &model)?)
             }
@@ -230,9 +229,13 @@ impl<M: Module + 'static> Keel<M> {
         }
         Ok(Snapshot {
             model,
-            running,
-            update,
-            average,
+            kept: Kept {
+                update,
+                spent: false,
+                running,
+                average,
+                accumulated: Accumulated::default(),
+            },
             position: None,
             schedule: None,
             attempts: 0,
@@ -260,18 +263,18 @@ impl<M: Module + 'static> Snapshot<M> {
         let failed = |cause: String| Error::io("writing the model", cause);
         // A copy that shares no running statistics with the live model, so that a record of it has
         // the snapshot's own.
-        let model = self.running.restore(self.model.valid());
+        let model = plain(self.kept.running.restore(self.model.valid()));
         let bytes = model.into_record().into_bytes().map_err(|e| failed(e.to_string()))?;
         let layout = monitor.layout();
-        let running: Vec<&str> = self.running.ids().map(|id| layout.path(id)).collect();
+        let running: Vec<&str> = self.kept.running.ids().map(|id| layout.path(id)).collect();
         let bytes =
             canonical(bytes, |path| running.contains(&path)).map_err(|e| failed(e.to_string()))?;
         let mut state = State::new()
             .with_bytes(MODEL, bytes)
-            .with_part("optimizer", self.update.state()?)
+            .with_part("optimizer", self.kept.update.state()?)
             .with_part("memory", self.policies.state())
             .with_list("level", self.level.into_iter().collect());
-        if let Some(average) = &self.average {
+        if let Some(average) = &self.kept.average {
             state = state.with_part("average", average.state(&self.model)?);
         }
         Ok(state)

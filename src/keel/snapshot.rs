@@ -3,19 +3,15 @@
 use burn::module::Module;
 
 use super::Keel;
+use super::kept::Kept;
 use super::policies::Policies;
-use crate::average::Shadow;
 use crate::checkpoint::State;
-use crate::optim::Update;
-use crate::running::Running;
 
 /// Everything that a rewind restores. Made of handles: what they share with the live run is copied
 /// when the run next writes to it.
 pub(super) struct Snapshot<M: Module> {
     pub(super) model: M,
-    pub(super) running: Running,
-    pub(super) update: Box<dyn Update<M>>,
-    pub(super) average: Option<Shadow>,
+    pub(super) kept: Kept<M>,
     /// Where the schedule goes on; unknown until the first step shows it.
     pub(super) position: Option<u64>,
     /// What feedback in the schedule had learnt; unknown until the first step, and of a plain rate.
@@ -36,9 +32,7 @@ impl<M: Module + 'static> Keel<M> {
     ) -> Snapshot<M> {
         Snapshot {
             model: model.clone(),
-            running: self.running.clone(),
-            update: self.update.boxed(),
-            average: self.average.clone(),
+            kept: self.kept.taken(),
             position,
             schedule,
             attempts: self.progress.attempts,

@@ -11,6 +11,8 @@ pub(super) struct Strain {
     left: Ema<f64>,
     /// 1 of steps that were applied, and 0 of others.
     applied: Ema<f64>,
+    /// The share of elements in half precision that the last update looked at has left where they were.
+    stuck: f64,
 }
 
 /// The weight of the step before in the means: as long a memory as a hundred steps.
@@ -22,7 +24,7 @@ const LITTLE: f64 = 0.01;
 
 impl Default for Strain {
     fn default() -> Self {
-        Self { left: Ema::new(DECAY), applied: Ema::new(DECAY) }
+        Self { left: Ema::new(DECAY), applied: Ema::new(DECAY), stuck: 0.0 }
     }
 }
 
@@ -38,9 +40,25 @@ impl Strain {
         self.applied.push(0.0);
     }
 
+    /// An update has left this share of the elements in half precision where they were, though they had a gradient.
+    pub(super) fn stuck(&mut self, share: f64) {
+        self.stuck = share;
+    }
+
     /// What a user should know of it, once in a run each.
     pub(super) fn notices(&self) -> impl Iterator<Item = String> {
-        [self.clipped(), self.skipped()].into_iter().flatten()
+        [self.clipped(), self.skipped(), self.rounded()].into_iter().flatten()
+    }
+
+    fn rounded(&self) -> Option<String> {
+        (self.stuck > 0.5).then(|| {
+            format!(
+                "updates are lost in the rounding of half precision: {:.0} % of the elements that had a gradient were left \
+                 as they are, because what was to be added is less than half of their last digit. Keep weights in f32 \
+                 behind them, by `optim::MasterWeights` around the optimizer",
+                100.0 * self.stuck
+            )
+        })
     }
 
     fn clipped(&self) -> Option<String> {

@@ -1,10 +1,26 @@
 //! Steps as events of the `tracing` crate, for those who listen.
 
-use super::{Halted, Stepped};
+use burn::module::Module;
+
+use super::{Halted, Keel, Stepped};
 use crate::Report;
 
+impl<M: Module + 'static> Keel<M> {
+    /// What every step ends with, whatever became of it.
+    pub(super) fn finished(
+        &self,
+        result: Result<Stepped<M>, Halted<M>>,
+    ) -> Result<Stepped<M>, Halted<M>> {
+        self.seed_forward(match &result {
+            Ok(stepped) => &stepped.model,
+            Err(halted) => halted.model(),
+        });
+        told(result)
+    }
+}
+
 /// Hands on what a step came to, and tells of all that is known by it.
-pub(super) fn told<M>(result: Result<Stepped<M>, Halted<M>>) -> Result<Stepped<M>, Halted<M>> {
+fn told<M>(result: Result<Stepped<M>, Halted<M>>) -> Result<Stepped<M>, Halted<M>> {
     match &result {
         Ok(stepped) if stepped.late.is_empty() => tell(&stepped.report),
         Ok(stepped) => stepped.late.iter().for_each(tell),

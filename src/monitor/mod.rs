@@ -12,6 +12,7 @@ mod layout;
 mod power;
 mod probe;
 mod read;
+mod rounding;
 mod row;
 mod sums;
 mod watch;
@@ -23,6 +24,7 @@ pub(crate) use handed::{Misfit, any_gradient, loss_and_gradients, one_number};
 pub(crate) use layout::{Entry, Layout};
 pub use probe::{Probe, Watched};
 pub(crate) use read::{integers, numbers};
+pub(crate) use rounding::Rounding;
 pub(crate) use row::{Row, Slot};
 pub use watch::{Observation, Watch};
 
@@ -49,7 +51,8 @@ pub(crate) use sums::{OnDevice, Squares};
 /// `grad_norm` is `√Σᵢ‖gᵢ‖²` over the parameters of `model` that have a gradient in `grads`. Half
 /// precision is squared and summed in `f32`. A sum of squares above the largest `f32` reads as an
 /// infinite norm, on every device and for every element type up to `f32`: optimizers square
-/// gradients too.
+/// gradients too. Nor is anything left of squares below the least number that `f32` holds: elements below 10⁻²³ count
+/// for nothing, and a norm of nothing else reads as 0.
 ///
 /// # Errors
 /// If `loss` has not one element, no parameter of `model` has a gradient in `grads`, or the device fails

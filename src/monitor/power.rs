@@ -7,7 +7,7 @@ use burn::optim::GradientsParams;
 use burn::tensor::Tensor;
 
 use super::sums::Sums;
-use crate::wide::{powers, widened};
+use crate::wide::{LEAST_SCALE, powers, widened};
 
 /// Adds what [`norms`] needs: of each gradient the largest element, and for each finite power the sum of the
 /// powers of all over the largest.
@@ -27,9 +27,11 @@ pub(super) fn norms(powers: &[f64], values: &[f64]) -> Vec<(f64, f64)> {
         if power.is_infinite() || largest == 0.0 || !largest.is_finite() {
             return (power, largest);
         }
-        // Powers are in order, so that an infinite one comes after all of these.
-        let sum: f64 = gradients().map(|of| of[1 + at] * (of[0] / largest).powf(power)).sum();
-        (power, largest * sum.powf(1.0 / power))
+        // Powers are in order, so that an infinite one comes after all of these. What was divided by is what counts.
+        let scale = largest.max(LEAST_SCALE);
+        let share = |of: &[f64]| of[1 + at] * (of[0].max(LEAST_SCALE) / scale).powf(power);
+        let sum: f64 = gradients().map(share).sum();
+        (power, scale * sum.powf(1.0 / power))
     };
     powers.iter().enumerate().map(norm).collect()
 }

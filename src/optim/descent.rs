@@ -240,6 +240,10 @@ impl<K: Kind> Fused for Descent<K> {
         Bound { shrink: self.decay.shrink(before), step: before.lr * step }
     }
 
+    fn hypers(&self) -> Vec<&Hyper> {
+        vec![&self.momentum, &self.dampening, &self.decay.rate]
+    }
+
     fn centralizes(&self) -> bool {
         self.centralized
     }

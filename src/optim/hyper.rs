@@ -26,6 +26,9 @@ use crate::schedule::{Schedule, ScheduleConfig};
 /// A number outside its range is refused when it is set. A curve can only be asked when it is used,
 /// and then nobody can be told: what lies outside the range is taken as its nearer end, and NaN as
 /// its lower end. So no curve can put anything non-finite into a parameter.
+///
+/// A curve that panics does so before anything of the optimizer's state is touched, in [`Groups`](super::Groups) and in
+/// rules that are given to a [`Keel`](crate::Keel) as they are. In Burn's `ModuleOptimizer` the state of a tensor is lost.
 #[derive(Clone)]
 pub struct Hyper {
     source: Source,

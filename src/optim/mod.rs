@@ -31,8 +31,14 @@
 //! [`update_rms_at_most`](Adaptive::update_rms_at_most) (StableAdamW),
 //! [`cautious`](Adaptive::cautious), [`gradient_start`](Adaptive::gradient_start) (GI-Adam) and
 //! [`spam`](Adaptive::spam), and around any Burn optimizer [`Lookahead`], [`TrustRatio`] (LAMB),
-//! [`Lars`], [`AdaptiveClip`], [`ValueClip`], [`PowerNormClip`] and [`Cautious`]. [`Sam`] is for loops with two backward passes. Every
-//! number of a rule can be a curve over the updates: see [`Hyper`].
+//! [`Lars`], [`AdaptiveClip`], [`ValueClip`], [`PowerNormClip`] and [`Cautious`]. [`Sam`] is for loops with two backward passes, and
+//! [`MasterWeights`] for models in half precision.
+//!
+//! Rates of averaging, `ε`, weight decay, momentum and its dampening may be curves over the updates: see [`Hyper`]. The
+//! other settings of a rule, and those of wrappers, are numbers.
+//!
+//! An element of a gradient is taken as at most 9·10¹⁸, and with weights in `f64` as at most 6·10¹⁵³: then the square of a
+//! difference of two is finite.
 
 mod adam;
 #[cfg(feature = "serde")]
@@ -41,6 +47,7 @@ mod descent;
 mod groups;
 mod hyper;
 mod kernel;
+mod master;
 mod module;
 mod record;
 mod rule;
@@ -57,6 +64,7 @@ pub use config::RuleConfig;
 pub use descent::{Descent, Heavy, Momentum, Plain, Sgd};
 pub use groups::{Groups, vectors};
 pub use hyper::Hyper;
+pub use master::MasterWeights;
 pub use record::TensorState;
 pub use rule::Rule;
 pub use sam::Sam;

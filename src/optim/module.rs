@@ -1,23 +1,37 @@
 //! Burn's own optimizers under a guard.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
-use burn::module::{Module, ModuleVisitor, Param};
+use burn::module::{Module, ModuleMapper, ModuleVisitor, Param, ParamId};
 use burn::optim::{GradientsParams, ModuleOptimizer, OptimizerRecord};
-use burn::tensor::{Bytes, Tensor};
+use burn::tensor::{Bytes, DType, Tensor, TensorData};
 use burn_pack::Reader;
 
+use super::groups::eval;
+use super::schedule_free::AVERAGED_BY;
 use super::{Pace, Update};
 use crate::checkpoint::{State, all_finite, canonical};
-use crate::{Error, clip};
+use crate::{Error, clip, tie};
 
 /// Any Burn optimizer, parameter groups and their own clipping included. The factor is put on the
 /// gradients first, and Burn's clipping of single tensors, if there is any, comes after it.
+///
+/// In half precision what is left of a gradient is rounded to its type again, and an element below 6·10⁻⁸ of `f16` is 0 there,
+/// though a loss scale has kept it until then: [`MasterWeights`](super::MasterWeights) around it keeps it.
 impl<M: Module + 'static> Update<M> for ModuleOptimizer {
     fn update(&mut self, pace: Pace, model: M, grads: GradientsParams) -> M {
         let grads = clip::scale(grads, &model, pace.factor);
         self.step(pace.lr, model, grads)
+    }
+
+    /// The average of a [schedule-free](super::ScheduleFree) rule in it, found in the state. What is in the state shows
+    /// only in a copy on the host.
+    fn eval_model(&self, model: &M) -> M {
+        match averages(self) {
+            Some(found) if !found.is_empty() => tie(model.clone().map(&mut Averaged(found))),
+            _ => model.clone(),
+        }
     }
 
     /// Burn doesn't say which shapes the state of a parameter has. A step says it: it leaves them as they are, and
@@ -31,8 +45,14 @@ impl<M: Module + 'static> Update<M> for ModuleOptimizer {
         model.visit(&mut still);
         let mut trial = self.clone();
         let step = || drop(trial.step(0.0, model.clone(), still.0));
-        catch_unwind(AssertUnwindSafe(step))
-            .map_err(|_| Error::record("the optimizer's state in it is not of this model"))?;
+        catch_unwind(AssertUnwindSafe(step)).map_err(|_| match has_halves(model) {
+            // Burn reads states in the default type of the device, whatever they were saved in.
+            true => Error::record(
+                "Burn's optimizers cannot go on with parameters in half precision, because their state is loaded in f32; \
+                 with `optim::MasterWeights` around them it is in f32 from the start",
+            ),
+            false => Error::record("the optimizer's state in it is not of this model"),
+        })?;
         let after = shapes(&trial)?;
         match before.iter().find(|(name, shape)| after.get(*name) != Some(*shape)) {
             None => Ok(()),
@@ -86,6 +106,47 @@ impl<M: Module + 'static> Update<M> for ModuleOptimizer {
     }
 }
 
+/// What the parameters of schedule-free rules are averaged by, `β`, and `z`.
+fn averages(optimizer: &ModuleOptimizer) -> Option<HashMap<ParamId, (f64, TensorData)>> {
+    let reader = Reader::from_bytes(optimizer.to_record().into_bytes().ok()?).ok()?;
+    let mut found = HashMap::new();
+    let betas: BTreeMap<String, f64> = reader
+        .scalars()
+        .iter()
+        .filter_map(|(name, value)| {
+            let under = name.strip_suffix(AVERAGED_BY)?;
+            Some((format!("{under}z"), f64::try_from(*value).ok()?))
+        })
+        .collect();
+    if betas.is_empty() {
+        return Some(found);
+    }
+    for tensor in reader.into_tensors().ok()? {
+        let Some(&beta) = betas.get(&tensor.name) else { continue };
+        let (name, dtype, shape, _, bytes) = tensor.into_parts().ok()?;
+        let id: u64 = name.split('.').next()?.parse().ok()?;
+        found.insert(ParamId::from(id), (beta, TensorData::from_bytes(bytes, shape, dtype)));
+    }
+    Some(found)
+}
+
+struct Averaged(HashMap<ParamId, (f64, TensorData)>);
+
+impl ModuleMapper for Averaged {
+    fn map_float<const D: usize>(&mut self, param: Param<Tensor<D>>) -> Param<Tensor<D>> {
+        let Some((beta, z)) = self.0.get(&param.id) else { return param };
+        if z.shape().to_vec() != param.base().dims() {
+            return param;
+        }
+        let asks = param.is_require_grad();
+        let (id, y, mapper) = param.consume();
+        let y = y.inner();
+        let z = Tensor::<D>::from_data(z.clone(), (&y.device(), z.dtype()));
+        let x = Tensor::from_inner(eval::average(y, z, *beta)).set_require_grad(asks);
+        Param::from_mapped_value(id, x, mapper)
+    }
+}
+
 /// The shapes of the tensors of its state, by name.
 fn shapes(optimizer: &ModuleOptimizer) -> Result<BTreeMap<String, Vec<usize>>, Error> {
     let failed = |cause: String| Error::io("reading the optimizer's state", cause);
@@ -93,6 +154,22 @@ fn shapes(optimizer: &ModuleOptimizer) -> Result<BTreeMap<String, Vec<usize>>, E
     let reader = Reader::from_bytes(bytes).map_err(|e| failed(e.to_string()))?;
     let tensors = reader.into_tensors().map_err(|e| failed(e.to_string()))?;
     Ok(tensors.into_iter().map(|tensor| (tensor.name, tensor.shape.to_vec())).collect())
+}
+
+/// Whether a parameter that is trained is in half precision.
+fn has_halves<M: Module>(model: &M) -> bool {
+    struct Find(bool);
+
+    impl ModuleVisitor for Find {
+        fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
+            let half = matches!(param.base().dtype(), DType::F16 | DType::BF16);
+            self.0 |= half && param.is_require_grad();
+        }
+    }
+
+    let mut find = Find(false);
+    model.visit(&mut find);
+    find.0
 }
 
 /// A gradient of 0 for whatever asks for one.

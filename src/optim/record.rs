@@ -18,7 +18,7 @@ pub(super) struct Memory {
     pub(super) scalars: [f64; SCALARS],
 }
 
-const SCALARS: usize = 3;
+const SCALARS: usize = 4;
 
 impl Memory {
     pub(super) fn is_finite(&self) -> bool {

@@ -57,6 +57,9 @@ pub(super) trait Fused: fmt::Debug + Send + Sync {
     /// What one update can do to an element at most.
     fn bound(&self, before: &Before<'_>) -> Bound;
 
+    /// Its settings that may be curves of a user's.
+    fn hypers(&self) -> Vec<&Hyper>;
+
     /// Whether the mean of each unit is taken from its gradient first.
     fn centralizes(&self) -> bool;
 

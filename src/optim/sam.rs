@@ -86,11 +86,14 @@ impl Sam {
 
     /// A copy of `model` at `p + ε`. Parameters without a gradient are where they were.
     pub fn perturbed<M: Module>(&self, model: &M, grads: &GradientsParams) -> M {
-        let mut norm = Norm { sam: self, grads, sum: None, seen: HashSet::new() };
+        let mut norm = Norm { sam: self, grads, norms: Vec::new(), seen: HashSet::new() };
         model.visit(&mut norm);
-        match norm.sum {
-            None => model.clone(),
-            Some(sum) => tie(model.clone().map(&mut Climb { sam: self, grads, norm: sum.sqrt() })),
+        match norm.norms.is_empty() {
+            true => model.clone(),
+            false => {
+                let norm = units::norm(Tensor::cat(norm.norms, 0));
+                tie(model.clone().map(&mut Climb { sam: self, grads, norm }))
+            }
         }
     }
 
@@ -103,18 +106,18 @@ impl Sam {
     }
 }
 
-/// The sum of squares of `T·g`, on the device of the first of them.
+/// The norm of each `T·g`, on the device of the first of them and in its type.
 struct Norm<'a> {
     sam: &'a Sam,
     grads: &'a GradientsParams,
-    sum: Option<Tensor<1>>,
+    norms: Vec<Tensor<1>>,
     seen: HashSet<ParamId>,
 }
 
 impl ModuleVisitor for Norm<'_> {
     fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
         let Some(grad) = self.grads.get::<D>(param.id) else { return };
-        if !self.seen.insert(param.id) {
+        if grad.dims().contains(&0) || !self.seen.insert(param.id) {
             return;
         }
         let grad = grad.clone().cast(kernel::wide(grad.dtype()));
@@ -123,14 +126,11 @@ impl ModuleVisitor for Norm<'_> {
             None => grad,
         };
         let norm = units::norm(scaled);
-        let square = norm.clone() * norm;
-        self.sum = Some(match self.sum.take() {
-            None => square,
-            Some(sum) => {
-                let square = square.to_device(&sum.device()).cast(sum.dtype());
-                sum + square
-            }
-        });
+        let norm = match self.norms.first() {
+            None => norm,
+            Some(first) => norm.to_device(&first.device()).cast(first.dtype()),
+        };
+        self.norms.push(norm);
     }
 }
 
@@ -154,9 +154,12 @@ impl ModuleMapper for Climb<'_> {
             None => step,
         };
         let norm = self.norm.clone().to_device(&value.device()).cast(wide);
+        // Of a gradient of 0 the quotients are 0 by any number.
         let none = norm.clone().equal_elem(0.0);
-        let factor = (norm.recip() * self.sam.radius).mask_fill(none, 0.0);
-        let there = (value.cast(wide) + step * factor.reshape([1; D])).cast(stored);
+        let norm = norm.mask_fill(none, 1.0);
+        // Divided first: the reciprocal of a small norm may be above all that the type holds.
+        let step = step / norm.reshape([1; D]) * self.sam.radius;
+        let there = (value.cast(wide) + step).cast(stored);
         let there = Tensor::from_inner(there).set_require_grad(asks);
         Param::from_mapped_value(id, there, mapper)
     }

@@ -191,7 +191,11 @@ impl ScheduleFreeAdamW {
     }
 }
 
-const SCALARS: &[(&str, f64)] = &[("product_2", 1.0), ("highest_rate", 0.0), ("weights", 0.0)];
+const SCALARS: &[(&str, f64)] =
+    &[("product_2", 1.0), ("highest_rate", 0.0), ("weights", 0.0), (AVERAGED_BY, 0.0)];
+
+/// `β`, kept beside `z` so that the average can be found from the state alone.
+pub(super) const AVERAGED_BY: &str = "averaged_by";
 const PLAIN: Leaves = Leaves { scalars: SCALARS, tensors: &["z"], required: 1 };
 const ADAPTED: Leaves = Leaves { scalars: SCALARS, tensors: &["z", "moment_2"], required: 2 };
 
@@ -215,7 +219,8 @@ impl<K: Kind> Fused for ScheduleFree<K> {
     fn plan(&self, now: &Now, memory: &mut Memory) -> Plan {
         let t = memory.time;
         memory.time += 1;
-        let [product_2, highest, weights] = &mut memory.scalars;
+        let [product_2, highest, weights, averaged_by] = &mut memory.scalars;
+        *averaged_by = self.beta;
         let beta_2 = self.beta_2.at(t);
         *product_2 *= beta_2;
         *highest = highest.max(now.lr);
@@ -247,6 +252,10 @@ impl<K: Kind> Fused for ScheduleFree<K> {
     fn bound(&self, _before: &Before<'_>) -> Bound {
         // A mixture of two numbers at the end of the range may round past it.
         Bound::UNKNOWN
+    }
+
+    fn hypers(&self) -> Vec<&Hyper> {
+        vec![&self.beta_2, &self.epsilon, &self.decay.rate]
     }
 
     fn centralizes(&self) -> bool {

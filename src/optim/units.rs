@@ -3,6 +3,7 @@
 use burn::tensor::Tensor;
 
 use super::kernel;
+use crate::wide::{LEAST_SCALE, powers};
 
 /// The axes along which a unit lies, in Burn's layouts: a matrix has its units in columns (a
 /// `Linear` weight is `[inputs, outputs]`), a convolution along its first axis (`[outputs, inputs,
@@ -25,14 +26,23 @@ pub(super) fn centralized<const D: usize>(grad: Tensor<D>) -> Tensor<D> {
     }
 }
 
-/// The norm of each unit, with length 1 along its axes.
-pub(super) fn norms<const D: usize>(tensor: Tensor<D>) -> Tensor<D> {
-    let squares = tensor.clone() * tensor;
-    axes(D).fold(squares, |sum, axis| sum.sum_dim(axis)).sqrt()
+/// The norm of each unit as the product of two numbers, with length 1 along its axes: its largest element, and the norm
+/// over that, which is at least 1 if it is not 0. So neither large nor small elements lose their squares. The tensor has
+/// elements.
+pub(super) fn norms<const D: usize>(tensor: Tensor<D>) -> (Tensor<D>, Tensor<D>) {
+    let sizes = tensor.abs();
+    let largest = axes(D).fold(sizes.clone(), |largest, axis| largest.max_dim(axis));
+    let scale = largest.clamp_min(LEAST_SCALE);
+    let shares = sizes / scale.clone();
+    let squares = shares.clone() * shares;
+    let norm = axes(D).fold(squares, |sum, axis| sum.sum_dim(axis)).sqrt();
+    (scale, norm)
 }
 
-/// The norm of all of it, in at least `f32`.
+/// The norm of all of it, in at least `f32`, of squares over the largest element. The tensor has elements.
 pub(super) fn norm<const D: usize>(tensor: Tensor<D>) -> Tensor<1> {
-    let tensor = tensor.clone().cast(kernel::wide(tensor.dtype()));
-    (tensor.clone() * tensor).sum().sqrt()
+    let sizes = tensor.clone().cast(kernel::wide(tensor.dtype())).abs();
+    let largest = sizes.clone().max();
+    let (squares, scale) = powers(sizes, largest, 2.0);
+    squares.sqrt() * scale
 }

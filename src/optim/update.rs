@@ -129,6 +129,12 @@ pub trait Update<M: Module>: Send {
         true
     }
 
+    /// Whether what it adds to a parameter in half precision is lost where it is below half of the last digit. A
+    /// [`Keel`](crate::Keel) looks now and then how much is.
+    fn rounds_away(&self) -> bool {
+        true
+    }
+
     /// Checks that it is for this model, with the state that it has. [`Builder::build`](crate::Builder::build) asks,
     /// and [`Keel::resume`](crate::Keel::resume) after [`restore`](Self::restore). Unless overridden it is for any.
     ///
@@ -206,6 +212,10 @@ impl<M: Module> Update<M> for Box<dyn Update<M>> {
 
     fn squares_in_own_type(&self) -> bool {
         (**self).squares_in_own_type()
+    }
+
+    fn rounds_away(&self) -> bool {
+        (**self).rounds_away()
     }
 
     fn check_fit(&self, model: &M) -> Result<(), Error> {

@@ -1,5 +1,7 @@
 //! Cells to a row of CSV and back.
 
+use std::borrow::Cow;
+
 use csv_core::{ReadFieldResult, Reader, Writer};
 
 /// Adds one row and the end of its line.
@@ -34,9 +36,19 @@ pub(super) fn read(mut line: &[u8]) -> Option<Vec<String>> {
     }
 }
 
+const BREAKS: [char; 2] = ['\n', '\r'];
+
+/// A name without line breaks: written as in a program, so that two names stay two.
+pub(super) fn name(text: &str) -> Cow<'_, str> {
+    match text.contains(BREAKS) {
+        true => text.replace('\n', "\\n").replace('\r', "\\r").into(),
+        false => text.into(),
+    }
+}
+
 /// Rows are lines, so that half of one can be told from a whole one.
 pub(super) fn one_line(text: &str) -> String {
-    text.replace(['\n', '\r'], " ")
+    text.replace(BREAKS, " ")
 }
 
 #[cfg(test)]

@@ -18,7 +18,7 @@ use crate::Error;
 /// 1,1,Skip,"batch 1: update 1 skipped (…), …",NaN,0.001,1.0,0.001,NaN
 /// ```
 ///
-/// A cell is empty where a step has no number of that name. Numbers have as many digits as it takes to read
+/// A line break in a name is written as `\n` or `\r`, one in a reason as a space. A cell is empty where a step has no number of that name. Numbers have as many digits as it takes to read
 /// the same bits back; others are `NaN`, `inf` and `-inf`, as most readers know them.
 ///
 /// *When a new name comes*, it becomes a column at the end, and the file is written anew with it: beside,
@@ -175,19 +175,23 @@ impl Sink for Csv {
 }
 
 impl Columns {
-    /// Whether it is new.
+    /// Whether it is new. Names are kept as they are written.
     fn add(&mut self, name: &str) -> bool {
-        let new = !self.known.contains_key(name);
+        let new = self.position(name).is_none();
         if new {
-            self.known.insert(name.to_string(), self.names.len());
-            self.names.push(name.to_string());
+            let name = cells::name(name).into_owned();
+            self.known.insert(name.clone(), self.names.len());
+            self.names.push(name);
         }
         new
     }
 
+    fn position(&self, name: &str) -> Option<usize> {
+        self.known.get(&*cells::name(name)).copied()
+    }
+
     fn write_header(&self, to: &mut Vec<u8>) {
-        let names: Vec<String> = self.names.iter().map(|name| cells::one_line(name)).collect();
-        cells::write(to, RESERVED.into_iter().chain(names.iter().map(String::as_str)));
+        cells::write(to, RESERVED.into_iter().chain(self.names.iter().map(String::as_str)));
     }
 
     fn write_row(&self, to: &mut Vec<u8>, entry: &Entry) {
@@ -197,7 +201,7 @@ impl Columns {
         row[2] = format!("{:?}", entry.verdict);
         row[3] = entry.why.as_deref().map(cells::one_line).unwrap_or_default();
         for (name, value) in entry.iter() {
-            if let Some(at) = self.known.get(name) {
+            if let Some(at) = self.position(name) {
                 // As `Debug`, which turns to exponents where they are shorter.
                 row[RESERVED.len() + at] = format!("{value:?}");
             }

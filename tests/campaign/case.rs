@@ -2,15 +2,17 @@
 
 use std::sync::Arc;
 
-use burn::module::Module;
+use burn::lr_scheduler::module_lr_scheduler::{ModuleLearningRate, ModuleLrScheduler};
+use burn::module::{Module, ModuleMapper, Param, ParamGroup};
 use burn::nn::{BatchNorm, BatchNormConfig, Linear, LinearConfig};
 use burn::optim::momentum::MomentumConfig;
 use burn::optim::{
     AdaGradConfig, AdafactorConfig, AdamConfig, AdamWConfig, AdanConfig, LambConfig, LionConfig,
     ModuleOptimizer, RmsPropConfig, SgdConfig,
 };
-use burn::tensor::{Device, Tensor};
+use burn::tensor::{DType, Device, Tensor};
 use evenkeel::average::{Ema, Swa};
+use evenkeel::bound::DeepRelativeTrust;
 use evenkeel::clip::GlobalNorm;
 use evenkeel::faults::{Harm, Injector, Place, When};
 use evenkeel::guard::{
@@ -19,29 +21,44 @@ use evenkeel::guard::{
 use evenkeel::optim as own;
 use evenkeel::precision::LossScale;
 use evenkeel::schedule::{Constant, Cosine, Ramp, Schedule, Step};
-use evenkeel::{Builder, Decide, Keel, Reading, Rewind, Verdict};
+use evenkeel::{Builder, Decide, Error, Keel, Reading, Rewind, Verdict, tie};
 use rand::rngs::StdRng;
 use rand::seq::IndexedRandom;
 use rand::{Rng, SeedableRng};
 
 use crate::common::{Batch, filled};
 
-/// Two layers, with BatchNorm between them or without.
+/// Two layers, with BatchNorm between them or without, and with one layer in two places or without.
 #[derive(Module, Debug)]
 pub struct Tiny {
     pub first: Linear,
     pub norm: Option<BatchNorm>,
+    pub twice: Vec<Linear>,
     pub last: Linear,
 }
 
+struct Cast(DType);
+
+impl ModuleMapper for Cast {
+    fn map_float<const D: usize>(&mut self, param: Param<Tensor<D>>) -> Param<Tensor<D>> {
+        let grad = param.is_require_grad();
+        param.map(|t| t.detach().cast(self.0).detach().set_require_grad(grad))
+    }
+}
+
 impl Tiny {
-    pub fn new(normalized: bool, seed: u64, device: &Device) -> Self {
+    pub fn new(case: &Case, seed: u64, device: &Device) -> Self {
+        let layer: Linear = LinearConfig::new(4, 4).with_bias(false).init(device);
         let tiny = Self {
             first: LinearConfig::new(3, 4).init(device),
-            norm: normalized.then(|| BatchNormConfig::new(4).init(device)),
+            norm: case.normalized.then(|| BatchNormConfig::new(4).init(device)),
+            twice: if case.tied { vec![layer.clone(), layer] } else { Vec::new() },
             last: LinearConfig::new(4, 1).init(device),
         };
-        filled(tiny, seed)
+        tie(match case.dtype {
+            DType::F32 => filled(tiny, seed),
+            half => filled(tiny, seed).map(&mut Cast(half)),
+        })
     }
 
     pub fn loss(&self, batch: Batch) -> Tensor<1> {
@@ -50,8 +67,33 @@ impl Tiny {
             Some(norm) => norm.forward(x),
             None => x,
         };
+        let x = self.twice.iter().fold(x, |x, layer| layer.forward(x).tanh());
         (self.last.forward(x.tanh()) - batch.y).powi_scalar(2).mean()
     }
+
+    /// With the middle of it frozen, or thawed.
+    pub fn frozen(mut self, frozen: bool) -> Self {
+        if let Some(norm) = &mut self.norm {
+            norm.gamma = norm.gamma.clone().set_require_grad(!frozen);
+            norm.beta = norm.beta.clone().set_require_grad(!frozen);
+        }
+        for layer in &mut self.twice {
+            layer.weight = layer.weight.clone().set_require_grad(!frozen);
+        }
+        tie(self)
+    }
+}
+
+/// What is around an optimizer.
+#[derive(Debug, Clone, Copy)]
+pub enum Around {
+    TrustRatio,
+    Lars,
+    AdaptiveClip,
+    Lookahead,
+    Cautious,
+    PowerNorm,
+    Averaging,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -157,6 +199,21 @@ pub struct Case {
     pub faults: Injector,
     /// Decided on the device, and read after so many steps.
     pub late: Option<u64>,
+    /// A layer in two places.
+    pub tied: bool,
+    /// From which update to which its middle is frozen.
+    pub frozen: Option<(u64, u64)>,
+    pub dtype: DType,
+    /// With weights in `f32` behind it.
+    pub master: bool,
+    pub around: Option<Around>,
+    pub bounded: bool,
+    /// The rate of the last layer at these steps, where there is no schedule.
+    pub odd_rates: Vec<(u64, f64)>,
+    /// Whether it is continued with other settings.
+    pub changed: bool,
+    /// Which byte of the checkpoint is damaged, for once, under a right checksum.
+    pub damaged: Option<u64>,
 }
 
 impl Case {
@@ -170,7 +227,75 @@ impl Case {
             case.check_optimizer = None;
             case.guards.retain(|guard| !matches!(guard, Judge::UpdateWall { .. }));
         }
+        case.draw_more(&mut StdRng::seed_from_u64(seed.wrapping_mul(3) ^ 0xC0FF_EE00));
         case
+    }
+
+    fn draw_more(&mut self, r: &mut StdRng) {
+        self.tied = r.random_bool(0.2);
+        let from = r.random_range(0..6);
+        self.frozen = r.random_bool(0.2).then(|| (from, from + r.random_range(1..6)));
+        let half = *[DType::F16, DType::BF16].choose(r).unwrap();
+        self.dtype = if r.random_bool(0.2) { half } else { DType::F32 };
+        self.master = r.random_bool(if self.dtype == DType::F32 { 0.05 } else { 0.5 });
+        use Around::*;
+        let around = [TrustRatio, Lars, AdaptiveClip, Lookahead, Cautious, PowerNorm, Averaging];
+        self.around = r.random_bool(0.15).then(|| *around.choose(r).unwrap());
+        self.bounded = r.random_bool(0.2);
+        // Burn's own are not resumed in half precision without.
+        let own = matches!(
+            self.optimizer,
+            Optimizer::OwnMomentum
+                | Optimizer::OwnAdam
+                | Optimizer::OwnAdamW
+                | Optimizer::OwnRAdam
+                | Optimizer::OwnAdopt
+                | Optimizer::OwnScheduleFree
+        );
+        self.master |= self.dtype != DType::F32 && !own && self.around.is_none();
+        if matches!(self.curve, Curve::Plain) && r.random_bool(0.5) {
+            let odd = [f64::NAN, f64::INFINITY, f64::NEG_INFINITY, -0.01, 0.0, 1e30, 0.02];
+            let mut at = || (r.random_range(0..self.steps), *odd.choose(r).unwrap());
+            self.odd_rates = (0..3).map(|_| at()).collect();
+        }
+        self.changed = r.random_bool(0.3);
+        self.damaged = r.random_bool(0.3).then(|| r.random());
+    }
+
+    /// The case that it is continued as, if with other settings.
+    pub fn continued(&self, seed: u64) -> Self {
+        let mut r = StdRng::seed_from_u64(seed);
+        let mut other = self.clone();
+        match r.random_range(0..4) {
+            0 => drop(other.guards.pop()),
+            1 => other.guards.push(judge(&mut r)),
+            2 => other.clips = vec![0.5],
+            _ => other.clips = Vec::new(),
+        }
+        if other.late.is_some() {
+            other.guards.retain(|guard| !matches!(guard, Judge::UpdateWall { .. }));
+        }
+        other.skips_at_most = r.random_range(0..=6);
+        other.rewind = r.random_bool(0.6).then(|| {
+            let rewind = Rewind::every(r.random_range(1..=4)).unwrap();
+            rewind.keep(r.random_range(1..=4)).unwrap().at_most(self.rewinds_at_most).unwrap()
+        });
+        other.bounded = self.bounded && r.random_bool(0.5);
+        other
+    }
+
+    /// What a step is told, where there is no schedule.
+    pub fn plain(&self, step: u64) -> ModuleLearningRate {
+        let rates = ModuleLrScheduler::new(self.rate);
+        match self.odd_rates.iter().find(|(at, _)| *at == step) {
+            Some((_, odd)) => rates.with_group(ParamGroup::from_predicate("last"), *odd).step(),
+            None => self.rate.into(),
+        }
+    }
+
+    /// Whether its middle is frozen after so many updates.
+    pub fn is_frozen(&self, updates: u64) -> Option<bool> {
+        self.frozen.map(|(from, to)| (from..to).contains(&updates))
     }
 
     fn draw_on_the_host(seed: u64) -> Self {
@@ -265,24 +390,62 @@ impl Case {
             stop: r.random_bool(0.4).then(|| r.random_range(0..steps)),
             faults: faults(r, seed, steps * micro),
             late: None,
+            tied: false,
+            frozen: None,
+            dtype: DType::F32,
+            master: false,
+            around: None,
+            bounded: false,
+            odd_rates: Vec::new(),
+            changed: false,
+            damaged: None,
+        }
+    }
+
+    fn wrapped(&self) -> Builder<Tiny> {
+        let adam = own::AdamW::new;
+        let burns = match self.around {
+            None => return self.optimized(),
+            Some(Around::TrustRatio) => ModuleOptimizer::from(own::TrustRatio::new(adam())),
+            Some(Around::Lars) => ModuleOptimizer::from(own::Lars::new(0.01, adam()).unwrap()),
+            Some(Around::AdaptiveClip) => {
+                ModuleOptimizer::from(own::AdaptiveClip::new(0.1, adam()).unwrap())
+            }
+            Some(Around::Lookahead) => {
+                ModuleOptimizer::from(own::Lookahead::new(3, 0.5, adam()).unwrap())
+            }
+            Some(Around::Cautious) => ModuleOptimizer::from(own::Cautious::new(adam())),
+            Some(Around::PowerNorm) => {
+                ModuleOptimizer::from(own::PowerNormClip::new(3.0, 0.1, adam()).unwrap())
+            }
+            Some(Around::Averaging) => ModuleOptimizer::from(own::ScheduleFreeSgd::new()),
+        };
+        self.mastered(burns)
+    }
+
+    fn mastered<By>(&self, optimizer: impl own::IntoUpdate<Tiny, By>) -> Builder<Tiny> {
+        match self.master {
+            true => Keel::wrap(own::MasterWeights::new(optimizer)),
+            false => Keel::wrap(optimizer),
         }
     }
 
     /// The keel's builder around the optimizer: one of Burn's, or one that vouches for its updates.
-    fn wrapped(&self) -> Builder<Tiny> {
+    fn optimized(&self) -> Builder<Tiny> {
         let momentum = |nesterov| {
             let momentum = MomentumConfig::new().with_nesterov(nesterov).with_dampening(0.0);
             SgdConfig::new().with_momentum(Some(momentum)).init()
         };
         let burns: ModuleOptimizer = match self.optimizer {
-            Optimizer::OwnMomentum => return Keel::wrap(own::Momentum::new(0.9).unwrap()),
-            Optimizer::OwnAdam => return Keel::wrap(own::Adam::new().amsgrad()),
+            Optimizer::OwnMomentum => return self.mastered(own::Momentum::new(0.9).unwrap()),
+            Optimizer::OwnAdam => return self.mastered(own::Adam::new().amsgrad()),
             Optimizer::OwnAdamW => {
-                return Keel::wrap(own::AdamW::new().update_rms_at_most(1.0).unwrap().cautious());
+                return self
+                    .mastered(own::AdamW::new().update_rms_at_most(1.0).unwrap().cautious());
             }
-            Optimizer::OwnRAdam => return Keel::wrap(own::RAdam::new()),
-            Optimizer::OwnAdopt => return Keel::wrap(own::Adopt::new()),
-            Optimizer::OwnScheduleFree => return Keel::wrap(own::ScheduleFreeAdamW::new()),
+            Optimizer::OwnRAdam => return self.mastered(own::RAdam::new()),
+            Optimizer::OwnAdopt => return self.mastered(own::Adopt::new()),
+            Optimizer::OwnScheduleFree => return self.mastered(own::ScheduleFreeAdamW::new()),
             Optimizer::Sgd => SgdConfig::new().init(),
             Optimizer::Momentum => momentum(false),
             Optimizer::Nesterov => momentum(true),
@@ -295,7 +458,7 @@ impl Case {
             Optimizer::Adan => AdanConfig::new().init(),
             Optimizer::Lamb => LambConfig::new().init(),
         };
-        Keel::wrap(burns)
+        self.mastered(burns)
     }
 
     pub fn schedule(&self) -> Option<Arc<dyn Schedule + Send + Sync>> {
@@ -316,6 +479,14 @@ impl Case {
     }
 
     pub fn keel(&self, net: &Tiny) -> Keel<Tiny> {
+        match self.build(net, self.bounded) {
+            // Not every optimizer can be bounded, and on the device few.
+            Err(_) if self.bounded => self.build(net, false).unwrap(),
+            built => built.unwrap(),
+        }
+    }
+
+    fn build(&self, net: &Tiny, bounded: bool) -> Result<Keel<Tiny>, Error> {
         let mut keel =
             self.wrapped().on_non_finite(self.on_non_finite).skips_at_most(self.skips_at_most);
         for clip in &self.clips {
@@ -373,7 +544,10 @@ impl Case {
         if let Some(every) = self.late {
             keel = keel.decide(Decide::OnDevice { every });
         }
-        keel.build(net).unwrap()
+        if bounded {
+            keel = keel.bound(DeepRelativeTrust::default());
+        }
+        keel.build(net)
     }
 }
 

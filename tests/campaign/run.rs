@@ -5,11 +5,11 @@ use std::sync::Arc;
 
 use burn::module::Module;
 use burn::optim::GradientsParams;
-use burn::tensor::{Device, Tensor};
+use burn::tensor::{DType, Device, Tensor};
 use evenkeel::checkpoint::{Checkpoint, Persist};
 use evenkeel::faults::Injector;
 use evenkeel::schedule::{Schedule, Scheduler};
-use evenkeel::{Fault, Halted, Keel, Report, Stepped, Verdict};
+use evenkeel::{Fault, Halted, Keel, Report, Stepped, Verdict, tie};
 
 use crate::case::{Case, Judge, Tiny};
 use crate::common::{Batch, bits};
@@ -47,7 +47,7 @@ pub struct State {
 }
 
 impl State {
-    fn difference(&self, other: &Self) -> String {
+    pub fn difference(&self, other: &Self) -> String {
         let net = self.net.iter().zip(&other.net).find(|(a, b)| a != b);
         match net {
             Some(((path, _), _)) => format!("`{path}`"),
@@ -68,7 +68,9 @@ impl State {
 /// what a loss scale is for, and not a trace.
 #[derive(Default)]
 pub struct Window {
-    accepted: Vec<u64>,
+    pub accepted: Vec<u64>,
+    /// What was read late.
+    pub late: Vec<Report>,
     overflowed: bool,
     rejected: u64,
 }
@@ -93,7 +95,8 @@ impl<'a> Run<'a> {
     fn backward(&self, batch: u64, faults: &mut Injector) -> (Tensor<1>, GradientsParams) {
         let device = self.net.last.weight.val().device();
         let mut data = Batch::number(faults.batch_at(batch), &device);
-        data.x = faults.batch(batch, data.x);
+        data.x = faults.batch(batch, data.x).cast(self.case.dtype);
+        data.y = data.y.cast(self.case.dtype);
         let loss = faults.loss(batch, self.net.loss(data));
         let scaled = loss.clone().mul_scalar(self.keel.loss_scale());
         let grads = GradientsParams::from_grads(scaled.backward(), &self.net);
@@ -107,7 +110,10 @@ impl<'a> Run<'a> {
         faults: &mut Injector,
     ) -> (Result<Report, Halted<Tiny>>, Window) {
         let mut window = Window::default();
-        let plain = self.case.rate;
+        let plain = self.case.plain(batches[0] / self.case.micro);
+        if let Some(frozen) = self.case.is_frozen(self.keel.updates()) {
+            self.net = self.net.clone().frozen(frozen);
+        }
         let outcome = if self.case.micro == 1 {
             let (loss, grads) = self.backward(batches[0], faults);
             window.accepted = batches.to_vec();
@@ -134,14 +140,60 @@ impl<'a> Run<'a> {
                 None => self.keel.step_accumulated(plain, net),
             }
         };
-        let told = outcome.map(|Stepped { model, report, .. }| {
+        let told = outcome.map(|Stepped { model, report, late, .. }| {
             self.net = model;
+            window.late = late;
             report
         });
+        if let Err(halted) = &told {
+            window.late = halted.late().to_vec();
+        }
         if let Ok(report) = &told {
             window.overflowed |= overflowed(self.case, report);
         }
         (told, window)
+    }
+
+    /// Everything built anew from what was saved, and damaged on the way: refused, or sound.
+    fn resumed_from_damaged(&self, at: u64) -> Result<(), String> {
+        let text = |e: evenkeel::Error| format!("resuming: {e}");
+        let saved = self.keel.checkpoint(&self.net).map_err(text)?;
+        let mut bytes = saved.into_bytes().map_err(text)?;
+        let (head, pack) = bytes.split_at_mut(16);
+        let place = (at % pack.len() as u64) as usize;
+        pack[place] ^= 1 << (at >> 32 & 7);
+        head[12..].copy_from_slice(&crc32fast::hash(pack).to_le_bytes());
+        let Ok(saved) = Checkpoint::from_bytes(&bytes) else { return Ok(()) };
+        let device = self.net.last.weight.val().device();
+        let mut fresh = Self::new(self.case, Tiny::new(self.case, 3, &device));
+        if let Ok(net) = fresh.keel.resume(&fresh.net, &saved) {
+            fresh.net = net;
+            if let Some(path) = fresh.state().poisoned() {
+                return Err(format!("`{path}` is poisoned by a damaged checkpoint"));
+            }
+        }
+        Ok(())
+    }
+
+    /// The same with other settings.
+    fn changed(&self, case: &'a Case, seed: u64) -> Result<Self, String> {
+        let text = |e: evenkeel::Error| format!("resuming with other settings: {e}");
+        let mut saved = self.keel.checkpoint(&self.net).map_err(text)?;
+        if let Some(rates) = &self.rates {
+            saved = saved.with("rates", rates).map_err(text)?;
+        }
+        let device = self.net.last.weight.val().device();
+        let mut fresh = Self::new(case, Tiny::new(case, seed, &device));
+        let mut beside: Vec<(&str, &mut dyn Persist)> = Vec::new();
+        if let Some(rates) = &mut fresh.rates {
+            beside.push(("rates", rates));
+        }
+        fresh.keel.allow_other_policies();
+        fresh.net = fresh.keel.resume_with(&fresh.net, &saved, &mut beside).map_err(text)?;
+        match fresh.state() == self.state() {
+            true => Ok(fresh),
+            false => Err("resumed with other settings, and other bits".into()),
+        }
     }
 
     /// Everything built anew from what was saved.
@@ -154,7 +206,7 @@ impl<'a> Run<'a> {
         let bytes = saved.into_bytes().map_err(text)?;
         let saved = Checkpoint::from_bytes(&bytes).map_err(text)?;
         let device = self.net.last.weight.val().device();
-        let mut fresh = Self::new(self.case, Tiny::new(self.case.normalized, seed, &device));
+        let mut fresh = Self::new(self.case, Tiny::new(self.case, seed, &device));
         let mut beside: Vec<(&str, &mut dyn Persist)> = Vec::new();
         if let Some(rates) = &mut fresh.rates {
             beside.push(("rates", rates));
@@ -193,6 +245,7 @@ fn went_back(
     now: &State,
     run: &Run,
     history: &BTreeMap<u64, (State, Checkpoint)>,
+    changed: Option<u64>,
 ) -> Result<u64, String> {
     let Some(rewound) = report.rewound else {
         return Err("a rewind without saying where to".into());
@@ -212,7 +265,9 @@ fn went_back(
         let counts = [".allowance.", ".skipped", ".rewound", ".calm", ".since"];
         name.starts_with("keel.memory") && !counts.iter().any(|count| name.contains(count))
     };
-    differ.retain(|name| name.starts_with("keel.optimizer") || kept(name));
+    // Of policies that were not there then nothing is known.
+    let known = changed.is_none_or(|at| rewound.to > at);
+    differ.retain(|name| name.starts_with("keel.optimizer") || (known && kept(name)));
     match differ.is_empty() {
         true => Ok(rewound.to),
         false => Err(format!("rewound to {}, but for {differ:?}", rewound.to)),
@@ -222,9 +277,11 @@ fn went_back(
 pub fn run(case: &Case) -> Result<Tally, String> {
     let device = Device::flex().autodiff();
     let mut tally = Tally::default();
-    let start = Tiny::new(case.normalized, 0, &device);
+    let start = Tiny::new(case, 0, &device);
+    let other = case.continued(case.steps);
+    let (mut case, mut changed) = (case, None);
     // The same ids, and no shared statistics.
-    let mut twin = Run::new(case, start.valid().train());
+    let mut twin = Run::new(case, tie(start.valid().train()));
     let mut run = Run::new(case, start);
     let mut faults = case.faults.clone();
     // What the weights were before each update, on the way that was not abandoned.
@@ -235,8 +292,19 @@ pub fn run(case: &Case) -> Result<Tally, String> {
 
     for at in 0..case.steps {
         if case.stop == Some(at) {
+            if let Some(place) = case.damaged {
+                run.resumed_from_damaged(place)?;
+                tally.count("resumed from what is damaged");
+            }
             run = run.resumed(7 + at)?;
             tally.count("resumed");
+            if case.changed {
+                (case, changed) = (&other, Some(run.keel.updates()));
+                run = run.changed(case, 9 + at)?;
+                twin = run.resumed(11 + at)?;
+                (skips, rejections) = (0, 0);
+                tally.count("resumed with other settings");
+            }
         }
         let before = run.state();
         let batches: Vec<u64> = (at * case.micro..(at + 1) * case.micro).collect();
@@ -277,6 +345,21 @@ pub fn run(case: &Case) -> Result<Tally, String> {
         }
         if report.reading.fault == Some(Fault::Update) {
             tally.count("updates taken back");
+        }
+        if report.is_applied() {
+            let events = [
+                (case.tied, "tied"),
+                (case.is_frozen(before.updates) == Some(true), "frozen"),
+                (case.dtype != DType::F32 && !case.master, "in half precision"),
+                (case.dtype != DType::F32 && case.master, "with weights behind it"),
+                (case.around.is_some(), "wrapped"),
+                (report.is_held(), "held"),
+                (case.odd_rates.iter().any(|(step, _)| *step == at), "at an odd rate"),
+            ];
+            events
+                .iter()
+                .filter(|(is, _)| *is)
+                .for_each(|(_, what)| tally.count(&format!("applied {what}")));
         }
         if report.is_clipped() {
             tally.count("clipped");
@@ -334,7 +417,7 @@ pub fn run(case: &Case) -> Result<Tally, String> {
                 skips = 0;
                 rejections += 1;
                 in_step = false;
-                let to = went_back(&report, &now, &run, &history)
+                let to = went_back(&report, &now, &run, &history, changed)
                     .map_err(|what| format!("step {at}: {what}"))?;
                 history.retain(|update, _| *update <= to);
             }
@@ -346,7 +429,7 @@ pub fn run(case: &Case) -> Result<Tally, String> {
                 if report.rewound.is_some() {
                     // With the best it has, which was not the last.
                     tally.count("halted at a snapshot");
-                    let to = went_back(&report, &now, &run, &history)
+                    let to = went_back(&report, &now, &run, &history, changed)
                         .map_err(|what| format!("step {at}: {what}"))?;
                     history.retain(|update, _| *update <= to);
                 } else if now != before {

@@ -16,6 +16,7 @@ mod coming_from;
 mod common;
 mod curvature;
 mod doctor;
+mod extremes;
 mod faults;
 #[cfg(feature = "faults")]
 mod faults_kit;
@@ -26,6 +27,7 @@ mod golden_early_stopping;
 mod golden_lr_finder;
 mod golden_optimizers;
 mod golden_schedules;
+mod half;
 #[cfg(unix)]
 mod kill;
 mod layering;

@@ -8,7 +8,7 @@ use evenkeel::clip::GlobalNorm;
 use evenkeel::optim::{
     AdaBelief, Adam, AdamW, Adamax, AdaptiveClip, Adopt, Cautious, Groups, Lars, Lookahead,
     Momentum, NAdam, Pace, RAdam, Rule, ScheduleFreeAdamW, ScheduleFreeSgd, Sgd, Spam, TrustRatio,
-    Update, vectors,
+    Update, ValueClip, vectors,
 };
 use evenkeel::schedule::{Ramp, Schedule};
 
@@ -225,6 +225,38 @@ impl Odd {
 
 fn values<const D: usize>(param: &Param<Tensor<D>>) -> Vec<f64> {
     param.val().into_data().iter::<f64>().collect()
+}
+
+/// What is to be evaluated of a schedule-free rule is its average, in Burn's driver and with wrappers around it too.
+#[test]
+fn averages_are_found_inside_burns_driver() {
+    crate::common::on_every_device(|device| {
+        let start = Net::new(device);
+        let run = |keel: evenkeel::Builder<Net>| {
+            let mut net = start.twin();
+            let mut keel = keel.build(&net).unwrap();
+            for k in 0..8 {
+                let (loss, grads) = net.backward(Batch::number(k, device));
+                net = keel.step(0.05, net, grads, &loss).unwrap().model;
+            }
+            (bits(&keel.eval_model(&net)), bits(&net))
+        };
+        let rule = || ScheduleFreeAdamW::new().beta(0.8).unwrap();
+        let (expected, trained) = run(Keel::wrap(rule()));
+        assert_ne!(expected, trained);
+        let plain = ModuleOptimizer::from(rule());
+        // It clips nothing.
+        let clipped = ModuleOptimizer::from(ValueClip::new(1e9, rule()).unwrap());
+        for optimizer in [plain, clipped] {
+            assert_eq!(run(Keel::wrap(optimizer)).0, expected);
+        }
+        // Under slow weights they are other weights, and these are not evaluated as they are either.
+        let ahead = Lookahead::new(3, 0.5, ScheduleFreeSgd::new()).unwrap();
+        let (evaluated, trained) = run(Keel::wrap(ModuleOptimizer::from(ahead)));
+        assert_ne!(evaluated, trained);
+        let (evaluated, trained) = run(Keel::wrap(ModuleOptimizer::from(Adam::new())));
+        assert_eq!(evaluated, trained);
+    });
 }
 
 #[test]

@@ -118,6 +118,25 @@ fn a_new_name_is_a_column_at_the_end_of_every_row() {
     assert_eq!(left.len(), 1, "{left:?}");
 }
 
+/// Two names that differ by a line break are two columns, and the file is one that can be gone on with.
+#[test]
+fn names_with_line_breaks_stay_two() {
+    let scratch = Scratch::new("breaks");
+    let path = scratch.file("log.csv");
+    let entry =
+        |at: u64| Entry::new(at, at).value("a b", 1.0).value("a\nb", 2.0).value("a\rb", 3.0);
+    for from in [0, 2] {
+        let mut log = Logbook::to(Csv::new(&path)).open(from).unwrap();
+        (from..from + 2).for_each(|at| log.push(entry(at)).unwrap());
+        log.close().unwrap();
+    }
+    let text = fs::read_to_string(&path).unwrap();
+    let rows = cells(&text);
+    assert_eq!(rows[0][4..], ["a b", "a\\nb", "a\\rb"]);
+    assert_eq!(rows.len(), 5);
+    assert!(rows[1..].iter().all(|row| row[4..] == ["1.0", "2.0", "3.0"]), "{rows:?}");
+}
+
 #[test]
 fn chosen_columns_are_all_there_are() {
     let scratch = Scratch::new("columns");

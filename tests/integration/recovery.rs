@@ -336,6 +336,14 @@ fn a_folder_resumes_a_run_with_its_schedule() {
     let beside: &mut [(&str, &mut dyn Persist)] = &mut [("rate", &mut resumed_schedule)];
     let mut twin = resumed.load(&folder, &fresh, beside).unwrap().unwrap();
     assert_eq!(resumed.attempts(), 5);
+    // The damaged one is not passed over without a word.
+    let (loss, grads) = twin.backward(Batch::number(resumed.attempts(), &device));
+    let stepped = resumed.step(resumed_schedule.step(), twin, grads, &loss).unwrap();
+    let [notice] = stepped.report.notices.as_slice() else { panic!("{:?}", stepped.report) };
+    let said = format!("{} was passed over: ", last.display());
+    assert!(notice.starts_with(&said) && notice.contains("goes on from"), "{notice}");
+    assert_eq!(resumed.incidents().notices().map(|(_, text)| text).collect::<Vec<_>>(), [notice]);
+    twin = stepped.model;
     while resumed.attempts() < keel.attempts() {
         twin = advance(&mut resumed, &mut resumed_schedule, twin);
     }

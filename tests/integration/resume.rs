@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 use crate::common::{Batch, Net, bits, on_every_device, with_first};
 use crate::records::sealed;
 use burn::module::{Module, ParamGroup};
-use burn::nn::LinearConfig;
-use burn::optim::{AdamConfig, AdamWConfig, ModuleOptimizer, SgdConfig};
+use burn::nn::{Linear, LinearConfig, LinearLayout};
+use burn::optim::{AdamConfig, AdamWConfig, GradientsParams, ModuleOptimizer, SgdConfig};
 use burn::tensor::{Bytes, Device};
 use burn_pack::{Reader, Scalar, Tensor as Packed, Writer};
 use evenkeel::checkpoint::{Checkpoint, Discard, Persist, State};
@@ -49,6 +49,40 @@ fn advance(k: u64, device: &Device, net: Net, keel: &mut Keel<Net>, rates: &mut 
     }
     let (loss, grads) = net.backward(batch);
     keel.step(rates.step(), net, grads, &loss).unwrap().model
+}
+
+/// A `Linear` in this layout transposes its weight as Burn saves it, and does not load what has then another shape.
+#[test]
+fn layers_that_change_what_is_saved_are_saved_as_they_are() {
+    let device = Device::flex().autodiff();
+    let layer = || LinearConfig::new(3, 2).with_layout(LinearLayout::Col).init(&device);
+    let model: Vec<Linear> = vec![layer(), LinearConfig::new(2, 1).init(&device)];
+    let build = |model: &Vec<Linear>| {
+        Keel::wrap(Adam::new()).rewind(Rewind::every(2).unwrap()).build(model).unwrap()
+    };
+    let step = |keel: &mut Keel<Vec<Linear>>, model: Vec<Linear>| {
+        let x = Batch::number(keel.attempts(), &device).x;
+        let loss = model[1].forward(model[0].forward(x)).powi_scalar(2).mean();
+        let grads = GradientsParams::from_grads(loss.backward(), &model);
+        keel.step(0.05, model, grads, &loss).unwrap().model
+    };
+    let (mut keel, mut model) = (build(&model), model);
+    for _ in 0..3 {
+        model = step(&mut keel, model);
+    }
+    let bytes = keel.checkpoint(&model).unwrap().into_bytes().unwrap();
+    let saved = Checkpoint::from_bytes(&bytes).unwrap();
+    let fresh: Vec<Linear> = vec![layer(), LinearConfig::new(2, 1).init(&device)];
+    let mut again = build(&fresh);
+    let mut resumed = again.resume(&fresh, &saved).unwrap();
+    assert_eq!(bits(&resumed), bits(&model));
+    for _ in 0..3 {
+        (model, resumed) = (step(&mut keel, model), step(&mut again, resumed));
+        assert_eq!(bits(&resumed), bits(&model));
+    }
+    // It is still of that layout: what Burn saves of it is transposed.
+    let shape = |model: &Vec<Linear>| model[0].weight.transform_for_save().val().dims();
+    assert_eq!((shape(&resumed), resumed[0].weight.val().dims()), ([2, 3], [3, 2]));
 }
 
 #[test]

@@ -6,7 +6,7 @@ use burn::lr_scheduler::module_lr_scheduler::ModuleLrScheduler;
 use burn::module::ParamGroup;
 use catalogue::all;
 use evenkeel::checkpoint::Persist;
-use evenkeel::schedule::{Constant, Cosine, Past, Ramp, Schedule, Scheduler, Step};
+use evenkeel::schedule::{Constant, Cosine, OneCycle, Past, Ramp, Schedule, Scheduler, Step};
 
 fn probes() -> impl Iterator<Item = u64> {
     (0..40).chain((0..64).map(|bit| 1u64 << bit)).chain([u64::MAX - 1, u64::MAX])
@@ -238,4 +238,16 @@ fn literals_at_the_edges() {
     let warm = Ramp::new(0.0, 0.1, 4).unwrap().then(4, cosine);
     assert_eq!((warm.at(0), warm.at(4), warm.at(8), warm.at(9)), (0.0, 0.1, 0.0, 0.0));
     assert_eq!(Scheduler::new(warm).peek(), 0.0);
+}
+
+/// The peak is reached wherever it is, at the first update too.
+#[test]
+fn one_cycle_reaches_its_peak_in_runs_of_a_few_updates() {
+    for over in 1..12 {
+        let cycle = OneCycle::new(1.0, over).unwrap();
+        for cycle in [cycle, cycle.three_phase()] {
+            let highest = (0..=over).map(|t| cycle.at(t)).fold(0.0, f64::max);
+            assert_eq!(highest, 1.0, "{over}");
+        }
+    }
 }

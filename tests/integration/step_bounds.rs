@@ -12,7 +12,7 @@ use evenkeel::optim::{Adam, AdamW, Momentum, Sgd, vectors};
 use evenkeel::schedule::{Constant, Cosine, GroupScheduler, Ramp, Rate, Schedule};
 use evenkeel::{Builder, Decide, Keel, Layers, Parameter, Reading, Report, Rewind, Verdict};
 
-use crate::common::{Batch, Net, bits, is_finite, on_every_device};
+use crate::common::{Batch, Net, bits, filled, is_finite, on_every_device};
 
 fn bounded() -> Builder<Net> {
     Keel::wrap(Adam::new()).bound(DeepRelativeTrust::default())
@@ -499,4 +499,63 @@ fn descent_and_momentum_are_bounded_too() {
     let keel = Keel::<Net>::wrap(Sgd::new()).bound(DeepRelativeTrust::default());
     let error = keel.decide(Decide::OnDevice { every: 5 }).build(&net).unwrap_err().to_string();
     assert!(error.contains("does not look at gradients with Decide::OnDevice"), "{error}");
+}
+
+/// Looks at the parameters at every so many attempts are checks, and nothing that a bound learns from: a skipped step
+/// moves them to other updates.
+#[test]
+fn checks_of_parameters_teach_a_bound_nothing() {
+    let device = Device::flex().autodiff();
+    let start = Net::new(&device);
+    for decide in [Decide::Now, Decide::OnDevice { every: 1 }] {
+        let run = |every: Option<u64>| {
+            let mut net = start.twin();
+            let builder = bounded().decide(decide);
+            let builder = match every {
+                Some(every) => builder.check_parameters_every(every),
+                None => builder,
+            };
+            let mut keel = builder.build(&net).unwrap();
+            for k in 0..12 {
+                net = step(&mut keel, 0.5, net, k, &device).0;
+            }
+            (bits(&net), keel.checkpoint(&net).unwrap())
+        };
+        let (unchecked, saved) = run(None);
+        for every in [1, 3] {
+            let (checked, after) = run(Some(every));
+            assert_eq!(checked, unchecked, "{every}");
+            assert_eq!(after.differences(&saved), Vec::<String>::new(), "{every}");
+        }
+    }
+}
+
+/// How the optimizer steps was found by trying it on the weights of the start, which are not those of whoever resumes.
+#[test]
+fn a_bound_resumes_exactly_whatever_the_weights_of_the_model_it_is_built_for() {
+    let device = Device::flex().autodiff();
+    for make in [|| Keel::wrap(Adam::new()), || Keel::wrap(Momentum::new(0.9).unwrap())] {
+        let build = |net: &Net| make().bound(DeepRelativeTrust::default()).build(net).unwrap();
+        let mut net = Net::new(&device);
+        let mut keel = build(&net);
+        for k in 0..3 {
+            net = step(&mut keel, 0.5, net, k, &device).0;
+        }
+        let saved = keel.checkpoint(&net).unwrap();
+        for seed in 1..4 {
+            let fresh = filled(Net::new(&device), seed);
+            let mut again = build(&fresh);
+            let mut resumed = again.resume(&fresh, &saved).unwrap();
+            let (mut keel, mut net) = (build(&net), net.twin());
+            net = keel.resume(&net, &saved).unwrap();
+            for k in 3..8 {
+                net = step(&mut keel, 0.5, net, k, &device).0;
+                resumed = step(&mut again, 0.5, resumed, k, &device).0;
+                assert_eq!(bits(&net), bits(&resumed), "{seed}, {k}");
+            }
+        }
+        // Of an optimizer that steps in another way it is not taken.
+        let other = Keel::wrap(Sgd::new()).bound(DeepRelativeTrust::default());
+        assert!(other.build(&net).unwrap().resume(&net, &saved).is_err());
+    }
 }

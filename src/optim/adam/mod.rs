@@ -171,7 +171,7 @@ impl<K: Kind> Fused for Adaptive<K> {
             memory.scalars = LEAVES.begin().scalars;
         }
         let [beta_1, beta_2] = self.betas.each_ref().map(|beta| beta.at(time));
-        let [product_1, product_2, momentum_product] = &mut memory.scalars;
+        let [product_1, product_2, momentum_product, _] = &mut memory.scalars;
         // The correction of the moments of before, which is what a spike is measured by.
         let before = if self.corrected { 1.0 - *product_2 } else { 1.0 };
         *product_1 *= beta_1;
@@ -249,6 +249,11 @@ impl<K: Kind> Fused for Adaptive<K> {
             false => 1.0,
         };
         Bound { shrink: self.decay.shrink(before), step: before.lr * reach * enlarged }
+    }
+
+    fn hypers(&self) -> Vec<&Hyper> {
+        let [beta_1, beta_2] = &self.betas;
+        vec![beta_1, beta_2, &self.epsilon, &self.momentum_decay, &self.decay.rate]
     }
 
     fn second_moment(&self, memory: &Memory) -> Option<(f64, f64)> {

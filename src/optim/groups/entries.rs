@@ -35,14 +35,14 @@ pub(super) struct Entry {
 /// The tensors of state of a parameter: in use, or as they were read from a file, before it is
 /// known on which device they belong.
 #[derive(Clone, Debug)]
-pub(super) enum Slots {
+pub(in crate::optim) enum Slots {
     Live(Vec<Buffer>),
     Saved(Vec<TensorData>),
 }
 
 impl Slots {
     /// What is in them, on the host.
-    pub(super) fn data(&self) -> Result<Vec<TensorData>, ExecutionError> {
+    pub(in crate::optim) fn data(&self) -> Result<Vec<TensorData>, ExecutionError> {
         match self {
             Self::Live(slots) => slots.iter().map(Buffer::data).collect(),
             Self::Saved(slots) => Ok(slots.clone()),
@@ -57,7 +57,7 @@ impl Slots {
         }
     }
 
-    fn shapes(&self) -> Vec<Vec<usize>> {
+    pub(in crate::optim) fn shapes(&self) -> Vec<Vec<usize>> {
         match self {
             Self::Live(slots) => slots.iter().map(Buffer::shape).collect(),
             Self::Saved(slots) => slots.iter().map(|data| data.shape().to_vec()).collect(),
@@ -65,7 +65,7 @@ impl Slots {
     }
 
     /// The first of them, on `device`.
-    pub(super) fn first<const D: usize>(&self, device: &Device) -> Option<Tensor<D>> {
+    pub(in crate::optim) fn first<const D: usize>(&self, device: &Device) -> Option<Tensor<D>> {
         match self {
             Self::Live(slots) => {
                 slots.first().map(|slot| slot.clone().into_tensor().to_device(device))

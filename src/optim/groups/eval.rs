@@ -7,7 +7,6 @@ use burn::tensor::Tensor;
 use burn::tensor::kind::BridgeTensor;
 
 use super::Groups;
-use super::entries::Slots;
 
 /// A copy of `model`, with the averages in the place of the weights that have one.
 pub(super) fn model<M: Module>(groups: &Groups, model: &M) -> M {
@@ -37,7 +36,14 @@ impl ModuleMapper for Average<'_> {
         let (id, y, mapper) = param.consume();
         let x = match self.copies.get(&id) {
             Some(copy) => Tensor::from_bridge(copy.clone()),
-            None => Tensor::from_inner(average(y, &entry.slots, beta)).set_require_grad(asks),
+            None => {
+                let y = y.inner();
+                let x = match entry.slots.first::<D>(&y.device()) {
+                    Some(z) => average(y, z, beta),
+                    None => y,
+                };
+                Tensor::from_inner(x).set_require_grad(asks)
+            }
         };
         self.copies.insert(id, x.clone().into_bridge());
         Param::from_mapped_value(id, x, mapper)
@@ -45,9 +51,11 @@ impl ModuleMapper for Average<'_> {
 }
 
 /// `x` of `y = (1 − β)z + βx`.
-fn average<const D: usize>(y: Tensor<D>, slots: &Slots, beta: f64) -> Tensor<D> {
-    let y = y.inner();
-    let Some(z) = slots.first::<D>(&y.device()) else { return y };
+pub(in crate::optim) fn average<const D: usize>(
+    y: Tensor<D>,
+    z: Tensor<D>,
+    beta: f64,
+) -> Tensor<D> {
     let (stored, wide) = (y.dtype(), z.dtype());
     // As a difference, which is exact where the two are one.
     let ahead = y.clone().cast(wide) - z;

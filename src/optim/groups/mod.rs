@@ -1,7 +1,7 @@
 //! All tensors of a model, stepped together.
 
 mod entries;
-mod eval;
+pub(super) mod eval;
 mod pass;
 mod saved;
 mod unsure;
@@ -11,6 +11,7 @@ use burn::module::{Module, ParamGroup};
 use burn::optim::GradientsParams;
 use burn::tensor::{Bool, Tensor};
 
+use super::hyper::Hyper;
 use super::rule::{Before, Erased};
 use super::second_moments::SecondMoment;
 use super::{Pace, Rule, SecondMoments, Unread, Update};
@@ -18,6 +19,8 @@ use crate::checkpoint::State;
 use crate::gate::Flag;
 use crate::{Error, fit};
 use entries::Entries;
+pub(super) use entries::Slots;
+pub(super) use pass::Context;
 
 /// The rules of this crate over a whole model, by parameter group: what
 /// [`Keel::wrap`](crate::Keel::wrap) makes of a rule.
@@ -134,13 +137,39 @@ fn longest(factor: f64, grad_norm: f64) -> f64 {
     factor * grad_norm.max(UNSEEN)
 }
 
+impl Groups {
+    /// Asks every curve for what the next update will ask it for. One that panics does so here, before a tensor of state
+    /// has been taken out.
+    fn foresee(&self) {
+        let curves = |(_, rule): &(ParamGroup, Erased)| {
+            rule.0
+                .hypers()
+                .into_iter()
+                .filter(|hyper| hyper.constant().is_none())
+                .cloned()
+                .collect()
+        };
+        let curves: Vec<Hyper> = self.rules.iter().flat_map::<Vec<Hyper>, _>(curves).collect();
+        if curves.is_empty() {
+            return;
+        }
+        for time in self.entries.times() {
+            for curve in &curves {
+                let _ = curve.at(time);
+            }
+        }
+    }
+}
+
 impl<M: Module + 'static> Update<M> for Groups {
     fn update(&mut self, pace: Pace, model: M, grads: GradientsParams) -> M {
+        self.foresee();
         self.longest = self.longest.max(longest(pace.factor, pace.grad_norm));
         pass::run(self, &pace.lr, pace.factor, model, grads)
     }
 
     fn update_unsure(&mut self, pace: Pace, model: M, grads: GradientsParams) -> M {
+        self.foresee();
         // Nobody knows how long these gradients are.
         self.longest = f64::INFINITY;
         unsure::run(self, &pace, model, grads, None)
@@ -153,6 +182,7 @@ impl<M: Module + 'static> Update<M> for Groups {
         grads: GradientsParams,
         unread: &Unread,
     ) -> Result<M, (M, GradientsParams)> {
+        self.foresee();
         let taken_back = !Update::<M>::is_bounded(self, pace);
         self.longest = self.longest.max(longest(pace.factor, pace.grad_norm));
         Ok(unsure::run(self, pace, model, grads, Some((unread, taken_back))))

@@ -171,14 +171,14 @@ impl<I: Iterator<Item = (Seat, Done)>> ModuleMapper for Put<'_, I> {
 }
 
 /// What a parameter is to autodiff, which its value does not know.
-pub(super) struct Context {
+pub(in crate::optim) struct Context {
     require_grad: bool,
     distributed: bool,
     checkpointing: Option<GradientCheckpointingStrategy>,
 }
 
 impl Context {
-    pub(super) fn of<const D: usize>(parameter: &Tensor<D>) -> Self {
+    pub(in crate::optim) fn of<const D: usize>(parameter: &Tensor<D>) -> Self {
         Self {
             require_grad: parameter.is_require_grad(),
             distributed: parameter.is_distributed(),
@@ -186,7 +186,11 @@ impl Context {
         }
     }
 
-    pub(super) fn restored<const D: usize>(self, updated: Tensor<D>, id: ParamId) -> Tensor<D> {
+    pub(in crate::optim) fn restored<const D: usize>(
+        self,
+        updated: Tensor<D>,
+        id: ParamId,
+    ) -> Tensor<D> {
         let mut tensor = Tensor::from_inner(updated);
         if let Some(strategy) = self.checkpointing {
             tensor = tensor.with_gradient_checkpointing_strategy(strategy);

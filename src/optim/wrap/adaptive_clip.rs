@@ -74,12 +74,17 @@ impl<O: Optimizer> Optimizer for AdaptiveClip<O> {
         state: Option<Self::State<D>>,
     ) -> Stepped<O, D> {
         let (stored, wide) = (grad.dtype(), kernel::wide(tensor.dtype()));
+        if grad.dims().contains(&0) {
+            return self.inner.step(lr, tensor, grad, state);
+        }
         let grad = grad.cast(wide);
-        let limit = units::norms(tensor.clone().cast(wide)).clamp_min(self.epsilon) * self.share;
-        let length = units::norms(grad.clone());
-        let within = length.clone().lower_equal(limit.clone());
-        // Where the length is 0 the quotient is not used.
-        let factor = (limit / length).mask_fill(within, 1.0);
-        self.inner.step(lr, tensor, (grad * factor).cast(stored), state)
+        let (largest, over) = units::norms(tensor.clone().cast(wide));
+        let limit = (largest * over).clamp_min(self.epsilon) * self.share;
+        let (largest, over) = units::norms(grad.clone());
+        let within = (largest.clone() * over.clone()).lower_equal(limit.clone());
+        // The largest element first: the length itself may be above all that the type holds.
+        let clipped = grad.clone() / largest * (limit / over);
+        let within = within.expand(grad.shape());
+        self.inner.step(lr, tensor, clipped.mask_where(within, grad).cast(stored), state)
     }
 }

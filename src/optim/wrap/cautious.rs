@@ -51,8 +51,7 @@ impl<O: Optimizer> Optimizer for Cautious<O> {
         grad: Tensor<D>,
         state: Option<Self::State<D>>,
     ) -> Stepped<O, D> {
-        let (after, state) = self.inner.step(lr, tensor.clone(), grad.clone(), state);
-        let step = taken(&tensor, &after);
+        let (step, state) = taken(&self.inner, lr, tensor.clone(), grad.clone(), state);
         let step = kernel::cautious(step.clone(), grad.cast(step.dtype()));
         (less(tensor, step), state)
     }

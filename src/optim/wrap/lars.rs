@@ -76,15 +76,17 @@ impl<O: Optimizer> Optimizer for Lars<O> {
         grad: Tensor<D>,
         state: Option<Self::State<D>>,
     ) -> Stepped<O, D> {
-        if self.matrices_only && D < 2 {
+        if (self.matrices_only && D < 2) || grad.dims().contains(&0) {
             return self.inner.step(lr, tensor, grad, state);
         }
         let (stored, wide) = (grad.dtype(), kernel::wide(tensor.dtype()));
         let (size, length) = (units::norm(tensor.clone()), units::norm(grad.clone().cast(wide)));
-        let none = (size.clone() * length.clone()).equal_elem(0.0);
-        let ratio = size.clone() * self.trust / (length + size * self.decay);
-        let ratio = ratio.mask_fill(none, 1.0).reshape([1; D]);
-        let grad = (grad.cast(wide) + tensor.clone().cast(wide) * self.decay) * ratio;
-        self.inner.step(lr, tensor, grad.cast(stored), state)
+        let none = size.clone().equal_elem(0.0).bool_or(length.clone().equal_elem(0.0));
+        let grad = grad.cast(wide) + tensor.clone().cast(wide) * self.decay;
+        // Divided first: the ratio itself may be above all that the type holds.
+        let direction = grad.clone() / (length + size.clone() * self.decay).reshape([1; D]);
+        let scaled = direction * (size * self.trust).reshape([1; D]);
+        let none = none.reshape([1; D]).expand(grad.shape());
+        self.inner.step(lr, tensor, scaled.mask_where(none, grad).cast(stored), state)
     }
 }

@@ -4,6 +4,7 @@ use burn::optim::{Optimizer, RecordState, StateSink, StateSource};
 use burn::tensor::{Device, Tensor};
 use burn_pack::Scalar;
 
+use super::super::kernel;
 use crate::Error;
 use crate::checkpoint::tensors;
 use crate::error::check::Param;
@@ -31,7 +32,7 @@ use crate::error::check::Param;
 /// after the first `k`, and so its first `k` updates are taken whole.
 ///
 /// # Cost
-/// The slow weights: a copy of each parameter. Three passes over them every `k` updates.
+/// The slow weights: a copy of each parameter, in `f32` at least. Three passes over them every `k` updates.
 #[derive(Clone, Debug)]
 pub struct Lookahead<O> {
     inner: O,
@@ -71,15 +72,15 @@ impl<O: Optimizer> Optimizer for Lookahead<O> {
     ) -> (Tensor<D>, Option<Self::State<D>>) {
         let (inner, slow, time) = match state {
             Some(LookaheadState { inner, slow, time }) => (inner, slow, time),
-            None => (None, tensor.clone(), 0),
+            None => (None, tensor.clone().cast(kernel::wide(tensor.dtype())), 0),
         };
-        let time = time + 1;
+        let (time, stored) = (time + 1, tensor.dtype());
         let (fast, inner) = self.inner.step(lr, tensor, grad, inner);
         let (tensor, slow) = match time.is_multiple_of(self.every) {
             false => (fast, slow),
             true => {
-                let slow = slow.clone() + (fast - slow) * self.share;
-                (slow.clone(), slow)
+                let slow = slow.clone() + (fast.cast(slow.dtype()) - slow) * self.share;
+                (slow.clone().cast(stored), slow)
             }
         };
         (tensor, Some(LookaheadState { inner, slow, time }))

@@ -25,10 +25,19 @@ use burn::tensor::Tensor;
 
 use super::kernel;
 
-/// What one update has taken from a tensor, in at least `f32`: `p − p'`.
-fn taken<const D: usize>(before: &Tensor<D>, after: &Tensor<D>) -> Tensor<D> {
-    let wide = kernel::wide(before.dtype());
-    before.clone().cast(wide) - after.clone().cast(wide)
+/// What one update takes from a tensor, `p − p'`, and the state. The update is made in at least `f32`: in half precision
+/// most of it would be lost in the rounding of `p'`.
+fn taken<O: Optimizer, const D: usize>(
+    inner: &O,
+    lr: f64,
+    tensor: Tensor<D>,
+    grad: Tensor<D>,
+    state: Option<O::State<D>>,
+) -> Stepped<O, D> {
+    let wide = kernel::wide(tensor.dtype());
+    let before = tensor.cast(wide);
+    let (after, state) = inner.step(lr, before.clone(), grad.cast(wide), state);
+    (before - after, state)
 }
 
 /// `p − d`, in the type of `p`.

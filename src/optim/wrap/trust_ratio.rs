@@ -24,8 +24,8 @@ use super::{Stepped, less, state_of_inner, taken};
 /// ```
 ///
 /// For large batches, where one rate fits no two layers. Agrees with `timm`'s `Lamb`, which clips the
-/// global norm too unless it is told not to. `u` is a difference of weights: of a step that is a
-/// hundred-thousandth of the weights, `f32` leaves two digits.
+/// global norm too unless it is told not to. `u` is a difference of weights, in `f32` at least: of a step that is a
+/// hundred-thousandth of the weights, two digits are left.
 ///
 /// # Cost
 /// About six passes beside the optimizer's; no readback.
@@ -67,18 +67,20 @@ impl<O: Optimizer> Optimizer for TrustRatio<O> {
         grad: Tensor<D>,
         state: Option<Self::State<D>>,
     ) -> Stepped<O, D> {
-        let (after, state) = self.inner.step(lr, tensor.clone(), grad, state);
-        if self.matrices_only && D < 2 {
-            return (after, state);
+        if (self.matrices_only && D < 2) || tensor.dims().contains(&0) {
+            return self.inner.step(lr, tensor, grad, state);
         }
-        let step = taken(&tensor, &after);
+        let (step, state) = taken(&self.inner, lr, tensor.clone(), grad, state);
         let (size, length) = (units::norm(tensor.clone()), units::norm(step.clone()));
-        let none = (size.clone() * length.clone()).equal_elem(0.0);
-        let ratio = (size * lr / length).mask_fill(none, 1.0);
-        let ratio = match self.at_most_one {
-            true => ratio.clamp_max(1.0),
-            false => ratio,
+        let none = size.clone().equal_elem(0.0).bool_or(length.clone().equal_elem(0.0));
+        let target = size * lr;
+        let as_it_was = match self.at_most_one {
+            true => none.bool_or(target.clone().greater_equal(length.clone())),
+            false => none,
         };
-        (less(tensor, step * ratio.reshape([1; D])), state)
+        // Divided first: the ratio itself may be above all that the type holds.
+        let scaled = step.clone() / length.reshape([1; D]) * target.reshape([1; D]);
+        let as_it_was = as_it_was.reshape([1; D]).expand(step.shape());
+        (less(tensor, scaled.mask_where(as_it_was, step)), state)
     }
 }

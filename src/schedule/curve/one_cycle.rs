@@ -161,6 +161,8 @@ impl Schedule for OneCycle {
         };
         match back_at {
             _ if t >= over => to,
+            // Also where the way down from it has no length.
+            Some(_) if t == peak_at => peak,
             _ if t < peak_at => lerp(from, peak, shape.rise(progress(t, peak_at))),
             None => falling(peak, to, peak_at, over),
             Some(back) if t < back => falling(peak, from, peak_at, back),

@@ -10,6 +10,13 @@ use super::cast::Number;
 pub(super) trait Real: Float + Number + AsPrimitive<f64> + Send + Sync {
     /// [`Limits::gradient`], in this type.
     fn limit() -> Self;
+
+    /// The number, or 0 if it is denormal. A moment that shrinks by a share at each step ends as the least denormal
+    /// number and stays there, which makes every later step slow; nothing that is trained has such moments.
+    #[inline(always)]
+    fn flushed(self) -> Self {
+        if self.abs() < Self::min_positive_value() { Self::zero() } else { self }
+    }
 }
 
 impl Real for f32 {
@@ -51,7 +58,7 @@ pub(super) fn momentum<A: Real>(k: &Momentum<A>, p: &mut [A], g: &[A], [v, ..]: 
         Some((old, new)) => {
             for ((p, &g), v) in p.iter_mut().zip(g).zip(v) {
                 let g = incoming(&k.incoming, *p, g);
-                *v = old * *v + new * g;
+                *v = (old * *v + new * g).flushed();
                 *p = keep * *p - (k.by_gradient * g + k.by_velocity * *v);
             }
         }
@@ -76,7 +83,7 @@ pub(super) fn free<A: Real>(k: &Free<A>, p: &mut [A], g: &[A], [z, v, _]: State<
             let (old, new) = n.squares;
             for (((y, &g), z), v) in p.iter_mut().zip(g).zip(z).zip(v) {
                 let g = incoming(&k.incoming, *y, g);
-                *v = old * *v + new * g * g;
+                *v = (old * *v + new * g * g).flushed();
                 let d = g / (n.root * v.sqrt() + n.epsilon) + n.decay * *y;
                 advance(y, z, d);
             }
@@ -199,18 +206,18 @@ fn moments<A: Real, const SECOND: u8, const SPIKE: bool>(
         let normal = g / v.sqrt().max(k.epsilon);
         let normal = if normal > k.extra { k.extra } else { normal };
         let normal = if normal < -k.extra { -k.extra } else { normal };
-        *m = b1 * *m + k1 * normal;
-        *v = b2 * *v + k2 * g * g;
+        *m = (b1 * *m + k1 * normal).flushed();
+        *v = (b2 * *v + k2 * g * g).flushed();
         return g;
     }
-    *m = b1 * *m + k1 * g;
+    *m = (b1 * *m + k1 * g).flushed();
     if SECOND == Second::Belief as u8 {
         let d = g - *m;
         *v = b2 * *v + k2 * d * d + k.extra;
     } else if SECOND == Second::Infinity as u8 {
         *v = (b2 * *v).max(g.abs() + k.epsilon);
     } else {
-        *v = b2 * *v + k2 * g * g;
+        *v = (b2 * *v + k2 * g * g).flushed();
     }
     if SECOND == Second::Largest as u8 {
         *w = (k.keep * *w).max(*v);

@@ -1,0 +1,33 @@
+//! What moves together beside the parameters.
+
+use burn::module::Module;
+
+use super::accumulate::Accumulated;
+use crate::average::Shadow;
+use crate::optim::Update;
+use crate::running::Running;
+
+/// All that belongs to one state of the weights and changes with them: one value that is taken, replaced or put back
+/// whole, so that no way out can forget a part. Made of handles: a copy shares buffers until one of both writes.
+pub(super) struct Kept<M: Module> {
+    pub(super) update: Box<dyn Update<M>>,
+    /// Whether the optimizer took part in an update that was taken back.
+    pub(super) spent: bool,
+    /// The running statistics as they were after the last applied update.
+    pub(super) running: Running,
+    pub(super) average: Option<Shadow>,
+    pub(super) accumulated: Accumulated,
+}
+
+impl<M: Module> Kept<M> {
+    /// What belongs to the state after an update: gradients that wait for the next one do not.
+    pub(super) fn taken(&self) -> Self {
+        Self {
+            update: self.update.boxed(),
+            spent: self.spent,
+            running: self.running.clone(),
+            average: self.average.clone(),
+            accumulated: Accumulated::default(),
+        }
+    }
+}

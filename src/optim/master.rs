@@ -1,0 +1,400 @@
+//! Weights in single precision behind a model in half.
+
+use std::collections::{HashMap, HashSet};
+use std::fmt;
+
+use burn::module::{Module, ModuleMapper, ModuleVisitor, Param, ParamId};
+use burn::optim::GradientsParams;
+use burn::tensor::kind::BridgeTensor;
+use burn::tensor::{Bool, Bytes, DType, Tensor, TensorData, bf16, f16};
+use burn_pack::{Reader, Tensor as Packed, Writer};
+
+use super::groups::{Context, Slots};
+use super::kernel::Buffer;
+use super::{IntoUpdate, Pace, SecondMoments, Unread, Update};
+use crate::Error;
+use crate::checkpoint::State;
+use crate::gate::Flag;
+
+/// Keeps an `f32` copy of every parameter in half precision, and lets an optimizer step that.
+///
+/// ```text
+/// w ← w − step(g)      in f32        p = w, rounded to f16 or bf16: what the model computes with
+/// ```
+///
+/// Half precision has three digits, `bf16` two: a step below half of the last one leaves a parameter where it is, and so
+/// does every such step after it. With this around the optimizer small steps add up. Gradients are widened before the loss scale is
+/// divided out of them, so that what the scale has kept from vanishing is not lost there, whatever the optimizer. Wrappers
+/// and optimizers of Burn's compute in `f32` too. Parameters in `f32` and `f64` are handed on as they are.
+///
+/// ```
+/// use burn::nn::LinearConfig;
+/// use burn::tensor::Device;
+/// use evenkeel::Keel;
+/// use evenkeel::optim::{AdamW, MasterWeights};
+/// use evenkeel::precision::LossScale;
+///
+/// # fn main() -> Result<(), evenkeel::Error> {
+/// let model = LinearConfig::new(2, 1).init(&Device::default().autodiff());
+/// let keel = Keel::wrap(MasterWeights::new(AdamW::new()))
+///     .loss_scale(LossScale::dynamic())
+///     .build(&model)?;
+/// # let _ = keel;
+/// # Ok(())
+/// # }
+/// ```
+///
+/// # Edges
+/// A parameter that was changed from outside is taken as it is: where a weight does not round to it, the weight is
+/// replaced by it. Past its range a parameter stops at the end of it.
+///
+/// A keel tells once, among its [notices](crate::Report::notices), if most of what is in half precision is left where it
+/// is by updates; with this it does not look.
+///
+/// Source: Micikevicius et al. 2018 (arXiv 1710.03740), section 3.1; `master_params` of NVIDIA's Apex.
+///
+/// # Cost
+/// Another copy of each parameter in half precision, in `f32`, and about four passes over it at each update; the optimizer
+/// works on `f32`. No readback.
+#[doc(alias = "master_params")]
+pub struct MasterWeights<M: Module> {
+    inner: Box<dyn Update<M>>,
+    weights: HashMap<ParamId, Slots>,
+    /// What the last update began with, while it may be taken back.
+    before: HashMap<ParamId, Slots>,
+}
+
+impl<M: Module> fmt::Debug for MasterWeights<M> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("MasterWeights")
+            .field("weights", &self.weights.len())
+            .finish_non_exhaustive()
+    }
+}
+
+impl<M: Module + 'static> MasterWeights<M> {
+    /// Around whatever a [`Keel`](crate::Keel) wraps: a rule of this crate, its groups, or any optimizer of Burn's.
+    pub fn new<By>(optimizer: impl IntoUpdate<M, By>) -> Self {
+        Self { inner: optimizer.into_update(), weights: HashMap::new(), before: HashMap::new() }
+    }
+
+    /// The model with its weights in place of parameters in half precision, and the gradients in their type. With `held`
+    /// what they were is kept.
+    fn widened(
+        &mut self,
+        model: M,
+        grads: GradientsParams,
+        held: bool,
+    ) -> (M, GradientsParams, Halves) {
+        let mut widen = Widen { grads, halves: HashMap::new() };
+        model.visit(&mut widen);
+        let Widen { grads, halves } = widen;
+        self.before.clear();
+        if halves.is_empty() {
+            return (model, grads, halves);
+        }
+        let (halves, copies) = (halves, HashMap::new());
+        let model = model.map(&mut Put { master: self, halves: &halves, copies, held });
+        (model, grads, halves)
+    }
+
+    /// The model in its own types, after an update of its weights.
+    fn narrowed(&mut self, model: M, halves: &Halves) -> M {
+        if halves.is_empty() {
+            return model;
+        }
+        model.map(&mut Round { weights: Some(&mut self.weights), halves, copies: HashMap::new() })
+    }
+
+    /// A copy of `model` with its weights in place of parameters in half precision that ask for a gradient.
+    fn wide(&self, model: &M) -> (M, Halves) {
+        let mut trained = Trained(HashMap::new());
+        model.visit(&mut trained);
+        let halves = trained.0;
+        let mut copy = Self {
+            inner: self.inner.boxed(),
+            weights: self.weights.clone(),
+            before: HashMap::new(),
+        };
+        let (master, copies) = (&mut copy, HashMap::new());
+        let model = model.clone().map(&mut Put { master, halves: &halves, copies, held: false });
+        (model, halves)
+    }
+}
+
+/// The parameters in half precision that are concerned, and in which.
+type Halves = HashMap<ParamId, DType>;
+
+fn is_half(dtype: DType) -> bool {
+    matches!(dtype, DType::F16 | DType::BF16)
+}
+
+/// Widens the gradients in half precision, and notes whose they are.
+struct Widen {
+    grads: GradientsParams,
+    halves: Halves,
+}
+
+impl ModuleVisitor for Widen {
+    fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
+        let stored = param.base().dtype();
+        if !is_half(stored) || self.halves.contains_key(&param.id) {
+            return;
+        }
+        if let Some(grad) = self.grads.remove::<D>(param.id) {
+            self.grads.register(param.id, grad.cast(DType::F32));
+            self.halves.insert(param.id, stored);
+        }
+    }
+}
+
+/// Finds the parameters in half precision that are trained.
+struct Trained(Halves);
+
+impl ModuleVisitor for Trained {
+    fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
+        let stored = param.base().dtype();
+        if is_half(stored) && param.is_require_grad() {
+            self.0.insert(param.id, stored);
+        }
+    }
+}
+
+/// Puts the weights in the places of the parameters.
+struct Put<'a, M: Module> {
+    master: &'a mut MasterWeights<M>,
+    halves: &'a Halves,
+    /// A parameter may be used in more than one place.
+    copies: HashMap<ParamId, BridgeTensor>,
+    held: bool,
+}
+
+impl<M: Module> ModuleMapper for Put<'_, M> {
+    fn map_float<const D: usize>(&mut self, param: Param<Tensor<D>>) -> Param<Tensor<D>> {
+        if !self.halves.contains_key(&param.id) {
+            return param;
+        }
+        let (id, tensor, mapper) = param.consume();
+        if let Some(copy) = self.copies.get(&id) {
+            return Param::from_mapped_value(id, Tensor::from_bridge(copy.clone()), mapper);
+        }
+        let context = Context::of(&tensor);
+        let value = tensor.without_autodiff();
+        let MasterWeights { weights, before, .. } = &mut *self.master;
+        let weight = weights.remove(&id).and_then(|kept| kept.first::<D>(&value.device()));
+        let wide = value.clone().cast(DType::F32);
+        let wide = match weight {
+            // Where the weight does not round to the parameter, somebody has changed that.
+            Some(weight) => {
+                let same = weight.clone().cast(value.dtype()).equal(value);
+                wide.mask_where(same, weight)
+            }
+            None => wide,
+        };
+        if self.held {
+            before.insert(id, Slots::Live(vec![Buffer::of(wide.clone())]));
+        }
+        let wide = context.restored(wide, id);
+        self.copies.insert(id, wide.clone().into_bridge());
+        Param::from_mapped_value(id, wide, mapper)
+    }
+}
+
+/// Takes the weights out, and rounds them to what the model computes with.
+struct Round<'a> {
+    /// Where they are kept, if they are.
+    weights: Option<&'a mut HashMap<ParamId, Slots>>,
+    halves: &'a Halves,
+    copies: HashMap<ParamId, BridgeTensor>,
+}
+
+impl ModuleMapper for Round<'_> {
+    fn map_float<const D: usize>(&mut self, param: Param<Tensor<D>>) -> Param<Tensor<D>> {
+        let Some(&stored) = self.halves.get(&param.id) else { return param };
+        let (id, tensor, mapper) = param.consume();
+        if let Some(copy) = self.copies.get(&id) {
+            return Param::from_mapped_value(id, Tensor::from_bridge(copy.clone()), mapper);
+        }
+        let context = Context::of(&tensor);
+        let end = match stored {
+            DType::F16 => f16::MAX.to_f64(),
+            _ => bf16::MAX.to_f64(),
+        };
+        let weight = tensor.without_autodiff().clamp(-end, end);
+        let rounded = weight.clone().cast(stored);
+        if let Some(weights) = &mut self.weights {
+            weights.insert(id, Slots::Live(vec![Buffer::of(weight)]));
+        }
+        let rounded = context.restored(rounded, id);
+        self.copies.insert(id, rounded.clone().into_bridge());
+        Param::from_mapped_value(id, rounded, mapper)
+    }
+}
+
+/// `factor · g` of what counts, and 0 of what does not.
+struct Gated<'a> {
+    grads: GradientsParams,
+    unread: &'a Unread,
+    seen: HashSet<ParamId>,
+}
+
+impl ModuleVisitor for Gated<'_> {
+    fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
+        if !self.seen.insert(param.id) {
+            return;
+        }
+        let Some(grad) = self.grads.remove::<D>(param.id) else { return };
+        let grad = match &self.unread.factor {
+            None => grad,
+            Some(factor) => {
+                let factor = factor.clone().to_device(&grad.device()).cast(grad.dtype());
+                grad * factor.reshape([1; D])
+            }
+        };
+        let counts = Flag::of(self.unread.counts.clone());
+        self.grads.register(param.id, counts.choose(grad.clone(), grad.zeros_like()));
+    }
+}
+
+impl<M: Module + 'static> Update<M> for MasterWeights<M> {
+    fn update(&mut self, pace: Pace, model: M, grads: GradientsParams) -> M {
+        let (model, grads, halves) = self.widened(model, grads, false);
+        let model = self.inner.update(pace, model, grads);
+        self.narrowed(model, &halves)
+    }
+
+    fn update_unsure(&mut self, pace: Pace, model: M, grads: GradientsParams) -> M {
+        let (model, grads, halves) = self.widened(model, grads, true);
+        let model = self.inner.update_unsure(pace, model, grads);
+        self.narrowed(model, &halves)
+    }
+
+    fn update_gated(
+        &mut self,
+        pace: &Pace,
+        model: M,
+        grads: GradientsParams,
+        unread: &Unread,
+    ) -> Result<M, (M, GradientsParams)> {
+        let (model, grads, halves) = self.widened(model, grads, true);
+        let model = match self.inner.update_gated(pace, model, grads, unread) {
+            Ok(model) => model,
+            // Put on here, and not by the caller, who knows only gradients in half precision.
+            Err((model, grads)) => {
+                let mut gated = Gated { grads, unread, seen: HashSet::new() };
+                model.visit(&mut gated);
+                let pace = Pace { factor: 1.0, grad_norm: f64::INFINITY, ..pace.clone() };
+                self.inner.update_unsure(pace, model, gated.grads)
+            }
+        };
+        Ok(self.narrowed(model, &halves))
+    }
+
+    fn keep_if(&mut self, counts: &Tensor<1, Bool>) -> bool {
+        let flag = Flag::of(counts.clone());
+        for (id, before) in std::mem::take(&mut self.before) {
+            if let (Slots::Live(before), Some(Slots::Live(after))) =
+                (before, self.weights.get_mut(&id))
+            {
+                let pairs = std::mem::take(after).into_iter().zip(before);
+                *after = pairs.map(|(new, old)| Buffer::chosen(&flag, new, old)).collect();
+            }
+        }
+        self.inner.keep_if(counts)
+    }
+
+    fn settle(&mut self, counted: &[bool]) {
+        self.inner.settle(counted);
+    }
+
+    fn is_bounded(&self, pace: &Pace) -> bool {
+        self.inner.is_bounded(pace)
+    }
+
+    /// The gradients that the optimizer sees are in `f32` where the parameters are in half precision.
+    fn squares_in_own_type(&self) -> bool {
+        false
+    }
+
+    fn rounds_away(&self) -> bool {
+        false
+    }
+
+    fn check_fit(&self, model: &M) -> Result<(), Error> {
+        let shapes = crate::fit::shapes(model);
+        for (id, kept) in &self.weights {
+            let fits = shapes.get(id).is_some_and(|shape| kept.shapes() == [shape.clone()]);
+            if !fits {
+                return Err(Error::record("the weights in `f32` in it are not of this model"));
+            }
+        }
+        self.inner.check_fit(&self.wide(model).0)
+    }
+
+    fn is_finite(&self) -> Result<bool, Error> {
+        let failed = |cause| Error::io("reading the weights in f32", cause);
+        for kept in self.weights.values() {
+            let data = kept.data().map_err(failed)?;
+            if !data.iter().all(|data| data.iter::<f64>().all(f64::is_finite)) {
+                return Ok(false);
+            }
+        }
+        self.inner.is_finite()
+    }
+
+    fn eval_model(&self, model: &M) -> M {
+        let (wide, halves) = self.wide(model);
+        let model = self.inner.eval_model(&wide);
+        model.map(&mut Round { weights: None, halves: &halves, copies: HashMap::new() })
+    }
+
+    fn second_moments(&self) -> SecondMoments {
+        self.inner.second_moments()
+    }
+
+    fn boxed(&self) -> Box<dyn Update<M>> {
+        Box::new(Self {
+            inner: self.inner.boxed(),
+            weights: self.weights.clone(),
+            before: self.before.clone(),
+        })
+    }
+
+    fn state(&self) -> Result<State, Error> {
+        let failed = |cause: String| Error::io("writing the weights in f32", cause);
+        let mut tensors = Vec::new();
+        for (id, kept) in &self.weights {
+            for data in kept.data().map_err(|cause| failed(cause.to_string()))? {
+                let (bytes, shape, dtype) = data.into_parts();
+                let (id, shape) = (id.val(), shape.iter().copied().collect::<Vec<usize>>());
+                tensors.push(Packed::new(id.to_string(), dtype, shape, Some(id), bytes));
+            }
+        }
+        // By name, because the order of the map is another one every time.
+        tensors.sort_by(|a, b| a.name.cmp(&b.name));
+        let bytes = Writer::new(tensors).into_bytes().map_err(|cause| failed(cause.to_string()))?;
+        Ok(State::new()
+            .with_part("inner", self.inner.state()?)
+            .with_bytes("weights", bytes.to_vec()))
+    }
+
+    fn restore(&mut self, state: &State) -> Result<(), Error> {
+        let damaged =
+            |cause| Error::record(format_args!("the weights in f32 are damaged: {cause}"));
+        let bytes = Bytes::from_bytes_vec(state.bytes("weights")?.to_vec());
+        let mut weights = HashMap::new();
+        for tensor in Reader::from_bytes(bytes).map_err(damaged)?.into_tensors().map_err(damaged)? {
+            let (name, dtype, shape, _, bytes) = tensor.into_parts().map_err(damaged)?;
+            let id: u64 = match (name.parse(), dtype) {
+                (Ok(id), DType::F32) => id,
+                _ => return Err(Error::record(format_args!("`{name}` is no weight in f32"))),
+            };
+            let data = TensorData::from_bytes(bytes, shape, dtype);
+            weights.insert(ParamId::from(id), Slots::Saved(vec![data]));
+        }
+        self.inner.restore(&state.part("inner"))?;
+        self.weights = weights;
+        self.before.clear();
+        Ok(())
+    }
+}
