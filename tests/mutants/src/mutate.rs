@@ -48,12 +48,11 @@ impl Walk<'_> {
     }
 
     /// The condition, or its opposite.
-    fn negated(&mut self, condition: &mut Expr) {
+    fn negated(&mut self, condition: &mut Expr, line: usize) {
         // Patterns in it bind names.
         if condition.to_token_stream().to_string().contains("let ") {
             return;
         }
-        let line = line_of(condition);
         let switch = self.switch(line, "condition → its opposite".to_string());
         let inner = condition.clone();
         *condition = parse_quote!((#switch ^ (#inner)));
@@ -127,8 +126,10 @@ impl VisitMut for Walk<'_> {
     }
 
     fn visit_expr_if_mut(&mut self, expr: &mut ExprIf) {
+        // Before there are switches in it, which are on no line.
+        let line = line_of(&expr.cond);
         visit_mut::visit_expr_if_mut(self, expr);
-        self.negated(&mut expr.cond);
+        self.negated(&mut expr.cond, line);
     }
 
     fn visit_expr_while_mut(&mut self, expr: &mut ExprWhile) {
