@@ -302,10 +302,10 @@ impl<M: Module + 'static> Keel<M> {
         let loss_is_finite =
             monitor::numbers(loss).is_ok_and(|loss| loss.iter().all(|x| x.is_finite()));
         let mine = self.culprits(reading, model, &grads).into_iter().next();
+        let entries = self.monitor.layout().entries();
         let index = |culprit: &Culprit| {
-            let entries = self.monitor.layout().entries().iter();
-            entries.into_iter().position(|entry| entry.path == culprit.path).unwrap_or_default()
-                as f64
+            let at = entries.iter().position(|entry| entry.path == culprit.path);
+            at.unwrap_or_default() as f64
         };
         let part = |culprit: &Culprit| PARTS.iter().position(|part| *part == culprit.part);
         let numbers = match &mine {

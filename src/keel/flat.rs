@@ -69,7 +69,7 @@ impl Flat<'_> {
         scale: f64,
     ) -> (GradientsParams, Tensor<1>) {
         let end = sum.dims()[0];
-        let loss = sum.clone().slice([end - 1..end]).div_scalar(weight);
+        let loss = sum.clone().narrow(0, end - 1, 1).div_scalar(weight);
         let factor = scale / weight;
         let grads = GradientsParams::new();
         let mut back = Back { mean: sum.mul_scalar(factor), at: 0, left: ids.to_vec(), grads };
@@ -118,7 +118,7 @@ impl ModuleVisitor for Back {
         let grad = match elements {
             0 => value,
             _ => {
-                let piece = self.mean.clone().slice([self.at..self.at + elements]);
+                let piece = self.mean.clone().narrow(0, self.at, elements);
                 self.at += elements;
                 let piece: Tensor<D> = piece.reshape(value.shape());
                 piece.to_device(&value.device()).cast(value.dtype())

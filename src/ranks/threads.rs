@@ -45,7 +45,7 @@ struct Round {
 #[derive(Clone)]
 enum Gift {
     Numbers(Vec<f64>),
-    Tensor(Tensor<1>),
+    Tensor(Box<Tensor<1>>),
 }
 
 impl Gift {
@@ -160,10 +160,10 @@ impl Ranks for Threads {
 
     fn sum(&mut self, mine: Tensor<1>) -> Result<Tensor<1>, RankError> {
         let device = mine.device();
-        let all = self.exchange(Gift::Tensor(mine))?;
+        let all = self.exchange(Gift::Tensor(Box::new(mine)))?;
         let tensors = all.iter().filter_map(|gift| match gift {
             Gift::Numbers(_) => None,
-            Gift::Tensor(tensor) => Some(tensor.clone().to_device(&device)),
+            Gift::Tensor(tensor) => Some((**tensor).clone().to_device(&device)),
         });
         // All are there, or the round would not have ended so.
         tensors.reduce(|sum, tensor| sum + tensor).ok_or(RankError::OutOfStep { rank: self.rank })

@@ -307,16 +307,14 @@ fn one_step(
     + Sync
     + Clone
     + 'static,
-) -> Vec<Result<Report, (String, Report)>> {
+) -> Vec<Result<Report, String>> {
     let start = start.clone();
     run(Threads::of(2).unwrap(), move |ranks| {
         let rank = ranks.rank();
         let net = replica(&start);
         let mut keel = keel(rank).ranks(ranks).build(&net).unwrap();
         let stepped = how(rank, &mut keel, net);
-        stepped
-            .map(|stepped| stepped.report)
-            .map_err(|halted| (halted.to_string(), halted.report().clone()))
+        stepped.map(|stepped| stepped.report).map_err(|halted| halted.to_string())
     })
 }
 
@@ -404,8 +402,8 @@ fn what_does_not_belong_together_halts_all() {
         let (loss, grads) = net.backward(&batch(rank));
         keel.step(rate, net, grads, &loss)
     };
-    let said = |ends: Vec<Result<Report, (String, Report)>>| -> Vec<String> {
-        ends.into_iter().map(|end| end.unwrap_err().0).collect()
+    let said = |ends: Vec<Result<Report, String>>| -> Vec<String> {
+        ends.into_iter().map(|end| end.unwrap_err()).collect()
     };
     let halted = |why: &str| vec![format!("training halted at update 0: {why}"); 2];
 

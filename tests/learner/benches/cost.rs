@@ -32,6 +32,9 @@ use digits::{Batch, Batches, Net};
 /// Rows of a batch: few, so that it is the weights that cost.
 const BATCH: usize = 8;
 
+/// A keel to begin with, each time.
+type Make = fn() -> Builder<Net>;
+
 struct Settings {
     hidden: usize,
     steps: usize,
@@ -107,7 +110,7 @@ fn main() {
     let settings = Settings::read();
     let folder = env::temp_dir().join(format!("evenkeel-cost-{}", std::process::id()));
     let start = Net::new(settings.hidden, 0.0, &device()).materialize();
-    let keels: [(&str, fn() -> Builder<Net>); 2] = [
+    let keels: [(&str, Make); 2] = [
         ("adamw", || Keel::wrap(AdamW::new())),
         ("burn-adamw", || Keel::wrap(burn::optim::AdamWConfig::new().init())),
     ];
