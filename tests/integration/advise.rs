@@ -305,7 +305,13 @@ fn a_variant_of_the_model_is_measured_and_combined() {
     let build = |seed| filled(LinearConfig::new(2, 1).init(&device), seed);
     let plain =
         Advisor::new(build, squares, |k| raw(k, &device)).by_training_loss().over(50).unwrap();
-    let advice = plain.variant("scaled", build, scaled).run().unwrap();
+    let advice = plain
+        .variant("scaled", build, scaled)
+        .rates(1e-5, 1.0)
+        .unwrap()
+        .confirm(2, 6)
+        .run()
+        .unwrap();
     let best = advice.best().unwrap();
     assert_eq!(best.recipe.variant, "scaled", "{advice}");
     let combined = |r: &Recipe| r.variant == "scaled" && r.method == Method::Adam && r.cosine;
@@ -327,6 +333,8 @@ fn the_best_are_run_again_with_fresh_seeds() {
         .over(50)
         .unwrap()
         .seeds_from(7)
+        .rates(1e-6, 1.0)
+        .unwrap()
         .confirm(3, 12)
         .run()
         .unwrap();
@@ -379,8 +387,13 @@ fn a_rate_that_fresh_seeds_break_at_is_given_up_for_a_lower_one() {
     };
     let loss =
         |model: &Slope, _: ()| (model.w.val().powi_scalar(2) * model.curvature.val()).sum() * 0.5;
-    let advice =
-        Advisor::new(build, loss, |_| ()).by_training_loss().over(60).unwrap().run().unwrap();
+    let advice = Advisor::new(build, loss, |_| ())
+        .by_training_loss()
+        .recipes([])
+        .over(60)
+        .unwrap()
+        .run()
+        .unwrap();
     let plain = advice.baseline().unwrap();
     // 1 is best where the curvature is 1, and above the edge of 2/4 where it is 4.
     assert!((plain.best(Aim::LowestLoss).unwrap().rate - 1.0).abs() < 0.3);
@@ -411,9 +424,9 @@ fn what_is_the_same_cannot_be_told_apart() {
         assert_eq!(chance, 1.0);
     }
     // Three fresh seeds are too few, whatever they give, and it says so.
-    let few = advisor().confirm(5, 3).run().unwrap().to_string();
+    let few = advisor().rates(1e-6, 1e-5).unwrap().confirm(5, 3).run().unwrap().to_string();
     assert!(few.contains("3 fresh seeds cannot tell"), "{few}");
-    let none = advisor().confirm(0, 0).run().unwrap();
+    let none = advisor().rates(1e-6, 1e-5).unwrap().confirm(0, 0).run().unwrap();
     assert!(none.outcomes().iter().all(|o| o.confirmed.is_none()));
     assert!(none.chance(none.best().unwrap(), none.baseline().unwrap()).is_none());
 }
@@ -429,7 +442,14 @@ fn updates_are_counted_to_what_plain_descent_comes_to() {
     let best = advice.best().unwrap().best(Aim::LowestLoss).unwrap().updates().unwrap();
     assert!(best < itself && itself <= 50.0, "{best} and {itself}");
 
-    let given = regression(&device).target(0.05).unwrap().confirm(0, 0).run().unwrap();
+    let given = regression(&device)
+        .target(0.05)
+        .unwrap()
+        .rates(1e-6, 1.0)
+        .unwrap()
+        .confirm(0, 0)
+        .run()
+        .unwrap();
     assert_eq!(given.target(), Some(0.05));
     let slow = given.baseline().unwrap().best(Aim::LowestLoss).unwrap();
     assert!(slow.loss() > 0.05 && slow.updates().is_none());
@@ -514,7 +534,7 @@ fn wrong_arguments_are_errors() {
 #[test]
 fn the_text_is_a_decision_in_80_columns() {
     let device = Device::flex().autodiff();
-    let advice = regression(&device).run().unwrap();
+    let advice = regression(&device).rates(1e-5, 1.0).unwrap().confirm(3, 6).run().unwrap();
     let (said, code) = (advice.to_string(), advice.code().unwrap());
     let recommended = advice.recommended().unwrap();
     assert!(said.ends_with(&code));
@@ -549,7 +569,7 @@ fn it_can_be_written_and_read() {
 #[test]
 fn it_can_be_drawn() {
     let device = Device::flex().autodiff();
-    let advice = regression(&device).run().unwrap();
+    let advice = regression(&device).rates(1e-4, 0.1).unwrap().confirm(0, 0).run().unwrap();
     let picture = advice.to_svg().unwrap();
     assert!(picture.contains("(plain)") && picture.contains("standardized"));
     let page = advice.to_html().unwrap();
