@@ -30,6 +30,11 @@ fn letters() -> (Vec<i64>, usize) {
     (TEXT.bytes().map(number).collect(), known.len())
 }
 
+/// Where the text is cut: what comes after it is held out.
+fn cut(text: &[i64]) -> (&[i64], &[i64]) {
+    text.split_at(text.len() / 5 * 4)
+}
+
 /// Windows from all over the text: the next begins 1009 letters after the last, round and round.
 fn batch(k: u64, text: &[i64], rows: usize, device: &Device) -> Batch {
     let begin = |row: usize| (k as usize * rows + row) * 1009 % (text.len() - LENGTH - 1);
@@ -77,7 +82,7 @@ impl Net {
 
 pub fn examine(device: &Device) -> Result<Diagnosis, Error> {
     let (text, classes) = letters();
-    let (x, y) = batch(0, &text, 128, device);
+    let (x, y) = batch(0, cut(&text).0, 128, device);
     let net = Net::new(false, classes, 0, device);
     let loss = net.loss((x, y.clone()));
     let grads = GradientsParams::from_grads(loss.backward(), &net);
@@ -85,12 +90,13 @@ pub fn examine(device: &Device) -> Result<Diagnosis, Error> {
     Ok(doctor.model(&net)?.gradients(&net, &grads)?.finish())
 }
 
-pub fn advisor(device: &Device) -> Advisor<'_, Batch> {
+pub fn advisor(device: &Device) -> Result<Advisor<'_, Batch>, Error> {
     let (text, classes) = letters();
-    let batch = move |k| batch(k, &text, ROWS, device);
-    Advisor::new(move |seed| Net::new(false, classes, seed, device), Net::loss, batch).variant(
-        "norm first",
-        move |seed| Net::new(true, classes, seed, device),
-        Net::loss,
-    )
+    let (seen, held) = cut(&text);
+    let (seen, held) = (seen.to_vec(), held.to_vec());
+    let batch = move |k: u64, text: &[i64]| batch(k, text, ROWS, device);
+    let net = move |norm_first| move |seed| Net::new(norm_first, classes, seed, device);
+    Advisor::new(net(false), Net::loss, move |k| batch(k, &seen))
+        .variant("norm first", net(true), Net::loss)
+        .held_out(8, move |k| batch(k, &held))
 }

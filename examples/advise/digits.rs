@@ -10,6 +10,8 @@ use evenkeel::Error;
 use evenkeel::advise::Advisor;
 use evenkeel::doctor::{Diagnosis, Doctor};
 
+use crate::split;
+
 pub type Batch = (Tensor<4>, Tensor<1, Int>);
 
 const CSV: &str = include_str!("../data/digits.csv");
@@ -67,7 +69,7 @@ impl Net {
 }
 
 pub fn examine(device: &Device) -> Result<Diagnosis, Error> {
-    let rows = rows();
+    let (rows, _) = split(rows());
     let (x, y) = batch(0, &rows, rows.len(), device);
     let net = Net::new(false, 0, device);
     let loss = net.loss((x.clone(), y.clone()));
@@ -76,12 +78,10 @@ pub fn examine(device: &Device) -> Result<Diagnosis, Error> {
     Ok(doctor.model(&net)?.gradients(&net, &grads)?.finish())
 }
 
-pub fn advisor(device: &Device) -> Advisor<'_, Batch> {
-    let rows = rows();
-    let batch = move |k| batch(k, &rows, SIZE, device);
-    Advisor::new(|seed| Net::new(false, seed, device), Net::loss, batch).variant(
-        "BatchNorm",
-        |seed| Net::new(true, seed, device),
-        Net::loss,
-    )
+pub fn advisor(device: &Device) -> Result<Advisor<'_, Batch>, Error> {
+    let (rows, held) = split(rows());
+    let batch = move |k: u64, rows: &[Vec<f32>]| batch(k, rows, SIZE, device);
+    Advisor::new(|seed| Net::new(false, seed, device), Net::loss, move |k| batch(k, &rows))
+        .variant("BatchNorm", |seed| Net::new(true, seed, device), Net::loss)
+        .held_out(held.len() as u64 / SIZE as u64, move |k| batch(k, &held))
 }

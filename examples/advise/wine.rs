@@ -5,17 +5,19 @@ use burn::nn::{BatchNorm, BatchNormConfig, Linear, LinearConfig, Relu};
 use burn::optim::GradientsParams;
 use burn::tensor::{Device, Tensor, TensorData};
 use evenkeel::Error;
-use evenkeel::advise::Advisor;
+use evenkeel::advise::{Advisor, Predictor};
 use evenkeel::doctor::{Diagnosis, Doctor};
+
+use crate::split;
 
 pub type Batch = (Tensor<2>, Tensor<2>);
 
 const CSV: &str = include_str!("../data/wine_quality_red.csv");
 const SIZE: usize = 64;
 
-/// Every 25th row, round and round, which meets all of them and mixes the file's order.
+/// `size` rows from the `k`th on, round and round.
 fn batch(k: u64, rows: &[Vec<f32>], size: usize, device: &Device) -> Batch {
-    let at = |i: usize| &rows[(k as usize * size + i) * 25 % rows.len()];
+    let at = |i: usize| &rows[(k as usize * size + i) % rows.len()];
     let x: Vec<f32> = (0..size).flat_map(|i| at(i)[..11].to_vec()).collect();
     let y: Vec<f32> = (0..size).map(|i| at(i)[11]).collect();
     let tensor =
@@ -57,10 +59,19 @@ impl Net {
     fn loss(&self, (x, y): Batch) -> Tensor<1> {
         (self.forward(x) - y).powi_scalar(2).mean()
     }
+
+    /// What the advisor is told of it.
+    fn predictor(normalized: bool, device: &Device) -> Predictor<'_, Self, Batch, 2> {
+        Predictor::new(
+            move |seed| Self::new(normalized, seed, device),
+            |net: &Self, (x, _): &Batch| net.forward(x.clone()),
+            |(_, y)| y.clone(),
+        )
+    }
 }
 
 pub fn examine(device: &Device) -> Result<Diagnosis, Error> {
-    let rows = rows();
+    let (rows, _) = split(rows());
     let (x, y) = batch(0, &rows, rows.len(), device);
     let net = Net::new(false, 0, device);
     let loss = net.loss((x.clone(), y.clone()));
@@ -69,10 +80,10 @@ pub fn examine(device: &Device) -> Result<Diagnosis, Error> {
     Ok(doctor.model(&net)?.gradients(&net, &grads)?.finish())
 }
 
-pub fn advisor(device: &Device) -> Advisor<'_, Batch> {
-    let rows = rows();
-    let batch = move |k| batch(k, &rows, SIZE, device);
-    Advisor::new(|seed| Net::new(false, seed, device), Net::loss, batch)
-        .variant("BatchNorm", |seed| Net::new(true, seed, device), Net::loss)
+pub fn advisor(device: &Device) -> Result<Advisor<'_, Batch>, Error> {
+    let (rows, held) = split(rows());
+    Advisor::predicting(Net::predictor(false, device), move |k| batch(k, &rows, SIZE, device))
+        .variant_predicting("BatchNorm", Net::predictor(true, device))
         .standardizing(|(x, _): &Batch| x.clone(), |(_, y), x| (x, y))
+        .held_out(held.len() as u64 / SIZE as u64, move |k| batch(k, &held, SIZE, device))
 }

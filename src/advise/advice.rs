@@ -1,12 +1,14 @@
 //! What came of it.
 
+use super::Recipe;
 use super::confidence::{SURE, pairs};
+use super::decision::Worth;
 use super::outcome::{Aim, Outcome, chance, order, rank};
 
-/// What was measured, the best recipe first.
+/// What was measured, the best recipe first, and which one is recommended.
 ///
-/// As text it is a table, what to make of it, and the code to paste. It can be drawn, and written as one page
-/// of HTML; with the feature `serde` it can be written as JSON.
+/// As text it is what to change, in order, what to make of it, and the code to paste, in 80 columns. It can be drawn,
+/// and written as one page of HTML; with the feature `serde` it can be written as JSON.
 #[derive(Debug, Clone, PartialEq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub struct Advice {
@@ -26,6 +28,29 @@ pub(super) struct Wanted {
     pub(super) seeds: u64,
     /// How many recipes are confirmed, and with how many seeds.
     pub(super) confirm: (usize, u64),
+    /// The share of the gain that a simpler recipe may lack.
+    pub(super) tolerance: f64,
+    /// How many batches are held out; `None` where recipes are ranked by training loss.
+    pub(super) held_out: Option<u64>,
+}
+
+/// Puts the best first, by fresh seeds where the best ones have had some.
+pub(super) fn sort(outcomes: &mut [Outcome], aim: Aim) {
+    rank(outcomes, aim);
+    if aim == Aim::HighestRate || outcomes.iter().all(|o| o.confirmed.is_none()) {
+        return;
+    }
+    // By the seeds that did not choose them. What was not worth confirming comes after what was.
+    let place = |o: &Outcome| match &o.confirmed {
+        Some(point) if point.stable => (0, point.score(aim)),
+        None if o.best(aim).is_some() => (1, (0.0, 0.0)),
+        Some(_) => (2, (0.0, 0.0)),
+        None => (3, (0.0, 0.0)),
+    };
+    outcomes.sort_by(|a, b| {
+        let (a, b) = (place(a), place(b));
+        a.0.cmp(&b.0).then(order(a.1, b.1))
+    });
 }
 
 impl Advice {
@@ -36,45 +61,53 @@ impl Advice {
         complete: bool,
         mut outcomes: Vec<Outcome>,
     ) -> Self {
-        rank(&mut outcomes, wanted.aim);
-        let top = wanted.confirm.0.min(outcomes.len());
-        let top = &mut outcomes[..top];
-        let top = match top.iter().position(|o| o.best(wanted.aim).is_none()) {
-            Some(end) => &mut top[..end],
-            None => top,
-        };
-        // Among themselves they are ranked by the seeds that did not choose them.
-        if top.iter().all(|o| o.confirmed.is_some()) {
-            let score = |o: &Outcome| {
-                let point = o.confirmed.as_ref();
-                let point = point.filter(|point| point.stable);
-                point.map_or((f64::INFINITY, f64::INFINITY), |point| point.score(wanted.aim))
-            };
-            top.sort_by(|a, b| order(score(a), score(b)));
-        }
+        sort(&mut outcomes, wanted.aim);
         Self { wanted, target, updates, complete, outcomes }
     }
 
-    /// Everything that was measured, ranked by the aim, the best first; those that were confirmed by what
-    /// fresh seeds gave. Recipes without a stable rate come last.
+    /// Everything that was measured, ranked by the aim, the best first: the confirmed ones, by what fresh seeds
+    /// gave, and then the others. Recipes without a stable rate come last.
     pub fn outcomes(&self) -> &[Outcome] {
         &self.outcomes
     }
 
-    /// The recipe that serves the aim best; `None` if none has a stable rate.
+    /// The recipe that serves the aim best, whatever it takes; `None` if none has a stable rate at which it
+    /// comes below the untrained model by more than chance.
     pub fn best(&self) -> Option<&Outcome> {
-        self.outcomes.first().filter(|outcome| outcome.best(self.aim()).is_some())
+        self.wanted.best(&self.outcomes)
+    }
+
+    /// The recipe to use: the simplest that is not worse than the best by more than chance and the
+    /// [tolerance](super::Advisor::tolerance). `None` where there is no best.
+    pub fn recommended(&self) -> Option<&Outcome> {
+        self.wanted.decide(&self.outcomes)
+    }
+
+    /// What each part of the recommended recipe is worth, in the order in which to change them.
+    pub fn worths(&self) -> Vec<Worth> {
+        let recommended = self.recommended();
+        recommended.map_or(Vec::new(), |o| self.wanted.worths(&o.recipe, &self.outcomes))
     }
 
     /// Plain descent, which everything is compared with.
     pub fn baseline(&self) -> Option<&Outcome> {
-        let plain = super::Recipe::plain();
+        let plain = Recipe::plain();
         self.outcomes.iter().find(|outcome| outcome.recipe == plain)
     }
 
     /// What was wanted.
     pub fn aim(&self) -> Aim {
         self.wanted.aim
+    }
+
+    /// How many batches were held out; `None` where recipes are ranked by training loss.
+    pub fn held_out(&self) -> Option<u64> {
+        self.wanted.held_out
+    }
+
+    /// The share of the gain that a simpler recipe may lack.
+    pub fn tolerance(&self) -> f64 {
+        self.wanted.tolerance
     }
 
     /// The loss that updates were counted to. `None` if none was given, and plain descent has no stable rate.
@@ -102,10 +135,10 @@ impl Advice {
         self.complete
     }
 
-    /// The code of the best recipe at its [rate](Outcome::rate).
+    /// The code of the recommended recipe at its [rate](Outcome::rate).
     pub fn code(&self) -> Option<String> {
-        let best = self.best()?;
-        Some(best.recipe.code(best.rate(self.aim())?, self.over()))
+        let recommended = self.recommended()?;
+        Some(recommended.recipe.code(recommended.rate(self.aim())?, self.over()))
     }
 
     /// With which chance a difference as large as that between these two would be seen, between any two of

@@ -8,12 +8,16 @@ use burn::tensor::Tensor;
 
 use super::advice::Wanted;
 use super::outcome::Aim;
+use super::plan::Choice;
+use super::predictor::Predictor;
+use super::run::Trial;
 use super::session::Session;
-use super::trial::{self, Order, Trial};
+use super::split::Split;
+use super::trial::{self, Cost, Order};
 use super::{Advice, Recipe};
 use crate::Error;
 use crate::error::check::Param;
-use crate::standardize::Moments;
+use crate::standardize::{Quantiles, Standardize};
 
 /// Trains a fresh model in the way it is told.
 pub(super) type Runner<'a, B> = Box<dyn Fn(Order<'_, B>) -> Result<Trial, Error> + 'a>;
@@ -21,6 +25,11 @@ pub(super) type Runner<'a, B> = Box<dyn Fn(Order<'_, B>) -> Result<Trial, Error>
 pub(super) type Preparing<'a, B> =
     Box<dyn Fn(u64, &dyn Fn(u64) -> B) -> Result<Prepare<'a, B>, Error> + 'a>;
 pub(super) type Prepare<'a, B> = Box<dyn Fn(B) -> B + 'a>;
+/// What targets are standardized by, made from so many batches.
+pub(super) type Fit<'a, B> = Box<dyn Fn(u64, &dyn Fn(u64) -> B) -> Result<Standardize, Error> + 'a>;
+
+/// The most batches that a standardization is fitted on.
+const FITTED: u64 = 64;
 
 /// How far a search is: what [`Advisor::watch`] is told before each update.
 #[derive(Debug, Clone, PartialEq)]
@@ -39,6 +48,8 @@ pub struct Stage<'a> {
     pub of: usize,
     /// How many updates have been made so far.
     pub updates: u64,
+    /// The best so far: its recipe, its rate, and the loss that it comes to. Before anything is stable, `None`.
+    pub so_far: Option<(&'a Recipe, f64, f64)>,
 }
 
 /// Measures remedies: see [the module](super).
@@ -50,17 +61,23 @@ pub struct Stage<'a> {
 /// same for the same arguments: seed the device in `build`.
 ///
 /// # Cost
-/// Some 25 recipes, each at 4 to 10 rates with each seed: 120 to 250 runs a seed, of which the broken and the
-/// hopeless end early; then 4 to 8 rates with each seed, and a run with each fresh one, for each of up to six
-/// recipes. A forward and a backward pass, an update, and one readback for each update, and 4 forward passes
-/// for each run. A governor takes one more gradient where it measures; it is not counted as an update, but
-/// it is in the seconds.
+/// Some 35 recipes, each at 6 to 10 rates with one seed and at 3 to 6 with every one, of which the broken and
+/// the hopeless end early. Then up to six of them, and what the best one is with each of its parts left out, at a
+/// few rates more, and once with each fresh seed. A remedy more costs one search more. A forward and a backward
+/// pass, an update, and one readback for each update; 4 forward passes for each run, and where batches are held
+/// out, one for each of them and each twentieth of a run. A governor takes one more gradient where it measures;
+/// it is not counted as an update, but it is in the seconds.
 #[must_use = "`run` measures"]
 pub struct Advisor<'a, B> {
     pub(super) base: Runner<'a, B>,
-    pub(super) variants: Vec<(String, Runner<'a, B>)>,
+    /// The names of other models, how they are trained, and whether their targets can be standardized.
+    pub(super) variants: Vec<(String, Runner<'a, B>, bool)>,
     pub(super) batch: Box<dyn Fn(u64) -> B + 'a>,
-    pub(super) prepare: Option<Preparing<'a, B>>,
+    pub(super) split: Option<Split<'a, B>>,
+    features: Option<Preparing<'a, B>>,
+    targets: Option<Fit<'a, B>>,
+    tolerance: f64,
+    pub(super) recipes: Option<Vec<Recipe>>,
     pub(super) aim: Aim,
     target: Option<f64>,
     pub(super) over: u64,
@@ -91,16 +108,39 @@ const NAME: &str = "Advisor";
 impl<'a, B> Advisor<'a, B> {
     /// About the model that `build` makes from a seed, its mean `loss` on a batch, and the batches by
     /// position, of which there is no end: take the remainder.
+    ///
+    /// One of [`held_out`](Self::held_out), [`holding_out`](Self::holding_out) and
+    /// [`by_training_loss`](Self::by_training_loss) has to follow.
     pub fn new<M: Module + 'static>(
         build: impl Fn(u64) -> M + 'a,
         loss: impl Fn(&M, B) -> Tensor<1> + 'a,
         batch: impl Fn(u64) -> B + 'a,
     ) -> Self {
+        Self::of(by_loss(build, loss), Box::new(batch))
+    }
+
+    /// The same about a model whose predictions are known: standardized targets are measured too.
+    pub fn predicting<M: Module + 'static, const D: usize>(
+        model: Predictor<'a, M, B, D>,
+        batch: impl Fn(u64) -> B + 'a,
+    ) -> Self
+    where
+        B: 'a,
+    {
+        let (run, fit) = model.parted();
+        Self { targets: Some(fit), ..Self::of(run, Box::new(batch)) }
+    }
+
+    fn of(base: Runner<'a, B>, batch: Box<dyn Fn(u64) -> B + 'a>) -> Self {
         Self {
-            base: Box::new(move |order| trial::run(&build, &loss, order)),
+            base,
             variants: Vec::new(),
-            batch: Box::new(batch),
-            prepare: None,
+            batch,
+            split: None,
+            features: None,
+            targets: None,
+            tolerance: 0.05,
+            recipes: None,
             aim: Aim::LowestLoss,
             target: None,
             over: 200,
@@ -116,6 +156,39 @@ impl<'a, B> Advisor<'a, B> {
         }
     }
 
+    /// Ranks recipes, and chooses rates, by the loss on `n` batches that nothing is trained on: the median over
+    /// these batches, so that a wild row in one of them doesn't decide. The training loss stands beside it.
+    ///
+    /// The model is [frozen](burn::module::Module::freeze) for it: nothing is dropped out, and BatchNorm takes
+    /// its running statistics.
+    ///
+    /// # Errors
+    /// If `n` is 0.
+    pub fn held_out(mut self, n: u64, batch: impl Fn(u64) -> B + 'a) -> Result<Self, Error> {
+        let n = Param(NAME, "held_out").at_least(1, n)?;
+        self.split = Some(Split::Given(n, Box::new(batch)));
+        Ok(self)
+    }
+
+    /// Holds out every fifth of the batches, of which there are `n` different ones, `0..n`, and trains on the
+    /// others, round and round. Of fewer than five, the last one. See [`held_out`](Self::held_out).
+    ///
+    /// Rows that are like each other should be in one batch, or they are on both sides.
+    ///
+    /// # Errors
+    /// If there are fewer than 2: a single batch can't be on both sides.
+    pub fn holding_out(mut self, n: u64) -> Result<Self, Error> {
+        self.split = Some(Split::of(Param(NAME, "holding_out").at_least(2, n)?));
+        Ok(self)
+    }
+
+    /// Ranks recipes, and chooses rates, by training loss: for data without end, of which nothing is seen twice,
+    /// or where fitting the data is all that is wanted. Otherwise it favours what fits the training rows by heart.
+    pub fn by_training_loss(mut self) -> Self {
+        self.split = Some(Split::Training);
+        self
+    }
+
     /// Another model for the same batches, whose loss means the same: with BatchNorm, say. A variant that
     /// standardizes targets has to give its loss in the targets' own units.
     pub fn variant<M: Module + 'static>(
@@ -124,24 +197,38 @@ impl<'a, B> Advisor<'a, B> {
         build: impl Fn(u64) -> M + 'a,
         loss: impl Fn(&M, B) -> Tensor<1> + 'a,
     ) -> Self {
-        let run: Runner<'a, B> = Box::new(move |order| trial::run(&build, &loss, order));
-        self.variants.push((name.into(), run));
+        self.variants.push((name.into(), by_loss(build, loss), false));
+        self
+    }
+
+    /// Another model whose predictions are known, for the same targets: see
+    /// [`predicting`](Self::predicting).
+    pub fn variant_predicting<M: Module + 'static, const D: usize>(
+        mut self,
+        name: impl Into<String>,
+        model: Predictor<'a, M, B, D>,
+    ) -> Self
+    where
+        B: 'a,
+    {
+        self.variants.push((name.into(), model.parted().0, true));
         self
     }
 
     /// Measures standardized features too: `get` gives the features of a batch, columns along the last
     /// axis, and `set` puts others in their place.
     ///
-    /// They are fitted on the batches of the first run.
+    /// They are standardized by [median and quartiles](Standardize::fit_robust), fitted on the training batches
+    /// of the first run, 64 at most.
     pub fn standardizing<const D: usize>(
         mut self,
         get: impl Fn(&B) -> Tensor<D> + Clone + 'a,
         set: impl Fn(B, Tensor<D>) -> B + Clone + 'a,
     ) -> Self {
-        self.prepare = Some(Box::new(move |over, batch| {
-            let mut moments = Moments::new();
-            (0..over).try_for_each(|k| moments.push(get(&batch(k))))?;
-            let (layer, get, set) = (moments.standardize()?, get.clone(), set.clone());
+        self.features = Some(Box::new(move |n, batch| {
+            let mut quantiles = Quantiles::new();
+            (0..n).try_for_each(|k| quantiles.push(get(&batch(k))))?;
+            let (layer, get, set) = (quantiles.standardize()?, get.clone(), set.clone());
             let prepare = move |batch| {
                 let z = layer.forward(get(&batch));
                 set(batch, z)
@@ -149,6 +236,17 @@ impl<'a, B> Advisor<'a, B> {
             Ok(Box::new(prepare) as Prepare<'a, B>)
         }));
         self
+    }
+
+    /// The share of what the best recipe gains over plain descent that a simpler one may lack and still be
+    /// [recommended](Advice::recommended): 0.05, unless said otherwise here. With 0, what is behind by more than
+    /// chance is not as good.
+    ///
+    /// # Errors
+    /// If it is negative or not finite.
+    pub fn tolerance(mut self, share: f64) -> Result<Self, Error> {
+        self.tolerance = Param(NAME, "tolerance").non_negative(share)?;
+        Ok(self)
     }
 
     /// What is wanted: the lowest loss, unless said otherwise here.
@@ -164,7 +262,8 @@ impl<'a, B> Advisor<'a, B> {
     }
 
     /// The loss that updates are counted to, whatever the aim is. Unless said otherwise here, or by an aim of
-    /// [`FastestTo`](Aim::FastestTo), it is what plain descent comes to at its best rate.
+    /// [`FastestTo`](Aim::FastestTo), it is what plain descent comes to at its best rate with each
+    /// seed.
     ///
     /// # Errors
     /// If it is not finite.
@@ -197,10 +296,11 @@ impl<'a, B> Advisor<'a, B> {
         self
     }
 
-    /// How many of the best recipes are looked at more closely, plain descent beside them: best rate and edge
-    /// between the rungs, and then a run at the best rate with each of so many fresh seeds, which had no say
-    /// in what is best. Where one of them is not stable, the next lower rate that is good, up to four times. The
-    /// best 5 with 10 seeds, unless said otherwise here; of 0 recipes, none.
+    /// How many of the best recipes are looked at more closely, plain descent beside them: the best rate between
+    /// the rungs, and then a run at it with each of so many fresh seeds, which had no say in what is best. Where
+    /// one of them is not stable, the next lower rate that is good, up to four times. Then the same for what is
+    /// left of the best one without each of its parts. The best 5 with 10 seeds, unless said otherwise here; of 0
+    /// recipes, none.
     ///
     /// Fewer than 10 seeds cannot tell the best of 5, and plain descent, apart with confidence. For the
     /// [highest rate](Aim::HighestRate) edges are made finer, and no fresh seed is run.
@@ -209,7 +309,15 @@ impl<'a, B> Advisor<'a, B> {
         self
     }
 
-    /// Measures every recipe at every rate, two a decade, instead of going up and down from where it works: a
+    /// Measures plain descent and these recipes, instead of those that it would choose: to try out what an
+    /// [`Outcome`](super::Outcome) of another search has, or a change of it. What is left of the best one
+    /// [without its parts](Self::confirm) comes as ever.
+    pub fn recipes(mut self, recipes: impl IntoIterator<Item = Recipe>) -> Self {
+        self.recipes = Some(recipes.into_iter().collect());
+        self
+    }
+
+    /// Measures every recipe at every rate, two a decade, instead of first looking and then closing in: a
     /// grid to hold the advice against, at several times the cost.
     pub fn every_rate(mut self) -> Self {
         self.every_rate = true;
@@ -272,8 +380,11 @@ impl<'a, B> Advisor<'a, B> {
     /// Measures.
     ///
     /// # Errors
-    /// If a model cannot be trained at all, features cannot be standardized, a device fails, or there is a
-    /// budget of seconds and no clock.
+    /// If it wasn't said what to rank by, a model cannot be trained at all, features or targets cannot be
+    /// standardized, a device fails, or there is a budget of seconds and no clock.
+    ///
+    /// # Panics
+    /// If one of the closures does.
     pub fn run(mut self) -> Result<Advice, Error> {
         if let Some(seconds) = self.seconds {
             let Some(clock) = &self.clock else {
@@ -286,12 +397,31 @@ impl<'a, B> Advisor<'a, B> {
             };
             self.seconds = Some(clock() + seconds);
         }
-        let prepare = match &self.prepare {
-            Some(prepare) => Some(prepare(self.over, &*self.batch)?),
+        let Some(split) = &self.split else {
+            return Err(Error::parameter(
+                NAME,
+                "held_out",
+                "given, or `holding_out`, unless `by_training_loss` is asked for",
+                "none of them",
+            ));
+        };
+        let fitted = self.over.min(FITTED);
+        let batch = |k| split.training(k, &*self.batch);
+        let prepare = match &self.features {
+            Some(prepare) => Some(prepare(fitted, &batch)?),
             None => None,
         };
+        let targets = match &self.targets {
+            Some(fit) => Some(fit(fitted, &batch)?),
+            None => None,
+        };
+        let choice = self.choice();
+        if let Some(other) = self.recipes.iter().flatten().find(|recipe| !choice.has(recipe)) {
+            let must = "of features, targets and variants that there are";
+            return Err(Error::parameter(NAME, "recipes", must, format_args!("`{other}`")));
+        }
         let watch = self.watch.take();
-        Session::new(&self, prepare, watch).run()
+        Session::new(&self, split, (prepare, targets), watch).run()
     }
 
     /// Whether a budget is used up.
@@ -313,6 +443,35 @@ impl<'a, B> Advisor<'a, B> {
     }
 
     pub(super) fn wanted(&self) -> Wanted {
-        Wanted { aim: self.aim, over: self.over, seeds: self.seeds, confirm: self.confirm }
+        Wanted {
+            aim: self.aim,
+            over: self.over,
+            seeds: self.seeds,
+            confirm: self.confirm,
+            tolerance: self.tolerance,
+            held_out: self.split.as_ref().and_then(Split::held_out),
+        }
     }
+
+    /// What there is to choose from.
+    pub(super) fn choice(&self) -> Choice {
+        Choice {
+            over: self.over,
+            features: self.features.is_some(),
+            targets: self.targets.is_some(),
+            variants: self.variants.iter().map(|(name, _, may)| (name.clone(), *may)).collect(),
+        }
+    }
+}
+
+/// How a model is trained of which only the loss is known.
+fn by_loss<'a, M: Module + 'static, B>(
+    build: impl Fn(u64) -> M + 'a,
+    loss: impl Fn(&M, B) -> Tensor<1> + 'a,
+) -> Runner<'a, B> {
+    let costs = move |model: &M, batch: B, _: Option<&Standardize>| Cost {
+        trained: loss(model, batch),
+        own: None,
+    };
+    Box::new(move |order| trial::run(&build, &costs, order))
 }

@@ -25,7 +25,7 @@ impl Advice {
         page.charts(&self.charts()?);
         if let Some(code) = self.code() {
             page.push(&format!(
-                "<section class=\"card text\">\n<h2>The best one, to paste</h2>\n<pre><code>{}</code></pre>\n\
+                "<section class=\"card text\">\n<h2>The recommended recipe, to paste</h2>\n<pre><code>{}</code></pre>\n\
                  </section>\n",
                 escaped(&code)
             ));
@@ -43,7 +43,7 @@ impl Advice {
     }
 }
 
-/// What the best one comes to, next to plain descent.
+/// What the recommended one comes to, next to plain descent.
 fn tiles(advice: &Advice) -> Vec<Tile> {
     let aim = advice.aim();
     let believed = |outcome: &Outcome| {
@@ -52,13 +52,13 @@ fn tiles(advice: &Advice) -> Vec<Tile> {
     };
     let plain = advice.baseline();
     let mut tiles = Vec::new();
-    if let Some(best) = advice.best() {
+    if let Some(best) = advice.recommended() {
         let than = match plain.and_then(believed) {
             Some(loss) => format!("{} with plain descent", short(loss)),
             None => "plain descent trains at no rate".into(),
         };
         let loss = believed(best).map_or("–".into(), short);
-        tiles.push(Tile::new("loss with the best recipe", loss, than));
+        tiles.push(Tile::new("loss of the recommended recipe", loss, than));
         let rate = best.rate(aim).map_or("–".into(), short);
         let upto = best.highest_stable().map_or("–".into(), short);
         tiles.push(Tile::new("its rate", rate, format!("stable up to {upto}")));
@@ -90,9 +90,9 @@ fn rows(advice: &Advice) -> String {
         "<section class=\"card text wide\">\n<h2>All recipes</h2>\n<table><thead>{}</thead><tbody>\n",
         row("th", &table::HEADS.map(String::from), "")
     );
-    for (place, outcome) in advice.outcomes().iter().enumerate() {
-        let best = place == 0 && advice.best().is_some();
-        let class = if best { " class=\"first\"" } else { "" };
+    for outcome in advice.outcomes() {
+        let chosen = advice.recommended().is_some_and(|chosen| chosen.recipe == outcome.recipe);
+        let class = if chosen { " class=\"first\"" } else { "" };
         let _ = write!(rows, "{}", row("td", &table::cells(advice, outcome), class));
     }
     rows + "</tbody></table>\n</section>\n"

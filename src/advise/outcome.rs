@@ -1,15 +1,19 @@
 //! What was measured of one recipe, and what is wanted of it.
 
-use super::trial::{End, Trial};
+use super::run::{End, Trial};
 use super::{Recipe, confidence};
+use crate::stat;
 
-/// What is wanted.
+/// What is wanted. Losses are those on what is held out, unless a ranking by training loss was
+/// [asked for](super::Advisor::by_training_loss).
 #[derive(Debug, Clone, Copy, PartialEq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub enum Aim {
-    /// The fewest updates until the loss, averaged over a twentieth of a run, is this or less.
+    /// The fewest updates until the loss is this or less. It is looked at after every twentieth of a run; a
+    /// training loss is the median over a twentieth.
     FastestTo(f64),
-    /// The lowest loss at the end of a run, averaged over its last tenth.
+    /// The lowest loss at the end of a run: the median of five looks in its last quarter, and of training losses
+    /// that of its last tenth.
     LowestLoss,
     /// The highest stable rate. What is stable may learn nothing: the lowest loss decides between equals.
     HighestRate,
@@ -22,13 +26,20 @@ pub enum Aim {
 pub struct Point {
     /// The rate, at its highest.
     pub rate: f64,
-    /// The mean loss of each run's last tenth; `None` if the run broke or was hopeless.
+    /// The loss that each run came to, of the kind that recipes are ranked by; `None` if the run broke or was
+    /// hopeless. Where only a first look was taken, there are fewer than there are seeds.
     pub losses: Vec<Option<f64>>,
+    /// The same loss of each untrained model.
+    pub starts: Vec<f64>,
+    /// The median training loss of each run's last tenth.
+    pub training: Vec<Option<f64>>,
+    /// The lowest loss that each run had on its way on what is held out, and after how many updates.
+    pub lowest: Vec<Option<(u64, f64)>>,
     /// The updates that each run took to the target, where there is one and it was reached.
     pub reached: Vec<Option<u64>>,
     /// How many runs met a value that was not finite.
     pub broke: usize,
-    /// Whether all seeds ended at a loss that is not above that of the untrained model.
+    /// Whether all seeds ended at a training loss that is not above that of the untrained model.
     pub stable: bool,
     /// Seconds for each update, where there is a clock.
     pub seconds: Option<f64>,
@@ -37,23 +48,40 @@ pub struct Point {
 impl Point {
     /// Nothing yet.
     pub(super) fn at(rate: f64) -> Self {
-        let (losses, reached) = (Vec::new(), Vec::new());
-        Self { rate, losses, reached, broke: 0, stable: true, seconds: None }
+        Self {
+            rate,
+            losses: Vec::new(),
+            starts: Vec::new(),
+            training: Vec::new(),
+            lowest: Vec::new(),
+            reached: Vec::new(),
+            broke: 0,
+            stable: true,
+            seconds: None,
+        }
     }
 
     /// One more seed.
-    pub(super) fn take(&mut self, trial: &Trial, target: Option<f64>, over: u64) {
+    pub(super) fn take(&mut self, trial: &Trial, target: Option<f64>) {
         let loss = trial.reached();
-        self.stable &= loss.is_some_and(|loss| loss <= trial.start);
+        self.stable &= trial.is_stable();
         self.losses.push(loss);
+        self.starts.push(trial.begun());
+        self.training.push(trial.trained_to());
+        self.lowest.push(trial.lowest_look());
         self.broke += usize::from(trial.end == End::Broke);
         let target = target.filter(|_| loss.is_some());
-        self.reached.push(target.and_then(|target| trial.updates_to(target, over)));
+        self.reached.push(target.and_then(|target| trial.updates_to(target)));
     }
 
     /// The median loss, in which a broken run counts as infinite.
     pub fn loss(&self) -> f64 {
         median(self.losses.iter().map(|loss| loss.unwrap_or(f64::INFINITY)))
+    }
+
+    /// The median training loss, in which a broken run counts as infinite.
+    pub fn training_loss(&self) -> f64 {
+        median(self.training.iter().map(|loss| loss.unwrap_or(f64::INFINITY)))
     }
 
     /// The lowest and the highest loss over seeds; infinite where a run broke.
@@ -77,7 +105,7 @@ impl Point {
     }
 
     /// The same for one seed.
-    fn of_seed(&self, seed: usize, aim: Aim) -> (f64, f64) {
+    pub(super) fn of_seed(&self, seed: usize, aim: Aim) -> (f64, f64) {
         let loss = self.losses.get(seed).copied().flatten().unwrap_or(f64::INFINITY);
         let reached = self.reached.get(seed).copied().flatten();
         match aim {
@@ -85,13 +113,37 @@ impl Point {
             Aim::LowestLoss | Aim::HighestRate => (loss, loss),
         }
     }
+
+    /// The chance that as many runs end below the loss of their untrained model if training does nothing:
+    /// signed ranks, two-sided. 1 if most of them end above.
+    pub(super) fn nothing_learnt(&self) -> f64 {
+        let pairs = self.starts.iter().zip(&self.losses);
+        let gains = pairs.map(|(start, loss)| start - loss.unwrap_or(f64::INFINITY));
+        let gains: Vec<f64> = gains.collect();
+        match median(gains.iter().copied()) > 0.0 {
+            true => confidence::signed_rank(&gains),
+            false => 1.0,
+        }
+    }
+
+    /// Whether a run ends at a loss below that of its untrained model: more often than chance gives to one of so
+    /// many recipes, where there are runs enough to tell, and always where there are not.
+    pub(super) fn learns(&self, among: usize) -> bool {
+        let below = |(start, loss): (&f64, &Option<f64>)| loss.is_some_and(|loss| loss < *start);
+        let among = among.max(1) as f64;
+        // The least that there is to be seen of so many runs.
+        let least = 0.5f64.powi(self.losses.len() as i32 - 1);
+        match among * least <= confidence::SURE {
+            true => among * self.nothing_learnt() <= confidence::SURE,
+            false => !self.losses.is_empty() && self.starts.iter().zip(&self.losses).all(below),
+        }
+    }
 }
 
-/// The middle value, the upper one of two; infinite of none.
+/// The middle value, or the mean of the two in the middle; infinite of none, or where one of these is.
 fn median(values: impl Iterator<Item = f64>) -> f64 {
     let mut values: Vec<f64> = values.collect();
-    values.sort_by(f64::total_cmp);
-    values.get(values.len() / 2).copied().unwrap_or(f64::INFINITY)
+    stat::median(&mut values).unwrap_or(f64::INFINITY)
 }
 
 /// Everything that was measured of one recipe.
@@ -116,25 +168,33 @@ impl Outcome {
     }
 
     pub(super) fn insert(&mut self, point: Point) {
+        self.points.retain(|other| other.rate != point.rate);
         let at = self.points.partition_point(|other| other.rate < point.rate);
         self.points.insert(at, point);
     }
 
-    /// The best rate, and what became of it; `None` if nothing was measured, or no rate is stable.
+    /// The best rate, and what became of it; `None` if nothing was measured, or no rate is stable. Rates that
+    /// only a first look was taken at are none of them.
     pub fn best(&self, aim: Aim) -> Option<&Point> {
-        let stable = self.points.iter().filter(|point| point.stable);
-        stable.min_by(|a, b| order(a.score(aim), b.score(aim)))
+        self.best_below(f64::INFINITY, aim)
     }
 
     /// The best of the rates below this one.
     pub(super) fn best_below(&self, rate: f64, aim: Aim) -> Option<&Point> {
-        let stable = self.points.iter().filter(|point| point.stable && point.rate < rate);
+        let seeds = self.points.iter().map(|point| point.losses.len()).max().unwrap_or(0);
+        let whole = |point: &&Point| point.stable && point.losses.len() == seeds;
+        let stable = self.points.iter().filter(whole).filter(|point| point.rate < rate);
         stable.min_by(|a, b| order(a.score(aim), b.score(aim)))
+    }
+
+    /// What is believed of it: what fresh seeds gave, where there were any, or else the best rate.
+    pub(super) fn believed(&self, aim: Aim) -> Option<&Point> {
+        self.confirmed.as_ref().or(self.best(aim))
     }
 
     /// The rate to train at: the one that fresh seeds have confirmed, or else the [best](Self::best).
     pub fn rate(&self, aim: Aim) -> Option<f64> {
-        Some(self.confirmed.as_ref().or(self.best(aim))?.rate)
+        Some(self.believed(aim)?.rate)
     }
 
     /// The highest rate that is stable, with all that were tried between it and the one of lowest loss.

@@ -1,52 +1,110 @@
 //! Which recipes are worth measuring.
 
 use super::outcome::{Aim, Outcome, rank};
-use super::{Bound, Method, Recipe};
+use super::{Bound, Method, Recipe, Safety};
 
-/// Plain descent, and each remedy alone on top of it.
-pub(super) fn singles(over: u64, standardized: bool, variants: &[String]) -> Vec<Recipe> {
-    let plain = Recipe::plain;
-    let mut recipes = vec![plain()];
-    if standardized {
-        recipes.push(Recipe { standardized: true, ..plain() });
-    }
-    let named = |name: &String| Recipe { variant: name.clone(), ..plain() };
-    recipes.extend(variants.iter().map(named));
-    // A warm-up of more than half of the run leaves no time for the rest.
-    let warm_ups = [10, 100].into_iter().filter(|n| 2 * n <= over);
-    recipes.extend(warm_ups.map(|warm_up| Recipe { warm_up, ..plain() }));
-    recipes.push(Recipe { cosine: true, ..plain() });
-    let bounds = [Bound::Global, Bound::Adaptive, Bound::Percentile, Bound::ZScore];
-    recipes.extend(bounds.map(|bound| Recipe { bound, ..plain() }));
-    recipes.push(Recipe { governed: true, ..plain() });
-    let methods = [Method::Momentum, Method::Nesterov, Method::Adam, Method::AdamW];
-    recipes.extend(methods.map(|method| Recipe { method, ..plain() }));
-    recipes
+/// What there is to choose from.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Choice {
+    pub(super) over: u64,
+    /// Whether features, and targets, can be standardized.
+    pub(super) features: bool,
+    pub(super) targets: bool,
+    /// The names of other models, and whether their targets can be standardized.
+    pub(super) variants: Vec<(String, bool)>,
 }
 
-/// The best of the data and the model with each optimizer, bare and with clip, warm-up and cosine, and with
-/// governed momentum, bare and with a cosine: a governor is a warm-up of its own.
-pub(super) fn combinations(over: u64, aim: Aim, singles: &[Outcome]) -> Vec<Recipe> {
+impl Choice {
+    /// Whether a recipe is one of what there is.
+    pub(super) fn has(&self, recipe: &Recipe) -> bool {
+        let named = |(name, targets): &(String, bool)| {
+            *name == recipe.variant && (*targets || !recipe.standardized_targets)
+        };
+        (self.features || !recipe.standardized)
+            && (self.targets || !recipe.standardized_targets)
+            && (recipe.variant.is_empty() || self.variants.iter().any(named))
+    }
+
+    /// A tenth of the run.
+    fn warm_up(&self) -> u64 {
+        self.over / 10
+    }
+
+    /// Plain descent, and what is done to data and model on top of it.
+    pub(super) fn foundations(&self) -> Vec<Recipe> {
+        let plain = Recipe::plain;
+        let mut recipes = vec![plain()];
+        if self.features {
+            recipes.push(Recipe { standardized: true, ..plain() });
+        }
+        if self.targets {
+            recipes.push(Recipe { standardized_targets: true, ..plain() });
+        }
+        if self.features && self.targets {
+            recipes.push(Recipe { standardized: true, standardized_targets: true, ..plain() });
+        }
+        let named = |(name, _): &(String, bool)| Recipe { variant: name.clone(), ..plain() };
+        recipes.extend(self.variants.iter().map(named));
+        recipes
+    }
+
+    /// Each remedy of training alone, on top of plain descent.
+    pub(super) fn singles(&self) -> Vec<Recipe> {
+        let plain = Recipe::plain;
+        let mut recipes =
+            vec![Recipe { warm_up: self.warm_up(), ..plain() }, Recipe { cosine: true, ..plain() }];
+        let bounds = [Bound::Global, Bound::Adaptive, Bound::Percentile, Bound::ZScore];
+        recipes.extend(bounds.map(|bound| Recipe { bound, ..plain() }));
+        recipes.push(Recipe { governed: true, ..plain() });
+        recipes.extend(
+            [Safety::Spikes, Safety::Recommended].map(|safety| Recipe { safety, ..plain() }),
+        );
+        let methods = [Method::Momentum, Method::Nesterov, Method::Adam, Method::AdamW];
+        recipes.extend(methods.map(|method| Recipe { method, ..plain() }));
+        recipes
+    }
+
+    /// Each variant on what is best of the data.
+    pub(super) fn built_on(&self, aim: Aim, measured: &[Outcome]) -> Vec<Recipe> {
+        let data = best(aim, measured, |recipe| recipe.variant.is_empty());
+        let Some(data) = data else { return Vec::new() };
+        let named = |(name, _): &(String, bool)| Recipe { variant: name.clone(), ..data.clone() };
+        let recipes = self.variants.iter().map(named);
+        recipes.filter(|recipe| self.has(recipe) && is_new(recipe, measured)).collect()
+    }
+
+    /// The best of data and model with each optimizer: bare, with clip, warm-up and cosine, with the recommended
+    /// set-up, warm-up and cosine; and with governed momentum, bare and with a cosine: a governor is a warm-up of
+    /// its own.
+    pub(super) fn combinations(&self, aim: Aim, measured: &[Outcome]) -> Vec<Recipe> {
+        let Some(base) = best(aim, measured, |_| true) else { return Vec::new() };
+        let methods = [Method::Sgd, Method::Momentum, Method::Adam, Method::AdamW];
+        let bare = methods.map(|method| Recipe { method, ..base.clone() });
+        let scheduled =
+            bare.clone().map(|recipe| Recipe { warm_up: self.warm_up(), cosine: true, ..recipe });
+        let clipped = scheduled.clone().map(|recipe| Recipe { bound: Bound::Global, ..recipe });
+        let held = scheduled.map(|recipe| Recipe { safety: Safety::Recommended, ..recipe });
+        let governed = [false, true].map(|cosine| {
+            let method = Method::Momentum;
+            Recipe { method, governed: true, cosine, ..base.clone() }
+        });
+        let all = bare.into_iter().chain(clipped).chain(held).chain(governed);
+        all.filter(|recipe| is_new(recipe, measured)).collect()
+    }
+}
+
+/// The best of those that do nothing but to data and model, and are as said.
+fn best(aim: Aim, measured: &[Outcome], is: impl Fn(&Recipe) -> bool) -> Option<Recipe> {
     let foundation = |o: &&Outcome| {
-        let Recipe { variant, standardized, .. } = &o.recipe;
-        o.recipe
-            == Recipe { variant: variant.clone(), standardized: *standardized, ..Recipe::plain() }
+        let Recipe { variant, standardized, standardized_targets, .. } = o.recipe.clone();
+        o.recipe == Recipe { variant, standardized, standardized_targets, ..Recipe::plain() }
     };
-    let mut bases: Vec<Outcome> = singles.iter().filter(foundation).cloned().collect();
+    let mut bases: Vec<Outcome> = measured.iter().filter(foundation).cloned().collect();
+    bases.retain(|outcome| is(&outcome.recipe));
     rank(&mut bases, aim);
-    let Some(base) = bases.first().map(|best| best.recipe.clone()) else { return Vec::new() };
-    let methods = [Method::Sgd, Method::Momentum, Method::Adam, Method::AdamW];
-    let bare = methods.map(|method| Recipe { method, ..base.clone() });
-    let whole = bare.clone().map(|recipe| Recipe {
-        bound: Bound::Global,
-        warm_up: over / 10,
-        cosine: true,
-        ..recipe
-    });
-    let governed = [false, true].map(|cosine| {
-        let method = Method::Momentum;
-        Recipe { method, governed: true, cosine, ..base.clone() }
-    });
-    let measured = |recipe: &Recipe| singles.iter().any(|o| o.recipe == *recipe);
-    bare.into_iter().chain(whole).chain(governed).filter(|recipe| !measured(recipe)).collect()
+    bases.first().map(|best| best.recipe.clone())
+}
+
+fn is_new(recipe: &Recipe, measured: &[Outcome]) -> bool {
+    measured.iter().all(|outcome| outcome.recipe != *recipe)
 }

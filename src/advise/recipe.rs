@@ -4,7 +4,6 @@ use std::fmt;
 
 use crate::Error;
 use crate::schedule::{Boxed, Constant, Cosine, Ramp, Schedule};
-use crate::text::short;
 
 /// The momentum of the recipes that have one.
 pub(super) const MOMENTUM: f64 = 0.9;
@@ -38,7 +37,7 @@ impl Method {
     }
 
     /// The type to import, and the expression.
-    fn code(self) -> (&'static str, &'static str) {
+    pub(super) fn code(self) -> (&'static str, &'static str) {
         match self {
             Self::Sgd => ("Sgd", "Sgd::new()"),
             Self::Momentum => ("Momentum", "Momentum::new(0.9)?"),
@@ -78,7 +77,7 @@ impl Bound {
     }
 
     /// The type to import from `clip`, and the expression, of one that a keel is given.
-    fn clip(self) -> Option<(&'static str, &'static str)> {
+    pub(super) fn clip(self) -> Option<(&'static str, &'static str)> {
         match self {
             Self::Free | Self::Adaptive => None,
             Self::Global => Some(("GlobalNorm", "GlobalNorm::at_most(1.0)?")),
@@ -88,6 +87,67 @@ impl Bound {
     }
 }
 
+/// What a keel of a [`Recipe`] has beside the bound on gradients.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+#[non_exhaustive]
+pub enum Safety {
+    /// Nothing.
+    Bare,
+    /// [`LossSpike`](crate::guard::LossSpike) as it is by default: a batch that would harm the weights is
+    /// dropped.
+    Spikes,
+    /// [`Builder::recommended`](crate::Builder::recommended): that guard, a bound on the step, and a way back.
+    Recommended,
+}
+
+impl Safety {
+    fn name(self) -> Option<&'static str> {
+        match self {
+            Self::Bare => None,
+            Self::Spikes => Some("spike guard"),
+            Self::Recommended => Some("recommended set-up"),
+        }
+    }
+}
+
+/// One change that a [`Recipe`] makes to plain descent.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+#[non_exhaustive]
+pub enum Change {
+    /// Standardized features.
+    Features,
+    /// Standardized targets.
+    Targets,
+    /// Another model.
+    Variant,
+    /// Another optimizer.
+    Method,
+    /// A bound on gradients.
+    Bound,
+    /// A governor.
+    Governor,
+    /// A guard, or the recommended set-up.
+    Safety,
+    /// A warm-up.
+    WarmUp,
+    /// A decay by half a cosine.
+    Cosine,
+}
+
+const CHANGES: [Change; 9] = [
+    Change::Features,
+    Change::Targets,
+    Change::Variant,
+    Change::Method,
+    Change::Bound,
+    Change::Governor,
+    Change::Safety,
+    Change::WarmUp,
+    Change::Cosine,
+];
+
 /// One way to train: everything but the rate.
 #[derive(Debug, Clone, PartialEq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
@@ -95,14 +155,18 @@ impl Bound {
 pub struct Recipe {
     /// The name of a model that was [supplied](super::Advisor::variant); empty for the one as it is.
     pub variant: String,
-    /// Whether features are standardized.
+    /// Whether features are standardized, by [`Standardize::fit_robust`](crate::standardize::Standardize).
     pub standardized: bool,
+    /// Whether targets are, and predictions turned back.
+    pub standardized_targets: bool,
     /// The optimizer.
     pub method: Method,
     /// The bound on gradients.
     pub bound: Bound,
     /// Whether a [`Governor`](crate::curvature::Governor) caps the rate; for descent and momentum.
     pub governed: bool,
+    /// The guard, or the recommended set-up.
+    pub safety: Safety,
     /// Over how many updates the rate rises from 0.
     pub warm_up: u64,
     /// Whether it falls to 0 by half a cosine after that.
@@ -115,9 +179,11 @@ impl Recipe {
         Self {
             variant: String::new(),
             standardized: false,
+            standardized_targets: false,
             method: Method::Sgd,
             bound: Bound::Free,
             governed: false,
+            safety: Safety::Bare,
             warm_up: 0,
             cosine: false,
         }
@@ -136,6 +202,52 @@ impl Recipe {
         })
     }
 
+    /// What this changes in plain descent: the fewer, the simpler.
+    pub fn changes(&self) -> Vec<Change> {
+        CHANGES.into_iter().filter(|part| self.without(*part) != *self).collect()
+    }
+
+    /// The same recipe without this part.
+    pub fn without(&self, part: Change) -> Self {
+        let mut less = self.clone();
+        let plain = Self::plain();
+        match part {
+            Change::Features => less.standardized = plain.standardized,
+            Change::Targets => less.standardized_targets = plain.standardized_targets,
+            Change::Variant => less.variant = plain.variant,
+            Change::Method => less.method = plain.method,
+            Change::Bound => less.bound = plain.bound,
+            Change::Governor => less.governed = plain.governed,
+            Change::Safety => less.safety = plain.safety,
+            Change::WarmUp => less.warm_up = plain.warm_up,
+            Change::Cosine => less.cosine = plain.cosine,
+        }
+        // A governor knows descent and momentum only.
+        less.governed &= matches!(less.method, Method::Sgd | Method::Momentum | Method::Nesterov);
+        less
+    }
+
+    /// Plain descent with this part of it alone.
+    pub(super) fn only(&self, part: Change) -> Self {
+        let others = self.changes().into_iter().filter(|other| *other != part);
+        others.fold(self.clone(), |less, other| less.without(other))
+    }
+
+    /// What a part of it is called.
+    pub(super) fn name_of(&self, part: Change) -> String {
+        match part {
+            Change::Features => "standardized features".into(),
+            Change::Targets => "standardized targets".into(),
+            Change::Variant => self.variant.clone(),
+            Change::Method => self.method.name().into(),
+            Change::Bound => self.bound.name().unwrap_or("no clip").into(),
+            Change::Governor => "governor".into(),
+            Change::Safety => self.safety.name().unwrap_or("no guard").into(),
+            Change::WarmUp => format!("warm-up {}", self.warm_up),
+            Change::Cosine => "cosine".into(),
+        }
+    }
+
     /// The momentum that a governor has to know of.
     pub(super) fn momentum(&self) -> f64 {
         match self.method {
@@ -143,118 +255,25 @@ impl Recipe {
             _ => 0.0,
         }
     }
-
-    /// The code of this recipe for a run of `over` updates at `rate`.
-    pub fn code(&self, rate: f64, over: u64) -> String {
-        let (import, rule) = self.method.code();
-        let adaptive = self.bound == Bound::Adaptive;
-        let optimizer = match adaptive {
-            true => format!("ModuleOptimizer::from(AdaptiveClip::new(0.01, {rule})?)"),
-            false => rule.to_string(),
-        };
-        let clip = self.bound.clip();
-        let (curves, schedule) = self.schedule_code(rate, over);
-
-        let mut code = String::new();
-        let mut line = |text: &str| {
-            code.push_str(text);
-            code.push('\n');
-        };
-        line(match adaptive {
-            true => "use burn::optim::{GradientsParams, ModuleOptimizer};",
-            false => "use burn::optim::GradientsParams;",
-        });
-        line("use evenkeel::Keel;");
-        if let Some((name, _)) = clip {
-            line(&format!("use evenkeel::clip::{name};"));
-        }
-        if self.governed {
-            line("use evenkeel::curvature::Governor;");
-        }
-        match adaptive {
-            true => line(&format!("use evenkeel::optim::{{AdaptiveClip, {import}}};")),
-            false => line(&format!("use evenkeel::optim::{import};")),
-        }
-        line(&format!("use evenkeel::schedule::{{{curves}}};"));
-        if self.standardized {
-            line("use evenkeel::standardize::Standardize;");
-            line("");
-            line("// Once, on the training features. As a field of the model it is saved with it.");
-            line("let standardize = Standardize::fit([features.clone()])?;");
-            line("let features = standardize.forward(features);");
-        }
-        line("");
-        line(&format!("let mut schedule = {schedule};"));
-        if self.governed {
-            let momentum = float(&self.momentum().to_string());
-            line(&format!("let governor = Governor::new({momentum})?;"));
-        }
-        line(&format!("let mut keel = Keel::wrap({optimizer})"));
-        if let Some((_, expression)) = clip {
-            line(&format!("    .clip({expression})"));
-        }
-        if self.governed {
-            line("    .bound(governor.clone())");
-        }
-        line("    .build(&model)?;");
-        line("");
-        match self.governed {
-            true => line("// For each batch, after `let loss = loss_of(&model);`:"),
-            false => line("// For each batch, after `let loss = …`:"),
-        }
-        line("let grads = GradientsParams::from_grads(loss.backward(), &model);");
-        if self.governed {
-            line("governor.watch(keel.updates(), &model, &grads, loss_of)?;");
-        }
-        line("model = keel.step(schedule.step(), model, grads, &loss)?.model;");
-        code
-    }
-
-    /// The types to import from `schedule`, and the expression.
-    fn schedule_code(&self, rate: f64, over: u64) -> (String, String) {
-        let rest = over.saturating_sub(self.warm_up);
-        let rate = float(&short(rate));
-        let (main, curve) = match self.cosine {
-            true => ("Cosine", format!("Cosine::new({rate}, 0.0, {rest})?")),
-            false => ("Constant", format!("Constant::new({rate})?")),
-        };
-        match self.warm_up {
-            0 => (format!("{main}, Schedule"), format!("{curve}.start()")),
-            n => (
-                format!("{main}, Ramp, Schedule"),
-                format!("Ramp::new(0.0, {rate}, {n})?.then({n}, {curve}).start()"),
-            ),
-        }
-    }
-}
-
-/// A number that Rust takes for a float.
-fn float(number: &str) -> String {
-    match number.contains(['.', 'e']) {
-        true => number.to_string(),
-        false => format!("{number}.0"),
-    }
 }
 
 impl fmt::Display for Recipe {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let mut parts = vec![self.method.name().to_string()];
-        parts.extend(self.bound.name().map(String::from));
-        if self.governed {
-            parts.push("governor".into());
-        }
-        if self.warm_up > 0 {
-            parts.push(format!("warm-up {}", self.warm_up));
-        }
-        if self.cosine {
-            parts.push("cosine".into());
-        }
-        if self.standardized {
-            parts.push("standardized".into());
-        }
-        if !self.variant.is_empty() {
-            parts.push(self.variant.clone());
-        }
-        f.pad(&parts.join(" + "))
+        // The optimizer always, then what is added to it, and last what is done to data and model.
+        let mut names = vec![self.method.name().to_string()];
+        let order = [
+            Change::Bound,
+            Change::Governor,
+            Change::Safety,
+            Change::WarmUp,
+            Change::Cosine,
+            Change::Features,
+            Change::Targets,
+            Change::Variant,
+        ];
+        let has = self.changes();
+        names
+            .extend(order.iter().filter(|part| has.contains(part)).map(|part| self.name_of(*part)));
+        f.pad(&names.join(" + "))
     }
 }

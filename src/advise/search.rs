@@ -1,4 +1,4 @@
-//! Up and down a ladder of rates, from somewhere in the middle.
+//! Over a ladder of rates: a first look at all of it, and then a closer one at what is good.
 
 use super::outcome::{Aim, Outcome, Point, order};
 
@@ -9,38 +9,153 @@ pub(super) fn ladder(from: f64, to: f64) -> Vec<f64> {
     (step(from)..=step(to)).map(|half| 10f64.powf(half as f64 / 2.0)).collect()
 }
 
-/// Measures rungs until the best one has worse ones on both sides, and the first unstable one above it is
-/// known. `measure` gives `None` to stop.
-///
-/// The points that were measured, and whether it was not stopped.
-pub(super) fn climb(
-    rungs: usize,
-    start: usize,
-    aim: Aim,
-    mut measure: impl FnMut(usize) -> Option<Point>,
-) -> (Vec<Point>, bool) {
-    let mut known: Vec<Option<Point>> = vec![None; rungs];
-    let mut next = Some(start.min(rungs.saturating_sub(1))).filter(|_| rungs > 0);
-    let mut complete = true;
-    while let Some(at) = next {
-        known[at] = measure(at);
-        if known[at].is_none() {
-            complete = false;
-            break;
-        }
-        next = to_measure(&known, aim);
-    }
-    (known.into_iter().flatten().collect(), complete)
+/// What to measure next.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Ask {
+    /// This rung, with the first seed.
+    First(usize),
+    /// This rung, with every seed that it was not measured with.
+    Whole(usize),
 }
 
-/// Measures all rungs, from the lowest up; as [`climb`] otherwise.
-pub(super) fn sweep(
-    rungs: usize,
-    mut measure: impl FnMut(usize) -> Option<Point>,
-) -> (Vec<Point>, bool) {
-    let points: Vec<Point> = (0..rungs).map_while(&mut measure).collect();
-    let complete = points.len() == rungs;
-    (points, complete)
+/// Which rungs a recipe is measured at. Nothing is known of it before: what was best for another one says
+/// nothing of this one, and a plateau that is met on the way up hides what lies behind it.
+///
+/// 1. One rung a decade with one seed, from the highest down. It ends before the lowest where nothing is left
+///    to be learnt so slowly: once two rungs in a row, below the best one, have come down by less than a
+///    twentieth of what the best one has.
+/// 2. With every seed, the two that were best, then the neighbours of what is best by then, half a decade off,
+///    until both of them are known, and every rung whose first look was better than that of the best.
+/// 3. The edge: the first rung above that is not stable, to half a decade.
+///
+/// The whole of the ladder is measured with every seed instead, where that is asked for.
+#[derive(Debug)]
+pub(super) struct Search {
+    aim: Aim,
+    seeds: usize,
+    every: bool,
+    known: Vec<Option<Point>>,
+}
+
+/// The share of what the best rate has gained below which a lower one has learnt next to nothing.
+const LITTLE: f64 = 0.05;
+/// Every which rung is looked at first.
+const STRIDE: usize = 2;
+/// How many of those are looked at with every seed.
+const PROMISING: usize = 2;
+
+impl Search {
+    pub(super) fn new(rungs: usize, seeds: u64, aim: Aim, every: bool) -> Self {
+        Self { aim, seeds: seeds as usize, every, known: vec![None; rungs] }
+    }
+
+    /// What became of a rung.
+    pub(super) fn take(&mut self, rung: usize, point: Point) {
+        self.known[rung] = Some(point);
+    }
+
+    /// What is known of a rung.
+    pub(super) fn known(&self, rung: usize) -> Option<&Point> {
+        self.known[rung].as_ref()
+    }
+
+    /// The points that were measured, the lowest first.
+    pub(super) fn into_points(self) -> Vec<Point> {
+        self.known.into_iter().flatten().collect()
+    }
+
+    fn is_whole(&self, rung: usize) -> bool {
+        self.known(rung).is_some_and(|point| point.losses.len() >= self.seeds)
+    }
+
+    /// `None` once all is known that has to be.
+    pub(super) fn next(&self) -> Option<Ask> {
+        if self.every {
+            return (0..self.known.len()).find(|rung| !self.is_whole(*rung)).map(Ask::Whole);
+        }
+        self.first().or_else(|| self.closer()).or_else(|| self.edge())
+    }
+
+    fn first(&self) -> Option<Ask> {
+        let top = self.known.len().checked_sub(1)?;
+        let down = (0..=top).rev().step_by(STRIDE);
+        let lowest = (!top.is_multiple_of(STRIDE)).then_some(0);
+        for rung in down.chain(lowest) {
+            if self.known(rung).is_none() {
+                return (!self.is_idle_below(rung)).then_some(Ask::First(rung));
+            }
+        }
+        None
+    }
+
+    /// How far a rung has come down from the untrained model, with the first seed.
+    fn gain(&self, rung: usize) -> Option<f64> {
+        let point = self.known(rung)?;
+        Some(point.starts.first()? - (*point.losses.first()?)?)
+    }
+
+    fn is_idle_below(&self, rung: usize) -> bool {
+        let gains = (rung + 1..self.known.len()).filter_map(|at| Some((at, self.gain(at)?)));
+        let Some((best, most)) = gains.max_by(|a, b| a.1.total_cmp(&b.1)) else { return false };
+        let little =
+            |at: usize| at < best && self.gain(at).is_some_and(|gain| gain < LITTLE * most);
+        most > 0.0 && little(rung + STRIDE) && little(rung + 2 * STRIDE)
+    }
+
+    fn order(
+        &self,
+        a: usize,
+        b: usize,
+        score: impl Fn(&Point) -> (f64, f64),
+    ) -> std::cmp::Ordering {
+        let of = |rung| self.known(rung).map_or((f64::INFINITY, f64::INFINITY), &score);
+        order(of(a), of(b))
+    }
+
+    fn stable(&self) -> Vec<usize> {
+        let stable = |rung: &usize| self.known(*rung).is_some_and(|point| point.stable);
+        (0..self.known.len()).filter(stable).collect()
+    }
+
+    /// The best of those that were measured with every seed.
+    fn best(&self) -> Option<usize> {
+        let whole = self.stable().into_iter().filter(|rung| self.is_whole(*rung));
+        whole.min_by(|a, b| self.order(*a, *b, |point| point.score(self.aim)))
+    }
+
+    fn closer(&self) -> Option<Ask> {
+        let first_look = |point: &Point| point.of_seed(0, self.aim);
+        let mut promising = self.stable();
+        promising.sort_by(|a, b| self.order(*a, *b, first_look));
+        if let Some(rung) = promising.iter().take(PROMISING).find(|rung| !self.is_whole(**rung)) {
+            return Some(Ask::Whole(*rung));
+        }
+        let best = self.best()?;
+        let neighbours = [best.checked_add(1), best.checked_sub(1)].into_iter().flatten();
+        let neighbours = neighbours.filter(|rung| *rung < self.known.len());
+        if let Some(rung) = neighbours.into_iter().find(|rung| !self.is_whole(*rung)) {
+            return Some(Ask::Whole(rung));
+        }
+        let better = |rung: &&usize| self.order(**rung, best, first_look).is_lt();
+        let better = promising.iter().filter(better).find(|rung| !self.is_whole(**rung));
+        better.map(|rung| Ask::Whole(*rung))
+    }
+
+    fn edge(&self) -> Option<Ask> {
+        let mut last = self.best()?;
+        for rung in last + 1..self.known.len() {
+            match self.known(rung) {
+                None => {}
+                Some(point) if point.stable => last = rung,
+                // Between two that were looked at.
+                Some(_) if rung > last + 1 => return Some(Ask::First(last + 1)),
+                Some(_) => break,
+            }
+        }
+        // Where the edge is what is wanted, every seed has to stand it.
+        let wanted = self.aim == Aim::HighestRate && !self.is_whole(last);
+        wanted.then_some(Ask::Whole(last))
+    }
 }
 
 /// An edge is known well enough if it lies between two rates of this ratio.
@@ -48,115 +163,125 @@ const EDGE: f64 = 1.2;
 /// A best rate is, if those beside it are this near.
 const BEST: f64 = 1.5;
 
-/// The rate to measure next, between the rungs: first around the best one, then at the edge. `None` once both
-/// are known well enough.
-pub(super) fn between(outcome: &Outcome, aim: Aim) -> Option<f64> {
+/// The rate in the middle of two, unless they are near each other.
+fn middle(low: f64, high: f64, near: f64) -> Option<f64> {
+    (high > near * low).then(|| (low * high).sqrt())
+}
+
+/// The rate to measure next around the best one, between the rungs. `None` once it is known well enough.
+pub(super) fn nearer(outcome: &Outcome, aim: Aim) -> Option<f64> {
     let best = outcome.best(aim)?.rate;
     let points = &outcome.points;
     let above = points.iter().find(|point| point.rate > best).map(|point| point.rate);
     let below = points.iter().rev().find(|point| point.rate < best).map(|point| point.rate);
-    let middle = |low: f64, high: f64, near: f64| (high > near * low).then(|| (low * high).sqrt());
     let up = above.and_then(|above| middle(best, above, BEST));
     let down = below.and_then(|below| middle(below, best, BEST));
-    let edge = || {
-        let (stable, not) = (outcome.highest_stable()?, outcome.first_unstable()?);
-        middle(stable, not, EDGE)
-    };
-    up.or(down).or_else(edge)
+    up.or(down)
 }
 
-/// The rung to measure next.
-fn to_measure(known: &[Option<Point>], aim: Aim) -> Option<usize> {
-    let stable = || known.iter().enumerate().filter_map(|(at, p)| Some((at, p.as_ref()?)));
-    let best = stable()
-        .filter(|(_, point)| point.stable)
-        .min_by(|a, b| order(a.1.score(aim), b.1.score(aim)));
-    let Some((best, _)) = best else {
-        // Nothing is stable yet: further down. Where even the lowest rate is not, up: a rate may have been
-        // too low for noise to leave the loss below its start.
-        let (lowest, highest) = (stable().next()?.0, stable().next_back()?.0);
-        let up = Some(highest + 1).filter(|at| *at < known.len());
-        let broke = stable().any(|(_, point)| point.losses.iter().any(Option::is_none));
-        return lowest.checked_sub(1).or(up.filter(|_| !broke));
-    };
-    let unknown = |at: &usize| known.get(*at).is_some_and(Option::is_none);
-    let above = Some(best + 1).filter(unknown);
-    let below = best.checked_sub(1).filter(unknown);
-    // Above the best, until the edge.
-    let edge = || {
-        let stays = |at: &usize| known[*at].as_ref().is_some_and(|point| point.stable);
-        let first = (best..known.len()).find(|at| !stays(at))?;
-        Some(first).filter(unknown)
-    };
-    above.or(below).or_else(edge)
+/// The rate to measure next at the edge. `None` once it is known well enough.
+pub(super) fn edge(outcome: &Outcome) -> Option<f64> {
+    middle(outcome.highest_stable()?, outcome.first_unstable()?, EDGE)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn point(rate: f64, loss: Option<f64>) -> Point {
-        let stable = loss.is_some_and(|loss| loss < 1.0);
-        Point { rate, losses: vec![loss], reached: vec![], broke: 0, stable, seconds: None }
-    }
+    const START: f64 = 1.0;
 
-    /// Climbs a curve of losses; `None` breaks. What was measured, in order, and the points.
-    fn climbed(losses: &[Option<f64>], start: usize) -> (Vec<usize>, Vec<Point>) {
-        let mut order = Vec::new();
-        let (points, complete) = climb(losses.len(), start, Aim::LowestLoss, |at| {
-            order.push(at);
-            Some(point(at as f64, losses[at]))
-        });
-        assert!(complete);
-        (order, points)
-    }
-
-    #[test]
-    fn the_valley_and_the_edge_are_found_from_anywhere() {
-        let some = Some;
-        let losses = [some(0.9), some(0.7), some(0.4), some(0.2), some(0.5), some(0.8), None, None];
-        for start in 0..losses.len() {
-            let (measured, points) = climbed(&losses, start);
-            let best =
-                points.iter().filter(|p| p.stable).min_by(|a, b| a.loss().total_cmp(&b.loss()));
-            assert_eq!(best.unwrap().rate, 3.0, "from {start}");
-            for needed in 2..=6 {
-                assert!(
-                    measured.contains(&needed),
-                    "from {start}: {needed} is not in {measured:?}"
-                );
-            }
-            let mut once = measured.clone();
-            once.sort_unstable();
-            once.dedup();
-            assert_eq!(once.len(), measured.len(), "twice the same: {measured:?}");
+    /// `None` breaks.
+    fn point(rate: f64, losses: &[Option<f64>]) -> Point {
+        Point {
+            losses: losses.to_vec(),
+            starts: vec![START; losses.len()],
+            stable: losses.iter().all(|loss| loss.is_some_and(|loss| loss < START)),
+            ..Point::at(rate)
         }
     }
 
+    /// What was asked for, in order, and the best rung, on a curve of losses of each seed.
+    fn searched(curves: &[Vec<Option<f64>>]) -> (Vec<Ask>, Option<usize>) {
+        let mut search = Search::new(curves[0].len(), curves.len() as u64, Aim::LowestLoss, false);
+        let mut asked = Vec::new();
+        while let Some(ask) = search.next() {
+            let (rung, seeds) = match ask {
+                Ask::First(rung) => (rung, 1),
+                Ask::Whole(rung) => (rung, curves.len()),
+            };
+            assert!(!asked.contains(&ask), "twice the same: {ask:?} of {asked:?}");
+            asked.push(ask);
+            let losses: Vec<_> = curves[..seeds].iter().map(|curve| curve[rung]).collect();
+            search.take(rung, point(rung as f64, &losses));
+        }
+        (asked, search.best())
+    }
+
+    fn valley(bottom: usize, rungs: usize, edge: usize) -> Vec<Option<f64>> {
+        let loss = |at: usize| (0.1 + 0.1 * at.abs_diff(bottom) as f64).min(0.99);
+        (0..rungs).map(|at| (at < edge).then(|| loss(at))).collect()
+    }
+
     #[test]
-    fn nothing_far_away_is_measured() {
-        let mut losses = vec![Some(0.9); 20];
-        losses[10] = Some(0.1);
-        losses[11] = Some(0.5);
-        losses[12] = None;
-        assert_eq!(climbed(&losses, 10).0, [10, 11, 9, 12]);
+    fn the_valley_and_the_edge_are_found_wherever_they_are() {
+        for bottom in 0..16 {
+            for edge in bottom + 1..=17 {
+                let curve = valley(bottom, 17, edge);
+                let (asked, best) = searched(&[curve.clone(), curve]);
+                assert_eq!(best, Some(bottom), "edge {edge}: {asked:?}");
+                let known =
+                    |rung| asked.contains(&Ask::First(rung)) || asked.contains(&Ask::Whole(rung));
+                assert!(known(edge - 1) && (edge == 17 || known(edge)), "{edge}: {asked:?}");
+            }
+        }
+    }
+
+    /// Behind a plateau of dead units, with a step down in the middle of it, lies the valley.
+    #[test]
+    fn no_plateau_hides_the_valley() {
+        let mut curve = vec![Some(0.65); 17];
+        (curve[12], curve[5], curve[6], curve[7]) = (Some(0.6), Some(0.4), Some(0.25), Some(0.35));
+        (0..4).for_each(|at| curve[at] = Some(0.98));
+        assert_eq!(searched(&[curve]).1, Some(6));
+    }
+
+    #[test]
+    fn what_learns_next_to_nothing_is_not_followed_down() {
+        let mut curve = vec![Some(0.999); 17];
+        (14..17).for_each(|at| curve[at] = None);
+        curve[12] = Some(0.2);
+        curve[11] = Some(0.4);
+        let (asked, best) = searched(&[curve]);
+        assert_eq!(best, Some(12));
+        assert!(!asked.contains(&Ask::First(4)), "{asked:?}");
+        // Nothing is known of that where everything above has broken.
+        let mut late = vec![None; 17];
+        late[0] = Some(0.5);
+        assert_eq!(searched(&[late]).1, Some(0));
+    }
+
+    #[test]
+    fn the_first_seed_does_not_decide() {
+        let (one, other) = (valley(8, 17, 17), valley(8, 17, 10));
+        let mut lucky = one.clone();
+        lucky[12] = Some(0.01);
+        assert_eq!(searched(&[lucky, other.clone(), other]).1, Some(8));
     }
 
     #[test]
     fn where_nothing_is_stable_it_ends() {
-        assert_eq!(climbed(&[None, None, None, None], 2).0, [2, 1, 0]);
-        // Finite, but never below the start: perhaps the rates are too low.
-        assert_eq!(climbed(&[Some(1.5), Some(1.5), Some(0.5)], 1).0, [1, 0, 2]);
+        let (asked, best) = searched(&[vec![None; 5]]);
+        assert_eq!((asked.len(), best), (3, None));
     }
 
     #[test]
-    fn it_stops_when_told_to() {
-        let mut left = 2;
-        let (points, complete) = climb(9, 4, Aim::LowestLoss, |at| {
-            left -= 1;
-            (left >= 0).then(|| point(at as f64, Some(0.5 - at as f64 / 100.0)))
-        });
-        assert_eq!((points.len(), complete), (2, false));
+    fn every_rung_is_measured_where_that_is_asked_for() {
+        let mut search = Search::new(3, 2, Aim::LowestLoss, true);
+        for rung in 0..3 {
+            assert_eq!(search.next(), Some(Ask::Whole(rung)));
+            search.take(rung, point(1.0, &[None, None]));
+        }
+        assert_eq!(search.next(), None);
     }
 
     #[test]

@@ -1,26 +1,34 @@
-//! A search under way: first every recipe, then the best ones more closely, then these on other seeds.
+//! A search under way: first every recipe, then the best ones more closely and on other seeds, then what is left
+//! of the best one without each of its parts.
 
 use std::ops::{ControlFlow, Range};
 
+use super::advice::sort;
 use super::advisor::{Advisor, Prepare, Runner, Stage, Watch};
-use super::outcome::{Aim, Outcome, Point, rank};
-use super::trial::{End, Order, Trial};
-use super::{Advice, Recipe, plan, search};
+use super::outcome::{Aim, Outcome, Point, order};
+use super::run::{End, Trial};
+use super::search::{self, Ask, Search};
+use super::split::Split;
+use super::trial::Order;
+use super::{Advice, Recipe};
 use crate::Error;
+use crate::standardize::Standardize;
 
 /// How many rates are tried with fresh seeds, if they are not stable.
 const LOWER: usize = 4;
 
 pub(super) struct Session<'s, 'a, B> {
     advisor: &'s Advisor<'a, B>,
+    split: &'s Split<'a, B>,
     prepare: Option<Prepare<'a, B>>,
+    targets: Option<Standardize>,
     watch: Option<Watch<'a>>,
     ladder: Vec<f64>,
     outcomes: Vec<Outcome>,
     /// The loss that updates are counted to.
     target: Option<f64>,
     /// What plain descent gave at each rate, kept until there is a target to count its updates to.
-    plain: Vec<(f64, Vec<Trial>)>,
+    plain: Vec<(f64, Trial)>,
     /// Parts of the search: how many are done, and how many there are.
     parts: (usize, usize),
     updates: u64,
@@ -30,15 +38,17 @@ pub(super) struct Session<'s, 'a, B> {
 impl<'s, 'a, B> Session<'s, 'a, B> {
     pub(super) fn new(
         advisor: &'s Advisor<'a, B>,
-        prepare: Option<Prepare<'a, B>>,
+        split: &'s Split<'a, B>,
+        (prepare, targets): (Option<Prepare<'a, B>>, Option<Standardize>),
         watch: Option<Watch<'a>>,
     ) -> Self {
-        let ladder = search::ladder(advisor.rates.0, advisor.rates.1);
         Self {
             advisor,
+            split,
             prepare,
+            targets,
             watch,
-            ladder,
+            ladder: search::ladder(advisor.rates.0, advisor.rates.1),
             outcomes: Vec::new(),
             target: advisor.counted_to(),
             plain: Vec::new(),
@@ -49,27 +59,24 @@ impl<'s, 'a, B> Session<'s, 'a, B> {
     }
 
     pub(super) fn run(mut self) -> Result<Advice, Error> {
-        let advisor = self.advisor;
-        let names: Vec<String> = advisor.variants.iter().map(|(name, _)| name.clone()).collect();
-        let singles = plan::singles(advisor.over, advisor.prepare.is_some(), &names);
-        self.measure(singles)?;
-        if !self.stopped {
-            let more = plan::combinations(advisor.over, advisor.aim, &self.outcomes);
-            self.measure(more)?;
+        let (choice, aim) = (self.advisor.choice(), self.advisor.aim);
+        match &self.advisor.recipes {
+            Some(recipes) => {
+                let plain = Recipe::plain();
+                let others = recipes.iter().filter(|recipe| **recipe != plain).cloned().collect();
+                self.measure(vec![plain.clone()])?;
+                self.measure(others)?;
+            }
+            // How many there are in all is not known before the best of the data is.
+            None => {
+                self.measure(choice.foundations())?;
+                self.measure(choice.built_on(aim, &self.outcomes))?;
+                self.measure(choice.singles())?;
+                self.measure(choice.combinations(aim, &self.outcomes))?;
+            }
         }
-        rank(&mut self.outcomes, advisor.aim);
-        let finalists = self.finalists();
-        self.parts.1 += 2 * finalists.len();
-        for &at in &finalists {
-            self.refine(at)?;
-        }
-        // That may have changed who is ahead of whom.
-        rank(&mut self.outcomes, advisor.aim);
-        let finalists = self.finalists();
-        self.parts.1 = self.parts.0 + finalists.len();
-        for &at in &finalists {
-            self.confirm(at)?;
-        }
+        self.confirm_the_best()?;
+        self.leave_out_parts()?;
         Ok(Advice::new(
             self.advisor.wanted(),
             self.target,
@@ -79,50 +86,40 @@ impl<'s, 'a, B> Session<'s, 'a, B> {
         ))
     }
 
-    /// Where in the ranking those are that are looked at more closely: the best ones, and plain descent,
-    /// which all are compared with.
-    fn finalists(&self) -> Vec<usize> {
-        let aim = self.advisor.aim;
-        let plain = Recipe::plain();
-        let chosen = |(at, o): &(usize, &Outcome)| {
-            o.best(aim).is_some() && (*at < self.advisor.confirm.0 || o.recipe == plain)
-        };
-        match self.advisor.confirm.0 {
-            0 => Vec::new(),
-            _ => self.outcomes.iter().enumerate().filter(chosen).map(|(at, _)| at).collect(),
-        }
-    }
-
     fn measure(&mut self, recipes: Vec<Recipe>) -> Result<(), Error> {
         self.parts.1 += recipes.len();
         for recipe in recipes {
-            if self.stopped {
-                break;
-            }
-            let mut failed = None;
-            let (rungs, aim) = (self.ladder.clone(), self.advisor.aim);
-            // The rate that was best last is near the best of this one, more often than not.
-            let (every_rate, start) = (self.advisor.every_rate, self.start());
-            let mut measure = |rung: usize| {
-                self.searched(&recipe, rungs[rung]).unwrap_or_else(|error| {
-                    failed = Some(error);
-                    None
-                })
-            };
-            let (points, complete) = match every_rate {
-                true => search::sweep(rungs.len(), &mut measure),
-                false => search::climb(rungs.len(), start, aim, &mut measure),
-            };
-            if let Some(error) = failed {
-                return Err(error);
-            }
-            self.stopped |= !complete;
-            if !points.is_empty() {
-                let mut outcome = Outcome::new(recipe, points);
-                self.set_target(&mut outcome);
-                self.outcomes.push(outcome);
-            }
+            self.search(recipe)?;
             self.parts.0 += 1;
+        }
+        Ok(())
+    }
+
+    /// Searches the rates of a recipe.
+    fn search(&mut self, recipe: Recipe) -> Result<(), Error> {
+        if self.stopped {
+            return Ok(());
+        }
+        let advisor = self.advisor;
+        let (rungs, first) = (self.ladder.len(), advisor.first_seed);
+        let mut search = Search::new(rungs, advisor.seeds, advisor.aim, advisor.every_rate);
+        while let Some(ask) = search.next() {
+            let (rung, end) = match ask {
+                Ask::First(rung) => (rung, first.saturating_add(1)),
+                Ask::Whole(rung) => (rung, advisor.fresh_seed()),
+            };
+            // The first seed may have been there before.
+            let known = search.known(rung).cloned();
+            let known = known.unwrap_or_else(|| Point::at(self.ladder[rung]));
+            let from = first.saturating_add(known.losses.len() as u64);
+            let Some(point) = self.point(&recipe, known, from..end)? else { break };
+            search.take(rung, point);
+        }
+        let points = search.into_points();
+        if !points.is_empty() {
+            let mut outcome = Outcome::new(recipe, points);
+            self.set_target(&mut outcome);
+            self.outcomes.push(outcome);
         }
         Ok(())
     }
@@ -134,35 +131,119 @@ impl<'s, 'a, B> Session<'s, 'a, B> {
         if self.target.is_some() || outcome.recipe != Recipe::plain() {
             return;
         }
-        self.target = outcome.best(Aim::LowestLoss).map(Point::loss);
+        // Of its seeds the worst, so that it gets there itself.
+        self.target = outcome.best(Aim::LowestLoss).map(|point| point.spread().1);
         let Some(target) = self.target else { return };
         for point in &mut outcome.points {
-            let trials = plain.iter().find(|(rate, _)| *rate == point.rate);
-            let trials = trials.map(|(_, trials)| trials.as_slice()).unwrap_or_default();
-            point.reached =
-                trials.iter().map(|t| t.updates_to(target, self.advisor.over)).collect();
+            let trials = plain.iter().filter(|(rate, _)| *rate == point.rate);
+            point.reached = trials.map(|(_, trial)| trial.updates_to(target)).collect();
         }
     }
 
-    fn start(&self) -> usize {
-        let best = self.outcomes.last().and_then(|o| o.best(self.advisor.aim)).map(|p| p.rate);
-        let near = best.unwrap_or(1e-2);
-        let below = |rate: &&f64| **rate < near * 0.99;
-        self.ladder.iter().take_while(below).count().min(self.ladder.len().saturating_sub(1))
+    /// The best recipes, and plain descent, which all are compared with.
+    fn confirm_the_best(&mut self) -> Result<(), Error> {
+        let (aim, plain) = (self.advisor.aim, Recipe::plain());
+        sort(&mut self.outcomes, aim);
+        let chosen = |(at, o): &(usize, &Outcome)| {
+            o.best(aim).is_some() && (*at < self.advisor.confirm.0 || o.recipe == plain)
+        };
+        let chosen: Vec<usize> = match self.advisor.confirm.0 {
+            0 => Vec::new(),
+            _ => self.outcomes.iter().enumerate().filter(chosen).map(|(at, _)| at).collect(),
+        };
+        self.parts.1 += chosen.len();
+        for at in chosen {
+            self.refine(at)?;
+            self.confirm(at)?;
+            self.parts.0 += 1;
+        }
+        sort(&mut self.outcomes, aim);
+        self.refine_edge(&Recipe::plain())
     }
 
-    /// The best rate of a finalist, and its edge, between the rungs.
+    /// Whether the best is worth its parts: without each of them, and without all that it can do without, until
+    /// nothing simpler is as good.
+    fn leave_out_parts(&mut self) -> Result<(), Error> {
+        let (aim, wanted) = (self.advisor.aim, self.advisor.wanted());
+        if self.advisor.confirm.0 == 0 || aim == Aim::HighestRate {
+            return Ok(());
+        }
+        let mut last = None;
+        loop {
+            sort(&mut self.outcomes, aim);
+            let Some(recipe) = wanted.decide(&self.outcomes).map(|o| o.recipe.clone()) else {
+                break;
+            };
+            if self.stopped || last.as_ref() == Some(&recipe) {
+                break;
+            }
+            let parts = recipe.changes();
+            for part in &parts {
+                self.confirm_recipe(recipe.without(*part))?;
+            }
+            // What can be left out alone, all at once.
+            sort(&mut self.outcomes, aim);
+            let (Some(best), plain) = (self.outcomes.first(), self.find(&Recipe::plain())) else {
+                break;
+            };
+            let spare = parts.iter().filter(|part| {
+                let without = self.find(&recipe.without(**part));
+                without.is_some_and(|other| wanted.is_as_good(best, other, plain))
+            });
+            let less = spare.fold(recipe.clone(), |less, part| less.without(*part));
+            self.confirm_recipe(less)?;
+            last = Some(recipe);
+        }
+        match last {
+            Some(recipe) => self.refine_edge(&recipe),
+            None => Ok(()),
+        }
+    }
+
+    fn find(&self, recipe: &Recipe) -> Option<&Outcome> {
+        self.outcomes.iter().find(|outcome| outcome.recipe == *recipe)
+    }
+
+    /// Measures a recipe as closely as the best ones, as far as that was not done.
+    fn confirm_recipe(&mut self, recipe: Recipe) -> Result<(), Error> {
+        if self.find(&recipe).is_some_and(|outcome| outcome.confirmed.is_some()) {
+            return Ok(());
+        }
+        self.parts.1 += 1;
+        if self.find(&recipe).is_none() {
+            self.search(recipe.clone())?;
+        }
+        if let Some(at) = self.outcomes.iter().position(|outcome| outcome.recipe == recipe) {
+            self.refine(at)?;
+            self.confirm(at)?;
+        }
+        self.parts.0 += 1;
+        Ok(())
+    }
+
+    /// The best rate, between the rungs.
     fn refine(&mut self, at: usize) -> Result<(), Error> {
-        while let Some(rate) = search::between(&self.outcomes[at], self.advisor.aim) {
-            let recipe = self.outcomes[at].recipe.clone();
-            let Some(point) = self.searched(&recipe, rate)? else { return Ok(()) };
+        while let Some(rate) = search::nearer(&self.outcomes[at], self.advisor.aim) {
+            let Some(point) = self.searched(at, rate)? else { break };
+            self.outcomes[at].insert(point);
+        }
+        Ok(())
+    }
+
+    /// The edge, between the rungs.
+    fn refine_edge(&mut self, recipe: &Recipe) -> Result<(), Error> {
+        let at = self.outcomes.iter().position(|outcome| outcome.recipe == *recipe);
+        let Some(at) = at.filter(|_| self.advisor.confirm.0 > 0) else { return Ok(()) };
+        self.parts.1 += 1;
+        while let Some(rate) = search::edge(&self.outcomes[at]) {
+            let Some(point) = self.searched(at, rate)? else { break };
             self.outcomes[at].insert(point);
         }
         self.parts.0 += 1;
         Ok(())
     }
 
-    /// A finalist at its best rate, with seeds that had no say in which rate that is. If one of them is not
+    /// A recipe at its best rate, with seeds that had no say in which rate that is. If one of them is not
     /// stable there, a lower rate.
     fn confirm(&mut self, at: usize) -> Result<(), Error> {
         let (first, n) = (self.advisor.fresh_seed(), self.advisor.confirm.1);
@@ -171,73 +252,89 @@ impl<'s, 'a, B> Session<'s, 'a, B> {
         for _ in 0..LOWER {
             let Some(rate) = best.filter(|_| n > 0 && aim != Aim::HighestRate) else { break };
             let recipe = self.outcomes[at].recipe.clone();
-            let Some(point) = self.point(&recipe, rate, first..first.saturating_add(n))? else {
-                return Ok(());
-            };
+            let seeds = first..first.saturating_add(n);
+            let Some(point) = self.point(&recipe, Point::at(rate), seeds)? else { break };
             best = match point.stable {
                 true => None,
                 false => self.outcomes[at].best_below(rate, aim).map(|point| point.rate),
             };
             self.outcomes[at].confirmed = Some(point);
         }
-        self.parts.0 += 1;
         Ok(())
     }
 
     /// The seeds of the search at one rate.
-    fn searched(&mut self, recipe: &Recipe, rate: f64) -> Result<Option<Point>, Error> {
-        self.point(recipe, rate, self.advisor.first_seed..self.advisor.fresh_seed())
+    fn searched(&mut self, at: usize, rate: f64) -> Result<Option<Point>, Error> {
+        let recipe = self.outcomes[at].recipe.clone();
+        let seeds = self.advisor.first_seed..self.advisor.fresh_seed();
+        self.point(&recipe, Point::at(rate), seeds)
     }
 
-    /// These seeds at one rate; `None` if it was told to stop.
+    /// The best of what was measured.
+    fn so_far(outcomes: &[Outcome], aim: Aim) -> Option<(&Recipe, f64, f64)> {
+        let best = outcomes.iter().filter_map(|o| Some((&o.recipe, o.believed(aim)?)));
+        let best = best.min_by(|a, b| order(a.1.score(aim), b.1.score(aim)));
+        best.map(|(recipe, point)| (recipe, point.rate, point.loss()))
+    }
+
+    /// What is known of a rate, with these seeds too; `None` if it was told to stop.
     fn point(
         &mut self,
         recipe: &Recipe,
-        rate: f64,
+        mut point: Point,
         seeds: Range<u64>,
     ) -> Result<Option<Point>, Error> {
         if self.stopped {
             return Ok(None);
         }
-        let advisor = self.advisor;
-        let Self { prepare, watch, parts, updates, .. } = self;
-        let named = |(name, _): &&(String, Runner<'a, B>)| *name == recipe.variant;
-        let runner = advisor.variants.iter().find(named).map_or(&advisor.base, |(_, run)| run);
-        let prepared = |k: u64| {
-            let batch = (advisor.batch)(k);
-            match prepare.as_ref().filter(|_| recipe.standardized) {
-                Some(prepare) => prepare(batch),
-                None => batch,
-            }
+        let (advisor, split) = (self.advisor, self.split);
+        let Self { prepare, targets, watch, parts, updates, outcomes, .. } = self;
+        let so_far = Self::so_far(outcomes, advisor.aim);
+        let named = |(name, ..): &&(String, Runner<'a, B>, bool)| *name == recipe.variant;
+        let runner = advisor.variants.iter().find(named).map_or(&advisor.base, |(_, run, _)| run);
+        let prepared = |batch| match prepare.as_ref().filter(|_| recipe.standardized) {
+            Some(prepare) => prepare(batch),
+            None => batch,
         };
-        let mut point = Point::at(rate);
+        let batch = |k: u64| prepared(split.training(k, &*advisor.batch));
+        let held = |k: u64| prepared(split.held(k, &*advisor.batch));
+        let (rate, over) = (point.rate, advisor.over);
         let now = || advisor.clock.as_ref().map(|clock| clock());
-        let (mut seconds, mut made, mut trials) = (0.0, 0u64, Vec::new());
+        let (mut seconds, mut made) = (0.0, 0u64);
         for seed in seeds {
             let mut go_on = || {
                 let (done, of) = *parts;
-                let stage = Stage { recipe, rate, seed, done, of, updates: *updates };
-                let stop = advisor.is_spent(*updates)
+                let updates_now = *updates;
+                let stage = Stage { recipe, rate, seed, done, of, updates: updates_now, so_far };
+                let stop = advisor.is_spent(updates_now)
                     || watch.as_mut().is_some_and(|watch| watch(&stage) == ControlFlow::Break(()));
                 *updates += u64::from(!stop);
                 !stop
             };
             let begun = now();
-            let over = advisor.over;
-            let order = Order { recipe, rate, seed, over, batch: &prepared, go_on: &mut go_on };
-            let trial = runner(order)?;
+            let trial = runner(Order {
+                recipe,
+                rate,
+                seed,
+                over,
+                batch: &batch,
+                held_out: split.held_out().map(|n| (n, &held as &dyn Fn(u64) -> B)),
+                targets: targets.as_ref().filter(|_| recipe.standardized_targets),
+                go_on: &mut go_on,
+            })?;
             if trial.end == End::Stopped {
                 self.stopped = true;
                 return Ok(None);
             }
             seconds += now().zip(begun).map_or(0.0, |(end, begun)| end - begun);
             made += trial.losses.len() as u64;
-            point.take(&trial, self.target, over);
-            trials.push(trial);
+            point.take(&trial, self.target);
+            if self.target.is_none() && *recipe == Recipe::plain() {
+                self.plain.push((rate, trial));
+            }
         }
-        point.seconds = advisor.clock.as_ref().map(|_| seconds / made.max(1) as f64);
-        if self.target.is_none() && *recipe == Recipe::plain() {
-            self.plain.push((rate, trials));
+        if made > 0 {
+            point.seconds = advisor.clock.as_ref().map(|_| seconds / made as f64);
         }
         Ok(Some(point))
     }

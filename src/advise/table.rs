@@ -1,6 +1,4 @@
-//! The advice as text.
-
-use std::fmt;
+//! What was measured, as cells and sentences.
 
 use super::confidence::seeds_needed;
 use super::outcome::{Aim, Outcome};
@@ -8,7 +6,7 @@ use super::{Advice, Point};
 use crate::text::short;
 
 /// How many columns there are, those that say nothing included.
-pub(super) const COLUMNS: usize = 7;
+pub(super) const COLUMNS: usize = 8;
 
 /// The columns of one recipe, as text.
 pub(super) fn cells(advice: &Advice, outcome: &Outcome) -> [String; COLUMNS] {
@@ -30,6 +28,7 @@ pub(super) fn cells(advice: &Advice, outcome: &Outcome) -> [String; COLUMNS] {
         or(outcome.rate(aim).map(short), "none"),
         or(best.map(loss), "–"),
         or(confirmed.map(loss), "–"),
+        or(confirmed.or(best).map(Point::training_loss).filter(|x| x.is_finite()).map(short), "–"),
         or(updates, "–"),
         or(cost, "–"),
     ]
@@ -50,6 +49,7 @@ pub(super) const HEADS: [&str; COLUMNS] = [
     "best rate",
     "loss there (range)",
     "fresh seeds (range)",
+    "training loss",
     "updates to target",
     "per update",
 ];
@@ -60,8 +60,9 @@ pub(super) fn shown(advice: &Advice) -> Vec<usize> {
     let clock = advice.outcomes().iter().flat_map(|o| &o.points).any(|p| p.seconds.is_some());
     let says = |at: &usize| match at {
         4 => confirmed,
-        5 => advice.target().is_some(),
-        6 => clock,
+        5 => advice.held_out().is_some(),
+        6 => advice.target().is_some(),
+        7 => clock,
         _ => true,
     };
     (0..COLUMNS).filter(says).collect()
@@ -69,18 +70,23 @@ pub(super) fn shown(advice: &Advice) -> Vec<usize> {
 
 /// What the ranking is by, and what was run for it.
 pub(super) fn heading(advice: &Advice) -> String {
+    let (loss, by) = match advice.held_out() {
+        Some(1) => ("held-out loss", ", on 1 held-out batch".to_string()),
+        Some(n) => ("held-out loss", format!(", on {n} held-out batches")),
+        None => ("training loss", ", by training loss: what is held out may say otherwise".into()),
+    };
     let aim = match advice.aim() {
-        Aim::FastestTo(target) => format!("fastest to a loss of {}", short(target)),
-        Aim::LowestLoss => "lowest loss".into(),
+        Aim::FastestTo(target) => format!("fastest to a {loss} of {}", short(target)),
+        Aim::LowestLoss => format!("lowest {loss}"),
         Aim::HighestRate => "highest stable rate".into(),
     };
     let (over, seeds) = (advice.over(), advice.seeds());
     let fresh = advice.outcomes().iter().find_map(|o| o.confirmed.as_ref());
-    let fresh = fresh.map(|point| format!(", and {} fresh ones for the best", point.losses.len()));
+    let fresh = fresh.map(|point| format!(" and {} fresh ones for the best", point.losses.len()));
     let target = advice.target().filter(|_| !matches!(advice.aim(), Aim::FastestTo(_)));
     let target = target.map(|loss| format!(" The target is a loss of {}.", short(loss)));
     format!(
-        "Ranked by: {aim}. Runs of {over} updates, {seeds} seeds{}.{}",
+        "Ranked by: {aim}. Runs of {over} updates, {seeds} seeds{}{by}.{}",
         fresh.unwrap_or_default(),
         target.unwrap_or_default()
     )
@@ -89,56 +95,21 @@ pub(super) fn heading(advice: &Advice) -> String {
 /// What to make of the table, in sentences.
 pub(super) fn summary(advice: &Advice) -> Vec<String> {
     let mut said = Vec::new();
-    let aim = advice.aim();
     if !advice.is_complete() {
         said.push(format!(
             "The search was ended after {} updates: recipes that are not in the table may be better.",
             advice.updates()
         ));
     }
-    let Some(best) = advice.best() else {
-        said.push(
-            "No recipe has a stable rate among those tried. Look at the data and the model first: \
-             `doctor::Doctor` does."
-                .into(),
-        );
+    let Some((best, recommended)) = advice.best().zip(advice.recommended()) else {
+        said.push(nothing(advice));
         return said;
     };
-    // What fresh seeds have said, where they were asked.
-    let believed = |outcome: &Outcome| {
-        let point = outcome.confirmed.as_ref().or(outcome.best(aim))?;
-        Some(point.loss()).filter(|loss| loss.is_finite())
-    };
-    if let (Some(baseline), Some(loss)) = (advice.baseline(), believed(best))
-        && baseline.recipe != best.recipe
-    {
-        said.push(match (believed(baseline), baseline.highest_stable(), best.highest_stable()) {
-            (Some(plain), Some(from), Some(to)) => format!(
-                "`{}` comes to a loss of {} at its best rate, where {} alone comes to {}; the highest \
-                 stable rate goes from {} to {}.",
-                best.recipe,
-                short(loss),
-                baseline.recipe,
-                short(plain),
-                short(from),
-                short(to)
-            ),
-            (None, Some(_), _) => format!(
-                "`{}` comes to a loss of {}; {} alone breaks with fresh seeds at the rates that were good.",
-                best.recipe,
-                short(loss),
-                baseline.recipe
-            ),
-            _ => format!(
-                "`{}` comes to a loss of {}; {} alone has no stable rate among those tried.",
-                best.recipe,
-                short(loss),
-                baseline.recipe
-            ),
-        });
-    }
-    if let Aim::FastestTo(target) = aim
-        && best.best(aim).is_some_and(|point| point.updates().is_none())
+    said.extend(against_plain(advice, recommended));
+    said.extend(simpler(advice, best, recommended));
+    said.extend(fit(advice, recommended));
+    if let Aim::FastestTo(target) = advice.aim()
+        && best.best(advice.aim()).is_some_and(|point| point.updates().is_none())
     {
         said.push(format!(
             "No recipe has reached {} within {} updates.",
@@ -152,9 +123,122 @@ pub(super) fn summary(advice: &Advice) -> Vec<String> {
     said.push(format!(
         "A high stable rate is no aim of its own: what is stable may learn nothing. Edges are known to a \
          factor of √10{}.",
-        if fine { ", those of the best and of plain descent to one of 1.2" } else { "" }
+        if fine { ", those of the recommended one and of plain descent to one of 1.2" } else { "" }
     ));
     said
+}
+
+/// Why there is no recommendation.
+fn nothing(advice: &Advice) -> String {
+    let points = || advice.outcomes().iter().flat_map(|outcome| &outcome.points);
+    let starts = || points().flat_map(|point| &point.starts);
+    let why = if points().next().is_none() {
+        "Nothing was measured, so there is no recommendation."
+    } else if !starts().any(|start| start.is_finite()) {
+        "The loss of the untrained model is not finite, whatever the recipe: there is no recommendation. Look \
+         for NaN in the data, and for an overflow in the model; `monitor::blame` says where it begins."
+    } else if !points().any(|point| point.stable) {
+        "No recipe has a stable rate among those tried, so there is no recommendation. Look at the data and \
+         the model first: `doctor::Doctor` does."
+    } else {
+        "No recipe comes below the loss of the untrained model by more than chance, so there is no \
+         recommendation. Does the loss depend on what is trained? Are runs long enough, and rates wide enough?"
+    };
+    why.into()
+}
+
+/// What is believed of an outcome.
+fn believed(advice: &Advice, outcome: &Outcome) -> Option<f64> {
+    Some(outcome.believed(advice.aim())?.loss()).filter(|loss| loss.is_finite())
+}
+
+fn against_plain(advice: &Advice, recommended: &Outcome) -> Option<String> {
+    let baseline = advice.baseline()?;
+    let name = &recommended.recipe;
+    if baseline.recipe == *name {
+        return Some(format!(
+            "Recommended: `{name}`, as it is. No remedy is worth more than its cost in parts."
+        ));
+    }
+    let loss = short(believed(advice, recommended)?);
+    Some(
+        match (believed(advice, baseline), baseline.highest_stable(), recommended.highest_stable())
+        {
+            (Some(plain), Some(from), to) => {
+                // Where it does not go up, nothing is to be said of it.
+                let edge = to.filter(|to| *to > from).map(|to| {
+                    format!("; the highest stable rate goes from {} to {}", short(from), short(to))
+                });
+                format!(
+                    "Recommended: `{name}` comes to a loss of {loss}, where {} alone comes to {} at its best rate{}.",
+                    baseline.recipe,
+                    short(plain),
+                    edge.unwrap_or_default()
+                )
+            }
+            (None, Some(_), _) => format!(
+                "Recommended: `{name}` comes to a loss of {loss}; {} alone breaks with fresh seeds at the rates \
+             that were good.",
+                baseline.recipe
+            ),
+            _ => format!(
+                "Recommended: `{name}` comes to a loss of {loss}; {} alone has no stable rate among those tried.",
+                baseline.recipe
+            ),
+        },
+    )
+}
+
+/// That there is a better one, which is not worth it.
+fn simpler(advice: &Advice, best: &Outcome, recommended: &Outcome) -> Option<String> {
+    if best.recipe == recommended.recipe {
+        return None;
+    }
+    let (lowest, loss) = (believed(advice, best)?, believed(advice, recommended)?);
+    Some(format!(
+        "The lowest, {}, is of `{}`: that {} is not worse by more than chance or {} % of what there is to gain, \
+         and it is simpler.",
+        short(lowest),
+        best.recipe,
+        short(loss),
+        short(100.0 * advice.tolerance())
+    ))
+}
+
+/// How much of what is worse on held-out batches is a matter of chance: nothing is said below this share of what
+/// was learnt.
+const MUCH: f64 = 0.05;
+
+/// Whether it fits its training data too well.
+fn fit(advice: &Advice, outcome: &Outcome) -> Option<String> {
+    advice.held_out()?;
+    let point = outcome.believed(advice.aim())?;
+    let middle = |values: Vec<f64>| crate::stat::median(&mut { values });
+    let start = middle(point.starts.clone())?;
+    let (held, trained) = (point.loss(), point.training_loss());
+    let lowest: Vec<(u64, f64)> = point.lowest.iter().copied().flatten().collect();
+    let turn = middle(lowest.iter().map(|look| look.1).collect())?;
+    let at = middle(lowest.iter().map(|look| look.0 as f64).collect())?;
+    let gap = held - trained;
+    // A loss that is worse on both sides is a matter of the rate.
+    let rises = held - turn > MUCH * (start - turn) && gap > MUCH * (start - turn);
+    if rises && at < 0.75 * advice.over() as f64 {
+        return Some(format!(
+            "It overfits: the held-out loss was {} after {at} updates and is {} at the end, with a training loss \
+             of {}. Stop there, take more data, or regularize.",
+            short(turn),
+            short(held),
+            short(trained)
+        ));
+    }
+    (gap > 2.0 * MUCH * (start - trained)).then(|| {
+        format!(
+            "It fits what it sees better than what it does not: a training loss of {} beside a held-out one of \
+             {}.",
+            short(trained),
+            short(held)
+        )
+    })
 }
 
 /// Whether the first is first by more than chance.
@@ -163,75 +247,43 @@ fn confidence(advice: &Advice, best: &Outcome) -> String {
     let all = advice.outcomes().iter().filter(|o| o.best(advice.aim()).is_some()).count();
     let Some(point) = &best.confirmed else {
         let needed = seeds_needed(all);
-        return match (equals.as_slice(), advice.seeds()) {
+        return match (equals.len(), advice.seeds()) {
             (_, 1) => {
                 "One seed says nothing of chance: repeat with more before you trust the order."
                     .into()
             }
-            ([], n) if n >= needed => format!(
+            (0, n) if n >= needed => format!(
                 "The first is ahead of every other for each of {n} seeds, more than chance gives among \
                  {all} recipes."
             ),
-            ([], n) => format!(
+            (0, n) => format!(
                 "The first is ahead of every other for each of {n} seeds; among {all} recipes one may be \
                  so by chance, and only {needed} seeds would rule that out."
             ),
-            (some, n) => format!(
-                "Over {n} seeds the first is not always ahead of {}: take the simplest of them.",
-                some.join(", ")
+            (_, n) => format!(
+                "Over {n} seeds the first is not always ahead of {}.",
+                crate::doctor::finding::named(equals)
             ),
         };
     };
     let n = point.losses.len() as u64;
     let among = advice.outcomes().iter().filter(|o| o.confirmed.is_some()).count();
     let needed = seeds_needed(among);
-    match equals.as_slice() {
+    match equals.len() {
         _ if among < 2 => "Nothing else was confirmed: the first is compared with nothing.".into(),
         _ if n < needed => format!(
             "{n} fresh seeds cannot tell {among} recipes apart with confidence, whatever they give; {needed} \
              can."
         ),
-        [] => format!(
+        0 => format!(
             "Over {n} fresh seeds the first is ahead of the {} others that were confirmed by more than \
              chance (signed ranks, 5 %, all pairs counted).",
             among - 1
         ),
         some => format!(
             "Over {n} fresh seeds {} of the {among} confirmed recipes cannot be told apart (signed ranks, 5 \
-             %, all pairs counted): the first and {}. Take the simplest of them.",
-            some.len() + 1,
-            some.join(", ")
+             %, all pairs counted).",
+            some + 1
         ),
-    }
-}
-
-impl fmt::Display for Advice {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        writeln!(f, "{}\n", heading(self))?;
-
-        let shown = shown(self);
-        let rows: Vec<[String; COLUMNS]> = self.outcomes().iter().map(|o| cells(self, o)).collect();
-        let heads = HEADS.map(String::from);
-        let width = |at: usize| {
-            let cells = rows.iter().chain([&heads]).map(|row| row[at].chars().count());
-            cells.max().unwrap_or(0)
-        };
-        for row in [&heads].into_iter().chain(&rows) {
-            for (place, &at) in shown.iter().enumerate() {
-                // Names to the left, numbers to the right.
-                match place {
-                    0 => write!(f, "{:<1$}", row[at], width(at))?,
-                    _ => write!(f, "  {:>1$}", row[at], width(at))?,
-                }
-            }
-            writeln!(f)?;
-        }
-        for sentence in summary(self) {
-            write!(f, "\n{sentence}")?;
-        }
-        match self.code() {
-            Some(code) => write!(f, "\n\n{code}"),
-            None => Ok(()),
-        }
     }
 }

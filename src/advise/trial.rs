@@ -1,19 +1,24 @@
-//! One short run of training: the only place of the advice that knows tensors, with the advisor's front.
+//! One short run of training: with the advisor's front and the predictor, the only place of the advice that
+//! knows tensors.
 
 use burn::module::Module;
 use burn::optim::{GradientsParams, ModuleOptimizer};
 use burn::tensor::Tensor;
 
 use super::recipe::MOMENTUM;
-use super::{Bound, Method, Recipe};
+use super::run::{End, Held, Trial};
+use super::{Bound, Method, Recipe, Safety};
 use crate::clip::{GlobalNorm, Percentile, ZScore};
 use crate::curvature::Governor;
 use crate::finder::diverged;
+use crate::guard::LossSpike;
 use crate::monitor::{any_gradient, numbers, one_number};
 use crate::optim::{Adam, AdamW, AdaptiveClip, Momentum, Rule, Sgd};
 use crate::schedule::Schedule;
+use crate::standardize::Standardize;
+use crate::stat::median;
 use crate::tied::apart;
-use crate::{Builder, Error, Keel, Verdict};
+use crate::{Builder, Error, Halted, Keel, Verdict};
 
 /// How to train a fresh model.
 pub(super) struct Order<'a, B> {
@@ -22,63 +27,26 @@ pub(super) struct Order<'a, B> {
     pub(super) seed: u64,
     pub(super) over: u64,
     pub(super) batch: &'a dyn Fn(u64) -> B,
+    /// How many batches are held out, and what they are.
+    pub(super) held_out: Option<(u64, &'a dyn Fn(u64) -> B)>,
+    /// What the targets are standardized by.
+    pub(super) targets: Option<&'a Standardize>,
     /// Asked before each update; `false` ends the run.
     pub(super) go_on: &'a mut dyn FnMut() -> bool,
 }
 
-/// How a run ended.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum End {
-    Finished,
-    /// Something was not finite.
-    Broke,
-    /// The loss is far above its start.
-    Hopeless,
-    /// It was told to stop.
-    Stopped,
+/// What a model costs on a batch: what it is trained by, and the same in the units of the targets where those
+/// are standardized.
+pub(super) struct Cost {
+    pub(super) trained: Tensor<1>,
+    pub(super) own: Option<Tensor<1>>,
 }
 
-/// What a run gave.
-#[derive(Debug, Clone, PartialEq)]
-pub(super) struct Trial {
-    /// The mean loss of the untrained model, over the first batches.
-    pub(super) start: f64,
-    /// The loss before each update.
-    pub(super) losses: Vec<f64>,
-    pub(super) end: End,
-}
+/// The loss of a model on a batch, with its targets standardized where that is asked for.
+pub(super) type Costs<'f, M, B> = &'f dyn Fn(&M, B, Option<&Standardize>) -> Cost;
 
 /// How many batches say what an untrained model's loss is.
 const STARTS: u64 = 4;
-/// The loss that a run is not expected to come back from, in units of the start.
-const HOPELESS: f64 = 100.0;
-/// How many losses have to agree on it.
-const WINDOW: usize = 10;
-
-impl Trial {
-    /// The mean of the last tenth; `None` unless the run has finished with a finite one.
-    pub(super) fn reached(&self) -> Option<f64> {
-        let last = self.losses.len().div_ceil(10);
-        let tail = &self.losses[self.losses.len() - last..];
-        let mean = tail.iter().sum::<f64>() / tail.len() as f64;
-        Some(mean).filter(|x| self.end == End::Finished && x.is_finite())
-    }
-
-    /// After how many updates the mean over a twentieth of `over` was at most `target`.
-    pub(super) fn updates_to(&self, target: f64, over: u64) -> Option<u64> {
-        let window = over.div_ceil(20).max(1) as usize;
-        let below = |w: &[f64]| w.iter().sum::<f64>() / w.len() as f64 <= target;
-        // The last loss of the window is that before update `at + window`.
-        self.losses.windows(window).position(below).map(|at| (at + window) as u64)
-    }
-
-    fn is_hopeless(&self) -> bool {
-        let Some(from) = self.losses.len().checked_sub(WINDOW) else { return false };
-        let mut last = self.losses[from..].to_vec();
-        last.sort_by(f64::total_cmp);
-        last[WINDOW / 2] > HOPELESS * self.start
-    }
-}
 
 /// The recipe's optimizer under guard, with its bound.
 fn keel<M: Module + 'static>(recipe: &Recipe) -> Result<Builder<M>, Error> {
@@ -91,34 +59,81 @@ fn keel<M: Module + 'static>(recipe: &Recipe) -> Result<Builder<M>, Error> {
             Bound::ZScore => Keel::wrap(rule).clip(ZScore::default()),
         })
     }
-    match recipe.method {
+    let keel = match recipe.method {
         Method::Sgd => bounded(Sgd::new(), recipe.bound),
         Method::Momentum => bounded(Momentum::new(MOMENTUM)?, recipe.bound),
         Method::Nesterov => bounded(Momentum::new(MOMENTUM)?.nesterov(), recipe.bound),
         Method::Adam => bounded(Adam::new(), recipe.bound),
         Method::AdamW => bounded(AdamW::new().update_rms_at_most(1.0)?, recipe.bound),
+    }?;
+    Ok(match recipe.safety {
+        Safety::Bare => keel,
+        Safety::Spikes => keel.guard(LossSpike::default()),
+        Safety::Recommended => keel.recommended(),
+    })
+}
+
+/// An error unless the run was halted by what it computed, or by its own guard.
+fn ended<M: Module>(recipe: &Recipe, halted: &Halted<M>) -> Result<(), Error> {
+    let by = halted.report().by.as_deref();
+    match recipe.safety != Safety::Bare && by.is_some_and(|by| by.starts_with("LossSpike")) {
+        true => Ok(()),
+        false => diverged(halted.report()),
     }
+}
+
+/// The one number that a loss is.
+fn number(loss: Tensor<1>) -> Result<f64, Error> {
+    one_number("loss", &loss).map_err(|why| why.of("Advisor"))?;
+    Ok(numbers(loss)?.first().copied().unwrap_or(f64::NAN))
+}
+
+/// The losses on these batches, of a model that neither drops anything out nor takes statistics of a batch.
+fn looked<M: Module, B>(
+    model: &M,
+    costs: Costs<'_, M, B>,
+    targets: Option<&Standardize>,
+    batches: impl Iterator<Item = B>,
+) -> Result<Vec<f64>, Error> {
+    // Not `valid()`: the batches are on the device that trains.
+    let frozen = model.clone().freeze();
+    let own = |batch| {
+        let Cost { trained, own } = costs(&frozen, batch, targets);
+        number(own.unwrap_or(trained))
+    };
+    batches.map(own).collect()
 }
 
 /// Trains a model of its own.
 pub(super) fn run<M: Module + 'static, B>(
     build: &dyn Fn(u64) -> M,
-    loss: &dyn Fn(&M, B) -> Tensor<1>,
+    costs: Costs<'_, M, B>,
     order: Order<'_, B>,
 ) -> Result<Trial, Error> {
-    let Order { recipe, rate, seed, over, batch, go_on } = order;
+    let Order { recipe, rate, seed, over, batch, held_out, targets, go_on } = order;
     // Seeds see other batches too.
     let batch = |k: u64| batch(seed.wrapping_mul(over).wrapping_add(k));
     // BatchNorm's running statistics are shared by clones: the caller may hold one, and keeps its own.
     let build = |seed| apart(&build(seed));
     // A model for the start alone: the forward pass would leave its running statistics in the other.
-    let (fresh, starts) = (build(seed), STARTS.min(over));
-    let mut start = 0.0;
-    for k in 0..starts {
-        let first = loss(&fresh, batch(k));
-        one_number("loss", &first).map_err(|why| why.of("Advisor"))?;
-        let first = numbers(first)?.first().copied();
-        start += first.unwrap_or(f64::NAN) / starts as f64;
+    let fresh = build(seed);
+    let starts = (0..STARTS.min(over)).map(|k| {
+        let Cost { trained, own } = costs(&fresh, batch(k), targets);
+        number(own.unwrap_or(trained))
+    });
+    let starts: Vec<f64> = starts.collect::<Result<_, _>>()?;
+    let look = |model: &M| -> Result<Option<f64>, Error> {
+        let Some((n, batch)) = held_out else { return Ok(None) };
+        let mut losses = looked(model, costs, targets, (0..n).map(batch))?;
+        // One wild row is in one batch, and the middle one of them doesn't know it.
+        let finite = losses.iter().all(|loss| loss.is_finite());
+        Ok(Some(median(&mut losses).filter(|_| finite).unwrap_or(f64::NAN)))
+    };
+    let held = look(&build(seed))?.map(Held::from);
+    let mut trial = Trial::new(starts, held, over);
+    if !trial.begins_finite() {
+        // The loss and its gradients are still looked at: a wrong closure is another thing than a wild start.
+        trial.end = End::Broke;
     }
 
     let mut model = build(seed);
@@ -132,36 +147,44 @@ pub(super) fn run<M: Module + 'static, B>(
         Some(governor) => keel.bound(governor.clone()).build(&model)?,
         None => keel.build(&model)?,
     };
-    let mut trial = Trial { start, losses: Vec::new(), end: End::Finished };
     for k in 0..over {
+        if trial.end != End::Finished {
+            break;
+        }
         if !go_on() {
             trial.end = End::Stopped;
             break;
         }
-        let now = loss(&model, batch(k));
+        let now = costs(&model, batch(k), targets);
+        let own = now.own.map(number).transpose()?;
+        let now = now.trained;
         one_number("loss", &now).map_err(|why| why.of("Advisor"))?;
-        let grads = GradientsParams::from_grads(now.backward(), &model);
+        let grads = GradientsParams::from_grads(now.clone().backward(), &model);
         any_gradient(&model, &grads).map_err(|why| why.of_function("Advisor"))?;
         if let Some(governor) = &governor {
-            governor.watch(keel.updates(), &model, &grads, |model| loss(model, batch(k)))?;
+            let loss = |model: &M| costs(model, batch(k), targets).trained;
+            governor.watch(keel.updates(), &model, &grads, loss)?;
         }
         let stepped = match keel.step(schedule.step(), model, grads, &now) {
-            Ok(stepped) if stepped.report.verdict == Verdict::Apply => stepped,
-            Ok(_) => {
-                trial.end = End::Broke;
-                break;
-            }
+            Ok(stepped) => stepped,
             Err(halted) => {
-                diverged(halted.report())?;
+                ended(recipe, &halted)?;
                 trial.end = End::Broke;
                 break;
             }
         };
-        trial.losses.push(stepped.report.reading.loss);
         model = stepped.model;
-        if trial.is_hopeless() {
-            trial.end = End::Hopeless;
-            break;
+        let loss = own.unwrap_or(stepped.report.reading.loss);
+        match (stepped.report.verdict, recipe.safety) {
+            (Verdict::Apply, _) => trial.take(loss),
+            // A guard is there to drop batches, and the recommended set-up goes back by itself.
+            (_, Safety::Spikes | Safety::Recommended) => {}
+            (_, Safety::Bare) => trial.end = End::Broke,
+        }
+        if trial.looks_after(k + 1)
+            && let Some(loss) = look(&keel.eval_model(&model))?
+        {
+            trial.look(k + 1, loss);
         }
     }
     Ok(trial)

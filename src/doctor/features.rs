@@ -1,38 +1,121 @@
 //! The columns of the input.
 
 use super::finding::{Check, Finding, Severity, above, named};
-use crate::standardize::Column;
+use crate::standardize::{Column, quantile, spread};
 use crate::text::short;
 
-/// One column's finite values, and how many are not finite.
-#[derive(Debug, Clone, Copy, Default)]
+/// One column: its finite values, and how many are not finite.
+#[derive(Debug, Clone, Default)]
 pub(super) struct Seen {
     pub(super) values: Column,
     pub(super) broken: u64,
+    /// The finite values, and in which row each was.
+    all: Vec<(f64, usize)>,
+    /// Median and spread, which a few wild values don't move.
+    pub(super) median: f64,
+    pub(super) spread: f64,
+    /// Whether the quartiles are apart: where most values are one, nothing says how far the others may be.
+    spreads: bool,
 }
 
 impl Seen {
-    pub(super) fn push(&mut self, x: f64) {
+    pub(super) fn push(&mut self, x: f64, row: usize) {
         match x.is_finite() {
-            true => self.values.push(x),
+            true => {
+                self.values.push(x);
+                self.all.push((x, row));
+            }
             false => self.broken += 1,
         }
     }
 
-    /// The typical size of its values: `√(μ² + σ²)`.
+    /// To be called once all is seen.
+    pub(super) fn settle(&mut self) {
+        let mut sorted: Vec<f64> = self.all.iter().map(|(x, _)| *x).collect();
+        sorted.sort_unstable_by(f64::total_cmp);
+        if sorted.is_empty() {
+            return;
+        }
+        (self.median, self.spread) = (quantile(&sorted, 0.5), spread(&sorted));
+        self.spreads = quantile(&sorted, 0.75) > quantile(&sorted, 0.25);
+    }
+
+    /// The typical size of its values: `√(m² + s²)` of median and spread.
     pub(super) fn size(&self) -> f64 {
-        self.values.mean.hypot(self.values.deviation())
+        self.median.hypot(self.spread)
+    }
+
+    /// The lowest and the highest finite value.
+    pub(super) fn range(&self) -> Option<(f64, f64)> {
+        let all = || self.all.iter().map(|(x, _)| *x);
+        Some((all().reduce(f64::min)?, all().reduce(f64::max)?))
+    }
+
+    pub(super) fn varies(&self) -> bool {
+        self.values.count > 1 && !self.values.is_constant()
+    }
+
+    /// How many spreads from the median each value is, with its row.
+    fn distances(&self) -> impl Iterator<Item = (f64, usize)> {
+        let far = |(x, row): &(f64, usize)| ((x - self.median).abs() / self.spread, *row);
+        self.all.iter().filter(|_| self.spreads && self.spread > 0.0).map(far)
     }
 }
 
 /// Columns may differ by 10 in scale, and be of sizes up to 1000.
-const STANDARDIZE: &str = "put a `Standardize`, fitted on the training data, in front of the model";
+const STANDARDIZE: &str = "put a `Standardize`, fitted on the training data, in front of the model: `fit_robust`, if some rows are wild";
+
+/// How many spreads from the median a value is far off: of a normal distribution, one in 10²³ is.
+const FAR: f64 = 10.0;
+/// How many make it a warning, and severe.
+const VERY_FAR: f64 = 100.0;
+const ABSURD: f64 = 1000.0;
+
+/// Rows with a value more than 10 spreads from the median: a note, a warning beyond 100, severe beyond 1000.
+pub(super) fn outliers(of: &str, columns: &[Seen]) -> Option<Finding> {
+    let mut rows: Vec<usize> = Vec::new();
+    let mut which: Vec<usize> = Vec::new();
+    let mut most: f64 = 0.0;
+    for (at, column) in columns.iter().enumerate() {
+        let far = column.distances().filter(|(distance, _)| *distance > FAR);
+        let before = rows.len();
+        for (distance, row) in far {
+            most = most.max(distance);
+            rows.push(row);
+        }
+        which.extend((rows.len() > before).then_some(at));
+    }
+    rows.sort_unstable();
+    rows.dedup();
+    let found = above(most, VERY_FAR, ABSURD).unwrap_or((most, FAR, Severity::Note));
+    let many = rows.len();
+    (many > 0).then(|| {
+        Finding::new(
+            Check::OutlierRows,
+            found,
+            format!(
+                "{many} rows have {of} of up to {} spreads from the median, in column {}: row {}",
+                short(most),
+                named(which),
+                named(rows)
+            ),
+            "look at these rows. If they are mistakes, leave them out; if not, `Standardize::fit_robust` holds \
+             them to 10 spreads, and a loss that grows slower than the square keeps them from leading",
+        )
+    })
+}
 
 pub(super) fn check(columns: &[Seen]) -> Vec<Finding> {
-    [non_finite("features", columns), constant(columns), scale(columns), offset(columns)]
-        .into_iter()
-        .flatten()
-        .collect()
+    [
+        non_finite("features", columns),
+        outliers("features", columns),
+        constant(columns),
+        scale(columns),
+        offset(columns),
+    ]
+    .into_iter()
+    .flatten()
+    .collect()
 }
 
 pub(super) fn non_finite(of: &str, columns: &[Seen]) -> Option<Finding> {
@@ -63,27 +146,33 @@ fn constant(columns: &[Seen]) -> Option<Finding> {
     })
 }
 
-/// Index and deviation of each column that varies.
+/// Index and spread of each column that varies.
 fn varying(columns: &[Seen]) -> impl Iterator<Item = (usize, f64)> {
-    let varies = |(_, c): &(usize, &Seen)| c.values.count > 1 && !c.values.is_constant();
-    columns.iter().enumerate().filter(varies).map(|(at, c)| (at, c.values.deviation()))
+    columns.iter().enumerate().filter(|(_, c)| c.varies()).map(|(at, c)| (at, c.spread))
 }
 
-/// The spread of deviations over 10, or a size over 10; severe over 1000 either way.
+/// Those of them whose quartiles are apart. A pixel at the edge of a picture, which is dark but once, has no scale
+/// that others could be held against.
+fn spreading(columns: &[Seen]) -> impl Iterator<Item = (usize, f64)> {
+    varying(columns).filter(|(at, _)| columns[*at].spreads)
+}
+
+/// The ratio of spreads over 10, or a size over 10; severe over 1000 either way.
 fn scale(columns: &[Seen]) -> Option<Finding> {
-    let least = varying(columns).min_by(|a, b| a.1.total_cmp(&b.1))?;
-    let most = varying(columns).max_by(|a, b| a.1.total_cmp(&b.1))?;
+    let least = spreading(columns).min_by(|a, b| a.1.total_cmp(&b.1));
+    let most = spreading(columns).max_by(|a, b| a.1.total_cmp(&b.1));
     let large = varying(columns).map(|(at, _)| (at, columns[at].size()));
     let large = large.max_by(|a, b| a.1.total_cmp(&b.1))?;
-    let spread = above(most.1 / least.1, 10.0, 1e3).map(|found| {
+    let spread = least.zip(most).and_then(|(least, most)| {
+        let found = above(most.1 / least.1, 10.0, 1e3)?;
         let text = format!(
-            "column {} has a deviation of {}, column {} one of {}",
+            "column {} has a spread of {}, column {} one of {}",
             most.0,
             short(most.1),
             least.0,
             short(least.1)
         );
-        (found, text)
+        Some((found, text))
     });
     let size = above(large.1, 10.0, 1e3)
         .map(|found| (found, format!("column {} has values around {}", large.0, short(large.1))));
@@ -96,16 +185,15 @@ fn scale(columns: &[Seen]) -> Option<Finding> {
     Some(Finding::new(Check::FeatureScale, worse.0, worse.1, STANDARDIZE))
 }
 
-/// `|μ|/σ` over 10; severe over 1000.
+/// Median over spread beyond 10; severe over 1000.
 fn offset(columns: &[Seen]) -> Option<Finding> {
-    let offsets = varying(columns).map(|(at, sigma)| (at, columns[at].values.mean.abs() / sigma));
+    let offsets = spreading(columns).map(|(at, spread)| (at, columns[at].median.abs() / spread));
     let (at, most) = offsets.max_by(|a, b| a.1.total_cmp(&b.1))?;
     let found = above(most, 10.0, 1e3)?;
-    let Column { mean, .. } = columns[at].values;
     let text = format!(
-        "column {at} has a mean of {} with a deviation of {}",
-        short(mean),
-        short(columns[at].values.deviation())
+        "column {at} has a median of {} with a spread of {}",
+        short(columns[at].median),
+        short(columns[at].spread)
     );
     Some(Finding::new(Check::FeatureOffset, found, text, STANDARDIZE))
 }

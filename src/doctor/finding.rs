@@ -37,8 +37,17 @@ pub enum Check {
     FeatureScale,
     /// Columns whose mean is far from 0, in their own deviations.
     FeatureOffset,
-    /// Targets far from zero mean and unit deviation.
+    /// Rows with values far from all others.
+    OutlierRows,
+    /// Targets far from a median of 0 and a spread of 1.
     TargetScale,
+    /// Targets that have one value only.
+    ConstantTarget,
+    /// What the loss is given is not what it takes: probabilities in place of logits, or numbers that the
+    /// targets are beyond.
+    WrongOutput,
+    /// Rows that come in an order in which like follows like.
+    Unshuffled,
     /// Classes that are much rarer than others, or absent.
     ClassImbalance,
     /// Labels that are no class.

@@ -38,8 +38,10 @@
 //!
 //! | shown | checks |
 //! |---|---|
-//! | [`features`](Doctor::features) | NaN, constant columns, scales and offsets of columns |
-//! | [`targets`](Doctor::targets) | NaN, a scale or a mean far from what a fresh model gives |
+//! | [`features`](Doctor::features) | NaN, wild rows, constant columns, scales and offsets of columns |
+//! | [`targets`](Doctor::targets) | NaN, wild rows, constant columns, a scale or a median far from what a fresh model gives |
+//! | [`outputs`](Doctor::outputs) | a softmax too many, a function that keeps predictions from the targets |
+//! | [`order`](Doctor::order) | rows that were not shuffled |
 //! | [`labels`](Doctor::labels) | classes that are rare, absent, or not there at all |
 //! | [`loss`](Doctor::loss) | against what chance gives |
 //! | [`model`](Doctor::model) | shared, equal, empty and frozen parameters; depth without normalisation |

@@ -32,6 +32,10 @@ pub struct Doctor {
     rows: Option<usize>,
     chance: Option<Chance>,
     loss: Option<f64>,
+    /// How many outputs a row has, and all of them.
+    outputs: Option<(usize, Vec<f64>)>,
+    /// Lowest and highest of all targets.
+    range: Option<(f64, f64)>,
     parameters: Vec<Parameter>,
     slopes: Vec<Slope>,
     epsilon: Option<f64>,
@@ -67,7 +71,10 @@ impl Columns {
 
     fn seen(&self) -> Vec<Seen> {
         let mut seen = vec![Seen::default(); self.width];
-        self.iter().for_each(|(column, x)| seen[column].push(x));
+        let row = self.inner * self.width;
+        let rows = self.iter().enumerate();
+        rows.for_each(|(at, (column, x))| seen[column].push(x, at / row.max(1)));
+        seen.iter_mut().for_each(Seen::settle);
         seen
     }
 }
@@ -80,7 +87,9 @@ impl Doctor {
 
     /// A batch of features, `[rows, columns]`, or of images `[rows, channels, height, width]`: as large a
     /// one as there is. Columns must not differ by more than 10 in scale, nor be of sizes above 10, nor
-    /// have means of more than 10 deviations; more than 1000 is severe.
+    /// have medians of more than 10 spreads; more than 1000 is severe. The spread is that of
+    /// [`Quantiles`](crate::standardize::Quantiles): a wild row does not make a column wide. Rows more than 10
+    /// spreads from the median are named.
     ///
     /// # Errors
     /// If the device cannot be read.
@@ -103,12 +112,16 @@ impl Doctor {
     }
 
     /// Targets of a regression, `[rows, columns]` or `[rows]`. Each column should be of a size below 10, a
-    /// deviation above 0.1, and a mean within 3 deviations of 0; a factor of 10 more is severe.
+    /// spread above 0.1, and a median within 3 spreads of 0; a factor of 10 more is severe. Rows more than 10
+    /// spreads away are named; a column of one value is a finding of its own.
     ///
     /// # Errors
     /// If the device cannot be read.
     pub fn targets<const D: usize>(mut self, y: &Tensor<D>) -> Result<Self, Error> {
         let found = Columns::of(y.clone())?.seen();
+        let all = || found.iter().filter_map(Seen::range);
+        let low = all().map(|range| range.0).fold(f64::INFINITY, f64::min);
+        self.range = Some((low, all().map(|range| range.1).fold(f64::NEG_INFINITY, f64::max)));
         // Averaged over columns, as a mean squared error is.
         let mean = |of: fn(&Seen) -> f64| found.iter().map(of).sum::<f64>() / found.len() as f64;
         let variance = mean(|c| c.values.deviation().powi(2));
@@ -118,7 +131,7 @@ impl Doctor {
     }
 
     /// Labels of a classification, from 0 on. The commonest class should have at most 10 times the rows of
-    /// the rarest.
+    /// the rarest; where it has less than half of all rows, more than that is a note.
     ///
     /// # Errors
     /// If there are no classes, or the device cannot be read.
@@ -130,6 +143,35 @@ impl Doctor {
         Param("Doctor", "classes").at_least(1, classes as u64)?;
         self.chance = Some(Chance::Classes(classes));
         self.findings.extend(targets::labels(&integers(labels.clone())?, classes));
+        Ok(self)
+    }
+
+    /// What the loss is given, a row of outputs for each row that was shown. With [`labels`](Self::labels), logits:
+    /// rows that are probabilities already have gone through a softmax, and a loss that takes logits would put them
+    /// through another. With [`targets`](Self::targets), predictions: where all of them are on one side of 0 and
+    /// some exactly 0, or all between 0 and 1 or −1 and 1, a function is in the way of targets beyond that.
+    ///
+    /// # Errors
+    /// If the device cannot be read.
+    pub fn outputs<const D: usize>(mut self, outputs: &Tensor<D>) -> Result<Self, Error> {
+        let dims = outputs.dims();
+        let width = dims.last().copied().unwrap_or(1).max(1);
+        self.outputs = Some((width, numbers(outputs.clone())?));
+        Ok(self)
+    }
+
+    /// The targets of rows, `[rows]` or `[rows, columns]`, in the order in which training meets them, or the
+    /// labels as floats: whether like follows like. By the first column, for which Bartels' rank ratio is taken; where
+    /// neighbours are as far apart as any two, it is 2.
+    ///
+    /// # Errors
+    /// If the device cannot be read.
+    pub fn order<const D: usize>(mut self, targets: &Tensor<D>) -> Result<Self, Error> {
+        let dims = targets.dims();
+        let width = if D > 1 { dims[D - 1].max(1) } else { 1 };
+        let values = numbers(targets.clone())?;
+        let first: Vec<f64> = values.iter().copied().step_by(width).collect();
+        self.findings.extend(targets::order(&first));
         Ok(self)
     }
 
@@ -255,7 +297,9 @@ impl Doctor {
         let matrices = parameters::matrices(&self.parameters);
         let shown = self.batch.unwrap_or((1, 1));
         let rows = self.rows.map(|rows| (rows, shown.1)).or(self.batch);
+        let outputs = self.outputs.as_ref();
         let late = [
+            outputs.and_then(|(width, all)| targets::outputs(*width, all, self.chance, self.range)),
             self.loss.zip(self.chance).and_then(|(loss, chance)| targets::loss(loss, chance)),
             rows.and_then(|(n, inner)| parameters::small_batch(&self.parameters, n, inner)),
             self.line.and_then(|(bend, way, size)| units::line(bend, way, size, matrices)),

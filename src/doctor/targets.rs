@@ -1,6 +1,6 @@
 //! Targets, labels, and the first loss.
 
-use super::features::{Seen, non_finite};
+use super::features::{Seen, non_finite, outliers};
 use super::finding::{Check, Finding, Severity, above, named};
 use crate::text::short;
 
@@ -26,31 +26,67 @@ impl Chance {
     }
 }
 
-/// A size `√(μ² + σ²)` over 10, or a deviation below 0.1; severe beyond a factor of 10 of that.
+/// A size `√(m² + s²)` over 10, a spread below 0.1, or a median beyond 3 spreads; severe beyond a factor of 10 of
+/// the first two. One finding for all columns alike.
 pub(super) fn targets(columns: &[Seen]) -> Vec<Finding> {
-    let mut findings: Vec<Finding> = non_finite("targets", columns).into_iter().collect();
-    for (at, column) in columns.iter().enumerate() {
-        let sigma = column.values.deviation();
+    let mut findings: Vec<Finding> =
+        [non_finite("targets", columns), outliers("targets", columns), constant(columns)]
+            .into_iter()
+            .flatten()
+            .collect();
+    let judge = |(at, column): (usize, &Seen)| {
         let large = above(column.size(), 10.0, 100.0);
-        let small = above(0.1 / sigma, 1.0, 10.0).filter(|_| column.values.count > 1);
-        let offset = above(column.values.mean.abs() / sigma, 3.0, f64::INFINITY);
-        let Some(found) = large.or(small).or(offset) else { continue };
-        findings.push(Finding::new(
-            Check::TargetScale,
-            found,
-            format!(
-                "target {at} has a mean of {} and a deviation of {}; a fresh model gives about 0 ± 1",
-                short(column.values.mean),
-                short(sigma)
-            ),
-            "train on standardized targets, and turn predictions back with `Standardize::inverse`",
-        ));
-    }
+        let small = above(0.1 / column.spread, 1.0, 10.0);
+        let offset = above(column.median.abs() / column.spread, 3.0, f64::INFINITY);
+        Some((at, large.or(small).or(offset)?))
+    };
+    // Of a single row nothing can be said but its size, and a constant is another finding.
+    let single = columns.iter().all(|c| c.values.count == 1);
+    let judged = columns.iter().enumerate().filter(|(_, c)| c.varies() || single);
+    let found: Vec<_> = judged.filter_map(judge).collect();
+    let Some((worst, how)) = found.iter().max_by(|a, b| (a.1.2.cmp(&b.1.2)).then(b.0.cmp(&a.0)))
+    else {
+        return findings;
+    };
+    let others = match found.len() {
+        1 => String::new(),
+        n => format!(", and {} of {} others are like it", n - 1, columns.len() - 1),
+    };
+    findings.push(Finding::new(
+        Check::TargetScale,
+        *how,
+        format!(
+            "target {worst} has a median of {} and a spread of {}; a fresh model gives about 0 ± 1{others}",
+            short(columns[*worst].median),
+            short(columns[*worst].spread)
+        ),
+        "train on standardized targets, and turn predictions back with `Standardize::inverse`",
+    ));
     findings
 }
 
-/// How often each class is met. The most common over 10 times the rarest, severe over 1000 times, or one
-/// that is absent.
+/// Columns that have one value: to standardize them would not help, and there is nothing in them to learn.
+fn constant(columns: &[Seen]) -> Option<Finding> {
+    let constant = |c: &Seen| c.values.count > 1 && c.values.is_constant();
+    let which: Vec<usize> = (0..columns.len()).filter(|&at| constant(&columns[at])).collect();
+    // Some of many, as the pixels at the edge of a picture, may be meant.
+    let severity = match which.len() == columns.len() {
+        true => Severity::Warning,
+        false => Severity::Note,
+    };
+    (!which.is_empty()).then(|| {
+        Finding::new(
+            Check::ConstantTarget,
+            (which.len() as f64, 0.0, severity),
+            format!("{} of {} targets have one value in all rows: {}", which.len(), columns.len(), named(&which)),
+            "leave them out of the loss: there is nothing to learn, and their share makes it look lower",
+        )
+    })
+}
+
+/// How often each class is met. Where more than half of all rows are of one class, and it is met over 10 times as
+/// often as the rarest, a warning, severe over 1000 times. Where none has half of them, as in any text, that is a
+/// note. And a class that is absent.
 pub(super) fn labels(labels: &[i64], classes: usize) -> Vec<Finding> {
     let mut counts = vec![0u64; classes];
     let mut outside = Vec::new();
@@ -79,14 +115,19 @@ pub(super) fn labels(labels: &[i64], classes: usize) -> Vec<Finding> {
     let share = 100.0 * most as f64 / (total as f64).max(1.0);
     // A small sample misses classes by chance: with ten rows a class, once in 20 000.
     if total >= 10 * classes as u64 && !absent.is_empty() {
+        // Where others are met a few times only, this one may be missing by chance.
+        let severity = if rarest < 5 { Severity::Note } else { Severity::Warning };
         findings.push(Finding::new(
             Check::ClassImbalance,
-            (absent.len() as f64, 0.0, Severity::Warning),
+            (absent.len() as f64, 0.0, severity),
             format!("no row of {total} is of class {}", named(absent)),
             "check how the data was split; without rows a class is never learnt",
         ));
     }
-    if let Some(found) = above(most as f64 / (rarest as f64).max(1.0), 10.0, 1e3) {
+    if let Some(mut found) = above(most as f64 / (rarest as f64).max(1.0), 10.0, 1e3) {
+        if share <= 50.0 {
+            found.2 = Severity::Note;
+        }
         findings.push(Finding::new(
             Check::ClassImbalance,
             found,
@@ -146,4 +187,120 @@ pub(super) fn loss(loss: f64, chance: Chance) -> Option<Finding> {
              for a loss that is divided twice",
         )
     })
+}
+
+/// How many rows it takes to say what all outputs are like.
+const ROWS: usize = 8;
+
+/// Whether the loss is given what it takes.
+pub(super) fn outputs(
+    width: usize,
+    all: &[f64],
+    chance: Option<Chance>,
+    range: Option<(f64, f64)>,
+) -> Option<Finding> {
+    let rows = all.len() / width;
+    if rows < ROWS || all.iter().any(|x| !x.is_finite()) {
+        return None;
+    }
+    match chance {
+        Some(Chance::Classes(_)) if width > 1 => doubled(width, all),
+        Some(Chance::Regression { .. }) => bounded(all, range?),
+        _ => None,
+    }
+}
+
+/// Rows between 0 and 1 whose sums are 1, but for rounding.
+fn doubled(width: usize, all: &[f64]) -> Option<Finding> {
+    let share = |row: &[f64]| {
+        row.iter().all(|p| (0.0..=1.0).contains(p)) && (row.iter().sum::<f64>() - 1.0).abs() < 1e-2
+    };
+    let rows = all.len() / width;
+    let many = all.chunks_exact(width).filter(|row| share(row)).count();
+    (many == rows).then(|| {
+        Finding::new(
+            Check::WrongOutput,
+            (many as f64, 0.0, Severity::Severe),
+            format!("the outputs of all {rows} rows are between 0 and 1 and sum to 1: they have gone through a softmax"),
+            "give the loss logits: a cross-entropy takes the softmax itself, and two of them leave hardly a gradient",
+        )
+    })
+}
+
+/// Outputs that all lie within bounds which the targets are beyond.
+fn bounded(all: &[f64], (low, high): (f64, f64)) -> Option<Finding> {
+    let least = all.iter().copied().fold(f64::INFINITY, f64::min);
+    let most = all.iter().copied().fold(f64::NEG_INFINITY, f64::max);
+    // A ReLU leaves some outputs at exactly 0; numbers by chance are not.
+    let zeros = all.iter().filter(|x| **x == 0.0).count();
+    let rectified = least == 0.0 && zeros > 1 && low < 0.0;
+    // A sigmoid, or a tanh, of a fresh model is near its middle; the bound shows in that nothing is beyond.
+    let sigmoid = least > 0.0 && most < 1.0 && (low < 0.0 || high > 1.0);
+    let (what, at) = match (rectified, sigmoid) {
+        (true, _) => ("below 0", low),
+        (_, true) => ("below 0 or above 1", if low < 0.0 { low } else { high }),
+        _ => return None,
+    };
+    // An untrained model's outputs may happen to lie there: only of a ReLU is it certain.
+    let severity = if rectified { Severity::Severe } else { Severity::Note };
+    Some(Finding::new(
+        Check::WrongOutput,
+        (at, if at < 0.0 { 0.0 } else { 1.0 }, severity),
+        format!(
+            "the outputs lie between {} and {}, the targets between {} and {}",
+            short(least),
+            short(most),
+            short(low),
+            short(high)
+        ),
+        &format!("leave the last layer linear: no function may keep its outputs from being {what}"),
+    ))
+}
+
+/// The ratio of neighbouring ranks below 1.6, severe below 0.4, where chance alone is further off than 5 of its
+/// deviations.
+///
+/// ```text
+/// r = Σ(Rᵢ − Rᵢ₊₁)²/Σ(Rᵢ − R̄)²       2 ± 2/√n in an order that means nothing
+/// ```
+///
+/// Source: Bartels 1982, *The rank version of von Neumann's ratio test for randomness*; ties share their ranks.
+pub(super) fn order(values: &[f64]) -> Option<Finding> {
+    let n = values.len();
+    let ranks = ranks(values);
+    let mean = ranks.iter().sum::<f64>() / n.max(1) as f64;
+    let all: f64 = ranks.iter().map(|rank| (rank - mean).powi(2)).sum();
+    let steps: f64 = ranks.windows(2).map(|w| (w[0] - w[1]).powi(2)).sum();
+    if all == 0.0 {
+        return None;
+    }
+    let ratio = steps / all;
+    let chance = 2.0 - 5.0 * 2.0 / (n as f64).sqrt();
+    let severity = if ratio < 0.4 { Severity::Severe } else { Severity::Warning };
+    (ratio < chance.min(1.6)).then(|| {
+        Finding::new(
+            Check::Unshuffled,
+            (ratio, chance.min(1.6), severity),
+            format!(
+                "rows follow rows like them: the squared steps between neighbours are {} of what they are in \
+                 an order that means nothing",
+                short(0.5 * ratio)
+            ),
+            "shuffle the rows before each epoch: a batch of one kind pulls the model towards that kind",
+        )
+    })
+}
+
+/// The place of each value among all, ties sharing theirs.
+fn ranks(values: &[f64]) -> Vec<f64> {
+    let mut order: Vec<usize> = (0..values.len()).collect();
+    order.sort_by(|a, b| values[*a].total_cmp(&values[*b]));
+    let mut ranks = vec![0.0; values.len()];
+    let mut first = 0;
+    for group in order.chunk_by(|a, b| values[*a] == values[*b]) {
+        let rank = first as f64 + 0.5 * (group.len() - 1) as f64;
+        group.iter().for_each(|at| ranks[*at] = rank);
+        first += group.len();
+    }
+    ranks
 }

@@ -3,7 +3,8 @@
 //! What a column is measured in decides how high the rate may go: the curvature of a loss grows with
 //! the square of its inputs, and a column of thousands beside one of thousandths leaves no rate that
 //! suits both. [`Standardize`] takes that out, inside the model, so that it is saved with it. For
-//! targets its [`inverse`](Standardize::inverse) turns predictions back.
+//! targets its [`inverse`](Standardize::inverse) turns predictions back. Where a few values are wild,
+//! [`fit_robust`](Standardize::fit_robust) goes by median and quartiles instead.
 //!
 //! ```
 //! use burn::module::Module;
@@ -38,7 +39,10 @@
 
 mod module;
 mod moments;
+mod quantiles;
 
 pub use module::Standardize;
 pub(crate) use moments::Column;
 pub use moments::Moments;
+pub use quantiles::Quantiles;
+pub(crate) use quantiles::{quantile, spread};

@@ -3,7 +3,7 @@
 use burn::module::{Module, Param};
 use burn::tensor::{Device, Tensor, TensorData};
 
-use super::Moments;
+use super::{Moments, Quantiles};
 use crate::Error;
 use crate::error::check::Param as Checked;
 
@@ -52,6 +52,25 @@ impl Standardize {
         let mut moments = Moments::new();
         batches.into_iter().try_for_each(|batch| moments.push(batch))?;
         moments.standardize()
+    }
+
+    /// Fitted on the median and the quartiles of these batches, so that a few wild values don't decide the
+    /// scale of all others, and with what comes out held within 10 of 0; columns along the last axis, on the
+    /// device of the batches. [`Quantiles`] does it in parts, and along another axis. What it is held within is
+    /// no part of a record: load one into `Standardize::identity(…).at_most(10.0)`.
+    ///
+    /// # Errors
+    /// As [`Quantiles::push`], and if there is no data.
+    ///
+    /// # Cost
+    /// One readback of each batch.
+    #[doc(alias = "RobustScaler")]
+    pub fn fit_robust<const D: usize>(
+        batches: impl IntoIterator<Item = Tensor<D>>,
+    ) -> Result<Self, Error> {
+        let mut quantiles = Quantiles::new();
+        batches.into_iter().try_for_each(|batch| quantiles.push(batch))?;
+        quantiles.standardize()
     }
 
     /// One that changes nothing, for `columns` columns along the last axis: to load a record into.

@@ -93,6 +93,34 @@ impl Column {
 
 const NAME: &str = "Moments";
 
+/// The values of each column of a batch, all of them finite; no column of an empty one. `name` is whose error
+/// it is.
+pub(super) fn columns<const D: usize>(
+    name: &'static str,
+    axis: Option<usize>,
+    batch: Tensor<D>,
+) -> Result<Vec<Vec<f64>>, Error> {
+    let dims = batch.dims();
+    let axis = axis.unwrap_or(D.saturating_sub(1));
+    let must = format_args!("below the rank of the data, {D}");
+    let axis = Param(name, "axis").must(axis < D, must, axis)?;
+    let (width, inner) = (dims[axis], dims[axis + 1..].iter().product::<usize>());
+    let values = numbers(batch)?;
+    if values.is_empty() {
+        return Ok(Vec::new());
+    }
+    let mut columns = vec![Vec::with_capacity(values.len() / width); width];
+    for (at, &x) in values.iter().enumerate() {
+        let column = at / inner % width;
+        if !x.is_finite() {
+            let got = format_args!("{x} in column {column}");
+            return Err(Error::parameter(name, "batch", "finite", got));
+        }
+        columns[column].push(x);
+    }
+    Ok(columns)
+}
+
 impl Moments {
     /// Of nothing yet; columns lie along the last axis, as in `[rows, columns]`.
     pub fn new() -> Self {
@@ -113,25 +141,12 @@ impl Moments {
     /// # Cost
     /// One readback of the whole batch; the arithmetic is on the host.
     pub fn push<const D: usize>(&mut self, batch: Tensor<D>) -> Result<(), Error> {
-        let dims = batch.dims();
-        let axis = self.axis.unwrap_or(D.saturating_sub(1));
-        let must = format_args!("below the rank of the data, {D}");
-        let axis = Param(NAME, "axis").must(axis < D, must, axis)?;
-        let (width, inner) = (dims[axis], dims[axis + 1..].iter().product::<usize>());
         let device = batch.device();
-        let values = numbers(batch)?;
-        if values.is_empty() {
+        let columns = columns(NAME, self.axis, batch)?;
+        if columns.is_empty() {
             return Ok(());
         }
-        let mut columns = vec![Column::default(); width];
-        for (at, &x) in values.iter().enumerate() {
-            let column = at / inner % width;
-            if !x.is_finite() {
-                let got = format_args!("{x} in column {column}");
-                return Err(Error::parameter(NAME, "batch", "finite", got));
-            }
-            columns[column].push(x);
-        }
+        let columns = columns.into_iter().map(Column::of).collect();
         self.merge(&Self { axis: self.axis, columns, device: Some(device) })
     }
 

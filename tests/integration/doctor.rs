@@ -119,6 +119,130 @@ fn targets_far_from_zero_mean_and_unit_scale_are_found() {
     });
 }
 
+/// A target of an autoencoder for each column, all of them far from 0.
+#[test]
+fn many_alike_are_one_finding() {
+    let device = Device::flex();
+    let y = sound(2, 31, &device) * 50.0 + 300.0;
+    let found = targets(&y);
+    assert_eq!(found.findings().len(), 1, "{found}");
+    let finding = &found.findings()[0];
+    assert_eq!((finding.check, finding.severity), (Check::TargetScale, Severity::Severe));
+    assert!(finding.evidence.ends_with("and 30 of 30 others are like it"), "{finding}");
+}
+
+#[test]
+fn a_constant_target_is_not_one_to_standardize() {
+    on_every_device(|device| {
+        let y = sound(2, 3, device);
+        let constant = Tensor::<2>::full([ROWS, 1], 700.0, device);
+        let some = targets(&Tensor::cat(vec![y, constant.clone()], 1));
+        assert_eq!(severity(&some, Check::ConstantTarget), Some(Severity::Note));
+        assert_eq!(severity(&some, Check::TargetScale), None, "{some}");
+        assert_eq!(severity(&targets(&constant), Check::ConstantTarget), WARNING);
+        assert_eq!(severity(&targets(&constant), Check::TargetScale), None);
+    });
+}
+
+#[test]
+fn wild_rows_are_named_and_do_not_make_a_column_wide() {
+    on_every_device(|device| {
+        let wild = |factor: f64| {
+            let x = sound(1, 3, device);
+            let column = x.clone().slice([0..ROWS, 1..2]);
+            // Rows 7 and 40 of column 1.
+            let rows: Vec<f32> =
+                (0..ROWS).map(|row| if row == 7 || row == 40 { 1.0 } else { 0.0 }).collect();
+            let at = Tensor::<2>::from_data(TensorData::new(rows, [ROWS, 1]), device);
+            x.slice_assign([0..ROWS, 1..2], column + at * factor)
+        };
+        for (factor, expected) in
+            [(2.0, None), (40.0, Some(Severity::Note)), (400.0, WARNING), (1e4, SEVERE)]
+        {
+            let found = features(&wild(factor));
+            assert_eq!(severity(&found, Check::OutlierRows), expected, "{factor}: {found}");
+            assert_eq!(severity(&found, Check::FeatureScale), None, "{found}");
+            let found = targets(&wild(factor));
+            assert_eq!(severity(&found, Check::OutlierRows), expected, "{found}");
+            assert_eq!(severity(&found, Check::TargetScale), None, "{found}");
+        }
+        let found = features(&wild(1e4));
+        let finding = found.found(Check::OutlierRows).unwrap();
+        assert!(finding.evidence.starts_with("2 rows have features"), "{finding}");
+        assert!(finding.evidence.ends_with("in column 1: row 7, 40"), "{finding}");
+    });
+    // Pixels at the edge: mostly 0, and that one of them is not is no mistake.
+    let device = Device::flex();
+    let mut ink = vec![0.0f32; ROWS];
+    ink[5] = 16.0;
+    let sparse = Tensor::<2>::from_data(TensorData::new(ink, [ROWS, 1]), &device);
+    assert_eq!(severity(&features(&sparse), Check::OutlierRows), None);
+    let picture = Tensor::cat(vec![sparse / 16.0 - 1.0, sound(1, 3, &device)], 1);
+    assert_eq!(features(&picture).worst(), None, "{}", features(&picture));
+}
+
+#[test]
+fn a_softmax_too_many_is_found() {
+    on_every_device(|device| {
+        let labels = Tensor::<1, Int>::from_data(TensorData::new(vec![0i64, 1, 2, 0], [4]), device);
+        let found = |outputs: &Tensor<2>| {
+            let doctor = Doctor::new().labels(&labels, 3).unwrap();
+            severity(&doctor.outputs(outputs).unwrap().finish(), Check::WrongOutput)
+        };
+        let logits = sound(1, 3, device);
+        assert_eq!(found(&logits), None);
+        assert_eq!(found(&burn::tensor::activation::softmax(logits.clone(), 1)), SEVERE);
+        // Once more changes nothing, so it does no harm.
+        assert_eq!(found(&burn::tensor::activation::log_softmax(logits, 1)), None);
+    });
+}
+
+#[test]
+fn outputs_that_cannot_reach_the_targets_are_found() {
+    on_every_device(|device| {
+        let y = sound(2, 1, device);
+        let found = |outputs: Tensor<2>| {
+            let doctor = Doctor::new().targets(&y).unwrap();
+            severity(&doctor.outputs(&outputs).unwrap().finish(), Check::WrongOutput)
+        };
+        let said = sound(5, 1, device);
+        assert_eq!(found(said.clone()), None);
+        assert_eq!(found(said.clone().clamp_min(0.0)), SEVERE);
+        assert_eq!(found(burn::tensor::activation::sigmoid(said)), Some(Severity::Note));
+    });
+}
+
+#[test]
+fn rows_that_were_not_shuffled_are_found() {
+    on_every_device(|device| {
+        let found = |values: Vec<f32>| {
+            let n = values.len();
+            let values = Tensor::<1>::from_data(TensorData::new(values, [n]), device);
+            severity(&Doctor::new().order(&values).unwrap().finish(), Check::Unshuffled)
+        };
+        let sorted: Vec<f32> = (0..200).map(|k| (k / 20) as f32).collect();
+        assert_eq!(found(sorted.clone()), SEVERE);
+        let z = noise(1, 200);
+        let mut shuffled: Vec<(f32, f32)> = z.into_iter().zip(sorted).collect();
+        shuffled.sort_by(|a, b| a.0.total_cmp(&b.0));
+        assert_eq!(found(shuffled.iter().map(|pair| pair.1).collect()), None);
+        // In pairs that are alike.
+        assert_eq!(found(shuffled.iter().flat_map(|pair| [pair.1; 2]).collect()), WARNING);
+        assert_eq!(found(vec![1.0; 50]), None);
+        assert_eq!(found(vec![1.0, 2.0, 3.0]), None);
+    });
+}
+
+/// How often letters come in a text: each is about `1/rank` as frequent as the first.
+#[test]
+fn the_letters_of_a_text_are_no_imbalance() {
+    let text: Vec<i64> = (0..60).flat_map(|rank| vec![rank; 900 / (rank as usize + 1)]).collect();
+    assert_eq!(labels(text.clone(), 60).worst(), Some(Severity::Note));
+    // One that is missing among others that are rare is a matter of chance, too.
+    let rare: Vec<i64> = (0..60).flat_map(|rank| vec![rank; 200 / (rank as usize + 1)]).collect();
+    assert_eq!(labels(rare, 61).worst(), Some(Severity::Note));
+}
+
 fn labels(labels: Vec<i64>, classes: usize) -> Diagnosis {
     let n = labels.len();
     let labels = Tensor::<1, Int>::from_data(TensorData::new(labels, [n]), &Device::flex());
@@ -378,4 +502,27 @@ fn the_worst_comes_first() {
         let said = features(&x).to_string();
         assert!(said.starts_with("severe") && said.contains("\nnote"), "{said}");
     });
+}
+
+/// What is said to do takes the finding away.
+#[test]
+fn remedies_work() {
+    use evenkeel::standardize::Standardize;
+    let device = Device::flex();
+    let warned = |diagnosis: &Diagnosis| diagnosis.worst() > Some(Severity::Note);
+
+    let raw = with_column(1e4, 3e4, &device);
+    assert!(warned(&features(&raw)));
+    let standardize = Standardize::fit_robust([raw.clone()]).unwrap();
+    assert_eq!(features(&standardize.forward(raw)).worst(), None);
+
+    let far = sound(2, 1, &device) * 77.0 + 152.0;
+    assert!(warned(&targets(&far)));
+    let standardize = Standardize::fit_robust([far.clone()]).unwrap();
+    assert_eq!(targets(&standardize.forward(far)).worst(), None);
+
+    let wild = crate::common::with_first(sound(1, 3, &device), 1e6);
+    assert!(warned(&features(&wild)));
+    let standardize = Standardize::fit_robust([wild.clone()]).unwrap();
+    assert!(!warned(&features(&standardize.forward(wild))));
 }

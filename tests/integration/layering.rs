@@ -62,9 +62,9 @@ fn deciding_knows_no_tensors() {
     must_not_know("report.rs", BURN, &[]);
     must_not_know("recover.rs", BURN, &[]);
     must_not_know("finder", BURN, &["finder/mod.rs", "finder/trial.rs"]);
-    let tensors = ["advise/mod.rs", "advise/advisor.rs", "advise/trial.rs"];
+    let tensors = ["advise/mod.rs", "advise/advisor.rs", "advise/predictor.rs", "advise/trial.rs"];
     // The code that is to be pasted names Burn.
-    must_not_know("advise", BURN, &[tensors.as_slice(), &["advise/recipe.rs"]].concat());
+    must_not_know("advise", BURN, &[tensors.as_slice(), &["advise/paste.rs"]].concat());
     must_not_know("record", &["burn::", "burn_pack", "Tensor<"], &[]);
     must_not_know("doctor", BURN, &["doctor/mod.rs", "doctor/look.rs", "doctor/patient.rs"]);
 }

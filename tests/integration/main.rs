@@ -6,6 +6,8 @@
 mod accumulation;
 mod activations;
 mod advise;
+mod advise_code;
+mod advise_held_out;
 mod advise_page;
 mod averages;
 mod blame;

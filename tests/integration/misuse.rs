@@ -148,7 +148,7 @@ fn a_loss_of_several_numbers_is_an_error_everywhere() {
     let (_, grads) = net.backward(batch());
     let of_batch = |net: &Net, _: u64| loss(net);
 
-    let advisor = Advisor::new(|_| Net::new(&device), of_batch, |k| k);
+    let advisor = Advisor::new(|_| Net::new(&device), of_batch, |k| k).by_training_loss();
     let governor = Governor::new(0.0).unwrap();
     let keel = Keel::<Net>::wrap(Sgd::new()).bound(governor.clone()).build(&net).unwrap();
     let errors = [
@@ -248,7 +248,7 @@ fn gradients_of_another_model_are_an_error_everywhere() {
         assert!(error.is_parameter(), "{said}");
         assert!(said.contains("must be those of the model") && said.ends_with(FOREIGN), "{said}");
     }
-    let advisor = Advisor::new(|_| Net::new(&device), of_batch, |k| k);
+    let advisor = Advisor::new(|_| Net::new(&device), of_batch, |k| k).by_training_loss();
     for error in [
         Critical::measure(&net, of_other).unwrap_err(),
         Lanczos::new().measure(&net, of_other).unwrap_err(),

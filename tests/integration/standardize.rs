@@ -5,7 +5,7 @@ use burn::module::Module;
 use burn::nn::{Linear, LinearConfig};
 use burn::optim::{AdamWConfig, GradientsParams};
 use burn::tensor::{Device, Tensor, TensorData};
-use evenkeel::standardize::{Moments, Standardize};
+use evenkeel::standardize::{Moments, Quantiles, Standardize};
 use proptest::prelude::*;
 
 fn matrix(values: &[f32], columns: usize, device: &Device) -> Tensor<2> {
@@ -179,4 +179,68 @@ fn it_is_saved_with_the_model_and_never_trained() {
         let loss = loaded.output.forward(loaded.standardize.forward(x)).mean();
         assert_eq!(GradientsParams::from_grads(loss.backward(), &loaded).len(), 2);
     });
+}
+
+/// scikit-learn 1.5's `RobustScaler(unit_variance=True)` on these columns: centre and scale.
+#[test]
+fn quantiles_are_those_of_the_definition() {
+    let device = Device::flex();
+    let values = vec![4.0f32, 0.0, 1.0, 0.0, 3.0, 0.0, 2.0, 0.0, 1e6, 5.0, 0.5, 0.0];
+    let x = Tensor::<2>::from_data(TensorData::new(values, [6, 2]), &device);
+    let mut quantiles = Quantiles::new();
+    // In parts, which change nothing.
+    quantiles.push(x.clone().slice(0..2)).unwrap();
+    quantiles.push(x.clone().slice(2..6)).unwrap();
+    assert_eq!(quantiles.count(), 6);
+    // Sorted 0.5, 1, 2, 3, 4, 10⁶: the quartiles lie a quarter of the way from 1 to 2, and three from 3 to 4.
+    assert_eq!(quantiles.medians(), [2.5, 0.0]);
+    let spreads = quantiles.spreads();
+    assert!((spreads[0] - (3.75 - 1.25) / 1.3489795003921634).abs() < 1e-12, "{spreads:?}");
+    // Five zeros of six have no quartiles apart: the deviation of 0, 0, 0, 0, 5, 0.
+    assert!((spreads[1] - (25.0f64 / 6.0 - 25.0 / 36.0).sqrt()).abs() < 1e-12, "{spreads:?}");
+}
+
+#[test]
+fn a_robust_fit_holds_what_is_wild_and_takes_the_rest_to_one_scale() {
+    let device = Device::flex();
+    let z = noise(1, 400);
+    let with = |wild: bool| {
+        let x: Vec<f32> = z
+            .iter()
+            .enumerate()
+            .map(|(at, z)| if wild && at % 50 == 0 { 1e6 } else { 150.0 + 12f32.sqrt() * 7.0 * z })
+            .collect();
+        Tensor::<2>::from_data(TensorData::new(x, [400, 1]), &device)
+    };
+    let layer = Standardize::fit_robust([with(true)]).unwrap();
+    let out: Vec<f32> = layer.forward(with(true)).into_data().iter::<f32>().collect();
+    assert!(out.iter().step_by(50).all(|z| *z == 10.0));
+    // A uniform distribution's quartiles are √3 deviations apart.
+    let sane = layer.forward(with(false));
+    let deviation: f32 = sane.clone().powi_scalar(2).mean().sqrt().into_scalar();
+    assert!((deviation - 1.349 / 3f32.sqrt()).abs() < 0.06, "{deviation}");
+    // Mean and deviation are led by eight rows of four hundred.
+    let led = Standardize::fit([with(true)]).unwrap();
+    let led = led.forward(with(false));
+    let apart: f32 = (led.clone().max() - led.min()).into_scalar();
+    assert!(apart < 1e-3, "{apart}");
+    let back: Vec<f32> = layer.inverse(sane).into_data().iter::<f32>().collect();
+    let given: Vec<f32> = with(false).into_data().iter::<f32>().collect();
+    assert!(back.iter().zip(&given).all(|(a, b)| (a - b).abs() < 1e-3));
+}
+
+#[test]
+fn quantiles_refuse_what_moments_refuse() {
+    let device = Device::flex();
+    let mut quantiles = Quantiles::new();
+    assert!(quantiles.standardize().unwrap_err().is_parameter());
+    quantiles.push(Tensor::<2>::zeros([2, 3], &device)).unwrap();
+    let said = quantiles.push(Tensor::<2>::zeros([2, 2], &device)).unwrap_err().to_string();
+    assert_eq!(said, "`columns` of Quantiles must be 3, got 2");
+    let nan = Tensor::<2>::full([1, 3], f32::NAN, &device);
+    assert!(quantiles.push(nan).unwrap_err().to_string().starts_with("`batch` of Quantiles"));
+    assert!(
+        Quantiles::along(5).push(Tensor::<2>::zeros([1, 1], &device)).unwrap_err().is_parameter()
+    );
+    assert_eq!(quantiles.count(), 2);
 }

@@ -18,7 +18,7 @@ use crate::{Error, Layers, Parameter, Reading, Verdict};
 ///
 /// ```text
 /// rate ≤ τ / Σₗ uₗ/rₗ          over the matrices, that is the parameters of rank 2 and higher
-/// rₗ = max(rms(Wₗ), 0.1/√fan-inₗ)
+/// rₗ = max(rms(Wₗ), 0.1/√fan-inₗ), and at most 1.5 times that of the start
 /// uₗ = the size of a step at a rate of 1, in the root mean square:
 ///      1 for Adam, Lion and their kin, 1/√(the longer side) or so for Muon; for descent and momentum
 ///      mₗ ← μ·mₗ + rms(gₗ)     uₗ ← max(0.95·uₗ, mₗ)
@@ -75,8 +75,9 @@ use crate::{Error, Layers, Parameter, Reading, Verdict};
 ///   they add to. Embeddings are matrices like others. A weight in two places is one.
 /// - A matrix that starts at 0 counts as one of a tenth of the size that keeps the variance of its inputs,
 ///   `1/√fan-in`: measured by its own size it could never move.
-/// - A weight before a normalisation layer has no scale of its own, and grows; then so does the bound.
-///   What counts for such a weight is its relative change, which is what is bounded.
+/// - A weight that grows counts as at most 1.5 times what it was: a bound that grew with the weights would let steps
+///   grow that make the weights grow. Muon, whose steps are large in all directions, ended so in losses of 100 to 250 at
+///   high rates. A weight before a normalisation layer has no scale of its own; for it the bound is on the safe side.
 /// - Frozen parameters are left out until they have a gradient.
 ///
 /// # Edges
@@ -157,6 +158,8 @@ struct Matrix {
     /// What the rms counts as at least.
     floor: f64,
     rms: f64,
+    /// That of the start, and what the rms counts as at most.
+    first: f64,
     active: bool,
     /// What an average of the gradients is at most, and the highest that it was, slowly forgotten.
     average: f64,
@@ -167,6 +170,9 @@ const NAME: &str = "DeepRelativeTrust";
 
 /// What is left of the memory of a step's size after one more.
 const FORGET: f64 = 0.95;
+
+/// So many times the size of the start counts as the size of a matrix that has grown.
+const GROWN: f64 = 1.5;
 
 /// At each of so many updates at the start the weights are looked at: then they change fastest.
 const DENSE: u64 = 10;
@@ -311,7 +317,7 @@ impl Matrix {
             Direction::Normalized { size } => size,
             Direction::Gradient { size, momentum } => size * self.highest / (1.0 - momentum).sqrt(),
         };
-        step / self.rms.max(self.floor)
+        step / self.rms.min(GROWN * self.first.max(self.floor)).max(self.floor)
     }
 }
 
@@ -356,7 +362,16 @@ impl StepBound for DeepRelativeTrust {
             index.insert(parameter.path.clone(), matrices.len());
             let active = parameter.trainable;
             let (average, highest) = (0.0, 0.0);
-            matrices.push(Matrix { direction, root, floor, rms, active, average, highest });
+            matrices.push(Matrix {
+                direction,
+                root,
+                floor,
+                rms,
+                first: rms,
+                active,
+                average,
+                highest,
+            });
         }
         let step = |of: &Parameter| Step {
             path: of.path.clone(),
@@ -411,6 +426,7 @@ impl StepBound for DeepRelativeTrust {
         let list = |of: fn(&Matrix) -> f64| self.matrices.iter().map(of).collect();
         State::new()
             .with_list("rms", list(|matrix| matrix.rms))
+            .with_list("first", list(|matrix| matrix.first))
             .with_list("active", list(|matrix| f64::from(u8::from(matrix.active))))
             .with_list("average", list(|matrix| matrix.average))
             .with_list("highest", list(|matrix| matrix.highest))
@@ -419,7 +435,7 @@ impl StepBound for DeepRelativeTrust {
     }
 
     fn restore(&mut self, state: &State) -> Result<(), Error> {
-        let names = ["rms", "active", "average", "highest"];
+        let names = ["rms", "first", "active", "average", "highest"];
         state.clone().without_part("slack").only(&[names.as_slice(), &["steps"]].concat())?;
         let slack = Slack::restored(&state.part("slack"), [self.tau, self.relaxed])?;
         let mut matrices = self.matrices.clone();
@@ -440,6 +456,7 @@ impl StepBound for DeepRelativeTrust {
             for (matrix, &x) in matrices.iter_mut().zip(list) {
                 match name {
                     "rms" => matrix.rms = x,
+                    "first" => matrix.first = x,
                     "active" => matrix.active = x != 0.0,
                     "average" => matrix.average = x,
                     _ => matrix.highest = x,

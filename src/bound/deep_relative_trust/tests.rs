@@ -54,6 +54,28 @@ fn the_bound_is_that_of_the_formula() {
     assert_eq!(none.rate_at_most(&Reading::new(0), 1.0), None);
 }
 
+/// A matrix of four times its size counts as one of 1.5 times, one of zeros as 1.5 times its least, and so it is after a
+/// resume on the grown weights.
+#[test]
+fn a_bound_does_not_grow_with_the_weights() {
+    let matrices = [Parameter::new("a", [4, 4], 2.0), Parameter::new("b", [16, 3], 0.0)];
+    let mut bound = DeepRelativeTrust::new(0.3).unwrap();
+    bound.start(&stepped(matrices.clone(), ADAM)).unwrap();
+    let grown = sizes(&[("a", 8.0), ("b", 100.0)]);
+    bound.record(&grown, 1.0, Verdict::Apply);
+    let expected = 0.3 / (1.0 / 0.75 + 40.0 / 1.5);
+    assert!((bound.cap().unwrap() - expected).abs() < 1e-15);
+    // Smaller ones count as they are.
+    let shrunk = sizes(&[("a", 1.0), ("b", 0.0)]);
+    assert!((bound.rate_at_most(&shrunk, 1.0).unwrap() - 0.3 / (4.0 + 40.0)).abs() < 1e-15);
+
+    let mut resumed = DeepRelativeTrust::new(0.3).unwrap();
+    let later = [Parameter::new("a", [4, 4], 8.0), Parameter::new("b", [16, 3], 100.0)];
+    resumed.start(&stepped(later, ADAM)).unwrap();
+    resumed.restore(&bound.state()).unwrap();
+    assert_eq!(resumed, bound);
+}
+
 /// The largest change counts, of the matrix of zeros here.
 #[test]
 fn each_matrix_is_bounded_by_itself_where_that_is_asked_for() {
@@ -178,7 +200,7 @@ fn its_state_resumes_it_and_what_is_wrong_is_named() {
     other.start(&stepped([Parameter::new("weight", [2, 2], 1.0)], ADAM)).unwrap();
     let said = other.restore(&bound.state()).unwrap_err().to_string();
     assert!(said.contains("of 4 matrices does not fit a model of 1"), "{said}");
-    let names = ["rms", "active", "average", "highest"];
+    let names = ["rms", "first", "active", "average", "highest"];
     let broken = names.iter().fold(State::new(), |s, name| s.with_list(name, vec![f64::NAN]));
     let broken = broken.with_list("steps", vec![1.0, -1.0]);
     assert!(other.restore(&broken).is_err());

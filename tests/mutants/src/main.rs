@@ -24,7 +24,7 @@ use mutate::{Mutant, mutate};
 
 type Result<T> = std::result::Result<T, Box<dyn std::error::Error>>;
 
-const FEATURES: &str = "faults,plot,serde,record,tensorboard,progress,tracing";
+const FEATURES: &str = "faults,serde,record,tensorboard,progress,tracing";
 const SWITCH: &str = r#"
 /// Which mutant runs.
 pub(crate) mod mutated {

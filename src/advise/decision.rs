@@ -1,0 +1,200 @@
+//! Which recipe is worth its parts.
+
+use super::advice::Wanted;
+use super::confidence::{SURE, seeds_needed, signed_rank};
+use super::outcome::{Aim, Outcome, Point};
+use super::{Change, Method, Recipe};
+use crate::stat::median;
+
+/// What one part of the recommended recipe is worth.
+#[derive(Debug, Clone, PartialEq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+#[non_exhaustive]
+pub struct Worth {
+    /// The part.
+    pub change: Change,
+    /// What it is called.
+    pub name: String,
+    /// What plain descent comes to with this part alone, where that was measured and is stable somewhere: a
+    /// loss, or updates where those are wanted.
+    pub alone: Option<f64>,
+    /// What the recommended recipe comes to without it; `None` if that was not measured, infinite if it has no
+    /// stable rate.
+    pub without: Option<f64>,
+}
+
+impl Wanted {
+    /// What a run costs by the aim, the lower the better; infinite of a broken one.
+    pub(super) fn cost(&self, point: &Point) -> f64 {
+        point.score(self.aim).0
+    }
+
+    fn believed<'o>(&self, outcome: &'o Outcome) -> Option<&'o Point> {
+        outcome.believed(self.aim).filter(|point| point.stable)
+    }
+
+    /// What a recipe costs at the rate to train at; infinite if it has none.
+    pub(super) fn cost_of(&self, outcome: &Outcome) -> f64 {
+        self.believed(outcome).map_or(f64::INFINITY, |point| self.cost(point))
+    }
+
+    /// What the best one has gained over plain descent; over the untrained model, if plain descent has no stable
+    /// rate.
+    fn gain(&self, best: &Point, plain: Option<&Outcome>) -> f64 {
+        let plain = plain.map_or(f64::INFINITY, |plain| self.cost_of(plain));
+        let from = match self.aim {
+            _ if plain.is_finite() => plain,
+            Aim::FastestTo(_) => self.over as f64,
+            _ => median(&mut best.starts.clone()).unwrap_or(f64::NAN),
+        };
+        (from - self.cost(best)).max(0.0)
+    }
+
+    /// Whether `other` is not worse than `best`: in the middle of all seeds it is behind by no more than the
+    /// tolerance, a share of what the best one has gained, or by no more than chance gives, where there are
+    /// seeds enough to say so.
+    pub(super) fn is_as_good(
+        &self,
+        best: &Outcome,
+        other: &Outcome,
+        plain: Option<&Outcome>,
+    ) -> bool {
+        let (Some(a), Some(b)) = (self.believed(best), self.believed(other)) else { return false };
+        let seeds = 0..a.losses.len().min(b.losses.len());
+        let behind = |seed| b.of_seed(seed, self.aim).0 - a.of_seed(seed, self.aim).0;
+        // Where neither has come to what was wanted they are equal.
+        let behind = seeds.map(behind).map(|by| if by.is_nan() { 0.0 } else { by });
+        let behind: Vec<f64> = behind.collect();
+        let Some(middle) = median(&mut behind.clone()) else { return false };
+        let enough = behind.len() as u64 >= seeds_needed(2);
+        middle <= self.tolerance * self.gain(a, plain)
+            || (enough && middle.is_finite() && signed_rank(&behind) > SURE)
+    }
+
+    /// The first, if it has learnt anything: of the confirmed ones it was chosen among, where there are any.
+    pub(super) fn best<'o>(&self, outcomes: &'o [Outcome]) -> Option<&'o Outcome> {
+        let best = outcomes.first()?;
+        let like = |o: &&Outcome| o.confirmed.is_some() == best.confirmed.is_some();
+        let among = outcomes.iter().filter(like).count();
+        Some(best).filter(|best| self.believed(best).is_some_and(|point| point.learns(among)))
+    }
+
+    /// The simplest of those that are as good as the best; the better one of two as simple. Of the confirmed
+    /// ones, where there are any. For the highest rate, the best.
+    pub(super) fn decide<'o>(&self, outcomes: &'o [Outcome]) -> Option<&'o Outcome> {
+        let best = self.best(outcomes)?;
+        if self.aim == Aim::HighestRate {
+            return Some(best);
+        }
+        let plain = Recipe::plain();
+        let plain = outcomes.iter().find(|outcome| outcome.recipe == plain);
+        let known = |o: &&Outcome| o.confirmed.is_some() == best.confirmed.is_some();
+        let learns = |o: &&Outcome| self.believed(o).is_some_and(|point| point.learns(1));
+        let candidates = outcomes.iter().filter(known).filter(learns);
+        let good =
+            candidates.filter(|o| o.recipe == best.recipe || self.is_as_good(best, o, plain));
+        good.min_by(|a, b| {
+            // StableAdamW is Adam with two changes.
+            let parts = |o: &Outcome| {
+                o.recipe.changes().len() + usize::from(o.recipe.method == Method::AdamW)
+            };
+            parts(a).cmp(&parts(b)).then(self.cost_of(a).total_cmp(&self.cost_of(b)))
+        })
+    }
+
+    /// What each part of a recipe is worth, the most first.
+    pub(super) fn worths(&self, recipe: &Recipe, outcomes: &[Outcome]) -> Vec<Worth> {
+        let cost = |recipe: &Recipe| {
+            let outcome = outcomes.iter().find(|outcome| outcome.recipe == *recipe)?;
+            Some(self.cost_of(outcome))
+        };
+        let worth = |part: Change| Worth {
+            change: part,
+            name: recipe.name_of(part),
+            alone: cost(&recipe.only(part)).filter(|cost| cost.is_finite()),
+            without: cost(&recipe.without(part)),
+        };
+        let mut worths: Vec<Worth> = recipe.changes().into_iter().map(worth).collect();
+        // What nothing is known of comes last.
+        let known = |worth: &Worth| worth.without.unwrap_or(f64::NEG_INFINITY);
+        worths.sort_by(|a, b| known(b).total_cmp(&known(a)));
+        worths
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const WANTED: Wanted = Wanted {
+        aim: Aim::LowestLoss,
+        over: 100,
+        seeds: 2,
+        confirm: (5, 10),
+        tolerance: 0.05,
+        held_out: Some(1),
+    };
+
+    /// Confirmed with these losses, after a start at 10.
+    fn outcome(recipe: Recipe, losses: [f64; 10]) -> Outcome {
+        let point =
+            Point { losses: losses.map(Some).to_vec(), starts: vec![10.0; 10], ..Point::at(0.1) };
+        Outcome { recipe, points: vec![point.clone()], confirmed: Some(point) }
+    }
+
+    fn around(middle: f64, noise: f64) -> [f64; 10] {
+        std::array::from_fn(|k| middle + noise * (k as f64 - 4.5) / 4.5)
+    }
+
+    fn with(method: Method, cosine: bool) -> Recipe {
+        Recipe { method, cosine, ..Recipe::plain() }
+    }
+
+    fn decided(outcomes: &[Outcome]) -> Recipe {
+        WANTED.decide(outcomes).unwrap().recipe.clone()
+    }
+
+    #[test]
+    fn the_simplest_that_is_as_good_is_taken() {
+        let both = outcome(with(Method::Adam, true), around(1.0, 0.01));
+        let plain = outcome(Recipe::plain(), around(2.0, 0.01));
+        // 4 % and 6 % of the gap of 1.
+        let near = outcome(with(Method::Adam, false), around(1.04, 0.01));
+        let far = outcome(with(Method::Adam, false), around(1.06, 0.01));
+        assert_eq!(decided(&[both.clone(), near.clone(), plain.clone()]), near.recipe);
+        assert_eq!(decided(&[both.clone(), far.clone(), plain.clone()]), both.recipe);
+        let loose = Wanted { tolerance: 0.1, ..WANTED };
+        assert_eq!(loose.decide(&[both, far.clone(), plain]).unwrap().recipe, far.recipe);
+    }
+
+    #[test]
+    fn what_chance_explains_is_no_reason_for_another_part() {
+        let both = outcome(with(Method::Adam, true), around(1.0, 0.5));
+        // Behind by 0.1 in the middle, and ahead for four of ten.
+        let mut losses = around(1.1, 0.5);
+        losses.reverse();
+        let alone = outcome(with(Method::Adam, false), losses);
+        let plain = outcome(Recipe::plain(), around(3.0, 0.5));
+        assert_eq!(decided(&[both, alone.clone(), plain]), alone.recipe);
+    }
+
+    #[test]
+    fn a_constant_loss_is_no_reason_for_anything() {
+        let plain = outcome(Recipe::plain(), [10.0; 10]);
+        assert!(WANTED.decide(std::slice::from_ref(&plain)).is_none());
+        // Nor is one that is as often above its start as below.
+        let noise = outcome(Recipe::plain(), around(10.0, 1.0));
+        assert!(WANTED.decide(&[noise]).is_none());
+    }
+
+    #[test]
+    fn parts_are_listed_by_what_their_loss_costs() {
+        let whole = outcome(with(Method::Adam, true), around(1.0, 0.01));
+        let cosine = outcome(with(Method::Sgd, true), around(5.0, 0.01));
+        let adam = outcome(with(Method::Adam, false), around(1.5, 0.01));
+        let worths = WANTED.worths(&whole.recipe, &[whole.clone(), cosine, adam]);
+        let seen: Vec<_> = worths.iter().map(|w| (w.change, w.without.map(f64::round))).collect();
+        assert_eq!(seen, [(Change::Method, Some(5.0)), (Change::Cosine, Some(2.0))]);
+        assert!((worths[0].alone.unwrap() - 1.5).abs() < 1e-9);
+    }
+}

@@ -1,0 +1,161 @@
+//! A recipe as code.
+
+use super::recipe::{Bound, Recipe, Safety};
+use crate::text::short;
+
+impl Recipe {
+    /// The code of this recipe at `rate`, which was measured with runs of `over` updates: the whole of a
+    /// training loop, with the number of updates as a variable that warm-up and decay follow.
+    ///
+    /// What it needs of yours is named in its first lines: a `model`, a `batch(k)` of features and targets,
+    /// and a function `loss_of` of model, features and targets; where something is standardized, all of the
+    /// training features or targets.
+    pub fn code(&self, rate: f64, over: u64) -> String {
+        let mut code = self.imports();
+        code.push_str("\n// Yours: `batch(k)`, `loss_of(&model, x, y)`, and ");
+        code.push_str(&match self.variant.as_str() {
+            "" => "`model`.\n".to_string(),
+            name => format!("`model`, which is the variant \"{}\".\n", name.escape_debug()),
+        });
+        code.push_str(&format!(
+            "// How many updates your run will make. This was measured with {over}.\nlet updates: u64 = {over};\n"
+        ));
+        code.push_str(&self.fitting());
+        code.push_str(&format!("\nlet mut schedule = {};\n", self.schedule_code(rate, over)));
+        if self.governed {
+            let momentum = float(&self.momentum().to_string());
+            code.push_str(&format!("let governor = Governor::new({momentum})?;\n"));
+        }
+        code.push_str(&self.keel_code());
+        code.push_str(&self.stepping());
+        if self.standardized_targets {
+            let x = if self.standardized { "inputs.forward(x)" } else { "x" };
+            code.push_str(&format!(
+                "// What the model says, in the units of the targets:\n\
+                 let predict = |x| outputs.inverse(model.forward({x}));\n"
+            ));
+        }
+        code
+    }
+
+    fn imports(&self) -> String {
+        let (rule, _) = self.method.code();
+        let adaptive = self.bound == Bound::Adaptive;
+        let curve = if self.cosine { "Cosine" } else { "Constant" };
+        let curves = match self.warm_up {
+            0 => format!("{curve}, Schedule"),
+            _ => format!("{curve}, Ramp, Schedule"),
+        };
+        let mut lines = vec![
+            match adaptive {
+                true => "burn::optim::{GradientsParams, ModuleOptimizer}".to_string(),
+                false => "burn::optim::GradientsParams".into(),
+            },
+            "evenkeel::Keel".into(),
+        ];
+        lines.extend(self.bound.clip().map(|(name, _)| format!("evenkeel::clip::{name}")));
+        if self.governed {
+            lines.push("evenkeel::curvature::Governor".into());
+        }
+        if self.safety == Safety::Spikes {
+            lines.push("evenkeel::guard::LossSpike".into());
+        }
+        lines.push(match adaptive {
+            true => format!("evenkeel::optim::{{AdaptiveClip, {rule}}}"),
+            false => format!("evenkeel::optim::{rule}"),
+        });
+        lines.push(format!("evenkeel::schedule::{{{curves}}}"));
+        if self.standardized || self.standardized_targets {
+            lines.push("evenkeel::standardize::Standardize".into());
+        }
+        lines.iter().map(|line| format!("use {line};\n")).collect()
+    }
+
+    /// What is fitted before training.
+    fn fitting(&self) -> String {
+        if !self.standardized && !self.standardized_targets {
+            return String::new();
+        }
+        let mut code =
+            String::from("\n// Fitted once, on the training rows; save them with the model.\n");
+        if self.standardized {
+            code.push_str("let inputs = Standardize::fit_robust([features.clone()])?;\n");
+        }
+        if self.standardized_targets {
+            code.push_str("let outputs = Standardize::fit_robust([targets.clone()])?;\n");
+        }
+        code
+    }
+
+    fn schedule_code(&self, rate: f64, over: u64) -> String {
+        let rate = float(&short(rate));
+        let warm_up = match self.warm_up {
+            0 => None,
+            n if over.is_multiple_of(n) => Some(format!("updates / {}", over / n)),
+            n => Some(format!("updates * {n} / {over}")),
+        };
+        let rest = match &warm_up {
+            Some(warm_up) => format!("updates - {warm_up}"),
+            None => "updates".into(),
+        };
+        let curve = match self.cosine {
+            true => format!("Cosine::new({rate}, 0.0, {rest})?"),
+            false => format!("Constant::new({rate})?"),
+        };
+        match warm_up {
+            None => format!("{curve}.start()"),
+            Some(n) => format!("Ramp::new(0.0, {rate}, {n})?.then({n}, {curve}).start()"),
+        }
+    }
+
+    fn keel_code(&self) -> String {
+        let (_, rule) = self.method.code();
+        let optimizer = match self.bound {
+            Bound::Adaptive => format!("ModuleOptimizer::from(AdaptiveClip::new(0.01, {rule})?)"),
+            _ => rule.to_string(),
+        };
+        let mut code = format!("let mut keel = Keel::wrap({optimizer})\n");
+        if let Some((_, clip)) = self.bound.clip() {
+            code.push_str(&format!("    .clip({clip})\n"));
+        }
+        if self.governed {
+            code.push_str("    .bound(governor.clone())\n");
+        }
+        code.push_str(match self.safety {
+            Safety::Bare => "",
+            Safety::Spikes => "    .guard(LossSpike::default())\n",
+            Safety::Recommended => "    .recommended()\n",
+        });
+        code.push_str("    .build(&model)?;\n");
+        code
+    }
+
+    /// The loop.
+    fn stepping(&self) -> String {
+        let mut code = String::from("for k in 0..updates {\n    let (x, y) = batch(k);\n");
+        if self.standardized {
+            code.push_str("    let x = inputs.forward(x);\n");
+        }
+        if self.standardized_targets {
+            code.push_str("    let y = outputs.forward(y);\n");
+        }
+        code.push_str(match self.governed {
+            true => "    let loss_now = |model: &_| loss_of(model, x.clone(), y.clone());\n    let loss = loss_now(&model);\n",
+            false => "    let loss = loss_of(&model, x, y);\n",
+        });
+        code.push_str("    let grads = GradientsParams::from_grads(loss.backward(), &model);\n");
+        if self.governed {
+            code.push_str("    governor.watch(keel.updates(), &model, &grads, loss_now)?;\n");
+        }
+        code.push_str("    model = keel.step(schedule.step(), model, grads, &loss)?.model;\n}\n");
+        code
+    }
+}
+
+/// A number that Rust takes for a float.
+fn float(number: &str) -> String {
+    match number.contains(['.', 'e']) {
+        true => number.to_string(),
+        false => format!("{number}.0"),
+    }
+}

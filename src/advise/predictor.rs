@@ -1,0 +1,104 @@
+//! A model that predicts numbers.
+
+use std::fmt;
+
+use burn::module::Module;
+use burn::tensor::Tensor;
+
+use super::advisor::{Fit, Runner};
+use super::trial::{self, Cost};
+use crate::error::check::Param;
+use crate::standardize::{Quantiles, Standardize};
+
+type Build<'a, M> = Box<dyn Fn(u64) -> M + 'a>;
+type OfBatch<'a, M, B, const D: usize> = Box<dyn Fn(&M, &B) -> Tensor<D> + 'a>;
+type Target<'a, B, const D: usize> = Box<dyn Fn(&B) -> Tensor<D> + 'a>;
+type Distance<'a, const D: usize> = Box<dyn Fn(Tensor<D>, Tensor<D>) -> Tensor<1> + 'a>;
+
+/// A model whose loss is a distance between its predictions and targets: for
+/// [`Advisor::predicting`](super::Advisor::predicting), which can then standardize the targets and turn
+/// predictions back.
+///
+/// ```
+/// use burn::nn::{Linear, LinearConfig};
+/// use burn::tensor::{Device, Tensor};
+/// use evenkeel::advise::{Advisor, Predictor};
+///
+/// # fn main() -> Result<(), evenkeel::Error> {
+/// let device = Device::default().autodiff();
+/// let x = |k: u64| Tensor::<2>::from_floats([[(k % 7) as f32], [(k % 5) as f32]], &device);
+/// let model = Predictor::new(
+///     |seed| {
+///         device.seed(seed);
+///         LinearConfig::new(1, 1).init(&device)
+///     },
+///     |model: &Linear, (x, _): &(Tensor<2>, Tensor<2>)| model.forward(x.clone()),
+///     |(_, y)| y.clone(),
+/// );
+/// let batch = |k| (x(k), x(k) * 30.0 + 150.0);
+/// let advisor = Advisor::predicting(model, batch).held_out(2, |k| batch(k + 100))?;
+/// # let advice = advisor.over(20)?.seeds(1)?.rates(1e-3, 0.1)?.confirm(2, 2).run()?;
+/// # assert!(advice.outcomes().iter().any(|o| o.recipe.standardized_targets));
+/// # Ok(())
+/// # }
+/// ```
+pub struct Predictor<'a, M, B, const D: usize> {
+    build: Build<'a, M>,
+    predict: OfBatch<'a, M, B, D>,
+    target: Target<'a, B, D>,
+    distance: Distance<'a, D>,
+}
+
+impl<M, B, const D: usize> fmt::Debug for Predictor<'_, M, B, D> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Predictor").finish_non_exhaustive()
+    }
+}
+
+impl<'a, M: Module + 'static, B: 'a, const D: usize> Predictor<'a, M, B, D> {
+    /// The model that `build` makes from a seed, what it predicts of a batch, and the targets of a batch, with
+    /// columns along the last axis of two or more. The loss is the mean squared error, unless said otherwise.
+    pub fn new(
+        build: impl Fn(u64) -> M + 'a,
+        predict: impl Fn(&M, &B) -> Tensor<D> + 'a,
+        target: impl Fn(&B) -> Tensor<D> + 'a,
+    ) -> Self {
+        let squares = |said: Tensor<D>, is: Tensor<D>| (said - is).powi_scalar(2).mean();
+        Self {
+            build: Box::new(build),
+            predict: Box::new(predict),
+            target: Box::new(target),
+            distance: Box::new(squares),
+        }
+    }
+
+    /// The mean loss of predictions, given first, against targets.
+    pub fn loss(mut self, distance: impl Fn(Tensor<D>, Tensor<D>) -> Tensor<1> + 'a) -> Self {
+        self.distance = Box::new(distance);
+        self
+    }
+
+    /// How it is trained, and how its targets are standardized.
+    pub(super) fn parted(self) -> (Runner<'a, B>, Fit<'a, B>) {
+        let target = std::rc::Rc::new(self.target);
+        let targets = target.clone();
+        let fit: Fit<'a, B> = Box::new(move |n, batch| {
+            Param("Predictor", "target").must(D > 1, "of two axes or more", D)?;
+            let mut quantiles = Quantiles::new();
+            (0..n).try_for_each(|k| quantiles.push(targets(&batch(k))))?;
+            quantiles.standardize()
+        });
+        let (build, predict, distance) = (self.build, self.predict, self.distance);
+        let costs = move |model: &M, batch: B, by: Option<&Standardize>| {
+            let (said, is) = (predict(model, &batch), target(&batch));
+            match by {
+                None => Cost { trained: distance(said, is), own: None },
+                Some(by) => Cost {
+                    trained: distance(said.clone(), by.forward(is.clone())),
+                    own: Some(distance(by.inverse(said.detach()), is.detach())),
+                },
+            }
+        };
+        (Box::new(move |order| trial::run(&*build, &costs, order)), fit)
+    }
+}

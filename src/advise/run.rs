@@ -1,0 +1,204 @@
+//! What a short run gave, in numbers.
+
+use crate::stat::median;
+
+/// How a run ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum End {
+    Finished,
+    /// Something was not finite.
+    Broke,
+    /// The loss is far above its start.
+    Hopeless,
+    /// It was told to stop.
+    Stopped,
+}
+
+/// What was seen on held-out batches.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) struct Held {
+    /// Before the first update.
+    pub(super) start: f64,
+    /// After so many updates.
+    pub(super) looks: Vec<(u64, f64)>,
+}
+
+impl From<f64> for Held {
+    fn from(start: f64) -> Self {
+        Self { start, looks: Vec::new() }
+    }
+}
+
+/// What a run gave. All losses are in the units of the targets.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) struct Trial {
+    over: u64,
+    /// The losses of the untrained model on the first batches.
+    starts: Vec<f64>,
+    /// The loss before each update that was made.
+    pub(super) losses: Vec<f64>,
+    pub(super) held: Option<Held>,
+    pub(super) end: End,
+    lowest: f64,
+}
+
+/// The loss that a run is not expected to come back from, above its start, in units of the start.
+const HOPELESS: f64 = 100.0;
+/// How many losses have to agree on it.
+const WINDOW: usize = 10;
+/// Into how many parts a run is divided by looks at what is held out.
+const LOOKS: u64 = 20;
+/// How many of the last looks say where it has come to.
+const LAST: usize = 5;
+
+impl Trial {
+    pub(super) fn new(starts: Vec<f64>, held: Option<Held>, over: u64) -> Self {
+        Self { over, starts, losses: Vec::new(), held, end: End::Finished, lowest: f64::INFINITY }
+    }
+
+    pub(super) fn begins_finite(&self) -> bool {
+        let held = self.held.as_ref().is_none_or(|held| held.start.is_finite());
+        held && self.starts.iter().all(|loss| loss.is_finite())
+    }
+
+    /// The training loss of the untrained model.
+    fn start(&self) -> f64 {
+        median(&mut self.starts.clone()).unwrap_or(f64::NAN)
+    }
+
+    /// The loss of the untrained model, by what runs are ranked.
+    pub(super) fn begun(&self) -> f64 {
+        self.held.as_ref().map_or(self.start(), |held| held.start)
+    }
+
+    /// One more update, and the loss before it.
+    pub(super) fn take(&mut self, loss: f64) {
+        self.losses.push(loss);
+        self.lowest = self.lowest.min(loss);
+        if self.is_hopeless() {
+            self.end = End::Hopeless;
+        }
+    }
+
+    /// Whether what is held out is to be looked at after so many updates.
+    pub(super) fn looks_after(&self, updates: u64) -> bool {
+        // The twentieths of the run, the last of which is its end.
+        let part = |n: u64| n * LOOKS / self.over;
+        self.end == End::Finished && part(updates) > part(updates - 1)
+    }
+
+    pub(super) fn look(&mut self, updates: u64, loss: f64) {
+        if let Some(held) = &mut self.held {
+            held.looks.push((updates, loss));
+        }
+    }
+
+    fn finished(&self, loss: Option<f64>) -> Option<f64> {
+        loss.filter(|x| self.end == End::Finished && x.is_finite())
+    }
+
+    /// The median training loss of the last tenth; `None` unless the run has finished with a finite one.
+    pub(super) fn trained_to(&self) -> Option<f64> {
+        let last = self.losses.len().div_ceil(10);
+        let mut tail = self.losses[self.losses.len() - last..].to_vec();
+        self.finished(median(&mut tail))
+    }
+
+    /// What the run is ranked by: the median of the last five looks, the last quarter of it, at what is held
+    /// out. Where nothing is, the training loss.
+    pub(super) fn reached(&self) -> Option<f64> {
+        let Some(held) = &self.held else { return self.trained_to() };
+        let last = held.looks.len().saturating_sub(LAST);
+        let mut last: Vec<f64> = held.looks[last..].iter().map(|look| look.1).collect();
+        let finite = last.iter().all(|loss| loss.is_finite());
+        self.finished(median(&mut last).filter(|_| finite))
+    }
+
+    /// The lowest loss on what is held out, and after how many updates.
+    pub(super) fn lowest_look(&self) -> Option<(u64, f64)> {
+        let looks = self.held.iter().flat_map(|held| &held.looks).copied();
+        looks.filter(|look| look.1.is_finite()).min_by(|a, b| a.1.total_cmp(&b.1))
+    }
+
+    /// Whether it has finished at a training loss that is not above that of the untrained model. Where batches
+    /// differ, not above the highest of the first ones.
+    pub(super) fn is_stable(&self) -> bool {
+        let most = self.starts.iter().copied().fold(f64::NEG_INFINITY, f64::max);
+        self.reached().is_some() && self.trained_to().is_some_and(|loss| loss <= most)
+    }
+
+    /// After how many updates a look at what is held out was at most `target`; where nothing is, the median
+    /// training loss over a twentieth of the run.
+    pub(super) fn updates_to(&self, target: f64) -> Option<u64> {
+        if let Some(held) = &self.held {
+            return held.looks.iter().find(|look| look.1 <= target).map(|look| look.0);
+        }
+        let window = self.over.div_ceil(LOOKS).max(1) as usize;
+        let below = |w: &[f64]| median(&mut w.to_vec()).is_some_and(|loss| loss <= target);
+        // The last loss of the window is that before update `at + window`.
+        self.losses.windows(window).position(below).map(|at| (at + window) as u64)
+    }
+
+    /// By how much it is above its start, measured by the start, by how much the first batches differ, or by
+    /// how far it has come down, whichever is the most: a loss may be around 0, or below.
+    fn is_hopeless(&self) -> bool {
+        let Some(from) = self.losses.len().checked_sub(WINDOW) else { return false };
+        let start = self.start();
+        let most = self.starts.iter().copied().fold(f64::NEG_INFINITY, f64::max);
+        let unit = start.abs().max(most - start).max(start - self.lowest);
+        let last = median(&mut self.losses[from..].to_vec());
+        unit > 0.0 && last.is_some_and(|last| last - start > HOPELESS * unit)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn run(start: f64, losses: impl IntoIterator<Item = f64>) -> Trial {
+        let mut trial = Trial::new(vec![start; 4], None, 40);
+        losses.into_iter().for_each(|loss| trial.take(loss));
+        trial
+    }
+
+    #[test]
+    fn a_loss_below_zero_is_a_loss_like_any_other() {
+        let down = run(-1.0, (0..40).map(|k| -1.0 - k as f64));
+        assert_eq!((down.end, down.is_stable()), (End::Finished, true));
+        assert_eq!(down.reached(), Some(-38.5));
+        let across = run(1e-6, (0..40).map(|k| 1e-6 - 0.1 * k as f64));
+        assert_eq!((across.end, across.is_stable()), (End::Finished, true));
+        let around = run(0.0, (0..40).map(|k| if k % 2 == 0 { -0.1 } else { 0.1 }));
+        assert_eq!(around.end, End::Finished);
+        let up = run(-1.0, (0..40).map(|k| -1.0 + 20.0 * k as f64));
+        assert_eq!((up.end, up.is_stable()), (End::Hopeless, false));
+    }
+
+    #[test]
+    fn one_wild_batch_does_not_decide() {
+        let wild = |k: usize| if k == 38 { 1e9 } else { 1.0 / (k + 1) as f64 };
+        let trial = run(1.0, (0..40).map(wild));
+        assert!(trial.is_stable() && trial.reached().unwrap() < 0.03, "{:?}", trial.reached());
+    }
+
+    #[test]
+    fn the_last_quarter_of_looks_says_where_it_has_come_to() {
+        let mut trial = Trial::new(vec![2.0; 4], Some(Held::from(3.0)), 40);
+        for k in 1..=40 {
+            trial.take(1.0);
+            if trial.looks_after(k) {
+                trial.look(k, if k == 38 { 50.0 } else { 3.0 - k as f64 / 20.0 });
+            }
+        }
+        let held = trial.held.as_ref().unwrap();
+        assert_eq!(
+            held.looks.iter().map(|look| look.0).collect::<Vec<_>>(),
+            (2..=40).step_by(2).collect::<Vec<_>>()
+        );
+        // Of 32, 34, 36, 38 and 40, one of them wild.
+        assert!((trial.reached().unwrap() - 1.3).abs() < 1e-12, "{:?}", trial.reached());
+        assert_eq!((trial.begun(), trial.trained_to()), (3.0, Some(1.0)));
+        assert_eq!(trial.updates_to(2.0), Some(20));
+        assert_eq!(trial.lowest_look(), Some((40, 1.0)));
+    }
+}
