@@ -66,22 +66,33 @@ impl Direction {
         }
     }
 
-    /// The direction of a run that goes on, where `self` was found when it was resumed: the saved one, unless the
-    /// optimizer is set differently now. They differ by decay of the weights, which are others then, and by rounding.
-    pub(crate) fn went_on(self, saved: [f64; 2]) -> Self {
-        let near = |now: f64, then: f64| (0.5..2.0).contains(&(then / now));
-        match (self, saved) {
-            (Self::Normalized { size }, [then, -1.0]) if near(size, then) => {
-                Self::Normalized { size: then }
-            }
-            (Self::Gradient { size, momentum }, [then, share])
-                if near(size, then)
-                    && (0.0..1.0).contains(&share)
-                    && near(1.0 - momentum, 1.0 - share) =>
+    /// What was saved by [`parts`](Self::parts); `None` if nothing was known.
+    fn of_parts(parts: [f64; 2]) -> Option<Self> {
+        match parts {
+            [size, -1.0] if size.is_finite() && size >= 0.0 => Some(Self::Normalized { size }),
+            [size, momentum]
+                if size.is_finite() && size >= 0.0 && (0.0..1.0).contains(&momentum) =>
             {
-                Self::Gradient { size: then, momentum: share }
+                Some(Self::Gradient { size, momentum })
             }
-            (other, _) => other,
+            _ => None,
         }
+    }
+
+    /// The direction of a run that goes on, where `found` is what a try came to when it was resumed: the saved one,
+    /// unless the optimizer is another now, or has another momentum. They differ by rounding, and by what depends on the
+    /// weights, which are others then: their decay, or their norm in a step that is measured by it.
+    pub(crate) fn went_on(found: Option<Self>, saved: [f64; 2]) -> Option<Self> {
+        let saved = Self::of_parts(saved);
+        let same = match (found, saved) {
+            (
+                Some(Self::Gradient { momentum, .. }),
+                Some(Self::Gradient { momentum: then, .. }),
+            ) => (0.5..2.0).contains(&((1.0 - then) / (1.0 - momentum))),
+            (Some(Self::Normalized { .. }), Some(Self::Gradient { .. }))
+            | (Some(Self::Gradient { .. }), Some(Self::Normalized { .. })) => false,
+            _ => true,
+        };
+        if same { saved } else { found }
     }
 }

@@ -473,7 +473,7 @@ impl StepBound for DeepRelativeTrust {
         }
         let mut steps = self.steps.clone();
         for (step, &saved) in steps.iter_mut().zip(saved) {
-            step.direction = step.direction.map(|found| found.went_on(saved));
+            step.direction = Direction::went_on(step.direction, saved);
             let matrix = self.index.get(&step.path).and_then(|&at| matrices.get_mut(at));
             if let Some((matrix, direction)) = matrix.zip(step.direction) {
                 matrix.direction = direction;
