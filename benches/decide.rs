@@ -1,5 +1,5 @@
-//! A step that is decided on the device, against one that the host decides: measured, guarded, clipped,
-//! and read once in sixteen steps instead of at each.
+//! A step decided on the device against one decided by the host: measured, guarded, clipped, and read back once in
+//! sixteen steps instead of at each.
 //!
 //!     cargo bench --bench decide
 //!     cargo bench --bench decide --features wgpu -- --device wgpu
@@ -17,7 +17,7 @@ use evenkeel::optim::AdamW;
 use evenkeel::{Decide, Keel};
 use matrices::{CASES, Matrices, random};
 
-/// Steps that are timed together: one reading, where the device decides.
+/// Steps that are timed together: one readback, if the device decides.
 const STEPS: u64 = 16;
 
 fn main() {
@@ -34,7 +34,7 @@ fn main() {
     }
 }
 
-/// What makes and times so many steps of a model of its own.
+/// Returns a closure that runs and times `STEPS` steps of a separate model.
 fn steps<'a>(
     plain: &'a Device,
     (count, width): (usize, usize),

@@ -1,10 +1,10 @@
-//! What being guarded adds to a whole training step: forward, backward and optimizer, with and without.
+//! The overhead of guarding a whole training step: forward, backward and optimizer, with and without.
 //!
 //!     cargo bench --bench guard
 //!     cargo bench --bench guard --features wgpu -- --device wgpu
 //!
-//! A perceptron of 4.2 million parameters, in batches of 64, and the same optimizer on both sides.
-//! `--only NAME` runs the cases whose name contains it; `--seconds S` is the time for each.
+//! The model is a perceptron of 4.2 million parameters, with batches of 64 and the same optimizer on both sides.
+//! `--only NAME` runs the cases whose name contains it; `--seconds S` sets the time for each case.
 
 mod common;
 
@@ -140,7 +140,7 @@ const BOUNDS: [Bound; 2] = [
     ("recommended", Builder::recommended),
 ];
 
-/// The time of a step, forward and backward pass included, with our own AdamW.
+/// The time of a step, including forward and backward pass, with evenkeel's AdamW.
 fn stepping<'a>(
     device: &Device,
     dress: fn(Builder<Perceptron>) -> Builder<Perceptron>,
@@ -160,7 +160,7 @@ fn stepping<'a>(
     }
 }
 
-/// What snapshots hold in memory, as the operating system counts it.
+/// The memory that snapshots hold, as reported by the operating system.
 fn snapshots(device: &Device) {
     let Some(start) = resident() else { return };
     for keep in [0, 1, 2, 4] {

@@ -1,10 +1,10 @@
-//! What watching adds to training: ten steps, one of them sampled, with a watch and without.
+//! The overhead of watching a training run: ten steps, one of them sampled, with a watch and without.
 //!
 //!     cargo bench --bench monitor
 //!     cargo bench --bench monitor --features wgpu -- --device wgpu
 //!
-//! A perceptron of 4.2 million parameters, in batches of 64, and the same guarded optimizer on both
-//! sides. `--only NAME` runs the cases whose name contains it; `--seconds S` is the time for each.
+//! The model is a perceptron of 4.2 million parameters, with batches of 64 and the same guarded optimizer on both
+//! sides. `--only NAME` runs the cases whose name contains it; `--seconds S` sets the time for each case.
 
 mod common;
 
@@ -49,9 +49,9 @@ struct Side {
     keel: Keel<Perceptron>,
     model: Option<Perceptron>,
     watch: Option<Watch>,
-    /// The time inside the watch's own calls, and in all.
+    /// The time inside the watch's own calls, and in total.
     within: [Duration; 2],
-    /// Seconds of steps that are sampled, and of those that are not.
+    /// Seconds of sampled steps, and of the others.
     steps: [Vec<f64>; 2],
 }
 
@@ -129,8 +129,9 @@ fn main() {
             case,
             &paired(2, budget, || watched.ten(&x, &plain), || bare.ten(&x, &plain)),
         );
-        // Less noisy than the ratio: that without what the watch costs others by holding tensors, and then what
-        // is in no step that is not sampled, whose difference is noise.
+        // Less noisy than the ratio: first the time in the watch's own calls, which excludes what the watch costs
+        // others by holding tensors; then the extra time of the sampled step, apart from the other steps, whose
+        // difference is noise.
         let [within, all] = watched.within.map(|time| time.as_secs_f64());
         println!("    in the watch's own calls: {:.2} % of the ten steps", 100.0 * within / all);
         let [sampled, other] = watched.steps.map(|mut seconds| median(&mut seconds));

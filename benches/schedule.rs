@@ -1,9 +1,9 @@
-//! The cost of a schedule: one `step()` of a composition five deep, of types known to the compiler, and
-//! behind pointers at every level; and of single curves.
+//! The cost of a schedule: one `step()` of a composition five levels deep, with static types and with a pointer at
+//! every level; and of single curves.
 //!
 //!     cargo bench --bench schedule
 //!
-//! The bar is 50 ns a step, with no allocation; `tests/schedule_allocations.rs` counts those.
+//! The limit is 50 ns per step without allocations; `tests/schedule_allocations.rs` counts those.
 
 mod common;
 
@@ -18,7 +18,7 @@ use evenkeel::schedule::{
 
 const STEPS: u64 = 100_000;
 
-/// Nanoseconds of one step: the median of many runs of many steps, after one that is not counted.
+/// Nanoseconds per step: the median of many runs of many steps each, after one untimed run.
 fn nanoseconds<S: Schedule>(schedule: &mut Scheduler<S>) -> f64 {
     let mut run = || {
         schedule.seek(0);

@@ -1,11 +1,11 @@
-//! What a step costs that is measured, guarded and clipped, against the bare step of Burn's own
-//! optimizer; and how near the fused update comes to the bandwidth of the memory.
+//! The cost of a step that is measured, guarded and clipped, against the bare step of Burn's own optimizer; and how
+//! close the fused update comes to the memory bandwidth.
 //!
 //!     cargo bench --bench step
 //!     cargo bench --bench step --features wgpu -- --device wgpu
 //!
-//! `--only NAME` runs the cases whose name contains it, `--rule adamw|momentum|burn` one of the
-//! optimizers; `--seconds S` is the time for each.
+//! `--only NAME` runs the cases whose name contains it, `--rule adamw|momentum|burn` one of the optimizers;
+//! `--seconds S` sets the time for each case.
 
 mod common;
 #[path = "common/matrices.rs"]
@@ -123,8 +123,8 @@ fn compare(
     report(bench, case, &paired(3, budget(), ours, theirs));
 }
 
-/// The bytes a second of the fused AdamW alone, against those of a triad `a = b + s·c` over buffers
-/// of the same size, on the same threads, at their best.
+/// The bytes per second of the fused AdamW alone, against those of a triad `a = b + s·c` over buffers of the same size,
+/// on the same threads, each at its best.
 fn bandwidth(plain: &Device) {
     println!("\nAdamW alone, 28 bytes a parameter, against the bandwidth of a triad\n");
     for (case, count, width) in cases().filter(|(name, ..)| name.contains("few")) {
@@ -151,7 +151,7 @@ fn bandwidth(plain: &Device) {
         let mut adamw = || {
             let old = model.take().expect("the model");
             let kept = old.gradients(&grads);
-            // Handles that outlive the step, so that no buffer is given back inside of it.
+            // Handles that outlive the step, so that no buffer is released inside it.
             let alive: Vec<_> = old.all.iter().map(|p| kept.get::<2>(p.id)).collect();
             let (new, time) = timed(|| groups.step(1e-4, old, kept));
             drop(alive);
@@ -166,8 +166,8 @@ fn bandwidth(plain: &Device) {
                 theirs.push(12.0 * n as f64 / y / 1e9);
             }
         }
-        // What the memory can do is what it has done at best: anything that disturbs a triad makes it
-        // slower, and would flatter us.
+        // The memory bandwidth is the best that the triad has reached: any disturbance makes a triad slower, which
+        // would flatter the optimizer.
         let (ours, theirs) = (median(&mut ours), theirs.into_iter().fold(0.0, f64::max));
         let part = ours / theirs;
         println!("{case:<28} {ours:>10.1} GB/s {theirs:>8.1} GB/s   {part:.3}");
@@ -178,7 +178,7 @@ fn bandwidth(plain: &Device) {
     }
 }
 
-/// Copies every parameter into a buffer of its own.
+/// Copies every parameter into a separate buffer.
 struct Own;
 
 impl burn::module::ModuleMapper for Own {

@@ -1,10 +1,10 @@
-//! Which rate to train at, asked in three ways.
+//! Three ways to find a learning rate.
 //!
 //!     cargo run --example find_rate
 //!
-//! A small network is to rate wines from raw measurements. The curvature says what descent allows at the
-//! start, a sweep reads a rate off a curve in 300 updates, and a search trains at rates until it knows the
-//! edge. Then a sweep of Adam in the middle of training.
+//! A small network learns to rate wines from raw measurements. The curvature gives the rate that plain descent allows
+//! at the start, a sweep reads a rate off a curve in 300 updates, and a search trains at rates until it has found the
+//! edge. Then Adam's rate is swept in the middle of training.
 
 use std::error::Error;
 use std::ops::ControlFlow;
@@ -24,7 +24,7 @@ use indicatif::ProgressBar;
 type Batch = (Tensor<2>, Tensor<2>);
 
 const SIZE: usize = 64;
-/// A rate is stable if so many updates are.
+/// A rate is stable if this many updates are.
 const UPDATES: u64 = 200;
 
 #[derive(Module, Debug)]
@@ -54,7 +54,7 @@ fn rows() -> Result<Vec<Vec<f32>>, std::num::ParseFloatError> {
     csv.lines().skip(1).map(|line| line.split(',').map(str::parse).collect()).collect()
 }
 
-/// Batch `k`: every 25th row, round and round.
+/// Batch `k`: every 25th row, wrapping around.
 fn batch(k: u64, rows: &[Vec<f32>], device: &Device) -> Batch {
     let at = |i: usize| &rows[(k as usize * SIZE + i) * 25 % rows.len()];
     let x: Vec<f32> = (0..SIZE).flat_map(|i| at(i)[..11].to_vec()).collect();
@@ -104,7 +104,7 @@ fn main() -> Result<(), Box<dyn Error>> {
             }
             ControlFlow::Continue(())
         });
-    // Other first weights for each seed.
+    // Different initial weights for each seed.
     let fresh = |seed| Net::new(scale.clone(), 1 + seed, &device);
     let found = search.find(|run| fresh_run(fresh, Sgd::new(), run, batch, Net::loss))?;
     bar.finish_and_clear();

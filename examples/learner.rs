@@ -1,10 +1,10 @@
-//! A keel in Burn's own trainer: handwritten digits, with a missing pixel in one batch, stopped after two epochs and
-//! resumed.
+//! A keel in Burn's own trainer: classifying handwritten digits, with a missing pixel in one batch, stopped after two
+//! epochs and resumed.
 //!
 //!     cargo run --features train --example learner
 //!
-//! The model, its steps, the loaders and the metrics are those of any program that trains by `burn-train`. Without the
-//! keel every weight is NaN after the broken batch, and Burn says nothing.
+//! The model, its steps, the loaders and the metrics are those of any program that trains with `burn-train`. Without
+//! the keel, every weight is NaN after the broken batch, and Burn reports nothing.
 
 #[path = "common/digits.rs"]
 mod digits;
@@ -42,7 +42,7 @@ fn loaders() -> Result<(Loader, Loader), Box<dyn Error>> {
 
 type Trained = (LearningResult<Guarded<Net>>, KeelTrainer<Net>);
 
-/// Trains up to so many epochs, from the start or from the end of one.
+/// Trains up to this number of epochs, from the start or from the end of an epoch.
 fn train(folder: &Path, from: Option<usize>, epochs: usize) -> Result<Trained, Box<dyn Error>> {
     let (train, valid) = loaders()?;
     let training = SupervisedTraining::new(folder, train, valid)
@@ -55,7 +55,7 @@ fn train(folder: &Path, from: Option<usize>, epochs: usize) -> Result<Trained, B
         None => training,
     };
 
-    // What evenkeel adds: any rate will do.
+    // The part that evenkeel adds: any rate will do.
     let schedule = Ramp::new(0.0, 1.0, 10)?.then(10, Cosine::new(1.0, 0.0, 82)?).start();
     let keel = Keel::wrap(AdamW::new()).recommended();
     let trainer = KeelTrainer::new(schedule, keel).checkpoints(folder);

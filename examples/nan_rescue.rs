@@ -1,10 +1,10 @@
-//! Now and then a batch is broken: what becomes of a run without evenkeel, and with it.
+//! Broken batches: what they do to a run without evenkeel, and with it.
 //!
 //!     cargo run --features faults --example nan_rescue
 //!
-//! Two networks learn the quality of wines side by side, from the same weights, with the same optimizer
-//! and the same batches. Some of them are damaged on the way: a missing value, a sensor that shows an
-//! enormous number, a loss that is ten thousand times too large.
+//! Two networks learn the quality of wines side by side, from the same weights, with the same optimizer and the same
+//! batches. Some of the batches are damaged: a missing value, a sensor that reports an enormous number, a loss that is
+//! ten thousand times too large.
 
 #[allow(dead_code)]
 #[path = "exploding_loss/data.rs"]
@@ -33,7 +33,7 @@ struct Arguments {
     /// Steps of each run.
     #[arg(long, default_value_t = 1000, value_parser = clap::value_parser!(u64).range(100..))]
     steps: u64,
-    /// For the weights, the order of the rows, and the faults.
+    /// Seed of the weights, the order of the rows, and the faults.
     #[arg(long, default_value_t = 0)]
     seed: u64,
 }
@@ -67,7 +67,7 @@ impl Net {
     }
 }
 
-/// What is wrong with the data.
+/// The faults of the data.
 fn faults(seed: u64, steps: u64) -> Result<Injector, evenkeel::Error> {
     let now_and_then = |p| Ok::<_, evenkeel::Error>(When::chance(p)?.within(steps / 10..steps));
     Injector::new(seed)
@@ -76,7 +76,7 @@ fn faults(seed: u64, steps: u64) -> Result<Injector, evenkeel::Error> {
         .inject(Harm::Spike(1e4), Place::Loss, now_and_then(0.006)?)
 }
 
-/// The loop that everybody writes.
+/// The usual training loop.
 struct Bare {
     net: Net,
     optimizer: ModuleOptimizer,
@@ -98,7 +98,7 @@ impl Bare {
     }
 }
 
-/// Mean squared error on rows that were not trained on.
+/// Mean squared error on the test rows.
 fn error(net: &Net, rows: &Table, device: &Device) -> f64 {
     let (x, y) = rows.all(&device.clone().inner());
     net.valid().loss(x, y, &Probe::off()).into_scalar()
@@ -115,7 +115,7 @@ fn main() -> Result<(), Box<dyn Error>> {
 
     let start = Net::new(&device);
     let _ = error(&start, &test, &device);
-    // A copy of its own, because BatchNorm shares its statistics with plain clones.
+    // An independent copy, because BatchNorm shares its statistics with plain clones.
     let mut bare = Bare { net: start.valid().train(), optimizer: AdamWConfig::new().init() };
     let mut net = start;
     let curve = Ramp::new(0.0, 0.01, 50)?.then(50, Cosine::new(0.01, 1e-4, steps - 50)?);

@@ -1,4 +1,4 @@
-//! The smallest complete loop: a linear model, and a batch that would have ruined it.
+//! The smallest complete training loop: a linear model, and a batch that would ruin it.
 //!
 //!     cargo run --example quickstart
 
@@ -14,7 +14,7 @@ fn loss_of(model: &Linear, (x, y): Batch) -> Tensor<1> {
     (model.forward(x) - y).powi_scalar(2).mean()
 }
 
-/// Sums of three random numbers; now and then one of the numbers is missing.
+/// Sums of three random numbers; occasionally one of the numbers is missing.
 fn batches(device: &Device) -> impl Iterator<Item = Batch> + '_ {
     (0..1000).map(move |k| {
         let x = Tensor::<2>::random([32, 3], Distribution::Default, device);
@@ -29,7 +29,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     device.seed(0);
     let mut model = LinearConfig::new(3, 1).init(&device);
 
-    // Any rate will do: what is too high is held.
+    // Any rate will do: steps that are too large are limited.
     let mut schedule = Ramp::new(0.0, 1.0, 50)?.then(50, Cosine::new(1.0, 0.0, 950)?).start();
     let mut keel = Keel::wrap(AdamWConfig::new().init()).recommended().build(&model)?;
 

@@ -2,7 +2,7 @@
 //!
 //!     cargo run --example schedule_gallery
 //!
-//! The picture is written beside this file, unless a path is given.
+//! The picture is written next to this file, unless a path is given.
 
 use std::error::Error;
 
@@ -99,12 +99,12 @@ fn curves() -> Result<Vec<(&'static str, Boxed)>, Box<dyn Error>> {
     ])
 }
 
-/// A validation loss that falls, and then does not; told every five updates.
+/// A validation loss that falls, then stays constant; reported every five updates.
 fn metric(t: u64) -> f64 {
     1.0 / (1.0 + t.min(40) as f64 / 10.0)
 }
 
-/// What a factor was at each update, when it was told a metric every five.
+/// The history of a factor at each update, with a metric reported every five updates.
 fn history(told: impl Fn(u64) -> Result<f64, evenkeel::Error>) -> Result<Boxed, evenkeel::Error> {
     let mut all = Vec::new();
     let mut now = 1.0;
@@ -130,12 +130,12 @@ fn greedy() -> Result<Boxed, Box<dyn Error>> {
 fn damping() -> Result<Boxed, Box<dyn Error>> {
     let damping = Damping::recovering(40)?;
     damping.dampen(30, 0.3)?;
-    // Before its update the factor was 1, which nobody asks it any more.
+    // Before its update the factor was 1, which can no longer be queried.
     let before = Constant::new(1.0)?.then(30, damping.advance(30));
     Ok(before.boxed())
 }
 
-/// One panel; those with values from 0 to 1 have one scale, so that they can be compared.
+/// Draws one panel; panels with values from 0 to 1 share a scale, so that they can be compared.
 fn panel(name: &str, curve: &Boxed) -> Result<Plot, evenkeel::Error> {
     let plot = Plot::over(0..OVER).title(name).size(220, 132).curve(name, curve);
     let values = || curve.preview(0..OVER).values();

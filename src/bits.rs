@@ -1,6 +1,6 @@
-//! Random numbers without a generator: bits that depend on all bits of a counter.
+//! Stateless random numbers: bits that depend on all bits of a counter.
 
-/// What the counter of SplitMix64 moves on by: the golden ratio in 64 bits.
+/// Increment of SplitMix64's counter: the golden ratio in 64 bits.
 pub(crate) const GOLDEN: u64 = 0x9E37_79B9_7F4A_7C15;
 
 /// The finalizer of SplitMix64 (Steele, Lea & Flood 2014).
@@ -10,7 +10,7 @@ pub(crate) fn mix(z: u64) -> u64 {
     z ^ (z >> 31)
 }
 
-/// A number in `[0, 1)`, from the upper bits.
+/// Returns a number in `[0, 1)` from the upper bits.
 pub(crate) fn unit(bits: u64) -> f64 {
     (bits >> 11) as f64 / (1u64 << 53) as f64
 }

@@ -1,8 +1,8 @@
-//! Tensors of CubeCL devices, as kernels of our own take them.
+//! Tensors of CubeCL devices, in the form that this crate's kernels take.
 //!
-//! With Burn's fusion such a tensor is not there yet when it is asked for, but a promise of one, and a
-//! kernel is an operation in the queue that keeps the promises. Whether fusion is on is settled by
-//! whoever builds the program, and so it is found out here from the type.
+//! With Burn's fusion, such a tensor does not exist yet when it is requested: it is a promise of one, and a kernel is
+//! an operation in the queue that fulfills the promises. Whether fusion is enabled depends on the program's build, so
+//! it is found out here from the type.
 
 use burn::backend::{BackendTensor, BackendTypes, DispatchTensor, DispatchTensorKind};
 use burn::tensor::{DType, Shape, Tensor};
@@ -11,10 +11,10 @@ use burn_cubecl::{Cube, CubeBackend};
 use burn_fusion::custom::{CustomOpIr, OperationFn, OperationIr, StreamId, TensorIr};
 use burn_fusion::{Fusion, FusionBackend};
 
-/// A float tensor as Burn's backend has it: a promise with fusion, and without it a [`CubeTensor`].
+/// A float tensor in Burn's backend: a promise with fusion, and a [`CubeTensor`] without it.
 pub(crate) type Primitive = <Cube as BackendTypes>::FloatTensorPrimitive;
 
-/// How kernels get at tensors, with fusion and without.
+/// How kernels access tensors, with and without fusion.
 trait Reach: BackendTypes {
     /// Runs kernels over tensors of one device.
     fn run<K>(
@@ -62,7 +62,7 @@ where
         let outputs: Vec<TensorIr> = outputs.into_iter().map(output).collect();
         let operation = OperationIr::Custom(CustomOpIr::new(name, &inputs, &outputs));
         let run = OperationFn(move |handles: &mut burn_fusion::custom::HandleContainer<_>| {
-            // Whoever is last to use a tensor takes it out, so that a kernel may write over it.
+            // The last user of a tensor takes it out, so that a kernel may write over it.
             let tensors = inputs.iter().map(|input| handles.get_float_tensor::<B>(input)).collect();
             for (output, tensor) in outputs.iter().zip(kernels(tensors)) {
                 handles.register_float_tensor::<B>(&output.id, tensor);
@@ -73,11 +73,11 @@ where
     }
 }
 
-/// Runs kernels over float tensors of one CubeCL device, of which there is at least one. What comes of
-/// it has these shapes and types.
+/// Runs kernels over float tensors of one CubeCL device; there must be at least one. The results have the given shapes
+/// and types.
 ///
-/// With fusion that is later, on another thread, and after what the inputs wait for; the name tells the
-/// queue what may follow what.
+/// With fusion, the kernels run later, on another thread, and after the operations that the inputs wait for; the name
+/// tells the queue what may follow what.
 pub(crate) fn call(
     name: &'static str,
     inputs: Vec<Primitive>,
@@ -87,10 +87,10 @@ pub(crate) fn call(
     Cube::run(name, inputs, outputs, kernels)
 }
 
-/// The tensor as the backend has it, if it is one of a CubeCL device, of `f32` or of a half precision
-/// that the device computes with; else the tensor back. Never one of no elements: not every device can
-/// launch a kernel over nothing.
-// What is given back is what was given, and goes no further than the caller.
+/// Returns the tensor as the backend has it, if it is on a CubeCL device and of type `f32` or of a half precision that
+/// the device computes with; otherwise returns the tensor unchanged. Tensors without elements are always returned
+/// unchanged: not every device can launch a kernel over nothing.
+// The error is the argument itself, and goes no further than the caller.
 #[allow(clippy::result_large_err)]
 pub(crate) fn taken<const D: usize>(tensor: Tensor<D>) -> Result<Primitive, Tensor<D>> {
     let fits = match tensor.dtype() {
@@ -108,7 +108,7 @@ pub(crate) fn taken<const D: usize>(tensor: Tensor<D>) -> Result<Primitive, Tens
     }
 }
 
-/// All of them [taken](taken), or all of them back.
+/// Returns all tensors [taken](taken), or all of them unchanged.
 pub(crate) fn all_taken<const D: usize>(
     tensors: Vec<Tensor<D>>,
 ) -> Result<Vec<Primitive>, Vec<Tensor<D>>> {
@@ -125,12 +125,12 @@ pub(crate) fn all_taken<const D: usize>(
     Ok(done)
 }
 
-/// The tensor as Burn has it.
+/// Returns the tensor as Burn has it.
 pub(crate) fn given<const D: usize>(tensor: Primitive) -> Tensor<D> {
     Tensor::from_primitive::<Cube>(tensor)
 }
 
-/// How many elements a unit reads at once, of so many that lie in order.
+/// Returns how many elements a unit reads at once, for this number of contiguous elements.
 pub(crate) fn width(elements: usize) -> usize {
     match elements.is_multiple_of(4) {
         true => 4,

@@ -1,12 +1,12 @@
-//! The one error of the crate: what was wrong, in words a user can act on.
+//! The error type of the crate, with messages that a user can act on.
 
 use std::fmt;
 
-/// A wrong argument, or a saved state that does not fit.
+/// An error for an invalid argument, or for a saved state that does not fit.
 ///
-/// Training events are never errors: a spike or a NaN is a [`Verdict`](crate::Verdict), and a run
-/// that stops is a [`Halted`](crate::Halted). An `Error` means that a value handed to the crate
-/// could not be used; nothing has been changed when it is returned.
+/// Training events are never errors: a spike or a NaN is a [`Verdict`](crate::Verdict), and a run that stops is a
+/// [`Halted`](crate::Halted). An `Error` means that a value passed to the crate could not be used; nothing has been
+/// changed when it is returned.
 ///
 /// ```
 /// use evenkeel::clip::GlobalNorm;
@@ -16,8 +16,8 @@ use std::fmt;
 /// assert_eq!(error.to_string(), "`at_most` of GlobalNorm must be a positive finite number, got -1");
 /// ```
 ///
-/// It prints that text by [`Debug`](fmt::Debug) too, so that a `main` which returns it ends with a
-/// sentence; `{:#?}` shows the parts.
+/// [`Debug`](fmt::Debug) prints the same text, so that a `main` that returns the error ends with a sentence; `{:#?}`
+/// shows the parts.
 #[derive(Clone, PartialEq, thiserror::Error)]
 #[error(transparent)]
 pub struct Error(Box<Kind>);
@@ -35,7 +35,7 @@ enum Kind {
     Io { doing: String, cause: String },
 }
 
-// By hand, because `main` prints the error that it returns by `Debug`.
+// Written by hand, because `main` prints the error it returns by `Debug`.
 impl fmt::Debug for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match f.alternate() {
@@ -72,34 +72,34 @@ impl Error {
         Self(Box::new(Kind::Io { doing: doing.to_string(), cause: cause.to_string() }))
     }
 
-    /// An argument was outside what it may be.
+    /// Returns whether an argument was outside its allowed range.
     pub fn is_parameter(&self) -> bool {
         matches!(*self.0, Kind::Parameter { .. })
     }
 
-    /// The model handed in cannot be trained as it is.
+    /// Returns whether the model can't be trained in its present form.
     pub fn is_model(&self) -> bool {
         matches!(*self.0, Kind::Model(_))
     }
 
-    /// A saved state is damaged, or belongs to something else.
+    /// Returns whether a saved state is damaged, or belongs to something else.
     pub fn is_record(&self) -> bool {
         matches!(*self.0, Kind::Record(_))
     }
 
-    /// A file could not be read or written.
+    /// Returns whether a file could not be read or written.
     pub fn is_io(&self) -> bool {
         matches!(*self.0, Kind::Io { .. })
     }
 }
 
-/// The checks that constructors share. Each passes its value through, or names the parameter.
+/// Argument checks shared by constructors. Each returns its value, or an error that names the parameter.
 pub(crate) mod check {
     use std::fmt::Display;
 
     use super::Error;
 
-    /// The parameter under test: the type that owns it, and its name there.
+    /// The parameter being checked: the type that owns it, and its name there.
     #[derive(Clone, Copy)]
     pub(crate) struct Param(pub(crate) &'static str, pub(crate) &'static str);
 
@@ -128,12 +128,12 @@ pub(crate) mod check {
             self.must(x.is_finite() && x >= 0.0, "a finite number of at least 0", x)
         }
 
-        /// In `(0, 1]`: a factor that can only lower what it multiplies, and never to nothing.
+        /// In `(0, 1]`: a factor that can only lower what it multiplies, and never to zero.
         pub(crate) fn fraction(self, x: f64) -> Result<f64, Error> {
             self.must(x > 0.0 && x <= 1.0, "above 0 and at most 1", x)
         }
 
-        /// In `[0, 1)`: a momentum, or another share of the past.
+        /// In `[0, 1)`: a momentum, or another weight of the past.
         pub(crate) fn below_one(self, x: f64) -> Result<f64, Error> {
             self.must((0.0..1.0).contains(&x), "at least 0 and below 1", x)
         }

@@ -1,4 +1,4 @@
-//! Whether what is kept by parameter fits a model.
+//! Checks that per-parameter settings and state fit a model.
 
 use std::collections::HashMap;
 
@@ -7,8 +7,8 @@ use burn::tensor::Tensor;
 
 use crate::Error;
 
-/// Checks that some float parameter of `model` is in each of the groups that were given to `owner`: a group
-/// with a misspelt path would be passed over without a word.
+/// Checks that each group given to `owner` contains some float parameter of `model`: a group with a misspelt path would
+/// otherwise be ignored silently.
 pub(crate) fn check_groups<'a, M: Module>(
     owner: &'static str,
     groups: impl IntoIterator<Item = &'a ParamGroup>,
@@ -27,7 +27,7 @@ pub(crate) fn check_groups<'a, M: Module>(
     }
 }
 
-/// The shapes of the float parameters of `model`.
+/// Returns the shapes of the float parameters of `model`.
 pub(crate) fn shapes<M: Module>(model: &M) -> HashMap<ParamId, Vec<usize>> {
     struct Shapes(HashMap<ParamId, Vec<usize>>);
 
@@ -42,14 +42,14 @@ pub(crate) fn shapes<M: Module>(model: &M) -> HashMap<ParamId, Vec<usize>> {
     found.0
 }
 
-/// What tells a group from others: Burn shows it by `Debug` only.
+/// Returns a name that distinguishes a group from others; Burn shows it only by `Debug`.
 fn name(group: &ParamGroup) -> String {
     const LONGEST: usize = 80;
     let text = format!("{group:?}");
     let text = text.strip_prefix("ParamGroup { matcher: ").unwrap_or(&text);
     let text = text.strip_suffix(", excludes: None }").unwrap_or(text);
     match text.char_indices().nth(LONGEST) {
-        // The ids of a whole model are no name.
+        // The ids of a whole model would be too long for a name.
         Some((end, _)) => format!("{}…", &text[..end]),
         None => text.to_string(),
     }

@@ -1,4 +1,4 @@
-//! What went wrong in a run, and what was done about it.
+//! Incidents: steps that were not applied, and what was done about them.
 
 use std::collections::VecDeque;
 use std::fmt;
@@ -8,18 +8,18 @@ use crate::report::{Culprit, Report, Rewound};
 
 /// One step that was not applied.
 ///
-/// With the `serde` feature it can be written down, as a line of JSON for example.
+/// With the `serde` feature it can be serialized, as a line of JSON for example.
 #[derive(Debug, Clone, PartialEq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 #[non_exhaustive]
 pub struct Incident {
-    /// How many steps had been asked for before: which batch it was.
+    /// Number of steps requested before this one, which identifies the batch.
     pub attempt: u64,
-    /// The update that was not made.
+    /// Index of the update that was not made.
     pub update: u64,
     /// What was done instead.
     pub verdict: Verdict,
-    /// Who asked for it: the name of a guard, or a fault.
+    /// What asked for it: the name of a guard, or a fault.
     pub by: String,
     /// The loss.
     #[cfg_attr(feature = "serde", serde(with = "crate::incident::any_number"))]
@@ -30,7 +30,7 @@ pub struct Incident {
     /// The learning rate.
     #[cfg_attr(feature = "serde", serde(with = "crate::incident::any_number"))]
     pub lr: f64,
-    /// What was restored.
+    /// How far a rewind went, if there was one.
     pub rewound: Option<Rewound>,
     /// The tensors that held non-finite values.
     pub culprits: Vec<Culprit>,
@@ -72,7 +72,7 @@ impl fmt::Display for Incident {
 
 /// The incidents of a run, oldest first.
 ///
-/// The latest 1000 are kept; all are counted. A run that is resumed begins with none.
+/// The latest 1000 are kept; all are counted. A resumed run starts with none.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Incidents {
     latest: VecDeque<Incident>,
@@ -96,9 +96,9 @@ impl Incidents {
         self.latest.push_back(report.into());
     }
 
-    /// Takes a text in that a policy has given; `false` if it is known.
+    /// Adds a notice from a policy. Returns `false` if it is already known.
     pub(crate) fn notice(&mut self, attempt: u64, text: &str) -> bool {
-        // Numbers in a text change from step to step; what it is about does not.
+        // Numbers in a notice change from step to step; its subject does not.
         let about = |text: &str| text.split_once(':').map_or(text, |(about, _)| about).to_string();
         let known = self.notices.iter().any(|(_, known)| about(known) == about(text));
         let new = self.notices.len() < KEPT && !known;
@@ -108,18 +108,17 @@ impl Incidents {
         new
     }
 
-    /// What guards and clips had to say of how they fare, each text once, with the number of steps that had
-    /// been asked for before.
+    /// Iterates over the notices of guards and clips, each text once, with the number of steps requested before it.
     pub fn notices(&self) -> impl ExactSizeIterator<Item = (u64, &str)> {
         self.notices.iter().map(|(attempt, text)| (*attempt, text.as_str()))
     }
 
-    /// The latest ones, oldest first.
+    /// Iterates over the latest incidents, oldest first.
     pub fn iter(&self) -> impl ExactSizeIterator<Item = &Incident> {
         self.latest.iter()
     }
 
-    /// How many steps ended so; 0 for [`Verdict::Apply`], which is none of these.
+    /// Returns the number of steps with this verdict; 0 for [`Verdict::Apply`], which is not an incident.
     pub fn count(&self, verdict: Verdict) -> u64 {
         match verdict {
             Verdict::Apply => 0,
@@ -131,7 +130,7 @@ impl Incidents {
 }
 
 impl fmt::Display for Incidents {
-    /// A line for each, and how many there were.
+    /// Writes one line per incident, and the total.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         for incident in &self.latest {
             writeln!(f, "{incident}")?;
@@ -144,7 +143,7 @@ impl fmt::Display for Incidents {
     }
 }
 
-/// Numbers that JSON has no word for are written as text.
+/// Writes numbers that JSON can't represent as text.
 #[cfg(feature = "serde")]
 pub(crate) mod any_number {
     use serde::{Deserialize, Deserializer, Serialize, Serializer};

@@ -1,10 +1,9 @@
-//! Keeps [Burn](https://burn.dev) training on an even keel: no NaN reaches the weights, and the
-//! learning rate goes higher before the loss explodes.
+//! Keeps [Burn](https://burn.dev) training stable: no NaN reaches the weights, and the learning rate can go
+//! higher before the loss explodes.
 //!
-//! [`Keel`] wraps the optimizer you have. Each step is measured, judged, and then applied, skipped,
-//! rewound or halted; the report says which, and why. A schedule's rate goes in as
-//! [`schedule.step()`](schedule::Scheduler::step) returns it, and the schedule is held or moved back
-//! with the weights.
+//! [`Keel`] wraps your existing optimizer. Each step is measured, judged, and then applied, skipped, rewound or
+//! halted; the report says which, and why. Pass the learning rate as [`schedule.step()`](schedule::Scheduler::step)
+//! returns it: the schedule is held or moved back with the weights.
 //!
 //! ```
 //! use burn::nn::LinearConfig;
@@ -35,20 +34,20 @@
 //!
 //! | what you see | what to try |
 //! |---|---|
-//! | NaN within the first steps | [`Keel`] at once; then smaller inputs and targets: standardize both |
+//! | NaN within the first steps | [`Keel`] right away; then smaller inputs and targets: standardize both |
 //! | the loss explodes above some rate | [`recommended`](Builder::recommended): its [`bound`] makes any rate work |
-//! | no rate is low enough at the start and high enough later | the same; or [`Governor`](curvature::Governor), for descent and momentum |
-//! | it explodes now and then, after good progress | [`LossSpike`](guard::LossSpike), answering with a [`Rewind`] |
+//! | no rate is low enough at the start and high enough later | the same, or [`Governor`](curvature::Governor) for gradient descent and momentum |
+//! | the loss explodes now and then, after good progress | [`LossSpike`](guard::LossSpike) with a [`Rewind`] |
 //! | NaN from single bad batches | nothing more: [`Keel`] skips them |
-//! | it gets stuck towards the end | [`Cosine`](schedule::Cosine) or [`Step`](schedule::Step) down, or [`Plateau`](schedule::Plateau) |
-//! | what would help most? | [`Advisor`](advise::Advisor), and [`Doctor`](doctor::Doctor) first |
-//! | how high may the rate go? | [`StableRate`](finder::StableRate), or quicker and vaguer [`LrFinder`](finder::LrFinder) |
+//! | the loss gets stuck towards the end | decay with [`Cosine`](schedule::Cosine) or [`Step`](schedule::Step), or [`Plateau`](schedule::Plateau) |
+//! | what would help most? | [`Doctor`](doctor::Doctor) first, then [`Advisor`](advise::Advisor) |
+//! | how high can the rate go? | [`StableRate`](finder::StableRate), or the quicker, less precise [`LrFinder`](finder::LrFinder) |
 //! | what is going on in there? | [`Watch`](monitor::Watch) |
 //! | are units dead, or near overflow? | [`Watch::probe`](monitor::Watch::probe) |
 //! | what stands out in that run? | [`Overview`](record::Overview) |
 //! | what happened last night? | [`Logbook`](record::Logbook) |
 //! | which layer is it? | [`Halted::culprits`], [`monitor::blame`], [`Reading::layers`] |
-//! | training falls and validation rises | [`EarlyStopping`](metric::EarlyStopping), and [`Keel::save_best`] |
+//! | training loss falls and validation loss rises | [`EarlyStopping`](metric::EarlyStopping), and [`Keel::save_best`] |
 //! | a run has to survive being stopped | [`Keel::save`] and [`Keel::load`] |
 //! | batches too large for the device | [`Keel::accumulate`] |
 //! | several devices or processes, one run | [`ranks`] |
@@ -57,35 +56,34 @@
 //!
 //! # The pieces
 //!
-//! - [`schedule`]: values as pure functions of the update, and combinators; what other libraries call
-//!   them is in [`docs::schedules`].
-//! - [`guard`]: judges of a step. [`clip`]: choosers of a factor. [`bound`]: how far a step may go, whatever rate
-//!   is asked for. All see plain numbers only, and any closure is one.
-//! - [`monitor`]: tensors in, numbers out, one readback a step; and a watch over norms and updates, now and
-//!   then.
-//! - [`optim`]: optimizers that are one pass over memory, and wrappers for any; every Burn optimizer
-//!   will do as well.
-//! - [`advise`]: what would help your model on your data, measured. [`doctor`]: what is wrong with a set-up
-//!   before its first step. [`standardize`]: features of zero mean and unit deviation.
-//! - [`finder`]: the highest stable rate, and the learning rate range test, by short runs of a copy.
-//! - [`curvature`]: how high the loss's curvature lets the rate go, and a governor that holds it there.
-//! - [`record`]: what a run leaves behind, in memory, in files for other tools, and live.
-//! - [`metric`]: a validation loss or another number of your own, the best of it, and when it ends a run.
-//! - [`average`]: averaged weights. [`precision`]: loss scaling.
-//! - [`checkpoint`]: saved state that is whole or absent.
-//! - `faults`, with the feature of that name: faults put into a run on purpose, and checks of any loop.
+//! - [`schedule`]: schedules as pure functions of the update index, and combinators; [`docs::schedules`] lists their
+//!   names in other libraries.
+//! - [`guard`]: decides whether a step is applied, skipped, rewound or halted. [`clip`]: gradient clipping. [`bound`]:
+//!   limits how far a step may go, whatever the rate. All of them see plain numbers only, and any closure can be one.
+//! - [`monitor`]: measures tensors with one readback per step, and samples norms and updates at intervals.
+//! - [`optim`]: optimizers that update in one pass over memory, and wrappers for any optimizer; every Burn optimizer
+//!   works as well.
+//! - [`advise`]: measures what would help your model on your data. [`doctor`]: checks a setup before its first step.
+//!   [`standardize`]: scales features to zero mean and unit deviation.
+//! - [`finder`]: finds the highest stable rate, and runs the learning-rate range test, with short runs of a copy.
+//! - [`curvature`]: measures how high a rate the loss's curvature allows, and holds the rate there.
+//! - [`record`]: records runs in memory, in files for other tools, and live.
+//! - [`metric`]: tracks a validation loss or another metric of yours, its best value, and when it ends a run.
+//! - [`average`]: averages weights. [`precision`]: scales the loss.
+//! - [`checkpoint`]: saves state that is either whole or absent.
+//! - `faults`, with the feature of the same name: injects faults into a run, and checks any training loop.
 //!
-//! How they fit together, and why, is in [`docs::design`]; what you know from PyTorch, Lightning, fastai or Keras is
-//! in [`docs::coming_from`]. A program that holds its model in a field: [`docs::hand_written`].
+//! [`docs::design`] explains how they fit together, and why; [`docs::coming_from`] maps the names that you know from
+//! PyTorch, Lightning, fastai or Keras. For a program that keeps its model in a field, see [`docs::hand_written`].
 //!
 //! # Panics
 //!
-//! The library does not panic, but for one place where a trait of Burn's leaves no other way to refuse:
+//! The library does not panic, with one exception, where a trait of Burn's leaves no other way to report an error:
 //! loading a wrong record through
 //! [`LrScheduler::load_record`](burn::lr_scheduler::LrScheduler::load_record).
 //! [`Persist::restore`](checkpoint::Persist::restore) returns an error instead.
 
-// On docs.rs each item says which feature it is behind.
+// On docs.rs, each item shows the feature that it requires.
 #![cfg_attr(docsrs, feature(doc_cfg))]
 #![warn(missing_docs, missing_debug_implementations, unreachable_pub)]
 #![warn(clippy::dbg_macro, clippy::print_stdout, clippy::print_stderr)]

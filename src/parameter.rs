@@ -1,4 +1,4 @@
-//! What is told of a parameter, in plain numbers.
+//! Descriptions of parameters, in plain numbers.
 
 /// One parameter of the model, as a [bound](crate::bound) sees it.
 ///
@@ -11,26 +11,26 @@
 #[derive(Debug, Clone, PartialEq)]
 #[non_exhaustive]
 pub struct Parameter {
-    /// Its path: field names joined by dots.
+    /// Path in the model: field names joined by dots.
     pub path: String,
-    /// Its shape.
+    /// Shape of the tensor.
     pub shape: Vec<usize>,
-    /// Its Euclidean norm.
+    /// Euclidean norm of the value.
     pub norm: f64,
-    /// Whether it asks for a gradient.
+    /// Whether the parameter requires a gradient.
     pub trainable: bool,
-    /// How the optimizer steps it, where a bound [asks](crate::bound::StepBound::looks_at_direction): `None` if it is
-    /// frozen, or if its step depends on the size of the gradient in another way.
+    /// How the optimizer steps the parameter, if a bound [asks](crate::bound::StepBound::looks_at_direction) for it.
+    /// `None` if the parameter is frozen, or if its step depends on the size of the gradient in another way.
     pub direction: Option<Direction>,
 }
 
 impl Parameter {
-    /// A trainable parameter.
+    /// Creates a trainable parameter.
     pub fn new(path: impl Into<String>, shape: impl Into<Vec<usize>>, norm: f64) -> Self {
         Self { path: path.into(), shape: shape.into(), norm, trainable: true, direction: None }
     }
 
-    /// The same, stepped in this way.
+    /// Sets how the optimizer steps the parameter.
     pub fn with_direction(mut self, direction: Direction) -> Self {
         self.direction = Some(direction);
         self
@@ -42,23 +42,23 @@ impl Parameter {
 #[derive(Debug, Clone, Copy, PartialEq)]
 #[non_exhaustive]
 pub enum Direction {
-    /// It changes each element by about `size` times the rate, however large the gradient is: Adam and its kin,
-    /// Lion, Muon.
+    /// The step changes each element by about `size` times the rate, however large the gradient is: Adam and its
+    /// variants, Lion, Muon.
     Normalized {
-        /// The root mean square of a step at a rate of 1.
+        /// Root mean square of a step at a rate of 1.
         size: f64,
     },
-    /// It changes each element in proportion to the gradient: descent, and momentum.
+    /// The step changes each element in proportion to the gradient: gradient descent, and momentum.
     Gradient {
-        /// What a first step at a rate of 1 is, over the gradient.
+        /// Ratio of the first step, at a rate of 1, to the gradient.
         size: f64,
-        /// The share of one step that goes on in the next.
+        /// Share of one step that carries over into the next.
         momentum: f64,
     },
 }
 
 impl Direction {
-    /// Its numbers, to be saved.
+    /// Returns the numbers to save.
     pub(crate) fn parts(self) -> [f64; 2] {
         match self {
             Self::Normalized { size } => [size, -1.0],
@@ -66,7 +66,7 @@ impl Direction {
         }
     }
 
-    /// What was saved by [`parts`](Self::parts); `None` if nothing was known.
+    /// Restores what [`parts`](Self::parts) saved; `None` if nothing was known.
     fn of_parts(parts: [f64; 2]) -> Option<Self> {
         match parts {
             [size, -1.0] if size.is_finite() && size >= 0.0 => Some(Self::Normalized { size }),
@@ -79,9 +79,9 @@ impl Direction {
         }
     }
 
-    /// The direction of a run that goes on, where `found` is what a try came to when it was resumed: the saved one,
-    /// unless the optimizer is another now, or has another momentum. They differ by rounding, and by what depends on the
-    /// weights, which are others then: their decay, or their norm in a step that is measured by it.
+    /// Returns the direction of a resumed run, where `found` is what a trial found on resuming: the saved direction,
+    /// unless the optimizer is a different one or has a different momentum. The two differ by rounding, and by terms
+    /// that depend on the weights, which have changed: weight decay, or the norm in a step that is scaled by it.
     pub(crate) fn went_on(found: Option<Self>, saved: [f64; 2]) -> Option<Self> {
         let saved = Self::of_parts(saved);
         let same = match (found, saved) {

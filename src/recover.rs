@@ -1,40 +1,37 @@
-//! A short memory of good states.
+//! Snapshots to rewind to, and the settings of a rewind.
 
 use std::collections::VecDeque;
 
 use crate::Error;
 use crate::error::check::Param;
 
-/// When snapshots are taken, and what a rewind does to the rate: the settings of
-/// [`Verdict::Rewind`](crate::Verdict::Rewind).
+/// Snapshot and rewind settings: when snapshots are taken, and what [`Verdict::Rewind`](crate::Verdict::Rewind) does to
+/// the rate.
 ///
-/// A snapshot is the model with its running statistics, the optimizer, and the position of the
-/// schedule, as they were after an applied update. The first one is the state at the very start, so
-/// that an early rewind goes back to the initial weights: by the time that a loss shows an early
-/// explosion, the latest weights are seldom worth keeping.
+/// A snapshot holds the model with its running statistics, the optimizer, and the position of the schedule, as they
+/// were after an applied update. The first one is the initial state, so that an early rewind goes back to the initial
+/// weights: by the time a loss shows an early explosion, the latest weights are seldom worth keeping.
 ///
-/// A rewind goes to the newest snapshot and multiplies the rate by [`damp`](Self::damp). A second
-/// rewind before another snapshot was taken goes one snapshot further back, and damps again.
-/// The memory of guards, clips and bounds goes back with the weights. The data is not rewound either; training goes on with the next batch.
+/// A rewind goes to the newest snapshot and multiplies the rate by [`damp`](Self::damp). A second rewind before another
+/// snapshot has been taken goes one snapshot further back, and damps again. The memory of guards, clips and bounds goes
+/// back with the weights. The data is not rewound; training goes on with the next batch.
 ///
-/// Going back to just before a loss showed a spike is often not far enough: what caused it lies some
-/// updates earlier. [`age`](Self::age) asks for a snapshot of that age. The batches between the
-/// snapshot and the failure have been used up, and are not seen again; reports say how many. A loader
-/// that computes its batches from a position should compute them from
-/// [`Keel::attempts`](crate::Keel::attempts), which never goes back.
+/// Going back to just before the loss spiked is often not far enough, because the cause lies some updates earlier.
+/// [`age`](Self::age) asks for a snapshot of at least that age. The batches between the snapshot and the failure have
+/// been used up and are not seen again; reports say how many there were. A loader that computes its batches from a
+/// position should compute them from [`Keel::attempts`](crate::Keel::attempts), which never goes back.
 ///
-/// Weights that a fault from outside has broken, by a bit of memory that turned over for one, are another
-/// matter: no rate did that, and what came before is sound to the last update. [`recent`](Self::recent) keeps one
-/// more snapshot for them.
+/// Weights broken by an outside fault, such as a flipped bit in memory, are a different case: no rate caused it, and
+/// everything before it is sound up to the last update. [`recent`](Self::recent) keeps one more snapshot for that case.
 ///
-/// Defaults: keep 2, damp 0.5, at most 3 attempts, any age, no new warm-up, no recent one.
+/// Defaults: keep 2, damp 0.5, at most 3 attempts, any age, no new warmup, no recent snapshot.
 ///
 /// Source: PaLM (arXiv 2204.02311, section 5.1) went back about 100 steps before each spike and skipped
 /// the 200 to 500 batches around it, by hand.
 ///
 /// # Cost
-/// Taking a snapshot copies handles, not buffers. Each one kept holds one more set of parameters and
-/// of optimizer state in memory, from the next update on.
+/// Taking a snapshot copies handles, not buffers. From the next update on, each snapshot kept holds one more set of
+/// parameters and optimizer state in memory.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Rewind {
     pub(crate) every: u64,
@@ -47,7 +44,7 @@ pub struct Rewind {
 }
 
 impl Rewind {
-    /// A snapshot after every `every` applied updates.
+    /// Takes a snapshot after every `every` applied updates.
     ///
     /// # Errors
     /// If `every` is 0.
@@ -56,12 +53,13 @@ impl Rewind {
         Ok(Self { every, keep: 2, damp: 0.5, at_most: 3, age: 0, warm_up: 0, recent: 0 })
     }
 
-    /// What [`Builder::recommended`](crate::Builder::recommended) takes: every 100, and a recent one at every 10.
+    /// Settings of [`Builder::recommended`](crate::Builder::recommended): a snapshot every 100 updates, and a recent
+    /// one every 10.
     pub(crate) const fn recommended() -> Self {
         Self { every: 100, keep: 2, damp: 0.5, at_most: 3, age: 0, warm_up: 0, recent: 10 }
     }
 
-    /// How many snapshots are kept.
+    /// Sets how many snapshots are kept.
     ///
     /// # Errors
     /// If `snapshots` is 0.
@@ -70,7 +68,7 @@ impl Rewind {
         Ok(self)
     }
 
-    /// What a rewind multiplies the rate by; 1 leaves it.
+    /// Sets the factor that a rewind multiplies the rate by; 1 leaves the rate unchanged.
     ///
     /// # Errors
     /// If `factor` is not above 0 and at most 1.
@@ -79,51 +77,51 @@ impl Rewind {
         Ok(self)
     }
 
-    /// How many updates back a rewind goes at least, where there is such a snapshot; otherwise it goes
-    /// to the oldest. Keep enough of them: at least `1 + age/every`.
+    /// Sets the minimum number of updates that a rewind goes back. If no snapshot is that old, it goes to the oldest.
+    /// Keep enough of them: at least `1 + age/every`.
     pub fn age(mut self, updates: u64) -> Self {
         self.age = updates;
         self
     }
 
-    /// Over how many updates the rate climbs to its damped level after a rewind.
+    /// Sets over how many updates the rate rises to its damped level after a rewind.
     pub fn warm_up(mut self, over: u64) -> Self {
         self.warm_up = over;
         self
     }
 
-    /// Keeps one more snapshot, of every `updates`-th update since the last of the others, for weights that were
-    /// broken from outside: a parameter is not finite, or so large that its square is not, though the steps were
-    /// [bounded](crate::bound). Such a step rewinds at once, because no other batch would do better. It goes to that
-    /// snapshot, lowers no rate, and is counted apart from the others, up to the [same number](Self::at_most). Without
-    /// a bound in the keel the rate may have done it, and the rewind is one like others.
+    /// Keeps one more snapshot, at every `updates`-th update since the last regular one, for weights that were broken
+    /// from outside: a parameter is not finite, or so large that its square is not, although the steps were
+    /// [bounded](crate::bound). Such a step rewinds at once, because no other batch would do better. The rewind goes to
+    /// that snapshot, doesn't lower the rate, and is counted separately, up to the [same number](Self::at_most).
+    /// Without a bound in the keel the rate may be the cause, and the rewind is a regular one.
     ///
     /// # Errors
     /// If `updates` is 0.
     ///
     /// # Cost
-    /// One more set of parameters and of optimizer state in memory. At each snapshot a pass over the parameters, to
-    /// see that they are sound; and the update after it writes into new memory instead of in place.
+    /// One more set of parameters and optimizer state in memory. At each snapshot, one pass over the parameters to
+    /// check that they are sound; the update after it writes into new memory instead of in place.
     pub fn recent(mut self, updates: u64) -> Result<Self, Error> {
         self.recent = Param("Rewind", "recent").at_least(1, updates)?;
         Ok(self)
     }
 
-    /// Whether one of the states between the others falls due after update `from` and up to update `to`.
+    /// Returns whether a recent snapshot falls due after update `from` and up to update `to`.
     pub(crate) fn recent_is_due(&self, from: u64, to: u64) -> bool {
         let of = |update: u64| (update % self.every).checked_div(self.recent).unwrap_or(0);
         of(to) > of(from)
     }
 
-    /// Whether the weights before update `update` have to be looked at, because a recent state, or one of the others
-    /// next to recent ones, will be taken after it: of what is broken already a snapshot is of no use.
+    /// Returns whether the weights before update `update` have to be checked, because a recent snapshot, or with recent
+    /// snapshots enabled a regular one, will be taken after it: a snapshot of broken weights is useless.
     pub(crate) fn looks_before(&self, update: u64) -> bool {
         let next = update.saturating_add(1);
         self.recent > 0 && (next.is_multiple_of(self.every) || self.recent_is_due(update, next))
     }
 
-    /// How many rewinds may follow each other before training halts. The count begins anew when a
-    /// snapshot is taken beyond the update that last failed.
+    /// Sets how many rewinds may follow one another before training halts. The count starts again when a snapshot is
+    /// taken beyond the update that last failed.
     ///
     /// # Errors
     /// If `attempts` is 0: leave the rewind out instead.
@@ -133,14 +131,14 @@ impl Rewind {
     }
 }
 
-/// The last few states, each with the index of the update that follows it, oldest first; and one more that is
-/// newer than all of them, if there is one.
+/// The last few states, each with the index of the update that follows it, oldest first, and possibly one recent state
+/// newer than all of them.
 #[derive(Debug)]
 pub(crate) struct Ring<T> {
     keep: usize,
     states: VecDeque<(u64, T)>,
     recent: Option<(u64, T)>,
-    /// Whether the newest of the states has been gone back to.
+    /// Whether the newest of the states has already been rewound to.
     tried: bool,
 }
 
@@ -162,9 +160,9 @@ impl<T> Ring<T> {
         self.recent = Some((update, state));
     }
 
-    /// The state to go back to from update `now`: the newest that is at least `age` updates old, and at least
-    /// one, or one before it if the newest was tried already. The oldest is never given up. What is newer than
-    /// the answer belongs to an abandoned future, and is dropped.
+    /// Returns the state to go back to from update `now`: the newest that is at least `age` updates old, and at least
+    /// one; or the one before it, if the newest has been tried already. The oldest is never dropped. States newer than
+    /// the returned one belong to an abandoned future, and are dropped.
     pub(crate) fn back(&mut self, now: u64, age: u64) -> Option<(u64, &mut T)> {
         self.recent = None;
         let to = self.choice(now, age)?;
@@ -173,8 +171,8 @@ impl<T> Ring<T> {
         self.states.back_mut().map(|(update, state)| (*update, state))
     }
 
-    /// The recent state, which becomes one of the others, and is the newest of them; if there is none, the state
-    /// that [`back`](Self::back) gives.
+    /// Returns the recent state, which becomes the newest of the regular ones. If there is none, returns the state that
+    /// [`back`](Self::back) gives.
     pub(crate) fn back_to_recent(&mut self, now: u64, age: u64) -> Option<(u64, &mut T)> {
         let Some((update, state)) = self.recent.take() else { return self.back(now, age) };
         self.push(update, state);
@@ -182,13 +180,13 @@ impl<T> Ring<T> {
         self.states.back_mut().map(|(update, state)| (*update, state))
     }
 
-    /// The state that [`back`](Self::back) would give.
+    /// Returns the state that [`back`](Self::back) would give.
     pub(crate) fn peek(&self, now: u64, age: u64) -> Option<(u64, &T)> {
         let (update, state) = self.states.get(self.choice(now, age)?)?;
         Some((*update, state))
     }
 
-    /// Its place.
+    /// Returns the index of that state.
     fn choice(&self, now: u64, age: u64) -> Option<usize> {
         let mut to = self.states.len().checked_sub(1)?;
         if self.tried {
@@ -209,7 +207,7 @@ impl<T> Ring<T> {
         self.states.iter().map(|(update, state)| (*update, state))
     }
 
-    /// All of them, the recent one too.
+    /// Iterates over all states, including the recent one.
     pub(crate) fn iter_mut(&mut self) -> impl Iterator<Item = &mut T> {
         self.states.iter_mut().chain(self.recent.as_mut()).map(|(_, state)| state)
     }
@@ -222,7 +220,7 @@ impl<T> Ring<T> {
         self.tried
     }
 
-    /// A ring of the same size with these states, the newest if there are too many.
+    /// Returns a ring of the same size with these states; if there are too many, the newest.
     pub(crate) fn refilled(
         &self,
         mut states: Vec<(u64, T)>,
@@ -266,7 +264,7 @@ mod tests {
             assert_eq!(back(age), Some(update), "age {age}");
             assert_eq!(ring().peek(35, age), Some((update, &())), "age {age}");
         }
-        // A state of these very weights is none to go back to, unless there is no other.
+        // A state with the current weights is not one to go back to, unless there is no other.
         assert_eq!(ring().back(30, 0), Some((20, &mut ())));
         assert_eq!(ring().back(0, 0), Some((0, &mut ())));
     }
@@ -283,15 +281,15 @@ mod tests {
         let mut broken = ring();
         assert_eq!(broken.recent(), Some((120, &())));
         assert_eq!(broken.back_to_recent(125, 50).map(|(update, ())| update), Some(120));
-        // Of two that are kept, it is one now.
+        // It is now one of the two that are kept.
         assert_eq!(broken.iter().map(|(update, ())| update).collect::<Vec<_>>(), [100, 120]);
         assert_eq!(broken.back_to_recent(121, 0).map(|(update, ())| update), Some(100));
-        // It is no state for others, and abandoned with the future that it is of.
+        // It is not a target for other rewinds, and is dropped with the future it belongs to.
         let mut other = ring();
         assert_eq!(other.peek(125, 0), Some((100, &())));
         assert_eq!(other.back(125, 0).map(|(update, ())| update), Some(100));
         assert_eq!(other.recent(), None);
-        // What is pushed is newer.
+        // Pushing a state replaces the recent one.
         let mut newer = ring();
         newer.push(200, ());
         assert_eq!(newer.back_to_recent(205, 0).map(|(update, ())| update), Some(200));

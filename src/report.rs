@@ -1,11 +1,11 @@
-//! Plain numbers: what was measured, what was ruled, what was done.
+//! Readings, verdicts and reports: what was measured, what was decided and what was done, as plain numbers.
 //!
-//! Nothing here can compute any of it; everything that decides reads a [`Reading`] and nothing else.
+//! Nothing in this module computes any of it. Every policy decides from a [`Reading`] and nothing else.
 
 use std::fmt;
 use std::sync::Arc;
 
-/// What is known of one training step when it is judged: the input of every guard and every clip.
+/// What is known about a training step when it is judged: the input of every guard and every clip.
 ///
 /// Norms are Euclidean, taken before any clipping, over the parameters that received a gradient.
 ///
@@ -19,35 +19,35 @@ use std::sync::Arc;
 #[derive(Debug, Clone, PartialEq)]
 #[non_exhaustive]
 pub struct Reading {
-    /// How many times a step was asked for before this one. Never goes back, so it orders a log.
+    /// Number of steps requested before this one. It never goes back, so it orders a log.
     pub attempt: u64,
-    /// Index of the update under judgement: how many updates the weights have seen. A rewind
-    /// lowers it.
+    /// Index of the update being judged: the number of updates the weights have seen. A rewind lowers it.
     pub update: u64,
-    /// The learning rate asked for (the base rate, where parameter groups have their own).
+    /// The requested learning rate (the base rate, if parameter groups have their own).
     pub lr: f64,
     /// The loss.
     pub loss: f64,
-    /// Norm of the whole gradient, `√Σᵢ‖gᵢ‖²`, of squares in `f32`: elements below 10⁻²³ count for nothing.
+    /// Norm of the whole gradient, `√Σᵢ‖gᵢ‖²`. The squares are taken in `f32`, so elements below 10⁻²³ contribute
+    /// nothing.
     pub grad_norm: f64,
     /// Norm of each parameter's gradient.
     pub layers: Layers,
-    /// Other norms of the whole gradient, `(p, ‖g‖ₚ)`: those that a clip [asks for](crate::clip::Clip::power).
+    /// Other norms of the whole gradient, as `(p, ‖g‖ₚ)`: those that a clip [asks for](crate::clip::Clip::power).
     pub power_norms: Vec<(f64, f64)>,
     /// How far the update would move each parameter, `‖Δpᵢ‖`. Empty unless a guard
     /// [looks at updates](crate::guard::Guard::looks_at_updates).
     pub updates: Layers,
-    /// Norm of each parameter that received a gradient before the update, `‖pᵢ‖`. Empty unless `updates` are
-    /// there, a bound [looks at sizes](crate::bound::StepBound::looks_at_sizes) in this step, or a
+    /// Norm of each parameter that received a gradient, before the update, `‖pᵢ‖`. Empty unless `updates` is present, a
+    /// bound [looks at sizes](crate::bound::StepBound::looks_at_sizes) in this step, or a
     /// [recent snapshot](crate::Rewind::recent) falls due after it.
     pub sizes: Layers,
-    /// The first non-finite thing that was seen, if any.
+    /// The first non-finite value that was found, if any.
     pub fault: Option<Fault>,
 }
 
 impl Reading {
-    /// A reading of update `update` in which all is well and every number is 0: the start of a
-    /// hand-made reading, for testing a guard or a clip.
+    /// Creates a reading of update `update` with no fault and every number 0: a starting point for readings made by
+    /// hand, to test a guard or a clip.
     pub fn new(update: u64) -> Self {
         Self {
             attempt: update,
@@ -63,7 +63,7 @@ impl Reading {
         }
     }
 
-    /// The same reading with this loss; a non-finite one is a [`Fault::Loss`].
+    /// Sets the loss; a non-finite loss is a [`Fault::Loss`].
     pub fn with_loss(mut self, loss: f64) -> Self {
         self.loss = loss;
         if !loss.is_finite() {
@@ -72,7 +72,7 @@ impl Reading {
         self
     }
 
-    /// The same reading with this norm; a non-finite one is a [`Fault::Gradient`].
+    /// Sets the gradient norm; a non-finite norm is a [`Fault::Gradient`].
     pub fn with_grad_norm(mut self, norm: f64) -> Self {
         self.grad_norm = norm;
         if !norm.is_finite() {
@@ -81,7 +81,7 @@ impl Reading {
         self
     }
 
-    /// The same reading with this learning rate; a non-finite one is a [`Fault::Rate`].
+    /// Sets the learning rate; a non-finite rate is a [`Fault::Rate`].
     pub fn with_lr(mut self, lr: f64) -> Self {
         self.lr = lr;
         if !lr.is_finite() {
@@ -90,24 +90,24 @@ impl Reading {
         self
     }
 
-    /// The same reading with this p-norm too.
+    /// Adds a p-norm of the whole gradient.
     pub fn with_power_norm(mut self, power: f64, norm: f64) -> Self {
         self.power_norms.push((power, norm));
         self
     }
 
-    /// The p-norm of the whole gradient; `None` if nobody asked for it.
+    /// Returns the p-norm of the whole gradient, or `None` if it wasn't asked for.
     pub fn power_norm(&self, power: f64) -> Option<f64> {
         self.power_norms.iter().find(|(p, _)| *p == power).map(|(_, norm)| *norm)
     }
 
-    /// The same reading with these norms of updates, and of the parameters that they are of.
+    /// Sets the norms of the updates, and of the parameters they update.
     pub fn with_updates(mut self, updates: Layers, sizes: Layers) -> Self {
         (self.updates, self.sizes) = (updates, sizes);
         self
     }
 
-    /// The same reading with these per-parameter norms.
+    /// Sets the norms of the parameters' gradients.
     pub fn with_layers(mut self, layers: Layers) -> Self {
         self.layers = layers;
         self
@@ -122,45 +122,45 @@ pub struct Layers {
 }
 
 impl Layers {
-    /// Pairs of path and norm. `None` if there are not as many norms as paths.
+    /// Pairs each path with its norm. Returns `None` if there are not as many norms as paths.
     pub fn new(paths: impl Into<Arc<[String]>>, norms: Vec<f64>) -> Option<Self> {
         let paths = paths.into();
         (paths.len() == norms.len()).then_some(Self { paths, norms })
     }
 
-    /// Path and norm of every parameter, in the order of the model.
+    /// Iterates over the path and norm of every parameter, in the order of the model.
     pub fn iter(&self) -> impl ExactSizeIterator<Item = (&str, f64)> {
         self.paths.iter().map(String::as_str).zip(self.norms.iter().copied())
     }
 
-    /// The norm at this path, written as Burn writes it: field names joined by dots.
+    /// Returns the norm of the parameter at `path`, written as Burn writes it: field names joined by dots.
     pub fn get(&self, path: &str) -> Option<f64> {
         self.iter().find(|(p, _)| *p == path).map(|(_, norm)| norm)
     }
 
-    /// The same parameters with other norms, as many as there are.
+    /// Returns norms of the same parameters; `norms` must have the same length.
     pub(crate) fn with_norms(&self, norms: Vec<f64>) -> Self {
         Self { paths: self.paths.clone(), norms }
     }
 
-    /// The same norms times a number.
+    /// Multiplies the norms by `factor`.
     pub(crate) fn scaled(mut self, factor: f64) -> Self {
         self.norms.iter_mut().for_each(|norm| *norm *= factor);
         self
     }
 
-    /// How many parameters received a gradient.
+    /// Returns the number of parameters that received a gradient.
     pub fn len(&self) -> usize {
         self.norms.len()
     }
 
-    /// Whether no parameter received a gradient.
+    /// Returns whether no parameter received a gradient.
     pub fn is_empty(&self) -> bool {
         self.norms.is_empty()
     }
 }
 
-/// Whether the parameter at `path` is under `prefix`, which ends where a path does.
+/// Returns whether the parameter at `path` is under `prefix`, which ends where a path component does.
 pub(crate) fn is_under(path: &str, prefix: &str) -> bool {
     match path.strip_prefix(prefix) {
         Some(rest) => prefix.is_empty() || rest.is_empty() || rest.starts_with('.'),
@@ -168,7 +168,7 @@ pub(crate) fn is_under(path: &str, prefix: &str) -> bool {
     }
 }
 
-/// Where a non-finite value was met.
+/// Where a non-finite value was found.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 #[non_exhaustive]
@@ -203,18 +203,18 @@ impl fmt::Display for Fault {
     }
 }
 
-/// What becomes of a step. Ordered by severity, so that guards combine by `max`.
+/// What happens to a step. Ordered by severity, so that verdicts of several guards combine by `max`.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub enum Verdict {
     /// The update is applied.
     #[default]
     Apply,
-    /// The batch is dropped, and it is as if it had never been seen.
+    /// The batch is dropped, as if it had never been seen.
     Skip,
     /// Model, optimizer and schedule go back to the last good snapshot.
     Rewind,
-    /// Training stops, and the model is handed back.
+    /// Training stops, and the model is returned.
     Halt,
 }
 
@@ -237,28 +237,27 @@ pub struct Report {
     pub reading: Reading,
     /// What was done.
     pub verdict: Verdict,
-    /// Whether that is not known yet, because the device has decided and has not been read: only with
-    /// [`Decide::OnDevice`](crate::Decide::OnDevice). Loss and norm are then NaN and the verdict counts
-    /// as [`Verdict::Apply`]; the true report comes in a later [`Stepped::late`](crate::Stepped::late).
+    /// Whether the verdict isn't known yet, because the device has decided and hasn't been read: only with
+    /// [`Decide::OnDevice`](crate::Decide::OnDevice). Loss and norm are then NaN and the verdict reads
+    /// [`Verdict::Apply`]; the true report comes in a later [`Stepped::late`](crate::Stepped::late).
     pub pending: bool,
-    /// Who asked for it, when it is not [`Verdict::Apply`]: the name of a guard, or a [`Fault`].
+    /// What asked for the verdict, if it isn't [`Verdict::Apply`]: the name of a guard, or a [`Fault`].
     pub by: Option<String>,
-    /// What the clips left of the gradient: 1 when none was active. Where they treat parameters differently,
-    /// the share of the gradient's norm counts.
+    /// The factor that the clips put on the gradient; 1 if none was active. If they treat parameters differently, it is
+    /// the remaining share of the gradient's norm.
     pub factor: f64,
-    /// What the bounds left of the rate: 1 when none was active.
+    /// The share of the requested rate that the bounds left; 1 if none was active.
     pub share: f64,
-    /// The most that the rate could be, by the bounds; none without one.
+    /// The highest rate that the bounds allowed; `None` without a bound.
     pub cap: Option<f64>,
-    /// Steps rejected in a row, this one included; 0 after an applied step.
+    /// Number of steps rejected in a row, including this one; 0 after an applied step.
     pub rejected: u64,
-    /// After a rewind: how far.
+    /// How far a rewind went, if there was one.
     pub rewound: Option<Rewound>,
-    /// After a fault: the tensors that held non-finite values, the likeliest origin first. Empty if
-    /// the fault is the loss and no parameter or statistic is broken: then it is the batch, or the
-    /// forward pass.
+    /// After a fault, the tensors that held non-finite values, the likeliest origin first. Empty if the fault is the
+    /// loss and no parameter or statistic is broken; the cause is then the batch or the forward pass.
     pub culprits: Vec<Culprit>,
-    /// What guards and clips have to say for the first time, such as that one has stood down.
+    /// New notices from guards and clips, such as that one of them has stood down.
     pub notices: Vec<String>,
 }
 
@@ -279,7 +278,7 @@ impl Report {
         }
     }
 
-    /// The same report of a step whose rate was held.
+    /// Returns the report with the share and cap that the bounds left.
     pub(crate) fn held(mut self, share: f64, cap: Option<f64>) -> Self {
         (self.share, self.cap) = (share, cap);
         self
@@ -313,30 +312,30 @@ impl Report {
         }
     }
 
-    /// Whether the update was applied, as far as that is known.
+    /// Returns whether the update was applied, as far as is known.
     pub fn is_applied(&self) -> bool {
         self.verdict == Verdict::Apply && !self.pending
     }
 
-    /// The rate that was used: what was asked for, as far as the bounds left it (the base rate, where parameter
-    /// groups have their own).
+    /// Returns the rate that was used: the requested rate, as limited by the bounds (the base rate, if parameter groups
+    /// have their own).
     pub fn rate(&self) -> f64 {
         self.reading.lr * self.share
     }
 
-    /// Whether a bound made the rate lower.
+    /// Returns whether a bound lowered the rate.
     pub fn is_held(&self) -> bool {
         self.share < 1.0
     }
 
-    /// Whether a clip made the gradient smaller.
+    /// Returns whether a clip shrank the gradient.
     pub fn is_clipped(&self) -> bool {
         self.factor < 1.0
     }
 }
 
 impl fmt::Display for Report {
-    /// One line, fit for a log.
+    /// Writes one line, suitable for a log.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let now = &self.reading;
         if self.pending {
@@ -372,11 +371,11 @@ impl fmt::Display for Report {
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 #[non_exhaustive]
 pub struct Rewound {
-    /// The index of the next update, which is the snapshot's.
+    /// Index of the next update, which is the snapshot's.
     pub to: u64,
-    /// Updates that were taken back.
+    /// Number of updates that were taken back.
     pub updates: u64,
-    /// Batches since the snapshot, this one included: training goes on without them.
+    /// Number of batches since the snapshot, including this one; training goes on without them.
     pub batches: u64,
 }
 
@@ -400,17 +399,17 @@ impl fmt::Display for Rewound {
 pub struct Culprit {
     /// The parameter's path in the model: field names joined by dots.
     pub path: String,
-    /// Which of the parameter's tensors it is.
+    /// Which of the parameter's tensors this is.
     pub part: Part,
-    /// How many of its elements are NaN.
+    /// Number of NaN elements.
     pub nan: usize,
-    /// How many of its elements are infinite.
+    /// Number of infinite elements.
     pub infinite: usize,
-    /// How many elements it has. If none of them is non-finite, their squares overflowed.
+    /// Number of elements in total. If none is non-finite, their squares overflowed.
     pub elements: usize,
 }
 
-/// Which tensor of a parameter.
+/// One of a parameter's tensors.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 #[non_exhaustive]

@@ -1,7 +1,7 @@
-//! What a forward pass writes into the model: BatchNorm's running statistics.
+//! Running statistics that a forward pass writes into the model, such as BatchNorm's.
 //!
-//! Burn shares them between a module and its clones, and the forward pass has written them before
-//! anyone has judged the batch. To undo that, their last accepted values are kept here.
+//! Burn shares them between a module and its clones, and the forward pass has written them before the batch is judged.
+//! To undo that, this module keeps their last accepted values.
 
 use std::any::Any;
 
@@ -22,24 +22,24 @@ pub(crate) struct Running {
 impl Running {
     /// Finds the running statistics of `model` and keeps their present values.
     pub(crate) fn of<M: Module>(model: &M) -> Self {
-        // Settled first, so that the search does not meet a value in motion.
+        // Settled first, so that the search does not see a value while it changes.
         let _ = model.valid();
         let shared = shared(model);
         Self { values: collected(model, |id| shared.contains(&id)) }
     }
 
-    /// Which parameters they are.
+    /// Returns the ids of the parameters that hold them.
     pub(crate) fn ids(&self) -> impl Iterator<Item = ParamId> {
         self.values.ids()
     }
 
-    /// Lets the last forward pass reach the values that [`Module::visit`] shows.
+    /// Makes the last forward pass visible in the values that [`Module::visit`] shows.
     ///
-    /// Burn holds an update back until the next forward pass, or until the module changes mode; a
-    /// record taken before that lacks it.
+    /// Burn holds an update back until the next forward pass, or until the module changes mode; a record taken before
+    /// that lacks the update.
     pub(crate) fn settle<M: Module>(&self, model: &M) {
         if !self.values.is_empty() {
-            // What this returns is not wanted: to ask for it is what settles the module.
+            // The result isn't used: the call itself settles the module.
             let _ = model.valid();
         }
     }
@@ -51,7 +51,7 @@ impl Running {
         }
     }
 
-    /// Keeps the present values of `model`, or puts the kept ones back, as the flag says.
+    /// Keeps the present values of `model`, or restores the kept ones, depending on the flag.
     pub(crate) fn commit_if<M: Module>(&mut self, flag: &Flag, model: M) -> M {
         if self.values.is_empty() {
             return model;
@@ -68,23 +68,23 @@ impl Running {
         Ok(Self { values: tensors::from_bytes(bytes, model)? })
     }
 
-    /// Gives `model` the kept values back, and all clones that share them.
+    /// Restores the kept values in `model` and all clones that share them.
     pub(crate) fn restore<M: Module>(&self, model: M) -> M {
         if self.values.is_empty() {
             return model;
         }
-        // Without this, an update that is still held back would overwrite what is put back here.
+        // Otherwise, an update that is still held back would overwrite the restored values.
         self.settle(&model);
         model.map(&mut Replace { values: &self.values })
     }
 }
 
-/// The buffers that `model` shares with its clones: forward passes write those, where frozen parameters and
-/// constants stay as they are.
+/// Returns the buffers that `model` shares with its clones: forward passes write these, while frozen parameters and
+/// constants stay unchanged.
 ///
-/// Burn shows a visitor the parameters themselves, and of a buffer that is shared a copy, made for the visit. So
-/// the value of a parameter lies at the same place in two visits, and that of such a buffer does not. Nothing is
-/// written: another thread may be using a clone.
+/// Burn shows a visitor the parameters themselves, but for a shared buffer a copy, made for the visit. So the value of
+/// a parameter has the same address in two visits, and the value of a shared buffer does not. Nothing is written,
+/// because another thread may be using a clone.
 fn shared<M: Module>(model: &M) -> Vec<ParamId> {
     let mut first = Hold::default();
     model.visit(&mut first);
@@ -94,7 +94,7 @@ fn shared<M: Module>(model: &M) -> Vec<ParamId> {
     pairs.filter(|(a, b)| a.address != b.address).map(|(a, _)| a.id).collect()
 }
 
-/// The float tensors that ask for no gradient, in the order of the model.
+/// The float tensors that require no gradient, in the order of the model.
 #[derive(Default)]
 struct Hold {
     held: Vec<Held>,
@@ -102,9 +102,9 @@ struct Hold {
 
 struct Held {
     id: ParamId,
-    /// Where the value lies.
+    /// Address of the value.
     address: usize,
-    /// Keeps the place from being given to another value.
+    /// Keeps the address from being reused for another value.
     _param: Box<dyn Any>,
 }
 
@@ -118,7 +118,7 @@ impl ModuleVisitor for Hold {
     }
 }
 
-/// The float tensors of `model` whose ids are wanted.
+/// Collects the float tensors of `model` whose ids are wanted.
 fn collected<M: Module>(model: &M, wanted: impl Fn(ParamId) -> bool) -> Shelf {
     struct Collect<W>(W, Shelf);
 
@@ -135,7 +135,7 @@ fn collected<M: Module>(model: &M, wanted: impl Fn(ParamId) -> bool) -> Shelf {
     collect.1
 }
 
-/// `kept ← present` where the flag says so.
+/// `kept ← present` where the flag is true.
 struct Merge<'a> {
     values: &'a mut Shelf,
     flag: &'a Flag,
@@ -145,7 +145,7 @@ impl ModuleVisitor for Merge<'_> {
     fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
         if let Some(kept) = self.values.take::<D>(param.id) {
             let present = param.base().without_autodiff();
-            // They may be of an autodiff device's type, as they come from the model.
+            // The kept values come from the model, so they may have an autodiff device's type.
             let kept = kept.without_autodiff();
             self.values.put(param.id, self.flag.choose(present, kept));
         }

@@ -1,4 +1,4 @@
-//! A memory that all clones of a thing have in common.
+//! Memory shared by all clones of a value.
 
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 #[derive(Debug, Default)]
 pub(crate) struct Shared<M>(Arc<Mutex<M>>);
 
-// By hand, because a clone needs no clone of the memory.
+// Written by hand, because a clone needs no clone of the memory.
 impl<M> Clone for Shared<M> {
     fn clone(&self) -> Self {
         Self(Arc::clone(&self.0))
@@ -26,13 +26,13 @@ impl<M> Shared<M> {
         Self(Arc::new(Mutex::new(memory)))
     }
 
-    /// The same for all clones, and for nothing else.
+    /// Returns an address that is the same for all clones, and different for everything else.
     pub(crate) fn address(&self) -> usize {
         Arc::as_ptr(&self.0).addr()
     }
 
     pub(crate) fn with<T>(&self, what: impl FnOnce(&mut M) -> T) -> T {
-        // Nothing that is done under the lock can panic and leave half of a change behind.
+        // Nothing done under the lock can panic and leave a change half made.
         what(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner))
     }
 }

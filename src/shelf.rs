@@ -1,4 +1,4 @@
-//! Tensors kept beside a model, one for each of some of its parameters.
+//! Tensors kept outside a model, one for each of some of its parameters.
 
 use std::collections::HashMap;
 
@@ -6,10 +6,10 @@ use burn::module::ParamId;
 use burn::tensor::Tensor;
 use burn::tensor::kind::BridgeTensor;
 
-/// Tensors by parameter. A copy copies handles.
+/// Tensors by parameter. Cloning copies handles.
 ///
-/// Without their rank in the type, so that those of any rank can be kept together. Whoever asks knows
-/// the rank, from the parameter.
+/// The rank is not part of the type, so that tensors of any rank can be kept together. The caller knows the rank from
+/// the parameter.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Shelf {
     values: HashMap<ParamId, BridgeTensor>,
@@ -32,12 +32,12 @@ impl Shelf {
         self.values.insert(id, tensor.into_bridge());
     }
 
-    /// A copy of what is kept for a parameter of this rank.
+    /// Returns a copy of the tensor kept for a parameter of this rank.
     pub(crate) fn get<const D: usize>(&self, id: ParamId) -> Option<Tensor<D>> {
         self.values.get(&id).map(|value| Tensor::from_bridge(value.clone()))
     }
 
-    /// What is kept for a parameter, so that its buffer is held once and can be reused.
+    /// Takes out the tensor kept for a parameter, so that its buffer is held once and can be reused.
     pub(crate) fn take<const D: usize>(&mut self, id: ParamId) -> Option<Tensor<D>> {
         self.values.remove(&id).map(Tensor::from_bridge)
     }

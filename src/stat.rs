@@ -1,4 +1,4 @@
-//! Online statistics, each with its formula. No policy and no threshold lives here.
+//! Online statistics, each with its formula. This module contains no policies or thresholds.
 
 use std::collections::VecDeque;
 
@@ -6,10 +6,10 @@ use num_traits::Float;
 
 use crate::Error;
 
-/// The last `capacity` values, and their median and spread.
+/// The last `capacity` values, with their median and spread.
 ///
-/// Quantiles of the window are recomputed when asked for: `O(n log n)` for a window of `n`, which
-/// at the usual 128 is a few microseconds, once a step.
+/// Quantiles of the window are recomputed on request: `O(n log n)` for a window of `n`, which at the usual 128 is a few
+/// microseconds per step.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Window<T> {
     values: VecDeque<T>,
@@ -18,12 +18,12 @@ pub(crate) struct Window<T> {
 
 impl<T: Float> Window<T> {
     pub(crate) fn new(capacity: usize) -> Self {
-        // Room comes as it is needed: a window may be larger than any run.
+        // Memory is allocated as needed: a window may be larger than any run.
         Self { values: VecDeque::new(), capacity }
     }
 
-    /// Adds a value and forgets the oldest one past `capacity`. A non-finite value is not taken:
-    /// one NaN would make every quantile NaN for as long as it stays.
+    /// Adds a value, and drops the oldest one past `capacity`. Non-finite values are ignored: one NaN would make every
+    /// quantile NaN for as long as it stays.
     pub(crate) fn push(&mut self, value: T) {
         if !value.is_finite() {
             return;
@@ -38,7 +38,7 @@ impl<T: Float> Window<T> {
         self.capacity
     }
 
-    /// A window of the same capacity with these values, or the reason why they cannot be its.
+    /// Returns a window of the same capacity with these values, or an error if they don't fit.
     pub(crate) fn refilled(&self, values: &[T]) -> Result<Self, Error> {
         if values.len() > self.capacity {
             return Err(Error::record(format_args!(
@@ -61,7 +61,7 @@ impl<T: Float> Window<T> {
         self.values.iter().copied()
     }
 
-    /// Median `m` and median absolute deviation `median(|xᵢ − m|)`; `None` of an empty window.
+    /// Returns the median `m` and the median absolute deviation `median(|xᵢ − m|)`; `None` for an empty window.
     pub(crate) fn median_and_mad(&self) -> Option<(T, T)> {
         let mut scratch: Vec<T> = self.values().collect();
         let median = median(&mut scratch)?;
@@ -72,7 +72,7 @@ impl<T: Float> Window<T> {
     }
 }
 
-/// The middle value, or the mean of the two middle ones. Reorders its argument.
+/// Returns the middle value, or the mean of the two middle ones. Reorders its argument.
 pub(crate) fn median<T: Float>(values: &mut [T]) -> Option<T> {
     let n = values.len();
     if n == 0 {
@@ -88,7 +88,7 @@ pub(crate) fn median<T: Float>(values: &mut [T]) -> Option<T> {
     }
 }
 
-/// Exponentially weighted mean and variance, without a bias at the start.
+/// Exponentially weighted mean and variance, without bias at the start.
 ///
 /// The value seen `i` values ago has weight `λⁱ`. With `w = Σλⁱ`,
 ///
@@ -112,14 +112,14 @@ impl<T: Float> Ema<T> {
         Self { decay, count: 0, weight: T::zero(), mean: T::zero(), squares: T::zero() }
     }
 
-    /// Takes a value in. A non-finite one is not taken: it would stay for ever.
+    /// Adds a value. Non-finite values are ignored, because they would stay forever.
     pub(crate) fn push(&mut self, value: T) {
         if value.is_finite() {
             *self = self.with(value);
         }
     }
 
-    /// What it would be with this value.
+    /// Returns the statistics after adding this value.
     pub(crate) fn with(&self, value: T) -> Self {
         let weight = self.decay * self.weight + T::one();
         let delta = value - self.mean;
@@ -136,23 +136,23 @@ impl<T: Float> Ema<T> {
         self.decay
     }
 
-    /// `None` before the first value.
+    /// Returns the mean; `None` before the first value.
     pub(crate) fn mean(&self) -> Option<T> {
         (self.count > 0).then_some(self.mean)
     }
 
-    /// Mean and standard deviation; `None` before the first value.
+    /// Returns mean and standard deviation; `None` before the first value.
     pub(crate) fn mean_and_deviation(&self) -> Option<(T, T)> {
         let variance = (self.squares / self.weight).max(T::zero());
         self.mean().map(|mean| (mean, variance.sqrt()))
     }
 
-    /// Its memory: how many values, their weight, mean and squares.
+    /// Returns its memory: the number of values, their weight, mean and squares.
     pub(crate) fn parts(&self) -> (u64, [T; 3]) {
         (self.count, [self.weight, self.mean, self.squares])
     }
 
-    /// One of the same decay with this memory, or the reason why it cannot be its.
+    /// Returns statistics of the same decay with this memory, or an error if it is not valid.
     pub(crate) fn refilled(&self, count: u64, parts: &[T]) -> Result<Self, Error> {
         match *parts {
             [weight, mean, squares] if parts.iter().all(|x| x.is_finite()) => {
@@ -203,7 +203,7 @@ mod tests {
         assert_eq!((w.len(), e.count()), (1, 1));
     }
 
-    /// Against the definition: weighted sums over everything that was seen, in two passes.
+    /// Compared with the definition: weighted sums over all values, in two passes.
     #[test]
     fn the_running_mean_and_variance_are_the_weighted_ones() {
         for decay in [0.0, 0.5, 0.9, 0.99, 1.0] {
@@ -222,7 +222,7 @@ mod tests {
                     let deviation = weighted(&|x| (x - mean).powi(2)).sqrt();
                     let (m, s) = ema.mean_and_deviation().unwrap();
                     assert!((m - mean).abs() <= 1e-12 * scale * 20.0, "{decay} {n}: {m} {mean}");
-                    // The square root makes a rounding of 1e-16 one of 1e-8.
+                    // The square root turns a rounding of 1e-16 into one of 1e-8.
                     assert!((s - deviation).abs() <= 1e-7 * scale * 20.0, "{s} {deviation}");
                 }
             }

@@ -1,6 +1,6 @@
-//! Numbers and names as text, for people and for markup.
+//! Numbers and names as text, for readers and for markup.
 
-/// Three digits, and an exponent only where it is shorter.
+/// Formats three digits, with an exponent only where that is shorter.
 pub(crate) fn short(x: f64) -> String {
     let rounded: f64 = format!("{x:.2e}").parse().unwrap_or(x);
     match rounded.abs() {
@@ -10,10 +10,10 @@ pub(crate) fn short(x: f64) -> String {
     }
 }
 
-/// The same text with nothing in it that markup would take for its own, in an element or between quotes.
+/// Escapes text for markup, in an element or between quotes.
 ///
-/// Characters that XML has no place for become the replacement character: one of them in a name would make
-/// the whole picture unreadable.
+/// Characters that XML does not allow become the replacement character: a single one in a name would make the whole
+/// picture unreadable.
 pub(crate) fn escaped(text: &str) -> String {
     let mut safe = String::with_capacity(text.len());
     for c in text.chars() {

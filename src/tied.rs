@@ -1,4 +1,4 @@
-//! Parameters that are used in more than one place of a model.
+//! Tied weights: parameters that are used in more than one place of a model.
 
 use std::collections::{HashMap, HashSet};
 
@@ -6,18 +6,18 @@ use burn::module::{Module, ModuleMapper, ModuleVisitor, Param, ParamId};
 use burn::tensor::Tensor;
 use burn::tensor::kind::BridgeTensor;
 
-/// Returns the model with its tied weights tied again: all places of a parameter hold one tensor.
+/// Returns the model with its tied weights tied again, so that all places of a parameter hold one tensor.
 ///
 /// Places belong to one parameter if they have the same id, as a layer and its clone have. Autodiff adds up the
-/// gradients of all uses of one tensor. What rebuilds a model place by place gives each place a tensor of its own:
-/// [`Module::train`], [`Module::to_device`], loading a record, and the steps of Burn's optimizers do. From then on
-/// [`GradientsParams::from_grads`](burn::optim::GradientsParams::from_grads) keeps the gradient of one of the
-/// places, and says nothing.
+/// gradients of all uses of one tensor. Operations that rebuild a model place by place give each place a separate
+/// tensor: [`Module::train`], [`Module::to_device`], loading a record, and the steps of Burn's optimizers. From then on
+/// [`GradientsParams::from_grads`](burn::optim::GradientsParams::from_grads) silently keeps the gradient of only one of
+/// the places.
 ///
-/// A [`Keel`](crate::Keel) and the optimizers of this crate tie what they return. Call this after you have loaded
-/// or moved a model with tied weights, before its first forward pass.
+/// [`Keel`](crate::Keel) and the optimizers of this crate tie the models they return. Call this function after loading
+/// or moving a model with tied weights, before its first forward pass.
 ///
-/// Where the places hold different values, the first one's counts.
+/// If the places hold different values, the first one's is used.
 ///
 /// ```
 /// use burn::module::Module;
@@ -43,7 +43,7 @@ use burn::tensor::kind::BridgeTensor;
 /// ```
 ///
 /// # Cost
-/// A walk over the parameters, and another if some are tied. Copies handles.
+/// One pass over the parameters, and another if some are tied. Copies handles.
 #[doc(alias = "tie_weights")]
 pub fn tie<M: Module>(model: M) -> M {
     let mut find = Find::default();
@@ -91,7 +91,7 @@ impl ModuleMapper for Tie {
     }
 }
 
-/// Returns a copy of `model` that shares nothing which a forward pass writes: clones share the running statistics
+/// Returns a copy of `model` that shares nothing that a forward pass writes. Clones would share the running statistics
 /// of BatchNorm.
 pub(crate) fn apart<M: Module>(model: &M) -> M {
     tie(model.valid().train())

@@ -1,10 +1,10 @@
-//! Models that are nothing but matrices: few and large, or many and small.
+//! Models that consist of matrices only: a few large ones, or many small ones.
 
 use burn::module::{Module, Param};
 use burn::optim::GradientsParams;
 use burn::tensor::{Device, Distribution, Tensor};
 
-/// So many square matrices of this width.
+/// A number of square matrices of equal width.
 #[derive(Module, Debug)]
 pub struct Matrices {
     pub all: Vec<Param<Tensor<2>>>,
@@ -19,7 +19,7 @@ impl Matrices {
         Self { all: (0..count).map(matrix).collect() }
     }
 
-    /// Gradients in buffers of their own, as a backward pass leaves them.
+    /// Gradients in separate buffers, as a backward pass leaves them.
     pub fn gradients(&self, of: &[Tensor<2>]) -> GradientsParams {
         let mut grads = GradientsParams::new();
         for (param, grad) in self.all.iter().zip(of) {
@@ -29,7 +29,7 @@ impl Matrices {
     }
 }
 
-/// What gradients of such a model are copied from.
+/// The tensors that gradients of such a model are copied from.
 pub fn random(count: usize, width: usize, device: &Device) -> Vec<Tensor<2>> {
     let noise = Distribution::Normal(0.0, 0.01);
     (0..count).map(|_| Tensor::random([width, width], noise, device)).collect()

@@ -1,22 +1,22 @@
-//! Pairs of timings: ours and theirs in turn, in one process, so that a machine that slows down or
-//! wakes up does so for both.
+//! Paired timings: two implementations timed in turn, in one process, so that changes in the machine's speed affect
+//! both.
 #![allow(dead_code)]
 
 use std::time::{Duration, Instant};
 
 use burn::tensor::Device;
 
-/// What a paired timing found.
+/// The result of a paired timing.
 pub struct Paired {
     pub ours: f64,
     pub theirs: f64,
-    /// Least, median and greatest of the ratios ours/theirs, pair by pair.
+    /// Minimum, median and maximum of the ratios ours/theirs, pair by pair.
     pub ratio: [f64; 3],
     pub pairs: usize,
 }
 
-/// Times `ours` and `theirs` in turn for about `budget`, after `warm_up` untimed pairs. Each closure
-/// prepares what it needs and returns the time of the part that counts.
+/// Times `ours` and `theirs` in turn for about `budget`, after `warm_up` untimed pairs. Each closure prepares what it
+/// needs and returns the time of the part to be measured.
 pub fn paired(
     warm_up: usize,
     budget: Duration,
@@ -30,7 +30,7 @@ pub fn paired(
     let begun = Instant::now();
     let (mut a, mut b, mut ratios) = (Vec::new(), Vec::new(), Vec::new());
     while a.len() < 5 || (begun.elapsed() < budget && a.len() < 2000) {
-        // Who goes first changes from pair to pair: the second finds the caches of the first.
+        // The order alternates from pair to pair: the second one finds the caches filled by the first.
         let (x, y) = match a.len() % 2 {
             0 => {
                 let x = ours();
@@ -51,20 +51,20 @@ pub fn paired(
     Paired { ours, theirs, ratio: [ratios[0], middle, ratios[pairs - 1]], pairs }
 }
 
-/// Sorts, and gives the middle.
+/// Sorts the values and returns the median.
 pub fn median(values: &mut [f64]) -> f64 {
     values.sort_by(f64::total_cmp);
     values[values.len() / 2]
 }
 
-/// The time that `work` takes.
+/// Returns the result of `work` and the time that it took.
 pub fn timed<T>(work: impl FnOnce() -> T) -> (T, Duration) {
     let begun = Instant::now();
     let done = work();
     (done, begun.elapsed())
 }
 
-/// Prints one case for people and for programs.
+/// Prints one case, for readers and for programs.
 pub fn report(bench: &str, case: &str, paired: &Paired) {
     let Paired { ours, theirs, ratio: [least, middle, greatest], pairs } = paired;
     println!(
@@ -89,7 +89,7 @@ pub fn argument(name: &str) -> Option<String> {
     std::env::args().skip_while(|arg| arg != name).nth(1)
 }
 
-/// The device that `--device` asks for; Flex unless said otherwise.
+/// The device selected by `--device`; Flex by default.
 pub fn device() -> Device {
     match argument("--device").as_deref() {
         None | Some("flex") => Device::flex(),

@@ -1,4 +1,4 @@
-//! The next letter of English prose, by a small transformer.
+//! Predicting the next letter of English prose with a small transformer.
 
 use burn::module::Module;
 use burn::nn::attention::generate_autoregressive_mask;
@@ -13,7 +13,7 @@ use evenkeel::Error;
 use evenkeel::advise::Advisor;
 use evenkeel::doctor::{Diagnosis, Doctor};
 
-/// Letters, and the letter after each.
+/// Letters, and the letter that follows each.
 pub type Batch = (Tensor<2, Int>, Tensor<2, Int>);
 
 const TEXT: &str = include_str!("../data/prose.txt");
@@ -21,7 +21,7 @@ const ROWS: usize = 8;
 const LENGTH: usize = 32;
 const WIDTH: usize = 32;
 
-/// The text, with its letters numbered from 0 on, and how many there are.
+/// The text, with its letters numbered from 0, and the number of distinct letters.
 fn letters() -> (Vec<i64>, usize) {
     let mut known: Vec<u8> = TEXT.bytes().collect();
     known.sort_unstable();
@@ -30,12 +30,12 @@ fn letters() -> (Vec<i64>, usize) {
     (TEXT.bytes().map(number).collect(), known.len())
 }
 
-/// Where the text is cut: what comes after it is held out.
+/// Splits the text: the second part is held out.
 fn cut(text: &[i64]) -> (&[i64], &[i64]) {
     text.split_at(text.len() / 5 * 4)
 }
 
-/// Windows from all over the text: the next begins 1009 letters after the last, round and round.
+/// Windows from all over the text: each begins 1009 letters after the last one, wrapping around.
 fn batch(k: u64, text: &[i64], rows: usize, device: &Device) -> Batch {
     let begin = |row: usize| (k as usize * rows + row) * 1009 % (text.len() - LENGTH - 1);
     let window = |by: usize| -> Vec<i64> {
@@ -54,7 +54,7 @@ struct Net {
 }
 
 impl Net {
-    /// With the norms after each block, as in the first transformers, or before.
+    /// With the norms after each block, as in the first transformers, or before it.
     fn new(norm_first: bool, classes: usize, seed: u64, device: &Device) -> Self {
         device.seed(seed);
         let blocks = TransformerEncoderConfig::new(WIDTH, 2 * WIDTH, 4, 2)

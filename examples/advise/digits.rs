@@ -1,4 +1,4 @@
-//! Handwritten digits, by a small convolutional network.
+//! Classifying handwritten digits with a small convolutional network.
 
 use burn::module::Module;
 use burn::nn::conv::{Conv2d, Conv2dConfig};

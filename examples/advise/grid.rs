@@ -1,12 +1,12 @@
-//! The advice held against a grid: every recipe at every rate, with seeds that the advice never had.
+//! Compares the advice with a grid: every recipe at every rate, with seeds that the advice never saw.
 
 use evenkeel::advise::{Advice, Outcome, Recipe};
 
-/// How near the best of the grid another one is taken for as good, as a share of the gap between plain descent and
-/// that.
+/// How close to the best of the grid a recipe has to be to count as equally good, as a share of the gap between plain
+/// descent and the best.
 const NEAR: f64 = 0.02;
 
-/// Says how far the two agree.
+/// Prints how far the two agree.
 pub fn compare(advice: &Advice, grid: &Advice) {
     let aim = advice.aim();
     let of_grid = |recipe: &Recipe| grid.outcomes().iter().find(|o| o.recipe == *recipe);
@@ -53,7 +53,7 @@ pub fn compare(advice: &Advice, grid: &Advice) {
         if first_three <= best + NEAR * gap { "yes" } else { "no" },
         100.0 * NEAR
     );
-    // What comes of following the advice, at the rung that is nearest to the rate it gives.
+    // The result of following the advice, at the rung nearest to the recommended rate.
     let Some((followed, rate)) = advice.recommended().and_then(|o| Some((o, o.rate(aim)?))) else {
         println!("Nothing is recommended.");
         return;

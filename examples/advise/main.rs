@@ -1,16 +1,16 @@
-//! My loss explodes at a higher rate: what can I try?
+//! Finds out what helps when a loss explodes at higher learning rates.
 //!
 //!     cargo run --example advise -- wine
 //!     cargo run --example advise -- digits
 //!     cargo run --example advise -- chars
 //!
-//! Looks at the set-up first, then measures remedies on it by the loss on rows that are held out, prints what
-//! it found, and writes a page with the curves. The quality of wines from raw measurements, by a small network;
-//! handwritten digits, by a small convolutional one; the next letter of a text, by a transformer. And to try it on:
-//! `cancer` (raw columns), `deep` (twenty layers without a norm), `pixels` (an autoencoder of raw pixels),
-//! `outliers` (one target in a hundred is 10⁴ times too large), `letters` (an LSTM).
+//! Checks the set-up first, then measures remedies on it by the loss on held-out rows, prints the results, and writes a
+//! page with the curves. `wine` predicts the quality of wines from raw measurements with a small network, `digits`
+//! classifies handwritten digits with a small convolutional one, and `chars` predicts the next letter of a text with a
+//! transformer. There are also `cancer` (raw columns), `deep` (twenty layers without a norm), `pixels` (an autoencoder
+//! of raw pixels), `outliers` (one target in a hundred is 10⁴ times too large), and `letters` (an LSTM).
 //!
-//! `--grid` holds the advice against a grid of all recipes at all rates, with other seeds.
+//! `--grid` compares the advice with a grid of all recipes at all rates, with other seeds.
 
 mod chars;
 mod digits;
@@ -33,25 +33,25 @@ use rand::seq::SliceRandom;
 
 #[derive(Parser)]
 struct Arguments {
-    /// What to advise on.
+    /// The problem to advise on.
     #[arg(value_enum, default_value = "wine")]
     problem: Problem,
     /// Updates of each run: 200, and 150 for the transformer.
     #[arg(long)]
     updates: Option<u64>,
-    /// How many seeds each rate is tried with: 3, and 2 for the transformer.
+    /// Seeds that each rate is tried with: 3, and 2 for the transformer.
     #[arg(long)]
     seeds: Option<u64>,
-    /// The most updates of all runs together.
+    /// Maximum number of updates of all runs together.
     #[arg(long)]
     budget: Option<u64>,
-    /// The most seconds of all runs together.
+    /// Maximum number of seconds of all runs together.
     #[arg(long)]
     seconds: Option<f64>,
-    /// Holds the advice against a grid with so many other seeds.
+    /// Compares the advice with a grid over this many other seeds.
     #[arg(long, num_args = 0..=1, default_missing_value = "5")]
     grid: Option<u64>,
-    /// Where the page goes.
+    /// File to write the page to.
     #[arg(long, default_value = "advice.html")]
     page: PathBuf,
 }
@@ -68,8 +68,8 @@ enum Problem {
     Letters,
 }
 
-/// Rows to train on and rows that are held out, each in an order that means nothing. Eight rows of the file stay
-/// together, so that what was measured twice is on one side.
+/// Splits rows into training and held-out rows, each shuffled. Groups of eight rows of the file stay together, so that
+/// repeated measurements are on one side.
 fn split<R>(rows: Vec<R>) -> (Vec<R>, Vec<R>) {
     let mut sides = (Vec::new(), Vec::new());
     for (at, row) in rows.into_iter().enumerate() {
@@ -109,7 +109,8 @@ fn main() -> Result<(), Box<dyn Error>> {
     advise(&arguments, (200, 3), || tables::advisor(table(), &device))
 }
 
-/// `advisor` makes one for each search. Updates and seeds are as given, unless the arguments say otherwise.
+/// Runs the search and prints its results; `advisor` creates an advisor for each search. Updates and seeds are as
+/// given, unless the arguments override them.
 fn advise<'a, B>(
     arguments: &Arguments,
     (updates, seeds): (u64, u64),
@@ -143,7 +144,7 @@ fn advise<'a, B>(
     Ok(())
 }
 
-/// With a line that says how far it is.
+/// Shows the progress of the search on one line.
 fn watched<B>(advisor: Advisor<'_, B>) -> Advisor<'_, B> {
     let bar = ProgressBar::new_spinner().with_finish(ProgressFinish::AndClear);
     advisor.watch(move |stage| {

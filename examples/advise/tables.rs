@@ -1,4 +1,4 @@
-//! More problems, each with a fault of its own: rows of numbers, and networks of layers of one width.
+//! More problems, each with a particular fault: rows of numbers, and networks with layers of equal width.
 
 use burn::module::Module;
 use burn::nn::{LayerNorm, LayerNormConfig, Linear, LinearConfig, Lstm, LstmConfig, Relu};
@@ -16,24 +16,24 @@ use crate::split;
 pub type Batch = (Tensor<2>, Tensor<2>);
 type Rows = Vec<(Vec<f32>, Vec<f32>)>;
 
-/// How many rows are held out together.
+/// The number of rows in a held-out batch.
 const HELD: usize = 16;
 
-/// What an output is for.
+/// The loss of an output.
 #[derive(Clone, Copy, PartialEq)]
 enum Cost {
     Squares,
     Classes,
 }
 
-/// How wide the layers are, and how many.
+/// The width and the number of the layers.
 #[derive(Clone, Copy)]
 struct Shape {
     inputs: usize,
     width: usize,
     depth: usize,
     outputs: usize,
-    /// Inputs are a sequence of this many parts, for an LSTM.
+    /// For an LSTM, the number of parts that the inputs are a sequence of.
     sequence: Option<usize>,
 }
 
@@ -63,7 +63,7 @@ fn digits() -> Vec<Vec<f32>> {
     numbers(include_str!("../data/digits.csv"))
 }
 
-/// Cells of tumours, as they were measured: columns of scales from 0.001 to 1000.
+/// Raw measurements of tumour cells: columns with scales from 0.001 to 1000.
 pub fn cancer() -> Table {
     let row = |mut cells: Vec<f32>| {
         let class = cells.pop().unwrap_or_default();
@@ -73,7 +73,7 @@ pub fn cancer() -> Table {
     table(rows, Cost::Classes, 32, 2, 32)
 }
 
-/// Digits by twenty layers without a norm.
+/// Classifying digits with twenty layers without a norm.
 pub fn deep() -> Table {
     let row = |cells: Vec<f32>| {
         let x = cells[..64].iter().map(|ink| ink / 8.0 - 1.0).collect();
@@ -82,13 +82,13 @@ pub fn deep() -> Table {
     table(digits().into_iter().map(row).collect(), Cost::Classes, 32, 20, 32)
 }
 
-/// Raw pixels, through eight numbers, back to themselves.
+/// Reconstructing raw pixels from eight numbers.
 pub fn pixels() -> Table {
     let row = |cells: Vec<f32>| (cells[..64].to_vec(), cells[..64].to_vec());
     table(digits().into_iter().map(row).collect(), Cost::Squares, 8, 2, 32)
 }
 
-/// A smooth function of eight numbers; one target in a hundred was written down ten thousand times too large.
+/// A smooth function of eight numbers; one target in a hundred is ten thousand times too large.
 pub fn outliers() -> Table {
     let mut draws = StdRng::seed_from_u64(5);
     let row = |_: usize| {
@@ -99,7 +99,7 @@ pub fn outliers() -> Table {
     table((0..2000).map(row).collect(), Cost::Squares, 32, 2, 32)
 }
 
-/// The next letter from the eight before it, by an LSTM.
+/// Predicting the next letter from the eight before it, with an LSTM.
 pub fn letters() -> Table {
     let text = include_str!("../data/prose.txt").as_bytes();
     let mut known: Vec<u8> = text.to_vec();
@@ -199,7 +199,7 @@ pub fn examine(table: Table, device: &Device) -> Result<Diagnosis, Error> {
 pub fn advisor(table: Table, device: &Device) -> Result<Advisor<'_, Batch>, Error> {
     let Table { rows, cost, shape, batch: size } = table;
     let (rows, held) = split(rows);
-    // Small ones, so that a wild row is in few of them.
+    // Small batches, so that an outlier row affects few of them.
     let n = (held.len() / HELD).min(24);
     let net = move |normalized| {
         Predictor::new(

@@ -1,4 +1,4 @@
-//! The quality of wines from raw measurements.
+//! Predicting the quality of wines from raw measurements.
 
 use burn::module::Module;
 use burn::nn::{BatchNorm, BatchNormConfig, Linear, LinearConfig, Relu};
@@ -15,7 +15,7 @@ pub type Batch = (Tensor<2>, Tensor<2>);
 const CSV: &str = include_str!("../data/wine_quality_red.csv");
 const SIZE: usize = 64;
 
-/// `size` rows from the `k`th on, round and round.
+/// `size` rows from the `k`th batch on, wrapping around.
 fn batch(k: u64, rows: &[Vec<f32>], size: usize, device: &Device) -> Batch {
     let at = |i: usize| &rows[(k as usize * size + i) % rows.len()];
     let x: Vec<f32> = (0..size).flat_map(|i| at(i)[..11].to_vec()).collect();
@@ -60,7 +60,7 @@ impl Net {
         (self.forward(x) - y).powi_scalar(2).mean()
     }
 
-    /// What the advisor is told of it.
+    /// The predictor that the advisor is given.
     fn predictor(normalized: bool, device: &Device) -> Predictor<'_, Self, Batch, 2> {
         Predictor::new(
             move |seed| Self::new(normalized, seed, device),

@@ -1,4 +1,4 @@
-//! The picture.
+//! Draws the picture.
 
 use std::path::Path;
 
@@ -22,12 +22,12 @@ pub fn draw(path: &Path, panels: &[Panel]) -> Result<(), Error> {
 fn chart(panel: &Panel) -> Result<LineChart, Error> {
     let finite = panel.losses.iter().flatten().map(|of| of[0]).filter(|loss| loss.is_finite());
     let low = finite.fold(panel.target, f64::min) / 1.3;
-    // What is above is drawn at the edge: it has not trained.
+    // Higher losses are drawn at the edge: these runs have not trained.
     let high = panel.target * 20.0;
     let line = |side: usize| {
         let all = rates().into_iter().zip(&panel.losses);
         let name = ["bare", "with the recommended set-up"][side];
-        // As other pictures have it, the first colour is ours.
+        // As in the other pictures, evenkeel has the first colour.
         Series::new(name, all.map(move |(rate, of)| (rate, of[side][0]))).markers().color(1 - side)
     };
     Ok(LineChart::new(&panel.title)

@@ -1,11 +1,11 @@
-//! Loss against rate over seven decades, bare and with the recommended set-up.
+//! Loss against learning rate over seven decades, bare and with the recommended set-up.
 //!
 //!     cargo run --example any_rate
 //!
-//! Two problems on real data, neither of them one that the bound was chosen on: handwritten digits, and the quality
-//! of wines from raw measurements. Each is trained by SGD, by momentum and by Adam, at each rate with the same
-//! warm-up and cosine. What a run comes to is its loss over all training rows at the end, and over rows that were
-//! held out; the median of the seeds counts.
+//! Two problems on real data, neither of which was used to choose the bound: handwritten digits, and the quality of
+//! wines from raw measurements. Each is trained with SGD, momentum and Adam, at each rate with the same warmup and
+//! cosine. A run is measured by its loss at the end, over all training rows and over held-out rows; the median over
+//! seeds counts.
 
 mod draw;
 #[path = "../common/losses.rs"]
@@ -30,7 +30,7 @@ struct Arguments {
     seeds: u64,
     #[arg(long, default_value_t = 400)]
     steps: u64,
-    /// Where the picture goes.
+    /// File to write the picture to.
     #[arg(long, default_value = "any_rate.svg")]
     picture: PathBuf,
 }
@@ -39,7 +39,7 @@ struct Arguments {
 pub struct Panel {
     pub title: String,
     pub target: f64,
-    /// Medians at each rate, of training and of held-out losses, bare and recommended.
+    /// Medians of training and held-out losses at each rate, bare and recommended.
     pub losses: Vec<[[f64; 2]; 2]>,
 }
 

@@ -1,4 +1,4 @@
-//! The problems, and one run.
+//! The problems, and a single training run.
 
 use burn::module::Module;
 use burn::optim::GradientsParams;
@@ -12,7 +12,7 @@ use rand::{Rng, SeedableRng};
 
 use crate::mlp::{Method, Mlp};
 
-/// Rows of features and of targets, one after another.
+/// Rows of features and of targets, stored one after another.
 struct Table {
     x: Vec<f32>,
     y: Vec<f32>,
@@ -21,9 +21,9 @@ struct Table {
 
 pub struct Problem {
     pub name: &'static str,
-    /// A training loss that counts as trained.
+    /// The training loss from which a run counts as trained.
     pub target: f64,
-    /// The loss of the best constant.
+    /// The loss of the best constant prediction.
     pub trivial: f64,
     inputs: usize,
     outputs: usize,
@@ -34,7 +34,7 @@ pub struct Problem {
 type Row = (Vec<f32>, Vec<f32>);
 
 impl Problem {
-    /// Ten classes of 8×8 pixels.
+    /// Ten classes, from 8×8 pixels.
     pub fn digits() -> Result<Self, std::num::ParseFloatError> {
         let row = |cells: Vec<f32>| {
             let (pixels, class) = cells.split_at(64);
@@ -45,7 +45,7 @@ impl Problem {
         Ok(Self::of("digits", 0.35, 10f64.ln(), rows))
     }
 
-    /// Eleven measurements of scales from 0.001 to 100 as they were made, and a mark.
+    /// Eleven raw measurements with scales from 0.001 to 100, and a quality score.
     pub fn wine() -> Result<Self, std::num::ParseFloatError> {
         let row = |mut cells: Vec<f32>| {
             let mark = cells.pop().unwrap_or_default();
@@ -72,7 +72,7 @@ impl Problem {
         Self { name, target, trivial, inputs, outputs, train, held_out }
     }
 
-    /// Cross entropy of classes, squared error of a mark.
+    /// Cross entropy for classes, squared error for a score.
     fn loss(&self, out: Tensor<2>, y: Tensor<2>) -> Tensor<1> {
         match self.outputs {
             1 => (out - y).powi_scalar(2).mean(),
@@ -89,7 +89,7 @@ fn numbers(text: &str, header: usize) -> Result<Vec<Vec<f32>>, std::num::ParseFl
 const HIDDEN: usize = 64;
 const BATCH: usize = 64;
 
-/// He's initialisation by even numbers.
+/// He initialization, from a uniform distribution.
 fn even(draws: &mut StdRng, inputs: f32) -> f32 {
     (6.0 / inputs).sqrt() * (2.0 * draws.random::<f32>() - 1.0)
 }
@@ -104,7 +104,7 @@ pub struct Setting<'a> {
     pub steps: u64,
 }
 
-/// The losses at the end, over the training rows and over those that were held out; infinite after a halt.
+/// The final losses, over the training rows and over the held-out rows; infinite after a halt.
 pub fn train(setting: &Setting<'_>) -> Result<[f64; 2], Error> {
     let Setting { problem, method, rate, recommended, seed, steps } = *setting;
     let device = Device::flex().autodiff();

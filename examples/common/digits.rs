@@ -62,7 +62,7 @@ pub struct Batch {
     pub digits: Tensor<1, Int>,
 }
 
-/// The ink of 64 pixels, from 0 to 1, and the digit.
+/// 64 pixels from 0 to 1, and the digit.
 pub type Row = Vec<f32>;
 
 /// All rows, in the order of the file.

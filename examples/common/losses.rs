@@ -1,6 +1,6 @@
-//! Losses of several seeds: `[training, held out]` at the end of each run.
+//! Final losses of several seeds, as `[training, held out]`.
 
-/// The median of the training losses, or of those held out.
+/// The median of the training losses, or of the held-out losses.
 pub fn median(ends: &[[f64; 2]], of: usize) -> f64 {
     let mut values: Vec<f64> = ends.iter().map(|end| end[of]).collect();
     values.sort_by(f64::total_cmp);

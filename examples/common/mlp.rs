@@ -1,4 +1,4 @@
-//! What two of the examples train: a network of three layers, by one of three optimizers.
+//! A model shared by two of the examples: a network of three layers, with one of three optimizers.
 
 use burn::module::{Module, ModuleMapper, Param};
 use burn::nn::{Linear, LinearConfig};
@@ -17,8 +17,8 @@ pub struct Mlp {
 }
 
 impl Mlp {
-    /// Weights of the variance that `draw` gives them for so many inputs, from a generator of its own: runs are side
-    /// by side.
+    /// Creates a network whose weights `draw` draws, given the number of inputs. Each network has a separate random
+    /// number generator, as runs are parallel.
     pub fn new(
         [inputs, hidden, outputs]: [usize; 3],
         seed: u64,
@@ -50,7 +50,7 @@ impl ModuleMapper for Fill {
             let shape = tensor.shape();
             let n = shape.num_elements();
             let inputs = shape[0] as f32;
-            // Biases start at 0, and use up as many draws.
+            // Biases start at 0, but use up the same number of draws.
             let mut value = || match (self.draw)(&mut self.draws, inputs) {
                 _ if D == 1 => 0.0,
                 weight => weight,

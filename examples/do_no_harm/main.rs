@@ -1,12 +1,12 @@
-//! What the guards cost a healthy run, which must be nothing, and what they keep out of one that isn't.
+//! What the guards cost a healthy run, which should be nothing, and what they keep out of a damaged one.
 //!
 //!     cargo run --example do_no_harm
 //!     cargo run --example do_no_harm -- --quick
 //!
-//! Nine healthy problems, with SGD, momentum and Adam, with and without the guard: the share of steps that
-//! it rejected, and whether any of three losses (training, held out, worst training row) is worse with it by a
-//! sign test over the seeds. Then the same problems with five kinds of poison: how much of it was caught,
-//! and the training loss over that of the clean run.
+//! Runs nine healthy problems with SGD, momentum and Adam, with and without the guard: the share of steps that it
+//! rejected, and whether any of three losses (training, held out, worst training row) is worse with it, by a sign test
+//! over the seeds. Then the same problems with five kinds of poison: how much of it was caught, and the training loss
+//! relative to that of the clean run.
 
 #[path = "../common/mlp.rs"]
 mod mlp;
@@ -32,10 +32,10 @@ struct Args {
     /// Only problems whose name contains this.
     #[arg(long, default_value = "")]
     only: String,
-    /// How many seeds.
+    /// Number of seeds.
     #[arg(long)]
     seeds: Option<u64>,
-    /// How many steps a run has.
+    /// Steps of each run.
     #[arg(long)]
     steps: Option<u64>,
 }
@@ -152,9 +152,9 @@ fn poisoned(
     Ok(format!("bench poison {} caught={caught:.3} loss={:.3}", kind.name(), median(ratios)))
 }
 
-/// Whether the first of each pair is larger more often than chance has it: a one-sided sign test at 5 %.
+/// Whether the first of each pair is larger more often than by chance: a one-sided sign test at 5 %.
 fn is_worse(pairs: &[(f64, f64)]) -> bool {
-    // What isn't a number is worse than any.
+    // NaN counts as worse than any number.
     let larger = pairs.iter().filter(|(a, b)| a > b || (a.is_nan() && !b.is_nan())).count();
     let equal = pairs.iter().filter(|(a, b)| a == b).count();
     let n = pairs.len() - equal;

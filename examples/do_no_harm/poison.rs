@@ -1,4 +1,4 @@
-//! What goes wrong with batches, and with memory.
+//! Faults of batches, and of memory.
 
 use rand::Rng;
 use rand::rngs::StdRng;
@@ -9,14 +9,14 @@ use crate::problems::{Cost, Problem, one_hot, raw_wine};
 pub enum Poison {
     /// Inputs thirty times too large, with wrong targets.
     Large,
-    /// Inputs a thousand times too large, with wrong targets: with the right ones a classifier that is sure of
-    /// itself has a loss and a gradient of 0 there, and nothing is to be caught.
+    /// Inputs a thousand times too large, with wrong targets: with the right ones, a confident classifier has a loss
+    /// and a gradient of 0 there, and there is nothing to catch.
     Huge,
-    /// One number is missing.
+    /// A missing value.
     Nan,
-    /// Rows of another data set, which nobody has standardized, with its targets.
+    /// Unstandardized rows of another data set, with their targets.
     Foreign,
-    /// A bit of a weight has turned over.
+    /// A flipped bit in a weight.
     BitFlip,
 }
 
@@ -33,7 +33,7 @@ impl Poison {
         }
     }
 
-    /// The share of steps that it is put into.
+    /// The share of steps that it is applied to.
     pub fn share(self) -> f64 {
         if self == Self::BitFlip { 0.01 } else { 0.03 }
     }
@@ -61,7 +61,7 @@ impl Poison {
                     match problem.cost {
                         Cost::CrossEntropy => row.copy_from_slice(&one_hot(class, n)),
                         Cost::Hinge => row.fill(2.0 * class as f32 - 1.0),
-                        // What tasters gave, which nobody has standardized either.
+                        // Scores by tasters, which aren't standardized either.
                         Cost::Squared => row.fill(draws.random_range(3..9) as f32),
                     }
                 }

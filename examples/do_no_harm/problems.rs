@@ -1,10 +1,10 @@
-//! Healthy problems, of the kinds that spike detectors are known to get wrong.
+//! Healthy problems, of the kinds that spike detectors are known to misjudge.
 
 use rand::rngs::StdRng;
 use rand::seq::SliceRandom;
 use rand::{Rng, SeedableRng};
 
-/// What a row's outputs and targets cost.
+/// The loss of a row's outputs and targets.
 #[derive(Debug, Clone, Copy)]
 pub enum Cost {
     CrossEntropy,
@@ -12,7 +12,7 @@ pub enum Cost {
     Hinge,
 }
 
-/// Rows of features and of targets, one after another.
+/// Rows of features and of targets, stored one after another.
 #[derive(Debug, Clone)]
 pub struct Table {
     pub x: Vec<f32>,
@@ -28,7 +28,7 @@ pub struct Problem {
     pub hidden: usize,
     pub outputs: usize,
     pub batch: usize,
-    /// Rates at which training goes well, for SGD, momentum 0.9 and Adam.
+    /// Rates that train well, for SGD, momentum 0.9 and Adam.
     pub rates: [f64; 3],
     pub train: Table,
     pub held_out: Table,
@@ -72,11 +72,11 @@ fn table(rows: &[Row]) -> Table {
 
 fn numbers(text: &str) -> Vec<Vec<f32>> {
     let row = |line: &str| line.split(',').map(|cell| cell.parse::<f32>()).collect();
-    // The header of a file, where there is one, is no number.
+    // The header of a file, if there is one, does not parse.
     text.lines().map(row).filter_map(Result::ok).collect()
 }
 
-/// Features of zero mean and unit deviation, rows in an order that means nothing.
+/// Shuffles the rows, and standardizes features to zero mean and unit deviation.
 fn prepared(mut rows: Vec<Row>) -> Vec<Row> {
     let n = rows.len() as f32;
     for column in 0..rows[0].0.len() {
@@ -104,12 +104,12 @@ fn digits() -> Vec<Row> {
     rows
 }
 
-/// An autoencoder's: the targets are the features.
+/// The rows of an autoencoder: the targets are the features.
 fn copied(rows: &[Row]) -> Vec<Row> {
     rows.iter().map(|(x, _)| (x.clone(), x.clone())).collect()
 }
 
-/// One label in five is of the next class.
+/// Replaces one label in five by the next class.
 fn mislabelled(mut rows: Vec<Row>) -> Vec<Row> {
     rows.iter_mut().step_by(5).for_each(|(_, y)| y.rotate_right(1));
     rows
@@ -131,13 +131,12 @@ fn wine() -> Vec<Row> {
     prepared(raw_wine().into_iter().map(row).collect())
 }
 
-/// The measurements as they were made, of scales from 0.001 to 100: another data set, to whoever expects
-/// numbers of about 1.
+/// Raw measurements with scales from 0.001 to 100: a foreign data set for a model that expects numbers around 1.
 pub fn raw_wine() -> Vec<Vec<f32>> {
     numbers(include_str!("../data/wine_quality_red.csv"))
 }
 
-/// The next letter, from the four before it.
+/// The next letter, given the four before it.
 fn letters() -> Vec<Row> {
     let text = include_str!("../data/prose.txt").as_bytes();
     let mut known: Vec<u8> = text.to_vec();
@@ -153,7 +152,7 @@ fn letters() -> Vec<Row> {
     rows
 }
 
-/// One row in fifty is of the class that is looked for.
+/// One row in fifty is of the positive class.
 fn rare() -> Vec<Row> {
     let mut draws = StdRng::seed_from_u64(3);
     let row = |k: usize| {
@@ -171,7 +170,7 @@ pub fn normal(draws: &mut StdRng) -> f32 {
     (-2.0 * (1.0 - u).ln()).sqrt() * (std::f32::consts::TAU * v).cos()
 }
 
-/// Student's t with two degrees of freedom: its variance is infinite.
+/// Student's t distribution with two degrees of freedom: its variance is infinite.
 fn student(draws: &mut StdRng) -> f32 {
     let chi = normal(draws).powi(2) + normal(draws).powi(2);
     normal(draws) / (chi / 2.0).sqrt().max(1e-3)

@@ -1,4 +1,4 @@
-//! One run, with the guard or without, on clean or on poisoned batches.
+//! A single training run, with or without the guard, on clean or poisoned batches.
 
 use burn::optim::GradientsParams;
 use burn::tensor::activation::{log_softmax, relu};
@@ -11,7 +11,7 @@ use crate::mlp::{Method, Mlp};
 use crate::poison::Poison;
 use crate::problems::{Cost, Problem, Table, normal};
 
-/// He's initialisation.
+/// He initialization.
 fn he(draws: &mut StdRng, inputs: f32) -> f32 {
     (2.0 / inputs).sqrt() * normal(draws)
 }
@@ -25,15 +25,15 @@ fn losses(model: &Mlp, cost: Cost, x: Tensor<2>, y: Tensor<2>) -> Tensor<2> {
     }
 }
 
-/// What a run came to.
+/// The result of a run.
 #[derive(Debug, Clone, Default)]
 pub struct Run {
-    /// The mean loss over the training rows, over the rows that were held out, and of the worst training row.
+    /// The mean loss over the training rows and over the held-out rows, and the loss of the worst training row.
     pub losses: [f64; 3],
     pub steps: u64,
     pub rejected: u64,
     pub halted: bool,
-    /// Poison that was put in, and how much of it was not applied.
+    /// The amount of poison applied, and how much of it the guard caught.
     pub poisoned: u64,
     pub caught: u64,
 }
@@ -123,8 +123,7 @@ fn evaluate(model: &Mlp, problem: &Problem, table: &Table, device: &Device) -> (
     (losses.iter().sum::<f64>() / losses.len() as f64, worst)
 }
 
-/// The model with one bit of one weight turned over: the highest of the exponent, which makes a weight
-/// below 2 larger by 2¹²⁸.
+/// Flips one bit of one weight: the highest of the exponent, which makes a weight below 2 larger by a factor of 2¹²⁸.
 fn flip(mut model: Mlp, draws: &mut StdRng) -> Mlp {
     let weight = model.second.weight.clone();
     model.second.weight = weight.map(|tensor| {

@@ -7,19 +7,19 @@ use rand::seq::SliceRandom;
 const CSV: &str = include_str!("../data/wine_quality_red.csv");
 pub const FEATURES: usize = 11;
 
-/// Rows of eleven measurements and the quality that tasters gave.
+/// Rows of eleven measurements and the quality score given by tasters.
 #[derive(Clone)]
 pub struct Table {
     rows: Vec<([f32; FEATURES], f32)>,
 }
 
-/// What is trained on, and what is only looked at.
+/// Training rows and test rows.
 pub struct Split {
     pub train: Table,
     pub test: Table,
 }
 
-/// The data in an order given by `seed`, four fifths of it for training.
+/// The data, shuffled by `seed`; four fifths of it is for training.
 pub fn wine(seed: u64) -> Split {
     let row = |line: &str| {
         let mut columns = line.split(',').map(|number| number.parse().expect("a number"));
@@ -33,7 +33,7 @@ pub fn wine(seed: u64) -> Split {
 }
 
 impl Table {
-    /// Each column with the mean and the standard deviation that it has in `train` taken out.
+    /// Standardizes each column by its mean and its standard deviation in `train`.
     pub fn standardized(&self, train: &Table) -> Self {
         let n = train.rows.len() as f32;
         let mut rows = self.rows.clone();
@@ -48,7 +48,7 @@ impl Table {
         Self { rows }
     }
 
-    /// The mean squared error of always saying `train`'s mean: what any model has to beat.
+    /// The mean squared error of always predicting `train`'s mean: the baseline for any model.
     pub fn error_of_the_mean(&self, train: &Table) -> f64 {
         let mean =
             train.rows.iter().map(|(_, y)| f64::from(*y)).sum::<f64>() / train.rows.len() as f64;
@@ -60,7 +60,7 @@ impl Table {
         tensors(self.rows.iter(), self.rows.len(), device)
     }
 
-    /// The `k`-th batch of `size` rows, of an endless sequence of them.
+    /// The `k`-th batch of `size` rows, from an endless sequence.
     pub fn batch(&self, k: usize, size: usize, device: &Device) -> (Tensor<2>, Tensor<2>) {
         let rows = self.rows.iter().cycle().skip(k * size % self.rows.len()).take(size);
         tensors(rows, size, device)

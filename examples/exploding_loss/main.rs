@@ -1,10 +1,10 @@
-//! A loss that explodes, and what can be done about it.
+//! A loss that explodes, and remedies for it.
 //!
 //!     cargo run --example exploding_loss
 //!
-//! A small network learns the quality of wines from raw measurements. With Burn's plain SGD it trains
-//! up to a rate of about 1e-3; above, the loss explodes, and soon it is NaN. The same optimizer, model
-//! and data then go through evenkeel at the same rates, and after that the remedies one by one.
+//! A small network learns the quality of wines from raw measurements. With Burn's plain SGD it trains up to a rate of
+//! about 1e-3; above that, the loss explodes and soon is NaN. The same optimizer, model and data are then run through
+//! evenkeel at the same rates, followed by the remedies one by one.
 
 mod data;
 mod model;
@@ -22,7 +22,7 @@ use progress::Progress;
 use rayon::prelude::*;
 use run::{BARE, Optimizer, Outcome, Remedy, Setting};
 
-/// The rates that are tried.
+/// The rates to try.
 const LADDER: [f64; 13] =
     [1e-5, 3e-5, 1e-4, 3e-4, 1e-3, 3e-3, 1e-2, 3e-2, 1e-1, 3e-1, 1.0, 3.0, 10.0];
 
@@ -43,10 +43,10 @@ struct Arguments {
     /// The first seed.
     #[arg(long, default_value_t = 0)]
     seed: u64,
-    /// How many seeds each rate is tried with.
+    /// Seeds that each rate is tried with.
     #[arg(long, default_value_t = 3, value_parser = clap::value_parser!(u64).range(1..))]
     seeds: u64,
-    /// Where the picture goes.
+    /// File to write the picture to.
     #[arg(long, default_value = "exploding_loss.svg")]
     picture: PathBuf,
 }
@@ -77,11 +77,11 @@ impl Backend {
     }
 }
 
-/// The loop of the README.
+/// The training loop of the README.
 const KEPT: Remedy =
     Remedy { guarded: true, recommended: true, warm_up: true, cosine: true, ..BARE };
 
-/// The remedies one by one, and what they come to together.
+/// The remedies one by one, and all of them together.
 fn remedies() -> Vec<(&'static str, Remedy)> {
     let guard = Remedy { guarded: true, ..BARE };
     vec![
@@ -128,7 +128,7 @@ fn main() -> Result<(), Box<dyn Error>> {
             progress.ran();
             outcome
         };
-        // Runs are independent, and the same whoever computes them. A GPU is better left to one.
+        // Runs are independent, and don't depend on the thread that runs them. A GPU is better used by one at a time.
         let of_remedy: Result<_, _> = match arguments.device {
             Backend::Wgpu => runs.iter().map(one).collect(),
             Backend::Flex | Backend::Ndarray => runs.par_iter().map(one).collect(),

@@ -16,7 +16,7 @@ pub struct Mlp {
 }
 
 impl Mlp {
-    /// The same seed gives the same weights, if nothing else draws from the device meanwhile.
+    /// The same seed gives the same weights, unless something else draws from the device's generator in the meantime.
     pub fn new(normalized: bool, seed: u64, device: &Device) -> Self {
         device.seed(seed);
         let norm = |_| BatchNormConfig::new(WIDTH).init(device);
@@ -48,7 +48,7 @@ impl Mlp {
     }
 }
 
-/// Has every weight drawn now, where Burn would draw it when it is first used.
+/// Draws all weights now; Burn would draw them on first use.
 struct Draw;
 
 impl ModuleVisitor for Draw {

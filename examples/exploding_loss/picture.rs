@@ -1,4 +1,4 @@
-//! The picture: loss curves before and after.
+//! Draws the picture: loss curves before and after.
 
 use std::path::Path;
 
@@ -9,7 +9,7 @@ use crate::run::Outcome;
 
 const LOSSES: (f64, f64) = (0.1, 1e5);
 
-/// One curve: a rate and what it led to.
+/// One curve: a rate and the outcome of its run.
 pub type Curve = (f64, Outcome);
 
 /// Draws two panels side by side, on the same axes.
@@ -35,8 +35,8 @@ fn panel(title: &str, steps: usize, curves: &[Curve]) -> Result<Chart, Error> {
     Ok(chart.draw())
 }
 
-/// A running mean over a tenth of the steps so far, so that early steps are seen one by one and late
-/// ones do not paint a band. It ends where the loss is not finite.
+/// A running mean over a tenth of the steps so far, so that early steps are visible one by one and late ones don't
+/// merge into a band. It ends where the loss is not finite.
 fn smoothed(losses: &[f64]) -> Vec<(f64, f64)> {
     let mut points = Vec::new();
     let mut mean = 0.0;

@@ -1,4 +1,4 @@
-//! How far it is: a bar on a terminal, plain lines anywhere else.
+//! Progress display: a bar on a terminal, plain lines elsewhere.
 
 use std::io::{IsTerminal, stderr};
 

@@ -1,4 +1,4 @@
-//! One training run: bare, or through evenkeel with any of its remedies.
+//! A single training run: bare, or through evenkeel with any of its remedies.
 
 use std::sync::Mutex;
 
@@ -23,12 +23,12 @@ pub enum Optimizer {
     Adam,
 }
 
-/// What is done about the explosion.
+/// The remedies of a run.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub struct Remedy {
     /// Whether evenkeel is used at all.
     pub guarded: bool,
-    /// The recommended set-up, of which a rewind is a part.
+    /// The recommended set-up, which includes rewinding.
     pub recommended: bool,
     pub clip: bool,
     pub warm_up: bool,
@@ -39,7 +39,7 @@ pub struct Remedy {
     pub batch_norm: bool,
 }
 
-/// The loop that everybody writes, with Burn's SGD.
+/// The usual training loop, with Burn's SGD.
 pub const BARE: Remedy = Remedy {
     guarded: false,
     recommended: false,
@@ -52,31 +52,31 @@ pub const BARE: Remedy = Remedy {
     batch_norm: false,
 };
 
-/// What became of a run.
+/// The outcome of a run.
 #[derive(Clone, Debug, Default)]
 pub struct Outcome {
     /// The loss of every step.
     pub losses: Vec<f64>,
     /// The first step whose loss was not finite.
     pub broke_at: Option<usize>,
-    /// Mean squared error on rows that were not trained on; infinite if the model is broken.
+    /// Mean squared error on the test rows; infinite if the model is broken.
     pub error: f64,
     pub skipped: usize,
     pub rewound: usize,
-    /// What rewinds left of the rate.
+    /// The factor by which rewinds have reduced the rate.
     pub damped: f64,
-    /// What stopped training before its end.
+    /// The reason why training stopped early, if it did.
     pub halted: Option<String>,
 }
 
-/// What all runs have in common.
+/// The settings that all runs share.
 pub struct Setting {
     pub split: Split,
     pub device: Device,
     pub steps: usize,
 }
 
-/// Weights are drawn from the device's one generator: seeding and drawing must not be interrupted.
+/// Weights are drawn from the device's only generator: seeding and drawing must not be interrupted.
 static DRAWING: Mutex<()> = Mutex::new(());
 
 impl Setting {

@@ -1,14 +1,14 @@
-//! The tables that are printed.
+//! Prints the tables.
 
 use crate::run::Outcome;
 
-/// What became of one rate, over all seeds.
+/// The outcome of one rate, over all seeds.
 pub struct Rung {
     pub rate: f64,
     /// The median error; infinite if half of the models are broken.
     pub error: f64,
     pub trained: bool,
-    /// How many seeds met a non-finite loss, and the earliest and latest step.
+    /// The number of seeds that met a non-finite loss, and the earliest and the latest step.
     broke: Option<(usize, usize, usize)>,
     seeds: usize,
     skipped: usize,
@@ -42,7 +42,7 @@ impl Rung {
         if self.trained { "trained" } else { "" }
     }
 
-    /// What happened without a guard.
+    /// Describes the runs without a guard.
     fn fate(&self) -> String {
         match self.broke {
             Some((seeds, first, last)) if first == last => {
@@ -55,7 +55,7 @@ impl Rung {
         }
     }
 
-    /// What evenkeel did.
+    /// Describes what evenkeel did.
     fn rescue(&self) -> String {
         let mut said = self.said().to_string();
         let mut add = |text: String| {
@@ -77,7 +77,7 @@ impl Rung {
     }
 }
 
-/// A power of a half, as people write it.
+/// Formats a power of one half.
 fn power(factor: f64) -> String {
     match factor {
         1.0 => "1".to_string(),
@@ -93,12 +93,12 @@ fn error(x: f64) -> String {
     }
 }
 
-/// A rate as people write it.
+/// Formats a rate.
 pub fn rate(x: f64) -> String {
     if x < 0.01 { format!("{x:e}") } else { x.to_string() }
 }
 
-/// The same rates without evenkeel and with it.
+/// Prints the same rates without and with evenkeel.
 pub fn ladder(bare: &[Rung], kept: &[Rung]) {
     println!("{:>7}   {:<35}   through evenkeel", "", "Burn's SGD, bare");
     println!("{:>7}   {:>7}  {:<26}   {:>7}", "rate", "error", "", "error");
@@ -115,7 +115,7 @@ pub fn ladder(bare: &[Rung], kept: &[Rung]) {
     }
 }
 
-/// One line for each remedy: how high the rate may go, and what it reaches.
+/// Prints one line for each remedy: the highest rate that trained, and the lowest error, with its rate.
 pub fn remedies(all: &[(&str, Vec<Rung>)]) {
     println!("\n{:<38} {:>13}   {:>10}   {:>7}", "", "highest rate", "lowest", "at rate");
     println!("{:<38} {:>13}   {:>10}", "remedy", "that trained", "error");

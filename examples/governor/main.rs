@@ -1,10 +1,10 @@
-//! What a governor makes of rates that are too high: five nets on the 8×8 digits, momentum 0.9, constant
-//! rates from 2⁻¹² to 2⁵, with and without it.
+//! A governor at rates that are too high: five nets on the 8×8 digits, momentum 0.9, constant rates from 2⁻¹² to 2⁵,
+//! with and without it.
 //!
 //!     cargo run --example governor
 //!
-//! `--net NAME` picks one, `--seeds N` and `--steps N` make it shorter or longer, and `--cost` measures what a
-//! step costs, and nothing else.
+//! `--net NAME` selects one net, `--seeds N` and `--steps N` make the run shorter or longer, and `--cost` measures only
+//! the cost of a step.
 
 mod nets;
 
@@ -21,14 +21,14 @@ use nets::{Kind, Net};
 
 #[derive(Parser)]
 struct Arguments {
-    /// plain, residual, pre-norm, conv or batch-norm; all of them unless one is named.
+    /// plain, residual, pre-norm, conv or batch-norm; all of them by default.
     #[arg(long)]
     net: Option<String>,
     #[arg(long, default_value_t = 3)]
     seeds: u64,
     #[arg(long, default_value_t = 300)]
     steps: u64,
-    /// How bold the governor is; 2 is the default.
+    /// How bold the governor is (its caution factor); the default is 2.
     #[arg(long)]
     caution: Option<f64>,
     /// Measures the cost of a step only.
@@ -58,12 +58,12 @@ impl Digits {
         Ok(Self { x, y })
     }
 
-    /// Rows in an order of their own for each seed and epoch.
+    /// Rows in a different order for each seed and epoch.
     fn batch(&self, seed: u64, step: u64, device: &Device) -> (Tensor<2>, Tensor<1, Int>) {
         let rows = self.y.len() as u64;
         let (mut x, mut y) = (Vec::new(), Vec::new());
         for k in 0..BATCH as u64 {
-            // A step that shares no divisor with the number of rows visits each of them.
+            // A stride that shares no divisor with the number of rows visits each of them.
             let at = ((step * BATCH as u64 + k) * (2 * seed + 577) + 31 * seed) % rows;
             let at = at as usize;
             x.extend_from_slice(&self.x[64 * at..64 * (at + 1)]);
@@ -74,7 +74,7 @@ impl Digits {
     }
 }
 
-/// The mean loss of the last tenth, or nothing if something was not finite.
+/// The mean loss of the last tenth, or `None` if something was not finite.
 fn train(
     kind: Kind,
     rate: f64,
@@ -108,15 +108,15 @@ fn train(
                     tail.push(stepped.report.reading.loss);
                 }
             }
-            // The first batch that is not finite ends it.
+            // The first non-finite batch ends the run.
             Err(_) => return Ok(None),
         }
     }
     Ok(Some(tail.iter().sum::<f64>() / tail.len() as f64))
 }
 
-/// Milliseconds of one step, bare and with a measurement, at a rate that changes next to nothing: the least of
-/// five rounds of 20 steps each, in turns.
+/// Milliseconds per step, bare and with a measurement, at a rate that changes next to nothing: the minimum of five
+/// rounds of 20 steps each, in turn.
 fn cost(kind: Kind, data: &Digits) -> Result<[f64; 2], Box<dyn std::error::Error>> {
     let device = Device::flex().autodiff();
     let entropy = CrossEntropyLossConfig::new().init(&device);

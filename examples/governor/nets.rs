@@ -1,4 +1,4 @@
-//! Five nets that are hard to train at a high rate, for one reason or another.
+//! Five nets that are hard to train at a high rate, for different reasons.
 
 use burn::module::Module;
 use burn::nn::conv::{Conv2d, Conv2dConfig};
@@ -12,9 +12,9 @@ use burn::tensor::{Device, Tensor};
 pub enum Kind {
     /// Sixteen layers, one after the other.
     Plain,
-    /// The same with a way around each layer.
+    /// The same with a residual connection around each layer.
     Residual,
-    /// The same again with a LayerNorm before each.
+    /// The same with a LayerNorm before each layer as well.
     PreNorm,
     /// Four convolutions and a layer.
     Conv,
@@ -54,7 +54,8 @@ const DEPTH: usize = 16;
 
 impl Net {
     pub fn new(kind: Kind, device: &Device) -> Self {
-        // A way around adds to what a layer gives: with more, the last of them would drown the first.
+        // A residual connection adds to the output of a layer: with a higher gain, the last layers would drown the
+        // first.
         let gain = if kind == Kind::Residual { 1.0 } else { 2f64.sqrt() };
         let he = Initializer::KaimingNormal { gain, fan_out_only: false };
         let linear =

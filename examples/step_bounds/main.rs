@@ -1,11 +1,11 @@
-//! What bounds on the step make of rates that are too high: a dozen problems, any optimizer, rates over seven
-//! decades, with the bound and without.
+//! Bounds on the step at rates that are too high: a dozen problems, any optimizer, rates over seven decades, with and
+//! without the bound.
 //!
 //!     cargo run --example step_bounds -- --optimizer adam
 //!
-//! Each run has a warm-up over a twentieth of its steps and a cosine to 0 after it, or with `--constant` neither. What
-//! it comes to is its loss over training rows at the end, and over rows that were held out; the median of the seeds
-//! counts. `--only` picks problems by a part of their names, `--tau` tries other bounds.
+//! Each run has a warmup over a twentieth of its steps and then a cosine to 0, or neither with `--constant`. A run is
+//! measured by its loss at the end, over training rows and over held-out rows; the median over seeds counts. `--only`
+//! selects problems by a part of their names, `--tau` tries other bounds.
 
 #[path = "../common/losses.rs"]
 mod losses;
@@ -38,19 +38,19 @@ pub struct Arguments {
     /// Rows of a batch.
     #[arg(long, default_value_t = 64)]
     batch: usize,
-    /// Bounds to try besides the default one.
+    /// Bounds to try in addition to the default one.
     #[arg(long, value_delimiter = ',')]
     tau: Vec<f64>,
-    /// Also a bound on what a step does to the outputs.
+    /// Also tries a bound on how far a step moves the outputs.
     #[arg(long)]
     trust: bool,
-    /// Without a schedule.
+    /// Uses a constant rate.
     #[arg(long)]
     constant: bool,
-    /// Every other rate only.
+    /// Tries every other rate only.
     #[arg(long)]
     coarse: bool,
-    /// These rates only.
+    /// Tries these rates only.
     #[arg(long, value_delimiter = ',')]
     rate: Vec<f64>,
 }

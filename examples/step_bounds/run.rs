@@ -1,4 +1,4 @@
-//! One run.
+//! A single training run.
 
 use std::fmt;
 use std::str::FromStr;
@@ -22,7 +22,7 @@ pub enum Method {
     Adam,
     AdamW,
     Lion,
-    /// Muon for matrices, AdamW for all others.
+    /// Muon for matrices, AdamW for all other parameters.
     Muon,
 }
 
@@ -64,7 +64,7 @@ impl Method {
     }
 }
 
-/// The parameters that are no matrices.
+/// The parameters that are not matrices.
 struct Others(Vec<ParamId>);
 
 impl ModuleVisitor for Others {
@@ -75,14 +75,14 @@ impl ModuleVisitor for Others {
     }
 }
 
-/// What stands between the rate and the step.
+/// The bound between the rate and the step.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum Side {
     Bare,
     Recommended,
-    /// The bound alone, of this size.
+    /// The bound alone, with this value.
     Tau(f64),
-    /// A bound on what a step does to the outputs.
+    /// A bound on how far a step moves the outputs.
     Trust,
 }
 
@@ -108,7 +108,7 @@ pub struct Setting {
     pub constant: bool,
 }
 
-/// The losses at the end, over training rows and over rows that were held out; infinite after a halt.
+/// The final losses, over training rows and over held-out rows; infinite after a halt.
 pub fn run<T: Task>(task: &T, setting: &Setting) -> Result<[f64; 2], Error> {
     let Setting { method, side, rate, seed, steps, batch, constant } = *setting;
     let device = Device::flex().autodiff();
@@ -147,7 +147,7 @@ pub fn run<T: Task>(task: &T, setting: &Setting) -> Result<[f64; 2], Error> {
     }
     let net = net.valid();
     Ok([task.train(), task.held_out()].map(|range| {
-        // As many as tell: a step of its own through the whole.
+        // A subset that is large enough, at regular intervals over the whole.
         let step = (range.len() / 512).max(1);
         let rows: Vec<usize> = range.step_by(step).collect();
         let loss = f64::from(task.loss(&net, &rows, &plain).into_scalar::<f32>());

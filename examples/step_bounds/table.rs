@@ -1,4 +1,4 @@
-//! Losses by rate, and what they come to.
+//! Losses by rate, and their summary.
 
 use std::fmt;
 
@@ -19,11 +19,11 @@ pub struct Table {
     sides: Vec<(Side, Column)>,
 }
 
-/// What a side has at each rate.
+/// The results of one side at each rate.
 struct Column {
-    /// Medians of training and of held-out losses.
+    /// Medians of training and held-out losses.
     medians: Vec<[f64; 2]>,
-    /// Runs that ended in something that is not finite, or in a halt.
+    /// Runs that ended with a non-finite value, or in a halt.
     broken: usize,
 }
 
@@ -57,14 +57,14 @@ impl Table {
         Ok(Self { name, target: task.target(), trivial: task.trivial(), rates, sides })
     }
 
-    /// A line for each side, to be read by a program.
+    /// One line for each side, for programs to read.
     pub fn lines(&self) -> Vec<String> {
         let bare = self.sides.iter().find(|(side, _)| *side == Side::Bare);
         let best_bare = bare.map_or(f64::NAN, |(_, column)| column.best());
         let line = |(side, column): &(Side, Column)| {
             let reached: Vec<bool> =
                 column.medians.iter().map(|[train, _]| *train <= self.target).collect();
-            // From the smallest rate that trains upwards, all should.
+            // All rates from the lowest one that trains upwards should train.
             let from = reached.iter().position(|reached| *reached);
             let upwards = from.map_or(0.0, |from| {
                 let all = &reached[from..];

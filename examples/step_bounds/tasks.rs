@@ -1,4 +1,4 @@
-//! The problems: what is trained, on what, and what counts as trained.
+//! The problems: model, data, and the loss that counts as trained.
 
 use std::num::ParseFloatError;
 use std::ops::Range;
@@ -25,10 +25,10 @@ pub trait Task: Sync {
 
     fn name(&self) -> String;
 
-    /// A training loss that counts as trained.
+    /// The training loss from which a run counts as trained.
     fn target(&self) -> f64;
 
-    /// The loss of the best constant.
+    /// The loss of the best constant prediction.
     fn trivial(&self) -> f64;
 
     fn net(&self, seed: u64, device: &Device) -> Self::Net;
@@ -36,10 +36,10 @@ pub trait Task: Sync {
     /// The mean loss over these rows.
     fn loss(&self, net: &Self::Net, rows: &[usize], device: &Device) -> Tensor<1>;
 
-    /// What a trust region is about: the logits for these rows, or how far a regression is off.
+    /// The outputs that a trust region limits: the logits for these rows, or the errors of a regression.
     fn seen(&self, net: &Self::Net, rows: &[usize], device: &Device) -> Tensor<2>;
 
-    /// The trust region that goes with it.
+    /// The trust region that matches these outputs.
     fn trust(&self) -> Result<TrustRegion, evenkeel::Error>;
 
     fn train(&self) -> Range<usize>;
@@ -47,7 +47,7 @@ pub trait Task: Sync {
     fn held_out(&self) -> Range<usize>;
 }
 
-/// Makes a net from the device's generator, which runs side by side share: one at a time, and all of it.
+/// Initializes a net from the device's generator, which parallel runs share: one net at a time, and all of it.
 fn seeded<M: Module>(seed: u64, device: &Device, make: impl FnOnce() -> M) -> M {
     static ONE: Mutex<()> = Mutex::new(());
     let _one = ONE.lock().unwrap_or_else(PoisonError::into_inner);
@@ -83,7 +83,7 @@ fn wine() -> Result<Vec<Row>, ParseFloatError> {
     Ok(numbers(include_str!("../data/wine_quality_red.csv"), 1)?.into_iter().map(row).collect())
 }
 
-/// Each column less its mean, over its deviation.
+/// Standardizes each column by its mean and deviation.
 fn standardize(rows: &mut [Row], of: fn(&mut Row) -> &mut Vec<f32>) {
     let (n, columns) = (rows.len() as f32, rows.first_mut().map_or(0, |row| of(row).len()));
     for column in 0..columns {
@@ -121,7 +121,7 @@ impl Cost {
         }
     }
 
-    /// Of the best constant: the entropy of the classes, or the variance.
+    /// The loss of the best constant prediction: the entropy of the classes, or the variance.
     fn trivial(self, rows: &[Row]) -> f64 {
         let (n, columns) = (rows.len() as f64, rows[0].1.len());
         let mean = |of: &dyn Fn(f64) -> f64, column: usize| {
@@ -236,7 +236,7 @@ impl Stack {
     }
 }
 
-/// A few layers on rows of a table.
+/// A few layers on the rows of a table.
 pub struct Rows {
     name: &'static str,
     data: Data,
@@ -246,7 +246,7 @@ pub struct Rows {
 }
 
 impl Rows {
-    /// Eleven measurements of scales from 0.001 to 100 as they were made, and a mark.
+    /// Eleven raw measurements with scales from 0.001 to 100, and a quality score.
     pub fn raw_wine() -> Result<Self, ParseFloatError> {
         let data = Data::new(wine()?, Cost::Squared);
         Ok(Self { name: "raw-wine", data, hidden: vec![64, 64], share: 0.9 })
@@ -260,7 +260,7 @@ impl Rows {
         Ok(Self { name: "standardized-wine", data, hidden: vec![64, 64], share: 0.65 })
     }
 
-    /// Thirty measurements of scales from 0.001 to 4000.
+    /// Thirty measurements with scales from 0.001 to 4000.
     pub fn raw_cancer() -> Result<Self, ParseFloatError> {
         let row = |mut cells: Vec<f32>| {
             let class = cells.pop().unwrap_or_default();
@@ -271,14 +271,14 @@ impl Rows {
         Ok(Self { name: "raw-cancer", data, hidden: vec![32, 32], share: 0.4 })
     }
 
-    /// Digits through eight numbers.
+    /// Digits, compressed to eight numbers and reconstructed.
     pub fn autoencoder() -> Result<Self, ParseFloatError> {
         let rows = digits()?.into_iter().map(|(x, _)| (x.clone(), x)).collect();
         let data = Data::new(rows, Cost::Squared);
         Ok(Self { name: "autoencoder", data, hidden: vec![32, 8, 32], share: 0.5 })
     }
 
-    /// A smooth function of eight numbers, with noise of which one in fifty is ten times as large.
+    /// A smooth function of eight numbers, with noise of which one in fifty values is ten times as large.
     pub fn heavy_tails() -> Self {
         let mut draws = StdRng::seed_from_u64(7);
         let mut even = move || 2.0 * draws.random::<f32>() - 1.0;
@@ -292,7 +292,7 @@ impl Rows {
         Self { name: "heavy-tails", data, hidden: vec![64, 64], share: 0.7 }
     }
 
-    /// Whether a digit is an eight, of which there are few.
+    /// Whether a digit is an eight; few of them are kept.
     pub fn imbalanced() -> Result<Self, ParseFloatError> {
         let rows = digits()?.into_iter().enumerate().filter_map(|(at, (x, y))| {
             let eight = y[8] == 1.0;
@@ -366,14 +366,14 @@ pub struct Reader {
 
 const LENGTH: usize = 32;
 
-/// The next letter of English prose.
+/// Predicting the next letter of English prose.
 pub struct Chars {
     name: String,
     text: Vec<i64>,
     classes: usize,
     trivial: f64,
     width: usize,
-    /// Of the transformer; 0 for a recurrent net.
+    /// Layers of the transformer; 0 for a recurrent net.
     layers: usize,
 }
 
@@ -400,16 +400,16 @@ impl Chars {
         Self { name, classes: known.len(), text, trivial, width, layers }
     }
 
-    /// Letters, from so many after the rows on.
+    /// Windows of letters, shifted by `by` from the start of each row.
     fn window(&self, rows: &[usize], by: usize, device: &Device) -> Tensor<2, Int> {
-        // A row of 32 letters is worth eight of others.
+        // A row of 32 letters counts as eight rows of other problems.
         let starts = rows.iter().step_by(8);
         let values: Vec<i64> =
             starts.clone().flat_map(|&at| &self.text[at + by..][..LENGTH]).copied().collect();
         Tensor::from_data(TensorData::new(values, [starts.len(), LENGTH]), device)
     }
 
-    /// Where the windows for training end.
+    /// The end of the training windows.
     fn split(&self) -> usize {
         self.text.len() * 4 / 5
     }

@@ -1,4 +1,4 @@
-//! The digits: pixels from 0 to 1, of which the last 297 rows are kept for testing.
+//! The digits: pixels from 0 to 1; the last 297 rows are kept for testing.
 
 use burn::tensor::{Device, Int, Tensor, TensorData};
 use evenkeel::monitor::Probe;
@@ -25,12 +25,12 @@ impl Digits {
         Ok(Self { x, y })
     }
 
-    /// Rows in an order of their own for each seed. A hundredth of the batches have a broken pixel.
+    /// Rows in a different order for each seed. One batch in a hundred has a broken pixel.
     pub fn batch(&self, seed: u64, step: u64, device: &Device) -> (Tensor<4>, Tensor<1, Int>) {
         let rows = (self.y.len() - TEST) as u64;
         let (mut x, mut y) = (Vec::new(), Vec::new());
         for k in 0..BATCH as u64 {
-            // A step that shares no divisor with the number of rows visits each of them.
+            // A stride that shares no divisor with the number of rows visits each of them.
             let at = ((step * BATCH as u64 + k) * 577 + 31 * seed) % rows;
             let at = at as usize;
             x.extend_from_slice(&self.x[64 * at..64 * (at + 1)]);
@@ -42,7 +42,7 @@ impl Digits {
         shaped(x, y, device)
     }
 
-    /// The share of the rows for testing that are told right.
+    /// The share of the test rows that are classified correctly.
     pub fn accuracy(&self, model: &Net, device: &Device) -> f64 {
         let from = self.y.len() - TEST;
         let (x, y) = (self.x[64 * from..].to_vec(), self.y[from..].to_vec());

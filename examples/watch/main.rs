@@ -1,10 +1,10 @@
-//! Watches a small convolutional network learn the 8×8 digits, and writes down what it saw.
+//! Watches a small convolutional network learn the 8×8 digits, and writes a report of what it saw.
 //!
 //!     cargo run --example watch -- --page watch.html
 //!
-//! Norms, updates and activations are looked at every fifth step, every step is recorded, and the page shows
-//! all of it. The rate is higher than it should be, and one batch in a hundred has a broken pixel, as data has
-//! in life: so there is something to see. `--svg FILE` writes the pictures alone.
+//! Norms, updates and activations are sampled every fifth step, every step is recorded, and the page shows all of it.
+//! The rate is higher than it should be, and one batch in a hundred has a broken pixel, as in real data, so that there
+//! is something to see. `--svg FILE` writes the pictures only.
 
 mod data;
 mod model;
@@ -31,13 +31,13 @@ struct Arguments {
     steps: u64,
     #[arg(long, default_value_t = 1)]
     seed: u64,
-    /// The peak of the rate.
+    /// Peak learning rate.
     #[arg(long, default_value_t = 0.5)]
     rate: f64,
-    /// Where the page goes.
+    /// File to write the page to.
     #[arg(long)]
     page: Option<PathBuf>,
-    /// Where all pictures as one go.
+    /// File to write all pictures to, as a single SVG.
     #[arg(long)]
     svg: Option<PathBuf>,
 }

@@ -1,14 +1,14 @@
-//! What came of it.
+//! The result of a search.
 
 use super::Recipe;
 use super::confidence::{SURE, pairs};
 use super::decision::Worth;
 use super::outcome::{Aim, Outcome, chance, order, rank};
 
-/// What was measured, the best recipe first, and which one is recommended.
+/// The result of a search: what was measured, the best recipe first, and the recommendation.
 ///
-/// As text it is what to change, in order, what to make of it, and the code to paste, in 80 columns. It can be drawn,
-/// and written as one page of HTML; with the feature `serde` it can be written as JSON.
+/// As text, in 80 columns, it lists what to change, in order, how to interpret the results, and the code to paste. It
+/// can be drawn, and written as a single HTML page; with the feature `serde`, it can be written as JSON.
 #[derive(Debug, Clone, PartialEq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub struct Advice {
@@ -19,28 +19,28 @@ pub struct Advice {
     outcomes: Vec<Outcome>,
 }
 
-/// What was asked for.
+/// The settings of the search.
 #[derive(Debug, Clone, Copy, PartialEq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub(super) struct Wanted {
     pub(super) aim: Aim,
     pub(super) over: u64,
     pub(super) seeds: u64,
-    /// How many recipes are confirmed, and with how many seeds.
+    /// The number of recipes to confirm, and the number of seeds for each.
     pub(super) confirm: (usize, u64),
     /// The share of the gain that a simpler recipe may lack.
     pub(super) tolerance: f64,
-    /// How many batches are held out; `None` where recipes are ranked by training loss.
+    /// The number of held-out batches; `None` if recipes are ranked by training loss.
     pub(super) held_out: Option<u64>,
 }
 
-/// Puts the best first, by fresh seeds where the best ones have had some.
+/// Sorts outcomes, the best first, by fresh seeds if the best ones were run with some.
 pub(super) fn sort(outcomes: &mut [Outcome], aim: Aim) {
     rank(outcomes, aim);
     if aim == Aim::HighestRate || outcomes.iter().all(|o| o.confirmed.is_none()) {
         return;
     }
-    // By the seeds that did not choose them. What was not worth confirming comes after what was.
+    // By the seeds that did not choose them. Recipes that were not worth confirming come after those that were.
     let place = |o: &Outcome| match &o.confirmed {
         Some(point) if point.stable => (0, point.score(aim)),
         None if o.best(aim).is_some() => (1, (0.0, 0.0)),
@@ -65,93 +65,94 @@ impl Advice {
         Self { wanted, target, updates, complete, outcomes }
     }
 
-    /// Everything that was measured, ranked by the aim, the best first: the confirmed ones, by what fresh seeds
-    /// gave, and then the others. Recipes without a stable rate come last.
+    /// Returns everything that was measured, ranked by the aim, the best first: the confirmed recipes by their results
+    /// with fresh seeds, and then the others. Recipes without a stable rate come last.
     pub fn outcomes(&self) -> &[Outcome] {
         &self.outcomes
     }
 
-    /// The recipe that serves the aim best, whatever it takes; `None` if none has a stable rate at which it
-    /// comes below the untrained model by more than chance.
+    /// Returns the recipe that serves the aim best, however complex it is; `None` if none has a stable rate at which it
+    /// ends below the untrained model by more than chance.
     pub fn best(&self) -> Option<&Outcome> {
         self.wanted.best(&self.outcomes)
     }
 
-    /// The recipe to use: the simplest that is not worse than the best by more than chance and the
-    /// [tolerance](super::Advisor::tolerance). `None` where there is no best.
+    /// Returns the recipe to use: the simplest that is behind the best by no more than chance explains, or by no more
+    /// than the [tolerance](super::Advisor::tolerance). `None` if there is no best recipe.
     pub fn recommended(&self) -> Option<&Outcome> {
         self.wanted.decide(&self.outcomes)
     }
 
-    /// What each part of the recommended recipe is worth, in the order in which to change them.
+    /// Returns the worth of each part of the recommended recipe, in the order in which to make the changes.
     pub fn worths(&self) -> Vec<Worth> {
         let recommended = self.recommended();
         recommended.map_or(Vec::new(), |o| self.wanted.worths(&o.recipe, &self.outcomes))
     }
 
-    /// Plain descent, which everything is compared with.
+    /// Returns the outcome of plain descent, the baseline of all comparisons.
     pub fn baseline(&self) -> Option<&Outcome> {
         let plain = Recipe::plain();
         self.outcomes.iter().find(|outcome| outcome.recipe == plain)
     }
 
-    /// What was wanted.
+    /// Returns the aim of the search.
     pub fn aim(&self) -> Aim {
         self.wanted.aim
     }
 
-    /// How many batches were held out; `None` where recipes are ranked by training loss.
+    /// Returns the number of held-out batches; `None` if recipes are ranked by training loss.
     pub fn held_out(&self) -> Option<u64> {
         self.wanted.held_out
     }
 
-    /// The share of the gain that a simpler recipe may lack.
+    /// Returns the share of the gain that a simpler recipe may lack.
     pub fn tolerance(&self) -> f64 {
         self.wanted.tolerance
     }
 
-    /// The loss that updates were counted to. `None` if none was given, and plain descent has no stable rate.
+    /// Returns the loss up to which updates were counted; `None` if none was given and plain descent has no stable
+    /// rate.
     pub fn target(&self) -> Option<f64> {
         self.target
     }
 
-    /// How many updates a run had.
+    /// Returns the number of updates of a run.
     pub fn over(&self) -> u64 {
         self.wanted.over
     }
 
-    /// How many seeds each rate was tried with.
+    /// Returns the number of seeds that each rate was tried with.
     pub fn seeds(&self) -> u64 {
         self.wanted.seeds
     }
 
-    /// How many updates it took to find out.
+    /// Returns the number of updates of all runs together.
     pub fn updates(&self) -> u64 {
         self.updates
     }
 
-    /// Whether everything was measured; not so if the budget was used up, or it was told to stop.
+    /// Returns whether everything was measured; `false` if the budget was used up, or the search was stopped.
     pub fn is_complete(&self) -> bool {
         self.complete
     }
 
-    /// The code of the recommended recipe at its [rate](Outcome::rate).
+    /// Returns the code of the recommended recipe at its [rate](Outcome::rate).
     pub fn code(&self) -> Option<String> {
         let recommended = self.recommended()?;
         Some(recommended.recipe.code(recommended.rate(self.aim())?, self.over()))
     }
 
-    /// With which chance a difference as large as that between these two would be seen, between any two of
-    /// the confirmed ones, if there were none: Wilcoxon's signed-rank test over fresh seeds, times the number
-    /// of pairs. `None` unless both were confirmed.
+    /// Returns the chance of seeing a difference as large as that between these two outcomes, among any two of the
+    /// confirmed ones, if there were none: Wilcoxon's signed-rank test over fresh seeds, times the number of pairs.
+    /// `None` unless both were confirmed.
     pub fn chance(&self, one: &Outcome, other: &Outcome) -> Option<f64> {
         let among = self.outcomes.iter().filter(|o| o.confirmed.is_some()).count();
         Some((pairs(among) * chance(one, other, self.aim())?).min(1.0))
     }
 
-    /// Which recipes cannot be told apart from the best one: of the confirmed ones, those for which the
-    /// [chance](Self::chance) of a difference like this is above 5 %. Without confirmation those that it is
-    /// not ahead of for every seed, which is less than it seems: see [the module](super).
+    /// Returns the outcomes that cannot be told apart from the best one: of the confirmed ones, those for which the
+    /// [chance](Self::chance) of such a difference is above 5 %. Without confirmation, those that the best is not ahead
+    /// of for every seed, which is weaker evidence than it seems: see [the module](super).
     pub fn as_good(&self) -> Vec<&Outcome> {
         let Some(best) = self.best() else { return Vec::new() };
         let as_good = |other: &&Outcome| match best.confirmed {

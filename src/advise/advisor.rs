@@ -1,4 +1,4 @@
-//! Asking for advice.
+//! The advisor: settings and entry point of a search.
 
 use std::fmt;
 use std::ops::ControlFlow;
@@ -19,58 +19,58 @@ use crate::Error;
 use crate::error::check::Param;
 use crate::standardize::{Quantiles, Standardize};
 
-/// Trains a fresh model in the way it is told.
+/// Trains a fresh model as ordered.
 pub(super) type Runner<'a, B> = Box<dyn Fn(Order<'_, B>) -> Result<Trial, Error> + 'a>;
-/// What is done to a batch first, made from the batches of a run.
+/// Creates the preparation that is applied to each batch first, from the batches of a run.
 pub(super) type Preparing<'a, B> =
     Box<dyn Fn(u64, &dyn Fn(u64) -> B) -> Result<Prepare<'a, B>, Error> + 'a>;
 pub(super) type Prepare<'a, B> = Box<dyn Fn(B) -> B + 'a>;
-/// What targets are standardized by, made from so many batches.
+/// Fits the standardization of the targets on this many batches.
 pub(super) type Fit<'a, B> = Box<dyn Fn(u64, &dyn Fn(u64) -> B) -> Result<Standardize, Error> + 'a>;
 
-/// The most batches that a standardization is fitted on.
+/// The largest number of batches that a standardization is fitted on.
 const FITTED: u64 = 64;
 
-/// How far a search is: what [`Advisor::watch`] is told before each update.
+/// The progress of a search, passed to [`Advisor::watch`] before each update.
 #[derive(Debug, Clone, PartialEq)]
 #[non_exhaustive]
 pub struct Stage<'a> {
     /// The recipe under measurement.
     pub recipe: &'a Recipe,
-    /// At this rate.
+    /// The peak learning rate of the run.
     pub rate: f64,
-    /// With this seed.
+    /// The seed of the run.
     pub seed: u64,
-    /// How many parts of the search are done: a part is a recipe, and later a closer look at one.
+    /// The number of finished parts of the search: a part is a recipe, and later a closer look at one.
     pub done: usize,
-    /// How many there are, as far as is known: combinations come when the rest is measured, and the closer
-    /// look after them.
+    /// The number of parts known so far: combinations are added once the rest is measured, and the closer looks after
+    /// them.
     pub of: usize,
-    /// How many updates have been made so far.
+    /// The number of updates made so far.
     pub updates: u64,
-    /// The best so far: its recipe, its rate, and the loss that it comes to. Before anything is stable, `None`.
+    /// The best so far: its recipe, its rate, and the loss that it reaches; `None` before anything is stable.
     pub so_far: Option<(&'a Recipe, f64, f64)>,
 }
 
-/// Measures remedies: see [the module](super).
+/// Measures training recipes and recommends one: see [the module](super).
 ///
-/// Nothing of the caller's is changed: every run has a model of its own from `build`, and asks for its
-/// batches by position. What `build` and `loss` do to the device's random numbers is theirs.
+/// The caller's objects are not changed: every run gets a fresh model from `build` and asks for its batches by
+/// position. The exception is the device's random number generator, if `build` or `loss` use it.
 ///
-/// Two searches with the same settings give the same advice, if `build(seed)`, `loss` and `batch(k)` give the
-/// same for the same arguments: seed the device in `build`.
+/// Two searches with the same settings give the same advice if `build(seed)`, `loss` and `batch(k)` return the same
+/// results for the same arguments: seed the device in `build`.
 ///
 /// # Cost
-/// Some 35 recipes, each at 6 to 10 rates with one seed and at 3 to 6 with every one, of which the broken and
-/// the hopeless end early. Then up to six of them, and what the best one is with each of its parts left out, at a
-/// few rates more, and once with each fresh seed. A remedy more costs one search more. A forward and a backward
-/// pass, an update, and one readback for each update; 4 forward passes for each run, and where batches are held
-/// out, one for each of them and each twentieth of a run. A governor takes one more gradient where it measures;
-/// it is not counted as an update, but it is in the seconds.
+/// About 35 recipes, each at 6 to 10 rates with one seed and at 3 to 6 rates with every seed; broken and hopeless runs
+/// end early. Then up to six of these recipes, and the best one without each of its parts, at a few more rates and once
+/// with each fresh seed. One more remedy costs one more search. Each update takes a forward and a backward pass, the
+/// update itself, and one readback; each run takes 4 forward passes, and, with held-out batches, one for each of them
+/// at each twentieth of the run. A governor takes one more gradient whenever it measures; it is not counted as an
+/// update, but its time is included in the seconds.
 #[must_use = "`run` measures"]
 pub struct Advisor<'a, B> {
     pub(super) base: Runner<'a, B>,
-    /// The names of other models, how they are trained, and whether their targets can be standardized.
+    /// Other models: the name of each, how it is trained, and whether its targets can be standardized.
     pub(super) variants: Vec<(String, Runner<'a, B>, bool)>,
     pub(super) batch: Box<dyn Fn(u64) -> B + 'a>,
     pub(super) split: Option<Split<'a, B>>,
@@ -83,12 +83,12 @@ pub struct Advisor<'a, B> {
     pub(super) over: u64,
     pub(super) seeds: u64,
     pub(super) first_seed: u64,
-    /// How many recipes are confirmed, and with how many seeds.
+    /// The number of recipes to confirm, and the number of seeds for each.
     pub(super) confirm: (usize, u64),
     pub(super) rates: (f64, f64),
     pub(super) every_rate: bool,
     budget: Option<u64>,
-    /// The time from which on nothing is begun, once it runs: at first, for how long.
+    /// The time after which nothing new is started, once the search runs; before that, the seconds allowed.
     seconds: Option<f64>,
     pub(super) clock: Option<Clock<'a>>,
     watch: Option<Watch<'a>>,
@@ -106,8 +106,8 @@ impl<B> fmt::Debug for Advisor<'_, B> {
 const NAME: &str = "Advisor";
 
 impl<'a, B> Advisor<'a, B> {
-    /// About the model that `build` makes from a seed, its mean `loss` on a batch, and the batches by
-    /// position, of which there is no end: take the remainder.
+    /// Creates an advisor for the model that `build` makes from a seed, its mean `loss` on a batch, and the batches by
+    /// position. Positions are unbounded: take the remainder.
     ///
     /// One of [`held_out`](Self::held_out), [`holding_out`](Self::holding_out) and
     /// [`by_training_loss`](Self::by_training_loss) has to follow.
@@ -119,7 +119,7 @@ impl<'a, B> Advisor<'a, B> {
         Self::of(by_loss(build, loss), Box::new(batch))
     }
 
-    /// The same about a model whose predictions are known: standardized targets are measured too.
+    /// Creates an advisor for a model whose predictions are known, so that standardized targets are measured too.
     pub fn predicting<M: Module + 'static, const D: usize>(
         model: Predictor<'a, M, B, D>,
         batch: impl Fn(u64) -> B + 'a,
@@ -156,11 +156,11 @@ impl<'a, B> Advisor<'a, B> {
         }
     }
 
-    /// Ranks recipes, and chooses rates, by the loss on `n` batches that nothing is trained on: the median over
-    /// these batches, so that a wild row in one of them doesn't decide. The training loss stands beside it.
+    /// Ranks recipes and chooses rates by the loss on `n` batches that are not trained on: the median over these
+    /// batches, so that an outlier row in one of them doesn't decide. The training loss is reported as well.
     ///
-    /// The model is [frozen](burn::module::Module::freeze) for it: nothing is dropped out, and BatchNorm takes
-    /// its running statistics.
+    /// The model is [frozen](burn::module::Module::freeze) for the evaluation: dropout is off, and BatchNorm uses its
+    /// running statistics.
     ///
     /// # Errors
     /// If `n` is 0.
@@ -170,27 +170,27 @@ impl<'a, B> Advisor<'a, B> {
         Ok(self)
     }
 
-    /// Holds out every fifth of the batches, of which there are `n` different ones, `0..n`, and trains on the
-    /// others, round and round. Of fewer than five, the last one. See [`held_out`](Self::held_out).
+    /// Holds out every fifth of the `n` distinct batches, `0..n`, and trains on the others in a cycle. If there are
+    /// fewer than five batches, the last one is held out. See [`held_out`](Self::held_out).
     ///
-    /// Rows that are like each other should be in one batch, or they are on both sides.
+    /// Put similar rows into the same batch, or they end up on both sides of the split.
     ///
     /// # Errors
-    /// If there are fewer than 2: a single batch can't be on both sides.
+    /// If `n` is less than 2: a single batch can't be on both sides.
     pub fn holding_out(mut self, n: u64) -> Result<Self, Error> {
         self.split = Some(Split::of(Param(NAME, "holding_out").at_least(2, n)?));
         Ok(self)
     }
 
-    /// Ranks recipes, and chooses rates, by training loss: for data without end, of which nothing is seen twice,
-    /// or where fitting the data is all that is wanted. Otherwise it favours what fits the training rows by heart.
+    /// Ranks recipes and chooses rates by training loss: for unlimited data, of which nothing is seen twice, or if
+    /// fitting the data is the only goal. Otherwise it favours recipes that memorize the training rows.
     pub fn by_training_loss(mut self) -> Self {
         self.split = Some(Split::Training);
         self
     }
 
-    /// Another model for the same batches, whose loss means the same: with BatchNorm, say. A variant that
-    /// standardizes targets has to give its loss in the targets' own units.
+    /// Adds another model for the same batches, whose loss has the same meaning: one with BatchNorm, for example. A
+    /// variant that standardizes targets has to return its loss in the targets' own units.
     pub fn variant<M: Module + 'static>(
         mut self,
         name: impl Into<String>,
@@ -201,8 +201,7 @@ impl<'a, B> Advisor<'a, B> {
         self
     }
 
-    /// Another model whose predictions are known, for the same targets: see
-    /// [`predicting`](Self::predicting).
+    /// Adds another model whose predictions are known, for the same targets: see [`predicting`](Self::predicting).
     pub fn variant_predicting<M: Module + 'static, const D: usize>(
         mut self,
         name: impl Into<String>,
@@ -215,11 +214,11 @@ impl<'a, B> Advisor<'a, B> {
         self
     }
 
-    /// Measures standardized features too: `get` gives the features of a batch, columns along the last
-    /// axis, and `set` puts others in their place.
+    /// Measures standardized features too: `get` returns the features of a batch, with columns along the last axis, and
+    /// `set` replaces them.
     ///
-    /// They are standardized by [median and quartiles](Standardize::fit_robust), fitted on the training batches
-    /// of the first run, 64 at most.
+    /// They are standardized by [median and quartiles](Standardize::fit_robust), fitted on the training batches of the
+    /// first run, at most 64 of them.
     pub fn standardizing<const D: usize>(
         mut self,
         get: impl Fn(&B) -> Tensor<D> + Clone + 'a,
@@ -238,9 +237,9 @@ impl<'a, B> Advisor<'a, B> {
         self
     }
 
-    /// The share of what the best recipe gains over plain descent that a simpler one may lack and still be
-    /// [recommended](Advice::recommended): 0.05, unless said otherwise here. With 0, what is behind by more than
-    /// chance is not as good.
+    /// Sets the share of the best recipe's gain over plain descent that a simpler one may lack and still be
+    /// [recommended](Advice::recommended); the default is 0.05. With 0, a recipe that is behind by more than chance is
+    /// not as good.
     ///
     /// # Errors
     /// If it is negative or not finite.
@@ -249,7 +248,7 @@ impl<'a, B> Advisor<'a, B> {
         Ok(self)
     }
 
-    /// What is wanted: the lowest loss, unless said otherwise here.
+    /// Sets the aim; the default is the lowest loss.
     ///
     /// # Errors
     /// If a target is not finite.
@@ -261,9 +260,9 @@ impl<'a, B> Advisor<'a, B> {
         Ok(self)
     }
 
-    /// The loss that updates are counted to, whatever the aim is. Unless said otherwise here, or by an aim of
-    /// [`FastestTo`](Aim::FastestTo), it is what plain descent comes to at its best rate with each
-    /// seed.
+    /// Sets the loss up to which updates are counted, whatever the aim. The default is the target of
+    /// [`FastestTo`](Aim::FastestTo), if that is the aim, and otherwise the loss that plain descent reaches at its best
+    /// rate with each seed.
     ///
     /// # Errors
     /// If it is not finite.
@@ -272,59 +271,60 @@ impl<'a, B> Advisor<'a, B> {
         Ok(self)
     }
 
-    /// How many updates a run has: 200, unless said otherwise here.
+    /// Sets the number of updates of a run; the default is 200.
     ///
     /// # Errors
-    /// If fewer than 10.
+    /// If `updates` is less than 10.
     pub fn over(mut self, updates: u64) -> Result<Self, Error> {
         self.over = Param(NAME, "over").at_least(10, updates)?;
         Ok(self)
     }
 
-    /// How many seeds each rate is tried with: 2, unless said otherwise here. One says nothing of chance.
+    /// Sets the number of seeds that each rate is tried with; the default is 2. A single seed gives no measure of
+    /// chance.
     ///
     /// # Errors
-    /// If 0.
+    /// If `n` is 0.
     pub fn seeds(mut self, n: u64) -> Result<Self, Error> {
         self.seeds = Param(NAME, "seeds").at_least(1, n)?;
         Ok(self)
     }
 
-    /// The number of the first seed: 0, unless said otherwise here.
+    /// Sets the first seed; the default is 0.
     pub fn seeds_from(mut self, first: u64) -> Self {
         self.first_seed = first;
         self
     }
 
-    /// How many of the best recipes are looked at more closely, plain descent beside them: the best rate between
-    /// the rungs, and then a run at it with each of so many fresh seeds, which had no say in what is best. Where
-    /// one of them is not stable, the next lower rate that is good, up to four times. Then the same for what is
-    /// left of the best one without each of its parts. The best 5 with 10 seeds, unless said otherwise here; of 0
-    /// recipes, none.
+    /// Sets how many of the best recipes are examined more closely, in addition to plain descent, and with how many
+    /// fresh seeds. The best rate is refined between the rates tried so far, and then run with each of the fresh seeds,
+    /// which played no part in choosing it. If one of these runs is not stable, the next lower good rate is taken, with
+    /// up to four rates in all. The same is then done for the best recipe without each of its parts. The default is the
+    /// best 5 with 10 seeds; with 0 recipes, none are confirmed.
     ///
-    /// Fewer than 10 seeds cannot tell the best of 5, and plain descent, apart with confidence. For the
-    /// [highest rate](Aim::HighestRate) edges are made finer, and no fresh seed is run.
+    /// Fewer than 10 seeds cannot tell the best 5 recipes, and plain descent, apart with confidence. If the aim is the
+    /// [highest rate](Aim::HighestRate), edges are refined and no fresh seeds are run.
     pub fn confirm(mut self, recipes: usize, seeds: u64) -> Self {
         self.confirm = (recipes, seeds);
         self
     }
 
-    /// Measures plain descent and these recipes, instead of those that it would choose: to try out what an
-    /// [`Outcome`](super::Outcome) of another search has, or a change of it. What is left of the best one
-    /// [without its parts](Self::confirm) comes as ever.
+    /// Measures plain descent and these recipes, instead of those that the advisor would choose: to try the recipe of
+    /// an [`Outcome`](super::Outcome) of another search, or a modified one. The best of them is still measured
+    /// [without its parts](Self::confirm).
     pub fn recipes(mut self, recipes: impl IntoIterator<Item = Recipe>) -> Self {
         self.recipes = Some(recipes.into_iter().collect());
         self
     }
 
-    /// Measures every recipe at every rate, two a decade, instead of first looking and then closing in: a
-    /// grid to hold the advice against, at several times the cost.
+    /// Measures every recipe at every rate, two per decade, instead of searching coarse to fine: a full grid to compare
+    /// the advice with, at several times the cost.
     pub fn every_rate(mut self) -> Self {
         self.every_rate = true;
         self
     }
 
-    /// The rates between which to look, rounded to half decades: 10⁻⁶ to 100, unless said otherwise here.
+    /// Sets the range of rates to search, rounded to half decades; the default is 10⁻⁶ to 100.
     ///
     /// # Errors
     /// If they are not positive and finite, or the highest is below the lowest.
@@ -336,16 +336,16 @@ impl<'a, B> Advisor<'a, B> {
         Ok(self)
     }
 
-    /// The updates of all runs together. When they are used up, the advice is what is known by then, and
-    /// [not complete](Advice::is_complete).
+    /// Limits the number of updates of all runs together. When they are used up, the advice contains the results so
+    /// far, and is [not complete](Advice::is_complete).
     pub fn budget(mut self, updates: u64) -> Self {
         self.budget = Some(updates);
         self
     }
 
-    /// The seconds of all runs together, by the [clock](Self::clock), which has to be given too. When they are
-    /// over, the advice is what is known by then, and [not complete](Advice::is_complete). What is known by
-    /// then depends on the machine: a budget of updates does not.
+    /// Limits the seconds of all runs together, by the [clock](Self::clock), which has to be given too. When they are
+    /// over, the advice contains the results so far, and is [not complete](Advice::is_complete). Unlike with a budget
+    /// of updates, these results depend on the machine.
     ///
     /// # Errors
     /// If they are negative or not finite.
@@ -354,7 +354,7 @@ impl<'a, B> Advisor<'a, B> {
         Ok(self)
     }
 
-    /// A clock, in seconds, to measure the cost of updates by. Without one nothing depends on time.
+    /// Sets a clock, in seconds, to measure the cost of updates. Without one, nothing depends on time.
     ///
     /// ```
     /// # let advisor = evenkeel::advise::Advisor::new(
@@ -370,21 +370,21 @@ impl<'a, B> Advisor<'a, B> {
         self
     }
 
-    /// Told before every update how far the search is; [`Break`](ControlFlow::Break) ends it, and the
-    /// advice is what is known by then.
+    /// Sets a callback that receives the progress of the search before every update; [`Break`](ControlFlow::Break) ends
+    /// the search, and the advice contains the results so far.
     pub fn watch(mut self, watch: impl FnMut(&Stage<'_>) -> ControlFlow<()> + 'a) -> Self {
         self.watch = Some(Box::new(watch));
         self
     }
 
-    /// Measures.
+    /// Runs the search.
     ///
     /// # Errors
-    /// If it wasn't said what to rank by, a model cannot be trained at all, features or targets cannot be
-    /// standardized, a device fails, or there is a budget of seconds and no clock.
+    /// If no ranking was chosen (see [`new`](Self::new)), a model cannot be trained at all, features or targets cannot
+    /// be standardized, a device fails, or there is a budget of seconds and no clock.
     ///
     /// # Panics
-    /// If one of the closures does.
+    /// If one of the closures panics.
     pub fn run(mut self) -> Result<Advice, Error> {
         if let Some(seconds) = self.seconds {
             let Some(clock) = &self.clock else {
@@ -424,7 +424,7 @@ impl<'a, B> Advisor<'a, B> {
         Session::new(&self, split, (prepare, targets), watch).run()
     }
 
-    /// Whether a budget is used up.
+    /// Whether the budget is used up.
     pub(super) fn is_spent(&self, updates: u64) -> bool {
         let late = || self.seconds.zip(self.clock.as_ref()).is_some_and(|(end, now)| now() >= end);
         self.budget.is_some_and(|budget| updates >= budget) || late()
@@ -453,7 +453,7 @@ impl<'a, B> Advisor<'a, B> {
         }
     }
 
-    /// What there is to choose from.
+    /// The options to choose from.
     pub(super) fn choice(&self) -> Choice {
         Choice {
             over: self.over,
@@ -464,7 +464,7 @@ impl<'a, B> Advisor<'a, B> {
     }
 }
 
-/// How a model is trained of which only the loss is known.
+/// Trains a model of which only the loss is known.
 fn by_loss<'a, M: Module + 'static, B>(
     build: impl Fn(u64) -> M + 'a,
     loss: impl Fn(&M, B) -> Tensor<1> + 'a,

@@ -1,16 +1,16 @@
-//! Whether one recipe is better than another, or was lucky.
+//! Tests whether one recipe is better than another, or only lucky.
 
-/// The chance, two-sided, that paired differences are at least this lopsided if there is no difference:
-/// Wilcoxon's signed-rank test, exact. Pairs that are equal are left out, and tied sizes share their ranks;
-/// infinite ones are the largest. 1 without a pair.
+/// The chance, two-sided, that paired differences are at least this lopsided if there is no difference: Wilcoxon's
+/// exact signed-rank test. Differences of 0 are left out, and tied sizes share their ranks; infinite ones are the
+/// largest. 1 without any pair.
 ///
-/// Source: Wilcoxon 1945, *Individual comparisons by ranking methods*; the distribution is counted over all
-/// signs, so that it holds for ties.
+/// Source: Wilcoxon 1945, *Individual comparisons by ranking methods*; the distribution is enumerated over all signs,
+/// so it is exact with ties too.
 pub(super) fn signed_rank(differences: &[f64]) -> f64 {
     let mut sorted: Vec<f64> =
         differences.iter().copied().filter(|d| *d != 0.0 && !d.is_nan()).collect();
     sorted.sort_by(|a, b| a.abs().total_cmp(&b.abs()));
-    // Twice the ranks, which are whole numbers even where ranks are shared.
+    // Twice the ranks, which are whole numbers even if ranks are shared.
     let mut ranks = Vec::with_capacity(sorted.len());
     for group in sorted.chunk_by(|a, b| a.abs() == b.abs()) {
         let first = ranks.len() + 1;
@@ -21,7 +21,7 @@ pub(super) fn signed_rank(differences: &[f64]) -> f64 {
         ranks.iter().zip(&sorted).filter(|(_, d)| **d > 0.0).map(|(r, _)| r).sum();
     let tail = positive.min(total - positive);
 
-    // In how many of all ways to set the signs the positive ranks come to each sum, as a share.
+    // For each sum of positive ranks, the share of all sign combinations that give it.
     let mut share = vec![0.0; total + 1];
     share[0] = 1.0;
     for rank in ranks {
@@ -33,27 +33,27 @@ pub(super) fn signed_rank(differences: &[f64]) -> f64 {
     (2.0 * share[..=tail].iter().sum::<f64>()).min(1.0)
 }
 
-/// How many pairs there are among `n`: the factor by which a chance is larger that any of them looks like
-/// this (Bonferroni). All pairs, because the one that is called the best was chosen by the same runs.
+/// The number of pairs among `n`: the factor for the chance that any of them shows such a difference (Bonferroni). It
+/// counts all pairs, because the best one was chosen by the same runs.
 pub(super) fn pairs(n: usize) -> f64 {
     (n * n.saturating_sub(1) / 2).max(1) as f64
 }
 
-/// The fewest seeds for which the best of `n` could be told apart from another, if it is ahead for each.
+/// The smallest number of seeds with which the best of `n` can be told apart from another, if it is ahead for each.
 pub(super) fn seeds_needed(n: usize) -> u64 {
     (1..64)
         .find(|seeds| pairs(n) * 0.5f64.powi(*seeds - 1) <= SURE)
         .map_or(64, |seeds| seeds as u64)
 }
 
-/// What may be wrong once in twenty times.
+/// The significance level: wrong once in twenty times.
 pub(super) const SURE: f64 = 0.05;
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    /// What tests/golden/signed_rank.py prints, with scipy 1.17.1.
+    /// The output of tests/golden/signed_rank.py, with scipy 1.17.1.
     #[test]
     fn the_chances_are_scipys() {
         let cases: [(&[f64], f64); 6] = [

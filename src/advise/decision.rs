@@ -1,4 +1,4 @@
-//! Which recipe is worth its parts.
+//! Decides which parts of a recipe are worth having.
 
 use super::advice::Wanted;
 use super::confidence::{SURE, seeds_needed, signed_rank};
@@ -6,25 +6,25 @@ use super::outcome::{Aim, Outcome, Point};
 use super::{Change, Method, Recipe};
 use crate::stat::median;
 
-/// What one part of the recommended recipe is worth.
+/// The worth of one part of the recommended recipe.
 #[derive(Debug, Clone, PartialEq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 #[non_exhaustive]
 pub struct Worth {
     /// The part.
     pub change: Change,
-    /// What it is called.
+    /// The name of the part.
     pub name: String,
-    /// What plain descent comes to with this part alone, where that was measured and is stable somewhere: a
-    /// loss, or updates where those are wanted.
+    /// The cost of plain descent with this part alone, if that was measured and is stable at some rate: a loss, or a
+    /// number of updates if the aim is to be fast.
     pub alone: Option<f64>,
-    /// What the recommended recipe comes to without it; `None` if that was not measured, infinite if it has no
+    /// The cost of the recommended recipe without this part; `None` if that was not measured, infinite if it has no
     /// stable rate.
     pub without: Option<f64>,
 }
 
 impl Wanted {
-    /// What a run costs by the aim, the lower the better; infinite of a broken one.
+    /// The cost of a run by the aim, the lower the better; infinite for a broken one.
     pub(super) fn cost(&self, point: &Point) -> f64 {
         point.score(self.aim).0
     }
@@ -33,13 +33,12 @@ impl Wanted {
         outcome.believed(self.aim).filter(|point| point.stable)
     }
 
-    /// What a recipe costs at the rate to train at; infinite if it has none.
+    /// The cost of a recipe at the rate to train at; infinite if it has none.
     pub(super) fn cost_of(&self, outcome: &Outcome) -> f64 {
         self.believed(outcome).map_or(f64::INFINITY, |point| self.cost(point))
     }
 
-    /// What the best one has gained over plain descent; over the untrained model, if plain descent has no stable
-    /// rate.
+    /// The gain of the best recipe over plain descent, or over the untrained model if plain descent has no stable rate.
     fn gain(&self, best: &Point, plain: Option<&Outcome>) -> f64 {
         let plain = plain.map_or(f64::INFINITY, |plain| self.cost_of(plain));
         let from = match self.aim {
@@ -50,9 +49,8 @@ impl Wanted {
         (from - self.cost(best)).max(0.0)
     }
 
-    /// Whether `other` is not worse than `best`: in the middle of all seeds it is behind by no more than the
-    /// tolerance, a share of what the best one has gained, or by no more than chance gives, where there are
-    /// seeds enough to say so.
+    /// Whether `other` is not worse than `best`: in the median over all seeds, it is behind by no more than the
+    /// tolerance, a share of the best recipe's gain, or, given enough seeds to say so, by no more than chance explains.
     pub(super) fn is_as_good(
         &self,
         best: &Outcome,
@@ -62,7 +60,7 @@ impl Wanted {
         let (Some(a), Some(b)) = (self.believed(best), self.believed(other)) else { return false };
         let seeds = 0..a.losses.len().min(b.losses.len());
         let behind = |seed| b.of_seed(seed, self.aim).0 - a.of_seed(seed, self.aim).0;
-        // Where neither has come to what was wanted they are equal.
+        // If neither has reached the target, they are equal.
         let behind = seeds.map(behind).map(|by| if by.is_nan() { 0.0 } else { by });
         let behind: Vec<f64> = behind.collect();
         let Some(middle) = median(&mut behind.clone()) else { return false };
@@ -71,7 +69,8 @@ impl Wanted {
             || (enough && middle.is_finite() && signed_rank(&behind) > SURE)
     }
 
-    /// The first, if it has learnt anything: of the confirmed ones it was chosen among, where there are any.
+    /// The first outcome, if it has learnt anything, given the number of outcomes that it was chosen among: the
+    /// confirmed ones, if there are any.
     pub(super) fn best<'o>(&self, outcomes: &'o [Outcome]) -> Option<&'o Outcome> {
         let best = outcomes.first()?;
         let like = |o: &&Outcome| o.confirmed.is_some() == best.confirmed.is_some();
@@ -79,8 +78,8 @@ impl Wanted {
         Some(best).filter(|best| self.believed(best).is_some_and(|point| point.learns(among)))
     }
 
-    /// The simplest of those that are as good as the best; the better one of two as simple. Of the confirmed
-    /// ones, where there are any. For the highest rate, the best.
+    /// The simplest of the outcomes that are as good as the best; of two equally simple ones, the better. Only
+    /// confirmed ones are considered, if there are any. For the highest rate, the best.
     pub(super) fn decide<'o>(&self, outcomes: &'o [Outcome]) -> Option<&'o Outcome> {
         let best = self.best(outcomes)?;
         if self.aim == Aim::HighestRate {
@@ -94,7 +93,7 @@ impl Wanted {
         let good =
             candidates.filter(|o| o.recipe == best.recipe || self.is_as_good(best, o, plain));
         good.min_by(|a, b| {
-            // StableAdamW is Adam with two changes.
+            // StableAdamW counts as Adam with two changes.
             let parts = |o: &Outcome| {
                 o.recipe.changes().len() + usize::from(o.recipe.method == Method::AdamW)
             };
@@ -102,7 +101,7 @@ impl Wanted {
         })
     }
 
-    /// What each part of a recipe is worth, the most first.
+    /// The worth of each part of a recipe, the most important first.
     pub(super) fn worths(&self, recipe: &Recipe, outcomes: &[Outcome]) -> Vec<Worth> {
         let cost = |recipe: &Recipe| {
             let outcome = outcomes.iter().find(|outcome| outcome.recipe == *recipe)?;
@@ -115,7 +114,7 @@ impl Wanted {
             without: cost(&recipe.without(part)),
         };
         let mut worths: Vec<Worth> = recipe.changes().into_iter().map(worth).collect();
-        // What nothing is known of comes last.
+        // Parts that were not measured come last.
         let known = |worth: &Worth| worth.without.unwrap_or(f64::NEG_INFINITY);
         worths.sort_by(|a, b| known(b).total_cmp(&known(a)));
         worths
@@ -135,7 +134,7 @@ mod tests {
         held_out: Some(1),
     };
 
-    /// Confirmed with these losses, after a start at 10.
+    /// An outcome confirmed with these losses, after a start at 10.
     fn outcome(recipe: Recipe, losses: [f64; 10]) -> Outcome {
         let point =
             Point { losses: losses.map(Some).to_vec(), starts: vec![10.0; 10], ..Point::at(0.1) };
@@ -170,7 +169,7 @@ mod tests {
     #[test]
     fn what_chance_explains_is_no_reason_for_another_part() {
         let both = outcome(with(Method::Adam, true), around(1.0, 0.5));
-        // Behind by 0.1 in the middle, and ahead for four of ten.
+        // Behind by 0.1 in the median, and ahead for four of ten.
         let mut losses = around(1.1, 0.5);
         losses.reverse();
         let alone = outcome(with(Method::Adam, false), losses);
@@ -182,7 +181,7 @@ mod tests {
     fn a_constant_loss_is_no_reason_for_anything() {
         let plain = outcome(Recipe::plain(), [10.0; 10]);
         assert!(WANTED.decide(std::slice::from_ref(&plain)).is_none());
-        // Nor is one that is as often above its start as below.
+        // A loss that is as often above its start as below is no reason either.
         let noise = outcome(Recipe::plain(), around(10.0, 1.0));
         assert!(WANTED.decide(&[noise]).is_none());
     }

@@ -1,4 +1,4 @@
-//! The advice as one page.
+//! The advice as a single page.
 
 use std::fmt::Write;
 use std::path::Path;
@@ -10,10 +10,10 @@ use crate::page::{Page, Tile, coded};
 use crate::text::{escaped, short};
 
 impl Advice {
-    /// Pictures, table and code as one page of HTML that needs nothing beside it, and no network.
+    /// Returns charts, table and code as a single HTML page that needs no other files and no network.
     ///
     /// # Errors
-    /// As [`to_svg`](Self::to_svg).
+    /// See [`to_svg`](Self::to_svg).
     pub fn to_html(&self) -> Result<String, Error> {
         let mut page = Page::new("What helps", &table::heading(self));
         page.tiles(&tiles(self));
@@ -34,16 +34,16 @@ impl Advice {
         Ok(page.finish(&format!("{} updates were run.", counted(self.updates()))))
     }
 
-    /// Writes that page to a file.
+    /// Writes the page to a file.
     ///
     /// # Errors
-    /// As [`to_svg`](Self::to_svg), and if the file cannot be written.
+    /// See [`to_svg`](Self::to_svg); also if the file cannot be written.
     pub fn save_html(&self, path: impl AsRef<Path>) -> Result<(), Error> {
         save(path.as_ref(), &self.to_html()?)
     }
 }
 
-/// What the recommended one comes to, next to plain descent.
+/// The results of the recommended recipe, next to those of plain descent.
 fn tiles(advice: &Advice) -> Vec<Tile> {
     let aim = advice.aim();
     let believed = |outcome: &Outcome| {
@@ -75,7 +75,7 @@ fn tiles(advice: &Advice) -> Vec<Tile> {
     tiles
 }
 
-/// The table, as wide as it is.
+/// The table, with the columns that contain anything.
 fn rows(advice: &Advice) -> String {
     let shown = table::shown(advice);
     let row = |tag: &str, cells: &[String; table::COLUMNS], class: &str| {

@@ -1,8 +1,9 @@
-//! What would help *this* model on *this* data: remedies, measured one by one and together.
+//! Training advice for *this* model on *this* data: remedies, measured one by one and in combination.
 //!
-//! An [`Advisor`] is told how the model is built, what its loss on a batch is, what the batches are, and what is
-//! held out. It trains fresh models by each [`Recipe`], at all rates from the lowest to the highest, over several
-//! seeds, and says which recipe to use, at which rate, what each part of it is worth, and what is reached by it.
+//! An [`Advisor`] is given closures that build the model, compute its loss on a batch, and return the training batches,
+//! as well as held-out data. It trains fresh models with each [`Recipe`], over a range of learning rates and several
+//! seeds, and reports which recipe to use, at which rate, what each of its parts is worth, and the loss that it
+//! reaches.
 //!
 //! ```
 //! use burn::nn::{Linear, LinearConfig};
@@ -40,57 +41,57 @@
 //!
 //! # What is measured
 //!
-//! Plain descent first, and what is done to data and model: standardized features, standardized targets with
-//! predictions turned back, both, and the variants that were supplied. Then each remedy of training alone: a
-//! warm-up over a tenth of the run, a cosine, a clip of the whole gradient, one of each unit, AutoClip, ZClip, the
-//! governor, a guard against spikes, the [recommended set-up](crate::Builder::recommended), momentum, Nesterov's,
-//! Adam, AdamW with bounded updates. Then what was best of the data and the model with each optimizer: bare, with
-//! clip, warm-up and cosine, with the recommended set-up, warm-up and cosine, and under the governor.
+//! First plain gradient descent, and the changes to data and model: standardized features, standardized targets with
+//! predictions turned back, both, and the variants that were supplied. Then each change to training alone: a warmup
+//! over a tenth of the run, cosine decay, clipping of the whole gradient, clipping per unit, AutoClip, ZClip, the
+//! governor, a guard against spikes, the [recommended set-up](crate::Builder::recommended), momentum, Nesterov
+//! momentum, Adam, and AdamW with bounded updates. Then the best choice of data and model with each optimizer: bare,
+//! with clipping, warmup and cosine, with the recommended set-up, warmup and cosine, and under the governor.
 //!
-//! A run's loss is that on the [held-out](Advisor::held_out) batches: their median, and of that the median of five
-//! looks in the last quarter of the run. Its training loss, the median of its last tenth, stands beside it. Means
-//! would be led by a single wild batch. A run of `over` updates is
+//! The loss of a run is measured on the [held-out](Advisor::held_out) batches: the median over these batches, and of
+//! that the median over five evaluations in the last quarter of the run. The training loss, the median over the last
+//! tenth of the run, is reported as well. A single outlier batch would dominate a mean. A run of `over` updates is
 //!
-//! - *stable*, if everything stays finite and its training loss is not above that of the untrained model, by more than
-//!   the first batches differ; a rate is stable if all seeds are, and so are all lower rates down to the best one;
-//! - *hopeless*, and ended early, once the median of 10 losses is further above the start than 100 times the start,
-//!   or what was gained by then, whichever is the most: losses around 0, and below, are losses like any other.
+//! - *stable*, if everything stays finite and its final training loss is not above that of the untrained model by more
+//!   than the first batches differ; a rate is stable if it is stable for all seeds, and so are all lower rates down to
+//!   the best one;
+//! - *hopeless*, and ended early, once the median of 10 losses exceeds the start by more than 100 times the start or
+//!   the gain so far, whichever is larger: losses around 0, and negative ones, are treated like any others.
 //!
-//! Each recipe is looked at at one rate a decade with one seed, from the highest down to where nothing is learnt,
-//! and then more closely where it is good, with every seed. What was best for another recipe says nothing of this
-//! one, and a plateau is no end. The best recipes, and plain descent, are looked at
-//! [between those rates](Advisor::confirm), and run with fresh seeds; where those are not all stable, a lower rate is
-//! taken. What was best among many rates is a little lucky with the seeds that it was chosen by, and these were not.
+//! Each recipe is first tried at one rate per decade with one seed, from the highest down to where nothing is learnt,
+//! and then more closely around the good rates, with every seed. The best rate of another recipe says nothing about
+//! this one, and the search does not stop at a plateau. The best recipes, and plain descent, are then tried
+//! [between those rates](Advisor::confirm) and run with fresh seeds; if these are not all stable, a lower rate is
+//! taken. The best of many rates is biased towards the seeds that it was chosen by; the fresh seeds are not.
 //!
 //! # What is recommended
 //!
-//! Not the lowest loss, but the simplest recipe that is not worse than that by more than chance, nor by more than a
-//! [tolerance](Advisor::tolerance), a share of what there is to gain over plain descent. To find it the best one is
-//! measured without each of its parts, and without all that it can do without, until nothing simpler is as good.
-//! What the loss of each part costs is said in the text, the most important part first. Where nothing comes below
-//! the untrained model by more than chance, nothing is recommended.
+//! The recommendation is not the recipe with the lowest loss, but the simplest recipe that is as good: behind by no
+//! more than chance explains, or by no more than a [tolerance](Advisor::tolerance), a share of the possible gain over
+//! plain descent. To find it, the best recipe is measured without each of its parts, and without all the parts that it
+//! can do without, until nothing simpler is as good. The text lists the parts, the most important first, with the cost
+//! of leaving each one out. If no recipe ends below the untrained model by more than chance, nothing is recommended.
 //!
-//! A highest stable rate is no aim of its own: what is stable may learn nothing, which is why the best rate
-//! and what is reached at it stand beside it. And short runs favour what is fast early: high rates without a decay,
-//! large momentum, little regularization. Give a run as many updates as decide the matter. A tenth of a training
-//! run is a start.
+//! The highest stable rate is not a useful goal in itself: a stable run may learn nothing, which is why the best rate
+//! and the loss reached at it are reported as well. And short runs favour recipes that are fast early: high rates
+//! without decay, large momentum, little regularization. Choose runs long enough to decide the matter. A tenth of a
+//! training run is a start.
 //!
-//! # What the order is worth
+//! # How far to trust the ranking
 //!
-//! Among 35 recipes and with 3 seeds somebody is ahead by chance, so the search alone says nothing of that
-//! kind. The recipes that were confirmed are ranked by fresh seeds alone, compared seed by seed by
-//! [Wilcoxon's signed ranks](Advice::chance), and the chance is multiplied by the number of all pairs, since
-//! it is the same seeds that say which one is first. The text says how many of them cannot be told apart from
-//! the first.
+//! Among 35 recipes with 3 seeds, one is ahead by chance, so the search alone does not establish a ranking. The
+//! confirmed recipes are ranked by fresh seeds only, compared seed by seed with
+//! [Wilcoxon's signed-rank test](Advice::chance), and the chance is multiplied by the number of all pairs, because the
+//! same seeds decide which recipe is first. The text says how many of them cannot be told apart from the first.
 //!
-//! Held-out batches that chose a recipe are a little too kind to it, as validation data always is. Keep a test set
-//! for the end.
+//! The held-out loss of a recipe that was chosen by it is slightly optimistic, as with any validation data. Keep a test
+//! set for the end.
 //!
-//! # Why it does not search as the finder does
+//! # How it differs from the finder
 //!
-//! [`StableRate`](crate::finder::StableRate) searches one edge from below, seed by seed, at a constant rate, from copies
-//! of one model. Here a rate has to hold for all seeds at once, the models are fresh, the rate may follow a
-//! schedule, and the valley counts, not the edge. What both share is [`Keel`](crate::Keel).
+//! [`StableRate`](crate::finder::StableRate) searches for one edge from below, seed by seed, at a constant rate, from
+//! copies of one model. Here a rate has to hold for all seeds at once, the models are fresh, the rate may follow a
+//! schedule, and the goal is the rate of lowest loss, not the edge. Both use [`Keel`](crate::Keel).
 
 mod advice;
 mod advisor;

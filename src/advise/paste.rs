@@ -1,15 +1,15 @@
-//! A recipe as code.
+//! Recipes as code.
 
 use super::recipe::{Bound, Recipe, Safety};
 use crate::text::short;
 
 impl Recipe {
-    /// The code of this recipe at `rate`, which was measured with runs of `over` updates: the whole of a
-    /// training loop, with the number of updates as a variable that warm-up and decay follow.
+    /// Returns the code of this recipe at `rate`, which was measured with runs of `over` updates: a whole training
+    /// loop, with the number of updates as a variable that warmup and decay follow.
     ///
-    /// What it needs of yours is named in its first lines: a `model`, a `batch(k)` of features and targets,
-    /// and a function `loss_of` of model, features and targets; where something is standardized, all of the
-    /// training features or targets.
+    /// Its first lines name what it needs from your program: a `model`, a `batch(k)` of features and targets, and a
+    /// function `loss_of` of model, features and targets; if something is standardized, all of the training features or
+    /// targets.
     pub fn code(&self, rate: f64, over: u64) -> String {
         let mut code = self.imports();
         code.push_str("\n// Yours: `batch(k)`, `loss_of(&model, x, y)`, and ");
@@ -71,7 +71,7 @@ impl Recipe {
         lines.iter().map(|line| format!("use {line};\n")).collect()
     }
 
-    /// What is fitted before training.
+    /// The code that fits standardizations before training.
     fn fitting(&self) -> String {
         if !self.standardized && !self.standardized_targets {
             return String::new();
@@ -130,7 +130,7 @@ impl Recipe {
         code
     }
 
-    /// The loop.
+    /// The training loop.
     fn stepping(&self) -> String {
         let mut code = String::from("for k in 0..updates {\n    let (x, y) = batch(k);\n");
         if self.standardized {
@@ -152,7 +152,7 @@ impl Recipe {
     }
 }
 
-/// A number that Rust takes for a float.
+/// Formats a number so that Rust parses it as a float.
 fn float(number: &str) -> String {
     match number.contains(['.', 'e']) {
         true => number.to_string(),

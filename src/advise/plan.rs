@@ -1,9 +1,9 @@
-//! Which recipes are worth measuring.
+//! Chooses the recipes to measure.
 
 use super::outcome::{Aim, Outcome, rank};
 use super::{Bound, Method, Recipe, Safety};
 
-/// What there is to choose from.
+/// The options to choose from.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Choice {
     pub(super) over: u64,
@@ -15,7 +15,7 @@ pub(super) struct Choice {
 }
 
 impl Choice {
-    /// Whether a recipe is one of what there is.
+    /// Whether a recipe can be run with these options.
     pub(super) fn has(&self, recipe: &Recipe) -> bool {
         let named = |(name, targets): &(String, bool)| {
             *name == recipe.variant && (*targets || !recipe.standardized_targets)
@@ -30,7 +30,7 @@ impl Choice {
         self.over / 10
     }
 
-    /// Plain descent, and what is done to data and model on top of it.
+    /// Plain descent, and the changes to data and model on top of it.
     pub(super) fn foundations(&self) -> Vec<Recipe> {
         let plain = Recipe::plain;
         let mut recipes = vec![plain()];
@@ -48,7 +48,7 @@ impl Choice {
         recipes
     }
 
-    /// Each remedy of training alone, on top of plain descent.
+    /// Each change to training alone, on top of plain descent.
     pub(super) fn singles(&self) -> Vec<Recipe> {
         let plain = Recipe::plain;
         let mut recipes =
@@ -64,7 +64,7 @@ impl Choice {
         recipes
     }
 
-    /// Each variant on what is best of the data.
+    /// Each variant on the best choice of data.
     pub(super) fn built_on(&self, aim: Aim, measured: &[Outcome]) -> Vec<Recipe> {
         let data = best(aim, measured, |recipe| recipe.variant.is_empty());
         let Some(data) = data else { return Vec::new() };
@@ -73,9 +73,9 @@ impl Choice {
         recipes.filter(|recipe| self.has(recipe) && is_new(recipe, measured)).collect()
     }
 
-    /// The best of data and model with each optimizer: bare, with clip, warm-up and cosine, with the recommended
-    /// set-up, warm-up and cosine; and with governed momentum, bare and with a cosine: a governor is a warm-up of
-    /// its own.
+    /// The best choice of data and model with each optimizer: bare, with clipping, warmup and cosine, and with the
+    /// recommended set-up, warmup and cosine; and with governed momentum, bare and with a cosine: a governor already
+    /// acts as a warmup.
     pub(super) fn combinations(&self, aim: Aim, measured: &[Outcome]) -> Vec<Recipe> {
         let Some(base) = best(aim, measured, |_| true) else { return Vec::new() };
         let methods = [Method::Sgd, Method::Momentum, Method::Adam, Method::AdamW];
@@ -93,7 +93,7 @@ impl Choice {
     }
 }
 
-/// The best of those that do nothing but to data and model, and are as said.
+/// The best recipe that changes only data and model, and satisfies `is`.
 fn best(aim: Aim, measured: &[Outcome], is: impl Fn(&Recipe) -> bool) -> Option<Recipe> {
     let foundation = |o: &&Outcome| {
         let Recipe { variant, standardized, standardized_targets, .. } = o.recipe.clone();

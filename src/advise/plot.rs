@@ -1,21 +1,21 @@
-//! The loss over the rate: of all recipes in one picture, and of the best ones one by one.
+//! Charts of loss against rate: one of all recipes, and one of each of the best ones.
 
 use super::{Advice, Outcome, Point};
 use crate::Error;
 use crate::chart::{Axis, Chart, LineChart, Series};
 use crate::page::Width;
 
-/// How many recipes are drawn in colour.
+/// The number of recipes drawn in colour.
 const NAMED: usize = 6;
-/// The colour of plain descent: ink, as what all others are compared with.
+/// The colour of plain descent: ink, as it is the baseline.
 const PLAIN: usize = 6;
-/// How far above the best loss a picture goes.
+/// How far above the best loss a chart extends, as a factor.
 const FAR: f64 = 10.0;
 
 impl Advice {
-    /// Draws the median loss over the rate, one curve for each recipe: the best six and plain descent in
-    /// colour, the rest in grey. A cross above the curves is a rate at which a run broke or was hopeless; a loss
-    /// far above the best is drawn at the upper edge.
+    /// Draws the median loss over the rate, one curve for each recipe: the best six and plain descent in colour, the
+    /// rest in grey. A cross above the curves marks a rate at which a run broke or was hopeless; a loss far above the
+    /// best is drawn at the upper edge.
     ///
     /// # Errors
     /// If nothing was measured.
@@ -23,7 +23,7 @@ impl Advice {
         Ok(self.overview((900, 560))?.to_svg())
     }
 
-    /// That picture, and for each of the best recipes one with the range over seeds.
+    /// The same chart, and for each of the best recipes one with the range over seeds.
     pub(super) fn charts(&self) -> Result<Vec<(Width, Chart)>, Error> {
         let (wide, tall) = Width::Full.size();
         let mut charts = vec![(Width::Full, self.overview((wide, tall + 160))?)];
@@ -38,7 +38,7 @@ impl Advice {
 
     fn overview(&self, size: (u32, u32)) -> Result<Chart, Error> {
         let mut chart = self.chart(format!("Loss after {} updates", self.over()), size)?;
-        // The last first, so that the best lie on top.
+        // Drawn last to first, so that the best lie on top.
         let outcomes = || self.outcomes().iter().enumerate();
         let faint = outcomes().filter(|(place, o)| *place >= NAMED && !self.is_plain(o));
         for (_, outcome) in faint {
@@ -74,7 +74,7 @@ impl Advice {
         Ok(chart.across(self.rates()?).up(self.losses()?))
     }
 
-    /// The best ones and plain descent, by their places.
+    /// The best recipes and plain descent, with their ranks.
     fn coloured(&self) -> impl Iterator<Item = (usize, &Outcome)> {
         let outcomes = self.outcomes().iter().enumerate();
         outcomes.filter(|(place, outcome)| *place < NAMED || self.is_plain(outcome))
@@ -84,7 +84,7 @@ impl Advice {
         self.baseline().is_some_and(|plain| plain.recipe == outcome.recipe)
     }
 
-    /// All rates that were tried, on every picture, so that they can be compared.
+    /// The range of all rates that were tried, the same on every chart, so that they can be compared.
     fn rates(&self) -> Result<Axis, Error> {
         let points = self.outcomes().iter().flat_map(|outcome| &outcome.points);
         let (low, high) = points.fold((f64::INFINITY, 0f64), |(low, high), point| {
@@ -96,7 +96,7 @@ impl Advice {
         }
     }
 
-    /// From the best stable loss to the worst, but not far above the best: there is nothing to be told apart.
+    /// From the best stable loss to the worst, but not far above the best, where differences don't matter.
     fn losses(&self) -> Result<Axis, Error> {
         let points = self.outcomes().iter().flat_map(|outcome| &outcome.points);
         let stable = points.filter(|point| point.stable).map(Point::loss);

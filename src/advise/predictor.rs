@@ -1,4 +1,4 @@
-//! A model that predicts numbers.
+//! Models that predict numbers.
 
 use std::fmt;
 
@@ -15,9 +15,8 @@ type OfBatch<'a, M, B, const D: usize> = Box<dyn Fn(&M, &B) -> Tensor<D> + 'a>;
 type Target<'a, B, const D: usize> = Box<dyn Fn(&B) -> Tensor<D> + 'a>;
 type Distance<'a, const D: usize> = Box<dyn Fn(Tensor<D>, Tensor<D>) -> Tensor<1> + 'a>;
 
-/// A model whose loss is a distance between its predictions and targets: for
-/// [`Advisor::predicting`](super::Advisor::predicting), which can then standardize the targets and turn
-/// predictions back.
+/// A model whose loss is a distance between its predictions and its targets, for
+/// [`Advisor::predicting`](super::Advisor::predicting), which can standardize the targets and turn predictions back.
 ///
 /// ```
 /// use burn::nn::{Linear, LinearConfig};
@@ -56,8 +55,9 @@ impl<M, B, const D: usize> fmt::Debug for Predictor<'_, M, B, D> {
 }
 
 impl<'a, M: Module + 'static, B: 'a, const D: usize> Predictor<'a, M, B, D> {
-    /// The model that `build` makes from a seed, what it predicts of a batch, and the targets of a batch, with
-    /// columns along the last axis of two or more. The loss is the mean squared error, unless said otherwise.
+    /// Creates a predictor from the model that `build` makes from a seed, its predictions for a batch, and the targets
+    /// of a batch. Both have two or more axes, with columns along the last one. The default loss is the mean squared
+    /// error.
     pub fn new(
         build: impl Fn(u64) -> M + 'a,
         predict: impl Fn(&M, &B) -> Tensor<D> + 'a,
@@ -72,13 +72,13 @@ impl<'a, M: Module + 'static, B: 'a, const D: usize> Predictor<'a, M, B, D> {
         }
     }
 
-    /// The mean loss of predictions, given first, against targets.
+    /// Sets the mean loss of predictions, given first, against targets.
     pub fn loss(mut self, distance: impl Fn(Tensor<D>, Tensor<D>) -> Tensor<1> + 'a) -> Self {
         self.distance = Box::new(distance);
         self
     }
 
-    /// How it is trained, and how its targets are standardized.
+    /// Splits the predictor into the training of the model and the fit of the target standardization.
     pub(super) fn parted(self) -> (Runner<'a, B>, Fit<'a, B>) {
         let target = std::rc::Rc::new(self.target);
         let targets = target.clone();

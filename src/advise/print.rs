@@ -7,12 +7,12 @@ use super::{Advice, table};
 use crate::text::short;
 
 const WIDE: usize = 80;
-/// How many recipes are shown.
+/// The number of recipes shown.
 const SHOWN: usize = 10;
-/// How wide a number is.
+/// The width of a number.
 const NUMBER: usize = 9;
 
-/// Words of `text` in lines of at most `wide`, those after the first set in.
+/// Wraps `text` into lines of at most `wide`, with all lines after the first indented by `set_in`.
 fn wrapped(text: &str, wide: usize, set_in: usize) -> Vec<String> {
     let mut lines = vec![String::new()];
     for word in text.split_whitespace() {
@@ -31,7 +31,7 @@ fn wrapped(text: &str, wide: usize, set_in: usize) -> Vec<String> {
     lines
 }
 
-/// Cells of numbers, to the right.
+/// Cells of numbers, aligned right.
 fn numbers(cells: &[String]) -> String {
     cells.iter().map(|cell| format!("{cell:>NUMBER$} ")).collect()
 }
@@ -44,7 +44,7 @@ fn or_dash(value: Option<f64>) -> String {
     }
 }
 
-/// What to change, the most important first.
+/// The changes to make, the most important first.
 fn changes(advice: &Advice, f: &mut fmt::Formatter<'_>) -> fmt::Result {
     let Some(recommended) = advice.recommended() else { return Ok(()) };
     let worths = advice.worths();
@@ -70,7 +70,7 @@ fn changes(advice: &Advice, f: &mut fmt::Formatter<'_>) -> fmt::Result {
     writeln!(f, "{} all of it\n", numbers(&[cost(Some(recommended)), none()]))
 }
 
-/// The best, and the rest as a number.
+/// The best recipes, and the number of the others.
 fn ranking(advice: &Advice, f: &mut fmt::Formatter<'_>) -> fmt::Result {
     let held_out = advice.held_out().is_some();
     let timed = matches!(advice.aim(), Aim::FastestTo(_));

@@ -1,11 +1,11 @@
-//! One way to train.
+//! Recipes: ways to train.
 
 use std::fmt;
 
 use crate::Error;
 use crate::schedule::{Boxed, Constant, Cosine, Ramp, Schedule};
 
-/// The momentum of the recipes that have one.
+/// The momentum of the recipes that use it.
 pub(super) const MOMENTUM: f64 = 0.9;
 
 /// The optimizer of a [`Recipe`].
@@ -17,11 +17,11 @@ pub enum Method {
     Sgd,
     /// [`Momentum`](crate::optim::Momentum) of 0.9.
     Momentum,
-    /// The same after Nesterov.
+    /// Nesterov momentum of 0.9.
     Nesterov,
     /// [`Adam`](crate::optim::Adam).
     Adam,
-    /// [`AdamW`](crate::optim::AdamW) that bounds its updates: StableAdamW.
+    /// [`AdamW`](crate::optim::AdamW) with bounded updates: StableAdamW.
     AdamW,
 }
 
@@ -36,7 +36,7 @@ impl Method {
         }
     }
 
-    /// The type to import, and the expression.
+    /// The type to import, and the expression that creates it.
     pub(super) fn code(self) -> (&'static str, &'static str) {
         match self {
             Self::Sgd => ("Sgd", "Sgd::new()"),
@@ -48,20 +48,20 @@ impl Method {
     }
 }
 
-/// The bound on gradients of a [`Recipe`].
+/// The gradient clipping of a [`Recipe`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 #[non_exhaustive]
 pub enum Bound {
-    /// None.
+    /// No clipping.
     Free,
     /// [`GlobalNorm`](crate::clip::GlobalNorm) of 1.
     Global,
-    /// [`AdaptiveClip`](crate::optim::AdaptiveClip) of 0.01: each unit's gradient by its weights.
+    /// [`AdaptiveClip`](crate::optim::AdaptiveClip) of 0.01: the gradient of each unit, relative to its weights.
     Adaptive,
-    /// [`Percentile`](crate::clip::Percentile) as it is by default: AutoClip.
+    /// [`Percentile`](crate::clip::Percentile) with its defaults: AutoClip.
     Percentile,
-    /// [`ZScore`](crate::clip::ZScore) as it is by default: ZClip.
+    /// [`ZScore`](crate::clip::ZScore) with its defaults: ZClip.
     ZScore,
 }
 
@@ -76,7 +76,7 @@ impl Bound {
         }
     }
 
-    /// The type to import from `clip`, and the expression, of one that a keel is given.
+    /// For a bound that is passed to a keel: the type to import from `clip`, and the expression that creates it.
     pub(super) fn clip(self) -> Option<(&'static str, &'static str)> {
         match self {
             Self::Free | Self::Adaptive => None,
@@ -87,17 +87,16 @@ impl Bound {
     }
 }
 
-/// What a keel of a [`Recipe`] has beside the bound on gradients.
+/// The safety measures that the keel of a [`Recipe`] has in addition to clipping.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 #[non_exhaustive]
 pub enum Safety {
-    /// Nothing.
+    /// None.
     Bare,
-    /// [`LossSpike`](crate::guard::LossSpike) as it is by default: a batch that would harm the weights is
-    /// dropped.
+    /// [`LossSpike`](crate::guard::LossSpike) with its defaults: skips batches that would harm the weights.
     Spikes,
-    /// [`Builder::recommended`](crate::Builder::recommended): that guard, a bound on the step, and a way back.
+    /// [`Builder::recommended`](crate::Builder::recommended): that guard, a bound on the step, and rewinding.
     Recommended,
 }
 
@@ -116,23 +115,23 @@ impl Safety {
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 #[non_exhaustive]
 pub enum Change {
-    /// Standardized features.
+    /// Standardizes the features.
     Features,
-    /// Standardized targets.
+    /// Standardizes the targets.
     Targets,
-    /// Another model.
+    /// Replaces the model.
     Variant,
-    /// Another optimizer.
+    /// Replaces the optimizer.
     Method,
-    /// A bound on gradients.
+    /// Clips gradients.
     Bound,
-    /// A governor.
+    /// Adds a governor.
     Governor,
-    /// A guard, or the recommended set-up.
+    /// Adds a guard, or the recommended set-up.
     Safety,
-    /// A warm-up.
+    /// Adds a warmup.
     WarmUp,
-    /// A decay by half a cosine.
+    /// Adds a decay by half a cosine.
     Cosine,
 }
 
@@ -148,28 +147,28 @@ const CHANGES: [Change; 9] = [
     Change::Cosine,
 ];
 
-/// One way to train: everything but the rate.
+/// A way to train: everything but the rate.
 #[derive(Debug, Clone, PartialEq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 #[non_exhaustive]
 pub struct Recipe {
-    /// The name of a model that was [supplied](super::Advisor::variant); empty for the one as it is.
+    /// The name of a model that was [supplied](super::Advisor::variant); empty for the original one.
     pub variant: String,
     /// Whether features are standardized, by [`Standardize::fit_robust`](crate::standardize::Standardize).
     pub standardized: bool,
-    /// Whether targets are, and predictions turned back.
+    /// Whether targets are standardized, and predictions turned back.
     pub standardized_targets: bool,
     /// The optimizer.
     pub method: Method,
-    /// The bound on gradients.
+    /// The gradient clipping.
     pub bound: Bound,
-    /// Whether a [`Governor`](crate::curvature::Governor) caps the rate; for descent and momentum.
+    /// Whether a [`Governor`](crate::curvature::Governor) caps the rate; for plain descent and momentum.
     pub governed: bool,
     /// The guard, or the recommended set-up.
     pub safety: Safety,
-    /// Over how many updates the rate rises from 0.
+    /// The number of updates over which the rate rises from 0.
     pub warm_up: u64,
-    /// Whether it falls to 0 by half a cosine after that.
+    /// Whether the rate then falls to 0 along half a cosine.
     pub cosine: bool,
 }
 
@@ -189,7 +188,7 @@ impl Recipe {
         }
     }
 
-    /// The rate of a run of `over` updates, `rate` at its highest.
+    /// The schedule of a run of `over` updates, with `rate` as its peak.
     pub(super) fn schedule(&self, rate: f64, over: u64) -> Result<Boxed, Error> {
         let rest = over.saturating_sub(self.warm_up);
         let main = match self.cosine {
@@ -202,12 +201,12 @@ impl Recipe {
         })
     }
 
-    /// What this changes in plain descent: the fewer, the simpler.
+    /// Returns the changes that this recipe makes to plain descent: the fewer, the simpler.
     pub fn changes(&self) -> Vec<Change> {
         CHANGES.into_iter().filter(|part| self.without(*part) != *self).collect()
     }
 
-    /// The same recipe without this part.
+    /// Returns the same recipe without this part.
     pub fn without(&self, part: Change) -> Self {
         let mut less = self.clone();
         let plain = Self::plain();
@@ -222,18 +221,18 @@ impl Recipe {
             Change::WarmUp => less.warm_up = plain.warm_up,
             Change::Cosine => less.cosine = plain.cosine,
         }
-        // A governor knows descent and momentum only.
+        // A governor supports only plain descent and momentum.
         less.governed &= matches!(less.method, Method::Sgd | Method::Momentum | Method::Nesterov);
         less
     }
 
-    /// Plain descent with this part of it alone.
+    /// Plain descent with this part only.
     pub(super) fn only(&self, part: Change) -> Self {
         let others = self.changes().into_iter().filter(|other| *other != part);
         others.fold(self.clone(), |less, other| less.without(other))
     }
 
-    /// What a part of it is called.
+    /// The name of a part.
     pub(super) fn name_of(&self, part: Change) -> String {
         match part {
             Change::Features => "standardized features".into(),
@@ -248,7 +247,7 @@ impl Recipe {
         }
     }
 
-    /// The momentum that a governor has to know of.
+    /// The momentum that a governor has to take into account.
     pub(super) fn momentum(&self) -> f64 {
         match self.method {
             Method::Momentum | Method::Nesterov => MOMENTUM,
@@ -259,7 +258,7 @@ impl Recipe {
 
 impl fmt::Display for Recipe {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        // The optimizer always, then what is added to it, and last what is done to data and model.
+        // First the optimizer, then the additions to it, and last the changes to data and model.
         let mut names = vec![self.method.name().to_string()];
         let order = [
             Change::Bound,

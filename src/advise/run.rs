@@ -1,4 +1,4 @@
-//! What a short run gave, in numbers.
+//! The results of a short run, as numbers.
 
 use crate::stat::median;
 
@@ -6,20 +6,20 @@ use crate::stat::median;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum End {
     Finished,
-    /// Something was not finite.
+    /// A value was not finite.
     Broke,
-    /// The loss is far above its start.
+    /// The loss rose far above its start.
     Hopeless,
-    /// It was told to stop.
+    /// The search was stopped.
     Stopped,
 }
 
-/// What was seen on held-out batches.
+/// The losses on held-out batches.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct Held {
     /// Before the first update.
     pub(super) start: f64,
-    /// After so many updates.
+    /// Pairs of update count and loss.
     pub(super) looks: Vec<(u64, f64)>,
 }
 
@@ -29,7 +29,7 @@ impl From<f64> for Held {
     }
 }
 
-/// What a run gave. All losses are in the units of the targets.
+/// The results of a run. All losses are in the units of the targets.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct Trial {
     over: u64,
@@ -42,13 +42,13 @@ pub(super) struct Trial {
     lowest: f64,
 }
 
-/// The loss that a run is not expected to come back from, above its start, in units of the start.
+/// The rise of the loss above its start, in units of the start, from which a run is not expected to recover.
 const HOPELESS: f64 = 100.0;
-/// How many losses have to agree on it.
+/// The number of losses whose median has to show it.
 const WINDOW: usize = 10;
-/// Into how many parts a run is divided by looks at what is held out.
+/// The number of held-out evaluations in a run.
 const LOOKS: u64 = 20;
-/// How many of the last looks say where it has come to.
+/// The number of last evaluations that give the final loss.
 const LAST: usize = 5;
 
 impl Trial {
@@ -66,12 +66,12 @@ impl Trial {
         median(&mut self.starts.clone()).unwrap_or(f64::NAN)
     }
 
-    /// The loss of the untrained model, by what runs are ranked.
+    /// The loss of the untrained model, of the kind that runs are ranked by.
     pub(super) fn begun(&self) -> f64 {
         self.held.as_ref().map_or(self.start(), |held| held.start)
     }
 
-    /// One more update, and the loss before it.
+    /// Records one more update, with the loss before it.
     pub(super) fn take(&mut self, loss: f64) {
         self.losses.push(loss);
         self.lowest = self.lowest.min(loss);
@@ -80,9 +80,9 @@ impl Trial {
         }
     }
 
-    /// Whether what is held out is to be looked at after so many updates.
+    /// Whether the held-out batches are to be evaluated after this number of updates.
     pub(super) fn looks_after(&self, updates: u64) -> bool {
-        // The twentieths of the run, the last of which is its end.
+        // Twentieths of the run; the last one ends with the run.
         let part = |n: u64| n * LOOKS / self.over;
         self.end == End::Finished && part(updates) > part(updates - 1)
     }
@@ -97,15 +97,15 @@ impl Trial {
         loss.filter(|x| self.end == End::Finished && x.is_finite())
     }
 
-    /// The median training loss of the last tenth; `None` unless the run has finished with a finite one.
+    /// The median training loss over the last tenth; `None` unless the run finished with a finite one.
     pub(super) fn trained_to(&self) -> Option<f64> {
         let last = self.losses.len().div_ceil(10);
         let mut tail = self.losses[self.losses.len() - last..].to_vec();
         self.finished(median(&mut tail))
     }
 
-    /// What the run is ranked by: the median of the last five looks, the last quarter of it, at what is held
-    /// out. Where nothing is, the training loss.
+    /// The loss that the run is ranked by: the median of the last five held-out evaluations, in the last quarter of the
+    /// run; without held-out batches, the training loss.
     pub(super) fn reached(&self) -> Option<f64> {
         let Some(held) = &self.held else { return self.trained_to() };
         let last = held.looks.len().saturating_sub(LAST);
@@ -114,33 +114,33 @@ impl Trial {
         self.finished(median(&mut last).filter(|_| finite))
     }
 
-    /// The lowest loss on what is held out, and after how many updates.
+    /// The lowest held-out loss, and the number of updates after which it was reached.
     pub(super) fn lowest_look(&self) -> Option<(u64, f64)> {
         let looks = self.held.iter().flat_map(|held| &held.looks).copied();
         looks.filter(|look| look.1.is_finite()).min_by(|a, b| a.1.total_cmp(&b.1))
     }
 
-    /// Whether it has finished at a training loss that is not above that of the untrained model. Where batches
-    /// differ, not above the highest of the first ones.
+    /// Whether the run finished at a training loss that is not above that of the untrained model; if batches differ,
+    /// not above the highest of the first ones.
     pub(super) fn is_stable(&self) -> bool {
         let most = self.starts.iter().copied().fold(f64::NEG_INFINITY, f64::max);
         self.reached().is_some() && self.trained_to().is_some_and(|loss| loss <= most)
     }
 
-    /// After how many updates a look at what is held out was at most `target`; where nothing is, the median
-    /// training loss over a twentieth of the run.
+    /// The number of updates after which a held-out loss was first at most `target`; without held-out batches, the
+    /// median training loss over a twentieth of the run counts.
     pub(super) fn updates_to(&self, target: f64) -> Option<u64> {
         if let Some(held) = &self.held {
             return held.looks.iter().find(|look| look.1 <= target).map(|look| look.0);
         }
         let window = self.over.div_ceil(LOOKS).max(1) as usize;
         let below = |w: &[f64]| median(&mut w.to_vec()).is_some_and(|loss| loss <= target);
-        // The last loss of the window is that before update `at + window`.
+        // The last loss of the window was computed before update `at + window`.
         self.losses.windows(window).position(below).map(|at| (at + window) as u64)
     }
 
-    /// By how much it is above its start, measured by the start, by how much the first batches differ, or by
-    /// how far it has come down, whichever is the most: a loss may be around 0, or below.
+    /// Whether the loss is far above its start, relative to the start, the spread of the first batches, or the gain so
+    /// far, whichever is largest: a loss may be around 0, or negative.
     fn is_hopeless(&self) -> bool {
         let Some(from) = self.losses.len().checked_sub(WINDOW) else { return false };
         let start = self.start();
@@ -195,7 +195,7 @@ mod tests {
             held.looks.iter().map(|look| look.0).collect::<Vec<_>>(),
             (2..=40).step_by(2).collect::<Vec<_>>()
         );
-        // Of 32, 34, 36, 38 and 40, one of them wild.
+        // Evaluations at 32, 34, 36, 38 and 40, one of them an outlier.
         assert!((trial.reached().unwrap() - 1.3).abs() < 1e-12, "{:?}", trial.reached());
         assert_eq!((trial.begun(), trial.trained_to()), (3.0, Some(1.0)));
         assert_eq!(trial.updates_to(2.0), Some(20));

@@ -1,34 +1,33 @@
-//! Over a ladder of rates: a first look at all of it, and then a closer one at what is good.
+//! The search over a ladder of rates: a first pass over all of it, and then a closer look at the good ones.
 
 use super::outcome::{Aim, Outcome, Point, order};
 
-/// Two rates a decade, both ends included.
+/// Two rates per decade, both ends included.
 pub(super) fn ladder(from: f64, to: f64) -> Vec<f64> {
-    // Whole steps of the exponent, so that the same rates are met whatever the ends.
+    // Whole steps of the exponent, so that the same rates occur whatever the ends are.
     let step = |x: f64| (2.0 * x.log10() * (1.0 + 1e-12)).round() as i64;
     (step(from)..=step(to)).map(|half| 10f64.powf(half as f64 / 2.0)).collect()
 }
 
-/// What to measure next.
+/// The next measurement.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Ask {
     /// This rung, with the first seed.
     First(usize),
-    /// This rung, with every seed that it was not measured with.
+    /// This rung, with every seed that it has not been measured with.
     Whole(usize),
 }
 
-/// Which rungs a recipe is measured at. Nothing is known of it before: what was best for another one says
-/// nothing of this one, and a plateau that is met on the way up hides what lies behind it.
+/// Chooses the rungs at which a recipe is measured. It starts without prior knowledge: the best rate of another recipe
+/// says nothing about this one, and a plateau met on the way up hides what lies beyond it.
 ///
-/// 1. One rung a decade with one seed, from the highest down. It ends before the lowest where nothing is left
-///    to be learnt so slowly: once two rungs in a row, below the best one, have come down by less than a
-///    twentieth of what the best one has.
-/// 2. With every seed, the two that were best, then the neighbours of what is best by then, half a decade off,
-///    until both of them are known, and every rung whose first look was better than that of the best.
+/// 1. One rung per decade with one seed, from the highest down. This ends early once rates are too low to learn
+///    anything: when two rungs in a row, below the best one, have gained less than a twentieth of the best one's gain.
+/// 2. With every seed: the two best rungs, then the neighbours of the best so far, half a decade away, until both are
+///    known, and every rung whose first result was better than that of the best.
 /// 3. The edge: the first rung above that is not stable, to half a decade.
 ///
-/// The whole of the ladder is measured with every seed instead, where that is asked for.
+/// If requested, the whole ladder is measured with every seed instead.
 #[derive(Debug)]
 pub(super) struct Search {
     aim: Aim,
@@ -37,11 +36,11 @@ pub(super) struct Search {
     known: Vec<Option<Point>>,
 }
 
-/// The share of what the best rate has gained below which a lower one has learnt next to nothing.
+/// The share of the best rate's gain below which a lower rate has learnt next to nothing.
 const LITTLE: f64 = 0.05;
-/// Every which rung is looked at first.
+/// The first pass measures every `STRIDE`-th rung.
 const STRIDE: usize = 2;
-/// How many of those are looked at with every seed.
+/// How many of those are measured with every seed.
 const PROMISING: usize = 2;
 
 impl Search {
@@ -49,17 +48,17 @@ impl Search {
         Self { aim, seeds: seeds as usize, every, known: vec![None; rungs] }
     }
 
-    /// What became of a rung.
+    /// Records the results of a rung.
     pub(super) fn take(&mut self, rung: usize, point: Point) {
         self.known[rung] = Some(point);
     }
 
-    /// What is known of a rung.
+    /// The results of a rung.
     pub(super) fn known(&self, rung: usize) -> Option<&Point> {
         self.known[rung].as_ref()
     }
 
-    /// The points that were measured, the lowest first.
+    /// The measured points, the lowest rate first.
     pub(super) fn into_points(self) -> Vec<Point> {
         self.known.into_iter().flatten().collect()
     }
@@ -68,7 +67,7 @@ impl Search {
         self.known(rung).is_some_and(|point| point.losses.len() >= self.seeds)
     }
 
-    /// `None` once all is known that has to be.
+    /// The next measurement; `None` once everything needed is known.
     pub(super) fn next(&self) -> Option<Ask> {
         if self.every {
             return (0..self.known.len()).find(|rung| !self.is_whole(*rung)).map(Ask::Whole);
@@ -88,7 +87,7 @@ impl Search {
         None
     }
 
-    /// How far a rung has come down from the untrained model, with the first seed.
+    /// How far the loss of a rung has fallen from that of the untrained model, with the first seed.
     fn gain(&self, rung: usize) -> Option<f64> {
         let point = self.known(rung)?;
         Some(point.starts.first()? - (*point.losses.first()?)?)
@@ -117,7 +116,7 @@ impl Search {
         (0..self.known.len()).filter(stable).collect()
     }
 
-    /// The best of those that were measured with every seed.
+    /// The best of the rungs that were measured with every seed.
     fn best(&self) -> Option<usize> {
         let whole = self.stable().into_iter().filter(|rung| self.is_whole(*rung));
         whole.min_by(|a, b| self.order(*a, *b, |point| point.score(self.aim)))
@@ -147,28 +146,28 @@ impl Search {
             match self.known(rung) {
                 None => {}
                 Some(point) if point.stable => last = rung,
-                // Between two that were looked at.
+                // A rung between two measured ones.
                 Some(_) if rung > last + 1 => return Some(Ask::First(last + 1)),
                 Some(_) => break,
             }
         }
-        // Where the edge is what is wanted, every seed has to stand it.
+        // If the edge is the aim, the run has to be stable with every seed.
         let wanted = self.aim == Aim::HighestRate && !self.is_whole(last);
         wanted.then_some(Ask::Whole(last))
     }
 }
 
-/// An edge is known well enough if it lies between two rates of this ratio.
+/// An edge is known well enough once it lies between two rates of at most this ratio.
 const EDGE: f64 = 1.2;
-/// A best rate is, if those beside it are this near.
+/// A best rate is known well enough once its neighbours are within this ratio.
 const BEST: f64 = 1.5;
 
-/// The rate in the middle of two, unless they are near each other.
+/// The geometric mean of two rates, unless they are close to each other.
 fn middle(low: f64, high: f64, near: f64) -> Option<f64> {
     (high > near * low).then(|| (low * high).sqrt())
 }
 
-/// The rate to measure next around the best one, between the rungs. `None` once it is known well enough.
+/// The next rate to measure around the best one, between the rungs. `None` once it is known well enough.
 pub(super) fn nearer(outcome: &Outcome, aim: Aim) -> Option<f64> {
     let best = outcome.best(aim)?.rate;
     let points = &outcome.points;
@@ -179,7 +178,7 @@ pub(super) fn nearer(outcome: &Outcome, aim: Aim) -> Option<f64> {
     up.or(down)
 }
 
-/// The rate to measure next at the edge. `None` once it is known well enough.
+/// The next rate to measure at the edge. `None` once it is known well enough.
 pub(super) fn edge(outcome: &Outcome) -> Option<f64> {
     middle(outcome.highest_stable()?, outcome.first_unstable()?, EDGE)
 }
@@ -190,7 +189,7 @@ mod tests {
 
     const START: f64 = 1.0;
 
-    /// `None` breaks.
+    /// `None` stands for a broken run.
     fn point(rate: f64, losses: &[Option<f64>]) -> Point {
         Point {
             losses: losses.to_vec(),
@@ -200,7 +199,7 @@ mod tests {
         }
     }
 
-    /// What was asked for, in order, and the best rung, on a curve of losses of each seed.
+    /// The measurements, in order, and the best rung, for one loss curve per seed.
     fn searched(curves: &[Vec<Option<f64>>]) -> (Vec<Ask>, Option<usize>) {
         let mut search = Search::new(curves[0].len(), curves.len() as u64, Aim::LowestLoss, false);
         let mut asked = Vec::new();
@@ -236,7 +235,7 @@ mod tests {
         }
     }
 
-    /// Behind a plateau of dead units, with a step down in the middle of it, lies the valley.
+    /// The valley lies beyond a plateau of dead units that has a step down in its middle.
     #[test]
     fn no_plateau_hides_the_valley() {
         let mut curve = vec![Some(0.65); 17];
@@ -254,7 +253,7 @@ mod tests {
         let (asked, best) = searched(&[curve]);
         assert_eq!(best, Some(12));
         assert!(!asked.contains(&Ask::First(4)), "{asked:?}");
-        // Nothing is known of that where everything above has broken.
+        // The rule does not apply if everything above has broken.
         let mut late = vec![None; 17];
         late[0] = Some(0.5);
         assert_eq!(searched(&[late]).1, Some(0));

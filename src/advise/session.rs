@@ -1,5 +1,5 @@
-//! A search under way: first every recipe, then the best ones more closely and on other seeds, then what is left
-//! of the best one without each of its parts.
+//! A search in progress: first every recipe, then the best ones more closely and with fresh seeds, then the best one
+//! without each of its parts.
 
 use std::ops::{ControlFlow, Range};
 
@@ -14,7 +14,7 @@ use super::{Advice, Recipe};
 use crate::Error;
 use crate::standardize::Standardize;
 
-/// How many rates are tried with fresh seeds, if they are not stable.
+/// The number of rates to try with fresh seeds until one is stable.
 const LOWER: usize = 4;
 
 pub(super) struct Session<'s, 'a, B> {
@@ -25,9 +25,9 @@ pub(super) struct Session<'s, 'a, B> {
     watch: Option<Watch<'a>>,
     ladder: Vec<f64>,
     outcomes: Vec<Outcome>,
-    /// The loss that updates are counted to.
+    /// The loss up to which updates are counted.
     target: Option<f64>,
-    /// What plain descent gave at each rate, kept until there is a target to count its updates to.
+    /// The runs of plain descent at each rate, kept until there is a target to count their updates to.
     plain: Vec<(f64, Trial)>,
     /// Parts of the search: how many are done, and how many there are.
     parts: (usize, usize),
@@ -67,7 +67,7 @@ impl<'s, 'a, B> Session<'s, 'a, B> {
                 self.measure(vec![plain.clone()])?;
                 self.measure(others)?;
             }
-            // How many there are in all is not known before the best of the data is.
+            // The total is not known before the best choice of data is.
             None => {
                 self.measure(choice.foundations())?;
                 self.measure(choice.built_on(aim, &self.outcomes))?;
@@ -108,7 +108,7 @@ impl<'s, 'a, B> Session<'s, 'a, B> {
                 Ask::First(rung) => (rung, first.saturating_add(1)),
                 Ask::Whole(rung) => (rung, advisor.fresh_seed()),
             };
-            // The first seed may have been there before.
+            // The first seed may have been run already.
             let known = search.known(rung).cloned();
             let known = known.unwrap_or_else(|| Point::at(self.ladder[rung]));
             let from = first.saturating_add(known.losses.len() as u64);
@@ -124,14 +124,13 @@ impl<'s, 'a, B> Session<'s, 'a, B> {
         Ok(())
     }
 
-    /// What plain descent comes to, which is measured first, is what the others are timed by, unless
-    /// somebody has said otherwise.
+    /// Unless a target was given, takes it from plain descent, which is measured first.
     fn set_target(&mut self, outcome: &mut Outcome) {
         let plain = std::mem::take(&mut self.plain);
         if self.target.is_some() || outcome.recipe != Recipe::plain() {
             return;
         }
-        // Of its seeds the worst, so that it gets there itself.
+        // The worst of its seeds, so that plain descent reaches the target itself.
         self.target = outcome.best(Aim::LowestLoss).map(|point| point.spread().1);
         let Some(target) = self.target else { return };
         for point in &mut outcome.points {
@@ -140,7 +139,7 @@ impl<'s, 'a, B> Session<'s, 'a, B> {
         }
     }
 
-    /// The best recipes, and plain descent, which all are compared with.
+    /// Confirms the best recipes, and plain descent, the baseline of all of them.
     fn confirm_the_best(&mut self) -> Result<(), Error> {
         let (aim, plain) = (self.advisor.aim, Recipe::plain());
         sort(&mut self.outcomes, aim);
@@ -161,8 +160,8 @@ impl<'s, 'a, B> Session<'s, 'a, B> {
         self.refine_edge(&Recipe::plain())
     }
 
-    /// Whether the best is worth its parts: without each of them, and without all that it can do without, until
-    /// nothing simpler is as good.
+    /// Measures whether the best recipe is worth its parts: without each of them, and without all the parts that it can
+    /// do without, until nothing simpler is as good.
     fn leave_out_parts(&mut self) -> Result<(), Error> {
         let (aim, wanted) = (self.advisor.aim, self.advisor.wanted());
         if self.advisor.confirm.0 == 0 || aim == Aim::HighestRate {
@@ -181,7 +180,7 @@ impl<'s, 'a, B> Session<'s, 'a, B> {
             for part in &parts {
                 self.confirm_recipe(recipe.without(*part))?;
             }
-            // What can be left out alone, all at once.
+            // Leaves out, all at once, the parts that can each be left out alone.
             sort(&mut self.outcomes, aim);
             let (Some(best), plain) = (self.outcomes.first(), self.find(&Recipe::plain())) else {
                 break;
@@ -204,7 +203,7 @@ impl<'s, 'a, B> Session<'s, 'a, B> {
         self.outcomes.iter().find(|outcome| outcome.recipe == *recipe)
     }
 
-    /// Measures a recipe as closely as the best ones, as far as that was not done.
+    /// Measures a recipe as closely as the best ones, unless that has been done.
     fn confirm_recipe(&mut self, recipe: Recipe) -> Result<(), Error> {
         if self.find(&recipe).is_some_and(|outcome| outcome.confirmed.is_some()) {
             return Ok(());
@@ -221,7 +220,7 @@ impl<'s, 'a, B> Session<'s, 'a, B> {
         Ok(())
     }
 
-    /// The best rate, between the rungs.
+    /// Refines the best rate, between the rungs.
     fn refine(&mut self, at: usize) -> Result<(), Error> {
         while let Some(rate) = search::nearer(&self.outcomes[at], self.advisor.aim) {
             let Some(point) = self.searched(at, rate)? else { break };
@@ -230,7 +229,7 @@ impl<'s, 'a, B> Session<'s, 'a, B> {
         Ok(())
     }
 
-    /// The edge, between the rungs.
+    /// Refines the edge, between the rungs.
     fn refine_edge(&mut self, recipe: &Recipe) -> Result<(), Error> {
         let at = self.outcomes.iter().position(|outcome| outcome.recipe == *recipe);
         let Some(at) = at.filter(|_| self.advisor.confirm.0 > 0) else { return Ok(()) };
@@ -243,8 +242,8 @@ impl<'s, 'a, B> Session<'s, 'a, B> {
         Ok(())
     }
 
-    /// A recipe at its best rate, with seeds that had no say in which rate that is. If one of them is not
-    /// stable there, a lower rate.
+    /// Runs a recipe at its best rate with fresh seeds, which played no part in choosing it. If one of the runs is not
+    /// stable, tries a lower rate.
     fn confirm(&mut self, at: usize) -> Result<(), Error> {
         let (first, n) = (self.advisor.fresh_seed(), self.advisor.confirm.1);
         let aim = self.advisor.aim;
@@ -263,21 +262,21 @@ impl<'s, 'a, B> Session<'s, 'a, B> {
         Ok(())
     }
 
-    /// The seeds of the search at one rate.
+    /// Runs the seeds of the search at one rate.
     fn searched(&mut self, at: usize, rate: f64) -> Result<Option<Point>, Error> {
         let recipe = self.outcomes[at].recipe.clone();
         let seeds = self.advisor.first_seed..self.advisor.fresh_seed();
         self.point(&recipe, Point::at(rate), seeds)
     }
 
-    /// The best of what was measured.
+    /// The best result so far.
     fn so_far(outcomes: &[Outcome], aim: Aim) -> Option<(&Recipe, f64, f64)> {
         let best = outcomes.iter().filter_map(|o| Some((&o.recipe, o.believed(aim)?)));
         let best = best.min_by(|a, b| order(a.1.score(aim), b.1.score(aim)));
         best.map(|(recipe, point)| (recipe, point.rate, point.loss()))
     }
 
-    /// What is known of a rate, with these seeds too; `None` if it was told to stop.
+    /// Adds runs with these seeds to the results at one rate; `None` if the search was stopped.
     fn point(
         &mut self,
         recipe: &Recipe,

@@ -1,29 +1,29 @@
-//! What is trained on, and what is held out.
+//! The split into training and held-out batches.
 
-/// Batches by their positions.
+/// Batches by position.
 pub(super) type Batches<'a, B> = Box<dyn Fn(u64) -> B + 'a>;
 
 pub(super) enum Split<'a, B> {
     /// Nothing is held out: recipes are ranked by training loss.
     Training,
-    /// So many batches of their own.
+    /// This number of separate batches.
     Given(u64, Batches<'a, B>),
-    /// These positions of the training batches, and those that are left of them to train on.
+    /// The positions of the held-out batches among the training batches, and of those that remain for training.
     Of { held_out: Vec<u64>, training: Vec<u64> },
 }
 
-/// Every which batch is held out.
+/// One batch in this many is held out.
 const EVERY: u64 = 5;
 
 impl<B> Split<'_, B> {
-    /// Every fifth of `n` batches is held out, and at least one of them.
+    /// Holds out every fifth of `n` batches, and at least one.
     pub(super) fn of(n: u64) -> Self {
         let every = EVERY.min(n);
         let (held_out, training) = (0..n).partition(|k| k % every == every - 1);
         Self::Of { held_out, training }
     }
 
-    /// How many batches are held out.
+    /// The number of held-out batches.
     pub(super) fn held_out(&self) -> Option<u64> {
         match self {
             Self::Training => None,
@@ -32,7 +32,7 @@ impl<B> Split<'_, B> {
         }
     }
 
-    /// The `k`th batch to train on, of those there are.
+    /// The `k`th of the batches to train on.
     pub(super) fn training(&self, k: u64, batch: &dyn Fn(u64) -> B) -> B {
         match self {
             Self::Training | Self::Given(..) => batch(k),
@@ -40,7 +40,7 @@ impl<B> Split<'_, B> {
         }
     }
 
-    /// The `k`th batch that is held out; of a split without one, the `k`th of all.
+    /// The `k`th held-out batch; if none are held out, the `k`th of all.
     pub(super) fn held(&self, k: u64, batch: &dyn Fn(u64) -> B) -> B {
         match self {
             Self::Training => batch(k),
@@ -61,7 +61,7 @@ mod tests {
             let held = split.held_out().unwrap();
             assert!(held >= 1 && held < n && held == (n / 5).max(1), "{n}: {held}");
             let mut all: Vec<u64> = (0..held).map(|k| split.held(k, &|k| k)).collect();
-            // Twice round.
+            // Two passes over the data.
             let mut trained: Vec<u64> =
                 (0..2 * (n - held)).map(|k| split.training(k, &|k| k)).collect();
             trained.sort_unstable();

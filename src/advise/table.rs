@@ -1,11 +1,11 @@
-//! What was measured, as cells and sentences.
+//! The measurements as table cells and sentences.
 
 use super::confidence::seeds_needed;
 use super::outcome::{Aim, Outcome};
 use super::{Advice, Point};
 use crate::text::short;
 
-/// How many columns there are, those that say nothing included.
+/// The number of columns, including empty ones.
 pub(super) const COLUMNS: usize = 8;
 
 /// The columns of one recipe, as text.
@@ -19,7 +19,7 @@ pub(super) fn cells(advice: &Advice, outcome: &Outcome) -> [String; COLUMNS] {
     let confirmed = outcome.confirmed.as_ref();
     let at = |rate: f64| outcome.points.iter().find(|point| point.rate == rate);
     let best = outcome.rate(aim).and_then(at);
-    // The better numbers, where there are two.
+    // The more reliable numbers, if there are two.
     let updates = confirmed.or(best).and_then(Point::updates).map(|n| format!("{n}"));
     let cost = best.and_then(|point| point.seconds).map(|s| format!("{} ms", short(1e3 * s)));
     [
@@ -34,7 +34,7 @@ pub(super) fn cells(advice: &Advice, outcome: &Outcome) -> [String; COLUMNS] {
     ]
 }
 
-/// The median loss, and from where to where it goes.
+/// The median loss, and its range.
 fn loss(point: &Point) -> String {
     let short = |loss: f64| if loss.is_finite() { short(loss) } else { "broke".into() };
     match point.spread() {
@@ -54,7 +54,7 @@ pub(super) const HEADS: [&str; COLUMNS] = [
     "per update",
 ];
 
-/// Which columns say something.
+/// The columns that contain anything.
 pub(super) fn shown(advice: &Advice) -> Vec<usize> {
     let confirmed = advice.outcomes().iter().any(|o| o.confirmed.is_some());
     let clock = advice.outcomes().iter().flat_map(|o| &o.points).any(|p| p.seconds.is_some());
@@ -68,7 +68,7 @@ pub(super) fn shown(advice: &Advice) -> Vec<usize> {
     (0..COLUMNS).filter(says).collect()
 }
 
-/// What the ranking is by, and what was run for it.
+/// The heading: the ranking criterion, and the runs that were made.
 pub(super) fn heading(advice: &Advice) -> String {
     let (loss, by) = match advice.held_out() {
         Some(1) => ("held-out loss", ", on 1 held-out batch".to_string()),
@@ -92,7 +92,7 @@ pub(super) fn heading(advice: &Advice) -> String {
     )
 }
 
-/// What to make of the table, in sentences.
+/// The interpretation of the table, in sentences.
 pub(super) fn summary(advice: &Advice) -> Vec<String> {
     let mut said = Vec::new();
     if !advice.is_complete() {
@@ -128,7 +128,7 @@ pub(super) fn summary(advice: &Advice) -> Vec<String> {
     said
 }
 
-/// Why there is no recommendation.
+/// The reason why there is no recommendation.
 fn nothing(advice: &Advice) -> String {
     let points = || advice.outcomes().iter().flat_map(|outcome| &outcome.points);
     let starts = || points().flat_map(|point| &point.starts);
@@ -147,7 +147,7 @@ fn nothing(advice: &Advice) -> String {
     why.into()
 }
 
-/// What is believed of an outcome.
+/// The loss of an outcome that is to be trusted.
 fn believed(advice: &Advice, outcome: &Outcome) -> Option<f64> {
     Some(outcome.believed(advice.aim())?.loss()).filter(|loss| loss.is_finite())
 }
@@ -165,7 +165,7 @@ fn against_plain(advice: &Advice, recommended: &Outcome) -> Option<String> {
         match (believed(advice, baseline), baseline.highest_stable(), recommended.highest_stable())
         {
             (Some(plain), Some(from), to) => {
-                // Where it does not go up, nothing is to be said of it.
+                // Mentioned only if it goes up.
                 let edge = to.filter(|to| *to > from).map(|to| {
                     format!("; the highest stable rate goes from {} to {}", short(from), short(to))
                 });
@@ -189,7 +189,7 @@ fn against_plain(advice: &Advice, recommended: &Outcome) -> Option<String> {
     )
 }
 
-/// That there is a better one, which is not worth it.
+/// Mentions the better recipe that is not worth its parts.
 fn simpler(advice: &Advice, best: &Outcome, recommended: &Outcome) -> Option<String> {
     if best.recipe == recommended.recipe {
         return None;
@@ -205,11 +205,11 @@ fn simpler(advice: &Advice, best: &Outcome, recommended: &Outcome) -> Option<Str
     ))
 }
 
-/// How much of what is worse on held-out batches is a matter of chance: nothing is said below this share of what
-/// was learnt.
+/// The share of what was learnt that a held-out loss has to be worse by before overfitting is mentioned: less is
+/// chance.
 const MUCH: f64 = 0.05;
 
-/// Whether it fits its training data too well.
+/// Says whether the recipe overfits its training data.
 fn fit(advice: &Advice, outcome: &Outcome) -> Option<String> {
     advice.held_out()?;
     let point = outcome.believed(advice.aim())?;
@@ -220,7 +220,7 @@ fn fit(advice: &Advice, outcome: &Outcome) -> Option<String> {
     let turn = middle(lowest.iter().map(|look| look.1).collect())?;
     let at = middle(lowest.iter().map(|look| look.0 as f64).collect())?;
     let gap = held - trained;
-    // A loss that is worse on both sides is a matter of the rate.
+    // If the loss is worse on both sides, the rate is the cause.
     let rises = held - turn > MUCH * (start - turn) && gap > MUCH * (start - turn);
     if rises && at < 0.75 * advice.over() as f64 {
         return Some(format!(
@@ -241,7 +241,7 @@ fn fit(advice: &Advice, outcome: &Outcome) -> Option<String> {
     })
 }
 
-/// Whether the first is first by more than chance.
+/// Says whether the first is first by more than chance.
 fn confidence(advice: &Advice, best: &Outcome) -> String {
     let equals: Vec<String> = advice.as_good().iter().map(|o| format!("`{}`", o.recipe)).collect();
     let all = advice.outcomes().iter().filter(|o| o.best(advice.aim()).is_some()).count();

@@ -1,5 +1,4 @@
-//! One short run of training: with the advisor's front and the predictor, the only place of the advice that
-//! knows tensors.
+//! One short training run. Only this file, the advisor's entry point and the predictor handle tensors.
 
 use burn::module::Module;
 use burn::optim::{GradientsParams, ModuleOptimizer};
@@ -20,35 +19,35 @@ use crate::stat::median;
 use crate::tied::apart;
 use crate::{Builder, Error, Halted, Keel, Verdict};
 
-/// How to train a fresh model.
+/// The settings of the run of a fresh model.
 pub(super) struct Order<'a, B> {
     pub(super) recipe: &'a Recipe,
     pub(super) rate: f64,
     pub(super) seed: u64,
     pub(super) over: u64,
     pub(super) batch: &'a dyn Fn(u64) -> B,
-    /// How many batches are held out, and what they are.
+    /// The number of held-out batches, and the batches.
     pub(super) held_out: Option<(u64, &'a dyn Fn(u64) -> B)>,
-    /// What the targets are standardized by.
+    /// The standardization of the targets.
     pub(super) targets: Option<&'a Standardize>,
-    /// Asked before each update; `false` ends the run.
+    /// Called before each update; `false` ends the run.
     pub(super) go_on: &'a mut dyn FnMut() -> bool,
 }
 
-/// What a model costs on a batch: what it is trained by, and the same in the units of the targets where those
-/// are standardized.
+/// The loss of a model on a batch: the one that is trained on, and, if targets are standardized, the same in the units
+/// of the targets.
 pub(super) struct Cost {
     pub(super) trained: Tensor<1>,
     pub(super) own: Option<Tensor<1>>,
 }
 
-/// The loss of a model on a batch, with its targets standardized where that is asked for.
+/// The loss of a model on a batch, with its targets standardized if a standardization is given.
 pub(super) type Costs<'f, M, B> = &'f dyn Fn(&M, B, Option<&Standardize>) -> Cost;
 
-/// How many batches say what an untrained model's loss is.
+/// The number of batches that the initial loss is measured on.
 const STARTS: u64 = 4;
 
-/// The recipe's optimizer under guard, with its bound.
+/// The recipe's optimizer in a keel, with its clipping and safety.
 fn keel<M: Module + 'static>(recipe: &Recipe) -> Result<Builder<M>, Error> {
     fn bounded<M: Module + 'static>(rule: impl Rule, bound: Bound) -> Result<Builder<M>, Error> {
         Ok(match bound {
@@ -73,7 +72,7 @@ fn keel<M: Module + 'static>(recipe: &Recipe) -> Result<Builder<M>, Error> {
     })
 }
 
-/// An error unless the run was halted by what it computed, or by its own guard.
+/// Returns an error, unless the run was halted by what it computed or by its own guard.
 fn ended<M: Module>(recipe: &Recipe, halted: &Halted<M>) -> Result<(), Error> {
     let by = halted.report().by.as_deref();
     match recipe.safety != Safety::Bare && by.is_some_and(|by| by.starts_with("LossSpike")) {
@@ -82,20 +81,20 @@ fn ended<M: Module>(recipe: &Recipe, halted: &Halted<M>) -> Result<(), Error> {
     }
 }
 
-/// The one number that a loss is.
+/// The single number of a loss.
 fn number(loss: Tensor<1>) -> Result<f64, Error> {
     one_number("loss", &loss).map_err(|why| why.of("Advisor"))?;
     Ok(numbers(loss)?.first().copied().unwrap_or(f64::NAN))
 }
 
-/// The losses on these batches, of a model that neither drops anything out nor takes statistics of a batch.
+/// The losses on these batches, with dropout off and without batch statistics.
 fn looked<M: Module, B>(
     model: &M,
     costs: Costs<'_, M, B>,
     targets: Option<&Standardize>,
     batches: impl Iterator<Item = B>,
 ) -> Result<Vec<f64>, Error> {
-    // Not `valid()`: the batches are on the device that trains.
+    // Not `valid()`: the batches are on the training device.
     let frozen = model.clone().freeze();
     let own = |batch| {
         let Cost { trained, own } = costs(&frozen, batch, targets);
@@ -104,18 +103,18 @@ fn looked<M: Module, B>(
     batches.map(own).collect()
 }
 
-/// Trains a model of its own.
+/// Trains a fresh model.
 pub(super) fn run<M: Module + 'static, B>(
     build: &dyn Fn(u64) -> M,
     costs: Costs<'_, M, B>,
     order: Order<'_, B>,
 ) -> Result<Trial, Error> {
     let Order { recipe, rate, seed, over, batch, held_out, targets, go_on } = order;
-    // Seeds see other batches too.
+    // Different seeds see different batches too.
     let batch = |k: u64| batch(seed.wrapping_mul(over).wrapping_add(k));
-    // BatchNorm's running statistics are shared by clones: the caller may hold one, and keeps its own.
+    // BatchNorm's running statistics are shared by clones: the caller may hold a clone, which must not change.
     let build = |seed| apart(&build(seed));
-    // A model for the start alone: the forward pass would leave its running statistics in the other.
+    // A separate model for the initial loss: the forward pass would change the running statistics of the other.
     let fresh = build(seed);
     let starts = (0..STARTS.min(over)).map(|k| {
         let Cost { trained, own } = costs(&fresh, batch(k), targets);
@@ -125,14 +124,14 @@ pub(super) fn run<M: Module + 'static, B>(
     let look = |model: &M| -> Result<Option<f64>, Error> {
         let Some((n, batch)) = held_out else { return Ok(None) };
         let mut losses = looked(model, costs, targets, (0..n).map(batch))?;
-        // One wild row is in one batch, and the middle one of them doesn't know it.
+        // An outlier row is in one batch only, and the median over batches ignores it.
         let finite = losses.iter().all(|loss| loss.is_finite());
         Ok(Some(median(&mut losses).filter(|_| finite).unwrap_or(f64::NAN)))
     };
     let held = look(&build(seed))?.map(Held::from);
     let mut trial = Trial::new(starts, held, over);
     if !trial.begins_finite() {
-        // The loss and its gradients are still looked at: a wrong closure is another thing than a wild start.
+        // The loss and its gradients are still checked: a wrong closure is a different error from a non-finite start.
         trial.end = End::Broke;
     }
 
@@ -177,7 +176,7 @@ pub(super) fn run<M: Module + 'static, B>(
         let loss = own.unwrap_or(stepped.report.reading.loss);
         match (stepped.report.verdict, recipe.safety) {
             (Verdict::Apply, _) => trial.take(loss),
-            // A guard is there to drop batches, and the recommended set-up goes back by itself.
+            // A guard is meant to skip batches, and the recommended set-up rewinds by itself.
             (_, Safety::Spikes | Safety::Recommended) => {}
             (_, Safety::Bare) => trial.end = End::Broke,
         }

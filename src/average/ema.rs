@@ -1,4 +1,4 @@
-//! The exponential moving average.
+//! Exponential moving average.
 
 use super::Average;
 use crate::Error;
@@ -7,13 +7,13 @@ use crate::Error;
 ///
 /// ```text
 /// a ← d·a + (1 − d)·p           d = decay
-///                               d = min(decay, (1 + n)/(10 + n))   with warm-up, n = updates taken
+///                               d = min(decay, (1 + n)/(10 + n))   with warmup, n = updates taken
 /// ```
 ///
-/// The average reaches back about `1/(1 − decay)` updates. Without warm-up it begins at the weights of
-/// the first update and stays near them for as long; with warm-up it follows fast at first.
+/// The average reaches back about `1/(1 − decay)` updates. Without warmup it starts at the weights of the first update
+/// and stays near them for as long; with warmup it follows quickly at first.
 ///
-/// Source: Polyak & Juditsky 1992 for averaging; the warm-up is TensorFlow's
+/// Source: Polyak & Juditsky 1992 for averaging; the warmup is that of TensorFlow's
 /// `ExponentialMovingAverage(num_updates)`. torch's `get_ema_multi_avg_fn` has none.
 ///
 /// ```
@@ -35,7 +35,7 @@ pub struct Ema {
 }
 
 impl Ema {
-    /// An average that keeps `decay` of itself at every update.
+    /// Creates an average that keeps the share `decay` of itself at every update.
     ///
     /// # Errors
     /// If `decay` is not at least 0 and below 1.
@@ -46,12 +46,13 @@ impl Ema {
         }
     }
 
-    /// An average in which the weights of `updates` updates ago count half.
+    /// Creates an average with a half-life: the weights from `updates` updates ago count half as much as the current
+    /// ones.
     ///
     /// `decay = ½^(1/updates)`
     ///
     /// # Errors
-    /// If `updates` is 0, or so large that nothing of an update would be taken in.
+    /// If `updates` is 0, or so large that an update would contribute nothing.
     pub fn half_life(updates: u64) -> Result<Self, Error> {
         let decay = 0.5f64.powf(1.0 / updates as f64);
         match updates > 0 && decay < 1.0 {
@@ -62,7 +63,7 @@ impl Ema {
         }
     }
 
-    /// The decay begins small and grows to its value.
+    /// Starts with a small decay, which grows to its full value.
     pub fn warm_up(mut self) -> Self {
         self.warm_up = true;
         self

@@ -1,9 +1,8 @@
-//! Averages of the weights over training: EMA and SWA, inside the gate.
+//! Weight averaging over training: exponential moving average (EMA) and stochastic weight averaging (SWA).
 //!
-//! An average is updated when an update is applied, and only then: a skipped step does not touch it,
-//! and a rewind takes it back with the weights. [`Keel`](crate::Keel) keeps one
-//! ([`Builder::average`](crate::Builder::average)) and gives it out as a model of its own
-//! ([`Keel::averaged`](crate::Keel::averaged)): there is no mode to switch and to forget.
+//! An average is updated only when an update is applied: a skipped step does not touch it, and a rewind takes it back
+//! with the weights. [`Keel`](crate::Keel) keeps one ([`Builder::average`](crate::Builder::average)) and returns it as
+//! a separate model ([`Keel::averaged`](crate::Keel::averaged)), so there is no mode to switch and forget.
 
 mod ema;
 mod refresh;
@@ -15,13 +14,13 @@ pub use refresh::refresh_statistics;
 pub(crate) use shadow::Shadow;
 pub use swa::Swa;
 
-/// Says how much of the new weights goes into their average.
+/// An averaging rule: how much of the new weights goes into their average.
 ///
 /// ```text
 /// a ← a + w·(p − a)
 /// ```
 ///
-/// Closures are averages: this one starts over with the weights of every hundredth update.
+/// Closures are averaging rules. This one starts over with the weights of every hundredth update:
 ///
 /// ```
 /// use evenkeel::average::Average;
@@ -31,8 +30,9 @@ pub use swa::Swa;
 /// assert_eq!(rule.weight(201, 3), None);
 /// ```
 pub trait Average: Send + Sync {
-    /// `w` after update `update`, counted from 0, of which `taken` earlier ones went into the average.
-    /// `None` leaves the average as it is. The first one taken is copied, whatever its weight.
+    /// Returns `w` for the weights after update `update`, counted from 0; `taken` is the number of earlier updates that
+    /// went into the average. `None` leaves the average unchanged. The first weights taken are copied, whatever their
+    /// weight.
     fn weight(&self, update: u64, taken: u64) -> Option<f64>;
 }
 

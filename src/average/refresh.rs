@@ -1,4 +1,4 @@
-//! Running statistics for weights that no forward pass has seen.
+//! Recomputing running statistics for weights that no forward pass has seen.
 
 use std::collections::{HashMap, HashSet};
 
@@ -10,30 +10,30 @@ use crate::monitor::numbers;
 use crate::running::Running;
 use crate::tied::apart;
 
-/// Returns a copy of the model whose BatchNorm layers have the statistics of these batches: the mean, over the
-/// batches, of each batch's own.
+/// Returns a copy of the model whose BatchNorm layers have the statistics of these batches: the mean, over the batches,
+/// of each batch's own statistics.
 ///
-/// `forward` runs a batch through the model in training mode, which in Burn is: the batch is on a device with
-/// autodiff. What it returns is not used. Without any running statistics, or without a batch, the copy is one of
-/// the model as it is. The model itself, and all clones that share its statistics, stay as they are.
+/// `forward` runs a batch through the model in training mode, which in Burn means that the batch is on a device with
+/// autodiff. Its result is not used. Without any running statistics, or without a batch, the copy is unchanged. The
+/// model itself, and all clones that share its statistics, stay unchanged.
 ///
-/// Averaged weights need this, because the statistics that were kept belong to other weights. It is
-/// `update_bn` of torch: every batch counts the same, where continuing the running average would give
-/// the last batches more weight. Burn averages variances over `n`, where torch has `n − 1`.
+/// Averaged weights need this, because the stored statistics belong to other weights. It corresponds to torch's
+/// `update_bn`: every batch counts the same, whereas continuing the running average would give the last batches more
+/// weight. Burn averages variances over `n`, where torch uses `n − 1`.
 ///
-/// A batch's own statistics `b` are not shown by a layer, only the running ones after them, `(1 − m)·r + m·b`. So
-/// the running ones are set to 0 before each batch; and `m` is found by the first batch, which runs twice, the
-/// second time with statistics that are far larger than its own.
+/// A layer doesn't expose a batch's own statistics `b`, only the running ones after the batch, `(1 − m)·r + m·b`. So
+/// the running statistics are set to 0 before each batch, and `m` is found from the first batch, which runs twice, the
+/// second time starting from statistics that are far larger than its own.
 ///
-/// A layer that the forward pass does not reach keeps its statistics. In half precision `m` is known to the
-/// rounding of `1 − m` only: a momentum of 0.1 to 0.2 % in `f16`, to 2 % in `bf16`; variances are off by as much.
+/// A layer that the forward pass does not reach keeps its statistics. In half precision, `m` is known only to the
+/// rounding of `1 − m`: a momentum of 0.1 to within 0.2 % in `f16`, and 2 % in `bf16`; variances are off by as much.
 ///
 /// # Errors
 /// If the forward pass writes no running statistics, if those of the first batch are not finite, or if the device
 /// cannot be read.
 ///
 /// # Cost
-/// One forward pass for each batch, and two more; after each, a readback of each running statistic.
+/// One forward pass for each batch, and two more; after each pass, a readback of each running statistic.
 ///
 /// ```
 /// use burn::nn::BatchNormConfig;
@@ -101,7 +101,7 @@ pub fn refresh_statistics<M: Module, B: Clone>(
         for (id, share) in &shares {
             let Some(mean) = means.get_mut(id) else { continue };
             let own = seen[id].values.iter().map(|r| r / share);
-            // The mean so far and this one: a sum of many might overflow where they do not.
+            // A running mean: a sum of many values might overflow where they do not.
             mean.values.iter_mut().zip(own).for_each(|(mean, own)| *mean += (own - *mean) / count);
         }
     }
@@ -117,7 +117,7 @@ fn not_finite() -> Error {
     Error::parameter(NAME, "batches", "of finite statistics", "NaN or infinity")
 }
 
-/// One running statistic, on the host.
+/// A running statistic, on the host.
 #[derive(Debug, Clone)]
 struct Statistic {
     values: Vec<f64>,
@@ -129,8 +129,8 @@ impl Statistic {
         self.values.iter().all(|x| x.is_finite())
     }
 
-    /// A power of two, so that no type rounds it, and so large that what differs from pass to pass where there is
-    /// dropout is nothing next to it.
+    /// Returns a power of two, so that no type rounds it, and so large that differences between passes, as from
+    /// dropout, are negligible next to it.
     fn far_above(&self) -> f64 {
         let most = match self.dtype {
             DType::F16 => 14,
@@ -141,7 +141,7 @@ impl Statistic {
     }
 }
 
-/// What the running statistics are.
+/// Reads the running statistics.
 fn statistics<M: Module>(
     model: &M,
     ids: &HashSet<ParamId>,
@@ -170,7 +170,7 @@ fn statistics<M: Module>(
     }
 }
 
-/// Fills running statistics with one number each.
+/// Fills each running statistic with one number.
 struct Fill(HashMap<ParamId, f64>);
 
 impl ModuleMapper for Fill {

@@ -1,4 +1,4 @@
-//! The averaged weights themselves.
+//! The averaged weights.
 
 use std::collections::HashSet;
 use std::fmt;
@@ -14,7 +14,7 @@ use crate::gate::Flag;
 use crate::shelf::Shelf;
 use crate::wide::widened;
 
-/// An average of the trainable parameters of one model. A copy copies handles.
+/// An average of the trainable parameters of one model. Cloning copies handles.
 #[derive(Clone)]
 pub(crate) struct Shadow {
     rule: Arc<dyn Average>,
@@ -33,30 +33,30 @@ impl Shadow {
         Self { rule: Arc::new(rule), weights: Shelf::default(), taken: 0 }
     }
 
-    /// One of the same rule that has taken nothing in.
+    /// Returns an empty average with the same rule.
     pub(crate) fn anew(&self) -> Self {
         Self { rule: self.rule.clone(), weights: Shelf::default(), taken: 0 }
     }
 
-    /// Takes in the weights after update `update`.
+    /// Adds the weights after update `update`.
     pub(crate) fn take<M: Module>(&mut self, update: u64, model: &M) {
         self.mix(update, model, None);
     }
 
-    /// The same where the flag says so. Whether it counts is whether the rule wanted these weights, and
-    /// has to be [taken back](Self::untake) if the flag turns out to have said no.
+    /// Adds the weights only where the flag is true. Returns whether they were counted, which is whether the rule
+    /// wanted them; the count has to be [taken back](Self::untake) if the flag turns out to be false.
     pub(crate) fn take_if<M: Module>(&mut self, flag: &Flag, update: u64, model: &M) -> bool {
         self.mix(update, model, Some(flag))
     }
 
-    /// Weights that were not taken in after all.
+    /// Takes back the count of weights that were not added after all.
     pub(crate) fn untake(&mut self) {
         self.taken = self.taken.saturating_sub(1);
     }
 
     fn mix<M: Module>(&mut self, update: u64, model: &M, flag: Option<&Flag>) -> bool {
         let Some(weight) = self.rule.weight(update, self.taken) else { return false };
-        // A rule of the user's own may say anything; what it says must not make weights non-finite.
+        // A user's rule may return anything; its result must not make weights non-finite.
         let weight = if weight.is_finite() { weight.clamp(0.0, 1.0) } else { 0.0 };
         let weight = if self.taken == 0 { 1.0 } else { weight };
         let seen = HashSet::new();
@@ -65,8 +65,7 @@ impl Shadow {
         true
     }
 
-    /// The model for evaluation, with the average in place of its weights; `None` before anything was
-    /// taken in.
+    /// Returns the model for evaluation, with the average in place of its weights; `None` while the average is empty.
     pub(crate) fn model<M: Module>(&self, model: &M) -> Option<M> {
         (self.taken > 0).then(|| model.valid().map(&mut Put { weights: &self.weights }))
     }
@@ -86,7 +85,7 @@ impl Shadow {
     }
 }
 
-/// `a ← a + w·(p − a)`, in `f32` at least: half precision would lose small steps.
+/// `a ← a + w·(p − a)`, in `f32` at least, because half precision would lose small steps.
 struct Mix<'a> {
     weights: &'a mut Shelf,
     seen: HashSet<ParamId>,
@@ -96,17 +95,17 @@ struct Mix<'a> {
 
 impl ModuleVisitor for Mix<'_> {
     fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
-        // A parameter that was frozen in the middle goes on to be averaged: what it was before has its weight.
+        // A parameter frozen during training goes on being averaged, because its earlier values still carry weight.
         if !param.is_require_grad() && !self.weights.contains(param.id) {
             return;
         }
-        // Once: one that is used in two places is visited twice.
+        // Only once: a parameter that is used in two places is visited twice.
         if !self.seen.insert(param.id) {
             return;
         }
         let value = widened(param.base().without_autodiff());
         let old = self.weights.take::<D>(param.id);
-        // Held only if it may be wanted back: otherwise its buffer is free to be reused.
+        // Held only if it may have to be restored; otherwise its buffer is free to be reused.
         let kept = self.flag.and_then(|flag| Some((flag, old.clone()?)));
         let mixed = match old {
             Some(average) if self.weight < 1.0 => {
@@ -114,7 +113,7 @@ impl ModuleVisitor for Mix<'_> {
             }
             _ => value,
         };
-        // Without an old average the present weights stand for it: a dropped step has not moved them.
+        // Without an old average the present weights stand in for it: a dropped step has not moved them.
         let mixed = match kept {
             Some((flag, old)) => flag.choose(mixed, old),
             None => mixed,

@@ -4,15 +4,15 @@ use super::Average;
 use crate::Error;
 use crate::error::check::Param;
 
-/// The plain mean of the weights at regular updates, from some update on.
+/// Stochastic weight averaging: the plain mean of the weights at regular updates, from a given update on.
 ///
 /// ```text
 /// a ← a + (p − a)/(n + 1)       after updates at, at + every, at + 2·every, …     n = updates taken
 /// ```
 ///
-/// Meant for the last part of a run, at a rate that stays high, constant or cyclic. The statistics of
-/// BatchNorm belong to the last weights and not to their mean; refresh them with
-/// [`refresh_statistics`](super::refresh_statistics) before the average is used.
+/// Meant for the last part of a run, at a rate that stays high, constant or cyclic. The statistics of BatchNorm belong
+/// to the last weights and not to their mean; refresh them with [`refresh_statistics`](super::refresh_statistics)
+/// before using the average.
 ///
 /// Source: Izmailov et al. 2018 (arXiv 1803.05407), algorithm 1. Agrees with torch's `AveragedModel`.
 ///
@@ -34,12 +34,12 @@ pub struct Swa {
 }
 
 impl Swa {
-    /// The mean over all updates from update `at` on.
+    /// Creates a mean over all updates from update `at` on.
     pub fn from(at: u64) -> Self {
         Self { at, every: 1 }
     }
 
-    /// Only every `updates`-th of them.
+    /// Takes only every `updates`-th update.
     ///
     /// # Errors
     /// If `updates` is 0.

@@ -1,6 +1,6 @@
-//! What is remembered of a cap that is measured now and then, on the batch at hand.
+//! The memory of a cap that is measured periodically, on the current batch.
 //!
-//! Invariant: a measurement counts when the step of its batch is applied, and is forgotten when it is not.
+//! Invariant: a measurement is kept if the step of its batch is applied, and dropped otherwise.
 
 use crate::checkpoint::State;
 use crate::stat::Ema;
@@ -9,13 +9,13 @@ use crate::{Error, Reading, Verdict};
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Memory {
     pub(crate) known: Known,
-    /// With the measurement of a step of which nobody has said what became of it.
+    /// `known`, updated with a measurement whose step has no known outcome yet.
     pub(crate) unsure: Option<Known>,
-    /// The rate that was asked for last, of steps that were made.
+    /// The rate last requested, of the steps that were applied.
     pub(crate) asked: Option<f64>,
-    /// The mean of the last ten or so accepted losses.
+    /// The mean of roughly the last ten accepted losses.
     losses: Ema<f64>,
-    /// The last of them was far above that mean.
+    /// Whether the last of these losses was far above that mean.
     alarmed: bool,
 }
 
@@ -27,14 +27,14 @@ pub(crate) struct Known {
     pub(crate) at: Option<u64>,
 }
 
-/// When to measure: at each of so many first updates, and then once in so many.
+/// When to measure: at each of the first updates, and then at regular intervals.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(crate) struct Cadence {
     pub(crate) dense: u64,
     pub(crate) every: u64,
 }
 
-/// So many times below the bound a rate is far from it, and nothing is urgent.
+/// A rate below the bound by at least this factor is far from it, and measuring is not urgent.
 const FAR: f64 = 8.0;
 
 impl Default for Memory {
@@ -49,20 +49,20 @@ impl Memory {
         self.unsure.unwrap_or(self.known)
     }
 
-    /// Whether to measure before this update, where the rate may be `most`: at each of the first ones, unless the
-    /// rate that was asked for last is far below that; later, and then, once in so many, and after a loss that was
-    /// far above the others.
+    /// Returns whether to measure before this update, where the rate may be at most `most`. Measures at each of
+    /// the first updates, unless the last requested rate is far below `most`; after those, or in that case, at
+    /// regular intervals and after a loss far above the others.
     pub(crate) fn is_due(&self, update: u64, most: Option<f64>, when: Cadence) -> bool {
         if self.alarmed {
             return true;
         }
         let far = self.asked.zip(most).is_some_and(|(asked, most)| asked * FAR < most);
-        // After a rewind the last measurement may lie ahead; one that is past due is made up for.
+        // After a rewind the last measurement may lie in the future; an overdue one is made up for.
         let late = |at: u64| update < at || update >= at.saturating_add(when.every);
         (update < when.dense && !far) || self.now().at.is_none_or(late)
     }
 
-    /// A measurement before `update`.
+    /// Records a measurement before `update`.
     pub(crate) fn measured(&mut self, update: u64, next: impl FnOnce(Option<f64>) -> Option<f64>) {
         self.known = self.now();
         let Known { cap, measured, .. } = self.known;
@@ -80,8 +80,9 @@ impl Memory {
         self.unsure = None;
     }
 
-    /// The memory of an earlier time. The cap is the lower one of now and then: back at weights where it was higher
-    /// it would lead to where the run has just come from. It grows as measurements allow.
+    /// Restores the memory of an earlier state. The cap is the lower of the current and the earlier one: back at
+    /// the earlier weights, a higher cap would lead the run to where it has just come from. It grows as
+    /// measurements allow.
     pub(crate) fn went_back(&mut self, then: Self) {
         let caps = [then.known.cap, self.now().cap].into_iter().flatten();
         let cap = caps.reduce(f64::min);

@@ -1,26 +1,25 @@
-//! Bounds on what a step does, whatever rate is asked for.
+//! Step bounds: limits on how far a step may go, whatever rate is requested.
 //!
-//! A [`StepBound`] answers how high the rate may be now. The rate that is asked for becomes a wish: with a
-//! bound in the keel a rate of 1 trains as well as one of 0.001, and a schedule may be a pure shape. Where the
-//! bound holds the rate, the shape of the schedule is kept:
+//! A [`StepBound`] returns the highest rate allowed now. The rate that is passed in is then only a request: with
+//! a bound in the keel, a rate of 1 trains as well as one of 0.001, and a schedule can be a pure shape. Where the
+//! bound limits the rate, the shape of the schedule is preserved:
 //!
 //! ```text
 //! used = min(peak, cap) · asked/peak         peak = the highest rate of the schedule
 //! ```
 //!
-//! so that warm-up and decay are those of the schedule, and not cut off at the cap. Of plain rates, which
-//! belong to no schedule, the peak is the highest one so far. Several bounds combine by the smallest cap, and
-//! with parameter groups all rates are lowered in proportion.
+//! so warmup and decay follow the schedule instead of being cut off at the cap. For plain rates, which belong to
+//! no schedule, the peak is the highest rate so far. Several bounds combine by the smallest cap, and with
+//! parameter groups all rates are lowered in proportion.
 //!
-//! - [`DeepRelativeTrust`] bounds how much of the weights a step replaces, with any optimizer, and costs next to
-//!   nothing.
-//! - [`TrustRegion`](crate::trust::TrustRegion) bounds what a step does to the model's outputs, with any optimizer,
-//!   and costs a forward pass or two now and then.
-//! - [`Governor`](crate::curvature::Governor) bounds descent and momentum by the curvature of the loss, and costs
-//!   a gradient now and then.
+//! - [`DeepRelativeTrust`] bounds how much of the weights a step replaces, with any optimizer, at almost no cost.
+//! - [`TrustRegion`](crate::trust::TrustRegion) bounds how much a step changes the model's outputs, with any
+//!   optimizer, at the cost of an occasional forward pass or two.
+//! - [`Governor`](crate::curvature::Governor) bounds descent and momentum by the curvature of the loss, at the
+//!   cost of an occasional gradient.
 //!
-//! A bound differs from a [`clip`](crate::clip): a clip shortens the gradient, which an optimizer that divides
-//! by the gradient's size does not notice; a bound shortens the step.
+//! A bound differs from a [`clip`](crate::clip): a clip shrinks the gradient, which has no effect on an optimizer
+//! that divides by the gradient's size; a bound shortens the step.
 
 mod deep_relative_trust;
 mod measured;
@@ -34,19 +33,20 @@ use crate::checkpoint::State;
 pub use crate::parameter::Direction;
 use crate::{Error, Parameter, Reading, Verdict};
 
-/// Chooses the highest rate that a step may have, from plain numbers.
+/// A step bound: chooses the highest rate that a step may have, from plain numbers.
 pub trait StepBound: Send {
-    /// Told what the parameters are, when a keel is built, before anything else; and how the optimizer steps each of
-    /// them, if it [asks](Self::looks_at_direction) and that could be told.
+    /// Receives the parameters when a keel is built, before any other call; if the bound
+    /// [asks for it](Self::looks_at_direction), also how the optimizer steps each of them, where that could be
+    /// determined.
     ///
     /// # Errors
-    /// If it cannot bound such steps.
+    /// If this bound does not support such steps.
     fn start(&mut self, parameters: &[Parameter]) -> Result<(), Error> {
         let _ = parameters;
         Ok(())
     }
 
-    /// Whether it needs to know how the optimizer steps: [`Parameter::direction`].
+    /// Returns whether the bound needs to know how the optimizer steps: [`Parameter::direction`].
     ///
     /// # Cost
     /// Up to three updates of copies, with a readback each, when a keel is built.
@@ -54,70 +54,71 @@ pub trait StepBound: Send {
         false
     }
 
-    /// Whether it bounds a step by the step's own gradient. It can then not be used with
-    /// [`Decide::OnDevice`](crate::Decide::OnDevice), where the host knows no gradient in time.
+    /// Returns whether the bound depends on the step's own gradient. It then cannot be used with
+    /// [`Decide::OnDevice`](crate::Decide::OnDevice), where the host does not see the gradient in time.
     fn looks_at_gradients(&self) -> bool {
         false
     }
 
-    /// Whether it needs [`Reading::sizes`], the norms of the parameters, in the step at this update.
+    /// Returns whether the bound needs [`Reading::sizes`], the norms of the parameters, in the step at this
+    /// update.
     ///
     /// # Cost
-    /// One pass over the parameters in such a step, and no readback more.
+    /// One pass over the parameters in such a step, and no additional readback.
     fn looks_at_sizes(&self, update: u64) -> bool {
         let _ = update;
         false
     }
 
-    /// The most that the rate may be in this step, of whose gradient the clips leave the share `left`; `None`
-    /// for no bound. What is not above 0, and NaN, lets nothing through.
+    /// Returns the highest rate allowed in this step, or `None` for no bound. `left` is the share of the gradient
+    /// that the clips keep. A value that is NaN or not above 0 allows no step at all.
     ///
-    /// With [`Decide::OnDevice`](crate::Decide::OnDevice) `now` has no more than the step's position and rate,
-    /// and `left` is 1.
+    /// With [`Decide::OnDevice`](crate::Decide::OnDevice), `now` holds only the step's position and rate, and
+    /// `left` is 1.
     fn rate_at_most(&self, now: &Reading, left: f64) -> Option<f64>;
 
-    /// Told what became of the step, of whose gradient the clips left the share `left`, exactly once. A bound
-    /// learns here, and only when `ruling` is [`Apply`](Verdict::Apply).
+    /// Records the outcome of the step; called exactly once per step. `left` is the share of the gradient that
+    /// the clips kept. A bound with a memory updates it here, and only if `ruling` is [`Apply`](Verdict::Apply).
     fn record(&mut self, now: &Reading, left: f64, ruling: Verdict) {
         let _ = (now, left, ruling);
     }
 
-    /// The name that saved states carry.
+    /// Returns the name under which the state is saved.
     fn name(&self) -> &str {
         "bound"
     }
 
-    /// What later bounds depend on; nothing, unless the bound has a memory.
+    /// Returns the state that later bounds depend on; empty, unless the bound has a memory.
     fn state(&self) -> State {
         State::new()
     }
 
-    /// Takes that state back.
+    /// Restores a saved state.
     ///
     /// # Errors
-    /// If the state is not one of this bound's; the bound is then unchanged.
+    /// If the state does not belong to this kind of bound; the bound is then unchanged.
     fn restore(&mut self, state: &State) -> Result<(), Error> {
         state.only(&[])
     }
 
-    /// Told that training went back to an earlier state, after [`record`](Self::record) of the step that led
-    /// to it. `then` is the [`state`](Self::state) that this bound had there. Takes that state back, unless
-    /// overridden.
+    /// Called when training has been rewound to an earlier state, after [`record`](Self::record) for the step
+    /// that caused it. `then` is the [`state`](Self::state) that this bound had at that point. Restores that
+    /// state, unless overridden.
     ///
     /// # Errors
-    /// If the state is not one of this bound's. [`Keel`](crate::Keel) then halts.
+    /// If the state does not belong to this kind of bound. [`Keel`](crate::Keel) then halts.
     fn rewound(&mut self, then: &State) -> Result<(), Error> {
         self.restore(then)
     }
 
-    /// What a user should know of how this bound fares, if there is anything. [`Keel`](crate::Keel) hands on
-    /// each text once; two are the same if they agree up to their first colon.
+    /// Returns a message for the user about how this bound is doing, if there is one. [`Keel`](crate::Keel)
+    /// passes on each message once; two messages are the same if they agree up to their first colon.
     fn notice(&self) -> Option<String> {
         None
     }
 }
 
-/// The most that the rate may be, from the reading alone.
+/// A closure that returns the highest rate allowed, from the reading alone.
 impl<F: Fn(&Reading) -> f64 + Send> StepBound for F {
     fn rate_at_most(&self, now: &Reading, _: f64) -> Option<f64> {
         Some(self(now))

@@ -1,12 +1,12 @@
-//! What is measured along a side of a picture.
+//! The axes of a chart.
 
 use super::scale::Scale;
 use crate::Error;
 use crate::error::check::Param;
 
-/// What is measured along a side of a [`LineChart`](super::LineChart), and on which scale.
+/// An axis of a [`LineChart`](super::LineChart): what it measures, and on which scale.
 ///
-/// Ticks are round numbers: 1, 2, 2.5 and 5 times a power of ten on an even scale, powers of ten on a
+/// Ticks are round numbers: 1, 2, 2.5 and 5 times a power of ten on a linear scale, powers of ten on a
 /// logarithmic one.
 ///
 /// ```
@@ -33,33 +33,34 @@ enum Kind {
 }
 
 impl Axis {
-    /// Chooses the scale by the values: logarithmic where none is below 0, nearly all are above 0 and the
-    /// largest is more than 25 times the smallest of those; even otherwise.
+    /// Creates an axis whose scale is chosen from the values: logarithmic if none is below 0, nearly all are
+    /// above 0, and the largest is more than 25 times the smallest positive value; linear otherwise.
     pub fn auto(name: impl Into<String>) -> Self {
         Self { name: name.into(), kind: Kind::Auto, between: None }
     }
 
-    /// An even scale.
+    /// Creates an axis with a linear scale.
     pub fn even(name: impl Into<String>) -> Self {
         Self { kind: Kind::Even, ..Self::auto(name) }
     }
 
-    /// A logarithmic scale. Values of 0 and below have no place on it: they leave a gap.
+    /// Creates an axis with a logarithmic scale. Values of 0 and below cannot be drawn on it and leave a gap.
     pub fn log(name: impl Into<String>) -> Self {
         Self { kind: Kind::Log, ..Self::auto(name) }
     }
 
-    /// An even scale of whole numbers, such as steps or updates, with no room beside the first and the last.
+    /// Creates an axis with a linear scale of whole numbers, such as steps or updates, with no margin at either
+    /// end.
     pub fn count(name: impl Into<String>) -> Self {
         Self { kind: Kind::Count, ..Self::auto(name) }
     }
 
-    /// Whole numbers from the first to the last.
+    /// Creates an axis of whole numbers from the first to the last.
     pub(crate) fn whole(name: &str, (first, last): (u64, u64)) -> Self {
         Self { between: Some((first as f64, last as f64)), ..Self::count(name) }
     }
 
-    /// Sets both ends, which follow from the values otherwise. What lies beyond is drawn at the edge.
+    /// Sets both ends, which otherwise follow from the values. Values beyond them are drawn at the edge.
     ///
     /// # Errors
     /// If an end is not finite, `high` is not above `low`, or `low` is not above 0 on a logarithmic scale.

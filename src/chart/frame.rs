@@ -1,11 +1,11 @@
-//! What surrounds the numbers: title, axes, legend, and the words at them.
+//! The frame of a chart: title, axes, legend, and their labels.
 
 use std::fmt::Write;
 
 use super::scale::Scale;
 use crate::text::escaped;
 
-/// Where the numbers are, and what is beside them.
+/// The plot area, and the space around it.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Frame {
     pub(super) size: (u32, u32),
@@ -13,22 +13,22 @@ pub(super) struct Frame {
     pub(super) right: f64,
     pub(super) top: f64,
     pub(super) bottom: f64,
-    /// Small pictures have small letters, and no name at their axes.
+    /// Whether the chart is small: small charts have small letters and no axis names.
     pub(super) small: bool,
 }
 
-/// A name in a legend, and what is drawn beside it, 20 wide around the middle of its left.
+/// An entry of a legend: a name, and the symbol to its left, 20 wide and vertically centred on its origin.
 #[derive(Debug, Clone)]
 pub(super) struct Key {
     pub(super) drawing: String,
     pub(super) name: String,
 }
 
-/// Narrower than this is small.
+/// Charts narrower than this are small.
 const SMALL: u32 = 300;
-/// From one row of a legend to the next.
+/// The distance between rows of a legend.
 const ROW: f64 = 19.0;
-/// The height of the names of a legend's entry without its name.
+/// The width of a legend entry without its name.
 const KEY: f64 = 40.0;
 
 impl Frame {
@@ -39,7 +39,7 @@ impl Frame {
             true => (left.min(40.0), right.min(12.0), 26.0, 20.0),
             false => (left, right, 42.0, 30.0),
         };
-        // However small it is, the ends are in order.
+        // However small the chart is, the ends stay in order.
         let right = (width - right).max(left + 1.0);
         Self { size, left, right, top, bottom: (height - bottom).max(top + 1.0), small }
     }
@@ -56,12 +56,12 @@ impl Frame {
         if self.small { "l s" } else { "l" }
     }
 
-    /// Paper, title, and a word on it.
+    /// Draws the background, the title, and the text beside it.
     pub(super) fn begin(&self, title: &str, more: &str) -> String {
         let (width, height) = self.size;
         let (x, y) = if self.small { (10.0, 17) } else { (14.0, 24) };
         let room = f64::from(width) - 2.0 * x;
-        // A long title is written smaller, and cut if that isn't enough.
+        // A long title is set smaller, and cut if that is not enough.
         let long = self.small || bold(title, 15.0) > room;
         let (class, size) = if long { ("t s", 12.5) } else { ("t", 15.0) };
         let title = beginning(title, (room / bold("x", size)) as usize);
@@ -77,11 +77,11 @@ impl Frame {
         )
     }
 
-    /// The axis below.
+    /// Draws the horizontal axis.
     pub(super) fn across(&self, scale: &Scale, name: &str, to: &mut String) {
         let Self { left, right, bottom, .. } = *self;
         let _ = writeln!(to, "<path class=\"x\" d=\"M{left:.0} {bottom:.1}H{right:.0}\"/>");
-        // Counts are longer than other numbers.
+        // Counts are wider than other numbers.
         let each = if scale.is_whole() && !self.small { 90.0 } else { 55.0 };
         let letters = self.letters();
         let (below, size) = if self.small { (14.0, 10.5) } else { (18.0, 12.0) };
@@ -96,7 +96,7 @@ impl Frame {
         let labels = (1..=most).rev().map(|count| scale.labels(count)).find(apart);
         for (tick, words) in labels.unwrap_or_default() {
             let (x, y) = (self.x(scale, tick), bottom + below);
-            // The last one is moved a little, where it would leave the picture.
+            // The last label is shifted if it would leave the chart.
             let half = width(&words, size) / 2.0;
             let at = x.min(f64::from(self.size.0) - half - 2.0);
             let _ = writeln!(
@@ -119,7 +119,7 @@ impl Frame {
         );
     }
 
-    /// Room for the name of the axis below, where it does not fit beside the ticks.
+    /// Makes room for the name of the horizontal axis if it does not fit beside the ticks.
     pub(super) fn named(self, name: &str) -> Self {
         match self.small || fits_beside(name, self.left) {
             true => self,
@@ -130,7 +130,7 @@ impl Frame {
     fn value_labels(&self, scale: &Scale) -> Vec<(f64, String)> {
         let each = if self.small { 24.0 } else { 32.0 };
         let count = (((self.bottom - self.top) / each) as usize).max(2);
-        // One alone says nothing of the scale: a few more than usual are better.
+        // A single label does not show the scale: a few more than usual are better.
         let mut more = (count + 1..count + 3).map(|count| scale.labels(count));
         let usual = scale.labels(count);
         match usual.len() {
@@ -139,7 +139,7 @@ impl Frame {
         }
     }
 
-    /// Room at the left for long numbers.
+    /// Makes room at the left for long numbers.
     pub(super) fn beside(self, scale: &Scale) -> Self {
         let size = if self.small { 10.5 } else { 12.0 };
         let labels = self.value_labels(scale);
@@ -148,7 +148,7 @@ impl Frame {
         Self { left, right: self.right.max(left + 1.0), ..self }
     }
 
-    /// The axis of values, at the left.
+    /// Draws the vertical axis, at the left.
     pub(super) fn values(&self, scale: &Scale, to: &mut String) {
         let Self { left, right, .. } = *self;
         let letters = self.letters();
@@ -164,7 +164,7 @@ impl Frame {
         }
     }
 
-    /// Room for a legend below the title, if it does not fit beside it.
+    /// Makes room for a legend below the title if it does not fit beside it.
     pub(super) fn with(self, keys: &[Key], title: &str, more: &str) -> Self {
         match self.is_beside(keys, title, more) {
             true => self,
@@ -176,7 +176,7 @@ impl Frame {
         }
     }
 
-    /// The legend: beside the title where it has place, in rows below it otherwise.
+    /// Draws the legend: beside the title if it fits there, in rows below it otherwise.
     pub(super) fn legend(&self, keys: &[Key], title: &str, more: &str, to: &mut String) {
         if self.is_beside(keys, title, more) {
             let mut x = (self.right + 14.0 - row(keys)).max(titled(title, more));
@@ -198,7 +198,7 @@ impl Frame {
         keys.is_empty() || titled(title, more) + row(keys) <= self.right + 14.0
     }
 
-    /// In how many columns and rows a legend below the title is.
+    /// Returns the number of columns and rows of a legend below the title.
     fn grid(&self, keys: &[Key]) -> (usize, usize) {
         let wide = keys.iter().map(Key::width).fold(1.0, f64::max);
         let columns = (((self.right - 2.0) / wide) as usize).clamp(1, keys.len().max(1));
@@ -234,17 +234,17 @@ fn fits_beside(name: &str, left: f64) -> bool {
     14.0 + width(name, 12.0) <= left - 14.0
 }
 
-/// About how wide a text of this size is.
+/// Estimates the width of a text of this size.
 pub(super) fn width(text: &str, size: f64) -> f64 {
     0.56 * size * text.chars().count() as f64
 }
 
-/// About how wide a title of this size is.
+/// Estimates the width of a title of this size.
 fn bold(text: &str, size: f64) -> f64 {
     0.64 * size * text.chars().count() as f64
 }
 
-/// The beginning of a text that is too long.
+/// Returns the start of a text that is too long.
 fn beginning(text: &str, most: usize) -> String {
     match text.chars().count() > most {
         true => text.chars().take(most.saturating_sub(1)).chain(['…']).collect(),
@@ -252,7 +252,7 @@ fn beginning(text: &str, most: usize) -> String {
     }
 }
 
-/// The end of a text that is too long: of a path, that is what tells it apart.
+/// Returns the end of a text that is too long: the end of a path is what identifies it.
 pub(super) fn ending(text: &str, most: usize) -> String {
     let count = text.chars().count();
     match count > most {

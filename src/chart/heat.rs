@@ -1,4 +1,4 @@
-//! Many rows of numbers over steps, as colours.
+//! Heat maps: many rows of numbers over steps, as colours.
 
 use std::fmt::Write;
 
@@ -8,16 +8,16 @@ use super::style::{LEVELS, color};
 use super::{Chart, listed, quoted};
 use crate::text::escaped;
 
-/// What a colour stands for.
+/// What a colour represents.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(crate) enum Shade {
-    /// Powers of ten, of what is above 0.
+    /// Powers of ten, for values above 0.
     Powers,
     /// A share of all, from 0 to 1.
     Share,
 }
 
-/// One row: a name, and values over steps.
+/// A row: a name, and values over steps.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Row {
     pub(crate) name: String,
@@ -30,7 +30,7 @@ impl Row {
     }
 }
 
-/// A picture of rows.
+/// A heat map.
 #[derive(Debug, Clone)]
 pub(crate) struct Heat<'a> {
     pub(crate) name: &'a str,
@@ -41,9 +41,9 @@ pub(crate) struct Heat<'a> {
     pub(crate) shade: Shade,
 }
 
-/// The most columns a picture has: more cannot be told apart.
+/// The largest number of columns: more could not be told apart.
 const COLUMNS: usize = 160;
-/// Powers of ten below the largest that are told apart.
+/// The number of powers of ten below the largest value that are distinguished.
 const DECADES: f64 = 8.0;
 
 impl Heat<'_> {
@@ -103,8 +103,8 @@ impl Heat<'_> {
         }
     }
 
-    /// The largest of each column, so that nothing that stands out is lost; where there is none, what was
-    /// there before it.
+    /// Returns the largest value of each column, so that outliers are not lost; a column without values repeats
+    /// the previous one.
     fn cells(&self, row: &Row) -> Vec<Option<f64>> {
         let (first, last) = self.span;
         let steps = (last - first).saturating_add(1);
@@ -132,7 +132,8 @@ impl Heat<'_> {
         let (low, high) =
             some().fold((f64::INFINITY, 0f64), |(low, high), x| (low.min(x), high.max(x)));
         match low <= high {
-            // One colour in all cells would say less than its place.
+            // If all values are equal, the range is widened around them, so that the colour shows their position
+            // in it.
             true if low == high => (low / 10.0, high * 10.0),
             true => (low.max(high * 10f64.powf(-DECADES)), high),
             false => (0.1, 1.0),
@@ -147,7 +148,7 @@ impl Heat<'_> {
         (share.clamp(0.0, 1.0) * (LEVELS - 1) as f64).round() as usize
     }
 
-    /// All cells of a colour as one path, with neighbours joined: a tenth of what single rectangles take.
+    /// Draws all cells of a colour as one path, with neighbours joined: a tenth of the size of single rectangles.
     fn colors(
         &self,
         frame: &Frame,

@@ -1,4 +1,4 @@
-//! Numbers over numbers, as lines, and what happened on the way, as marks.
+//! Line charts, with marks for steps that were not applied.
 
 use std::fmt::Write;
 use std::path::Path;
@@ -21,7 +21,7 @@ pub(crate) struct Mark {
     pub(crate) words: String,
 }
 
-/// A picture of lines, drawn as SVG.
+/// A line chart, drawn as SVG.
 ///
 /// ```
 /// use evenkeel::chart::{Axis, LineChart, Series};
@@ -39,8 +39,8 @@ pub(crate) struct Mark {
 /// ```
 ///
 /// # Cost
-/// Each line is drawn with at most four points for every three pixels of the width, of which the lowest and the
-/// highest of each stretch are two: a single value that stands out is seen however many there are.
+/// Each line is drawn with at most four points for every three pixels of the width, including the lowest and the
+/// highest value of each stretch, so that a single value that stands out is visible however many there are.
 #[derive(Debug, Clone, PartialEq)]
 #[must_use = "`draw` or `save` draws it"]
 pub struct LineChart {
@@ -51,26 +51,26 @@ pub struct LineChart {
     up: Axis,
     series: Vec<Series>,
     marks: Vec<Mark>,
-    /// A value for comparison, and what it is.
+    /// A value for comparison, and its name.
     level: Option<(f64, String)>,
     breaks: Option<String>,
     legend: bool,
 }
 
 const LOG: &str = "log scale";
-/// Marks closer than this, in pixels, are one.
+/// Marks closer than this, in pixels, are merged.
 const CLOSE: f64 = 9.0;
-/// Markers on the way of a line that has many points.
+/// The number of markers on a line with many points.
 const MARKERS: usize = 7;
-/// From one row of crosses to the next.
+/// The distance between rows of crosses.
 const ROW: f64 = 10.0;
 
-/// Both scales, and where their numbers are.
+/// Both scales, and the frame of the plot area.
 struct Place {
     frame: Frame,
     across: Scale,
     up: Scale,
-    /// The height above all values for those that are none.
+    /// The height of the lane above all values, for values that are not finite.
     lane: f64,
 }
 
@@ -85,7 +85,7 @@ impl Place {
 }
 
 impl LineChart {
-    /// A picture without lines, 720 wide and 360 high.
+    /// Creates a chart without lines, 720 wide and 360 high.
     pub fn new(title: impl Into<String>) -> Self {
         Self {
             name: None,
@@ -101,22 +101,22 @@ impl LineChart {
         }
     }
 
-    /// Sets width and height, in pixels of a picture that isn't scaled. Below a width of 300 letters are small,
-    /// and axes have no names.
+    /// Sets width and height, in pixels of an unscaled chart. Below a width of 300, letters are small and axes
+    /// have no names.
     ///
     /// # Errors
-    /// If one of them is 0.
+    /// If either is 0.
     pub fn size(self, width: u32, height: u32) -> Result<Self, Error> {
         Param("LineChart", "size").at_least(1, width.min(height).into())?;
         Ok(self.sized((width, height)))
     }
 
-    /// Sets what is measured from left to right.
+    /// Sets the horizontal axis.
     pub fn across(self, axis: Axis) -> Self {
         Self { across: axis, ..self }
     }
 
-    /// Sets what is measured from the bottom to the top.
+    /// Sets the vertical axis.
     pub fn up(self, axis: Axis) -> Self {
         Self { up: axis, ..self }
     }
@@ -127,19 +127,20 @@ impl LineChart {
         self
     }
 
-    /// Draws a dotted level for comparison, named in the legend. It is left out if it isn't finite.
+    /// Draws a dotted line at this value for comparison, named in the legend. It is left out if the value isn't
+    /// finite.
     pub fn level(self, value: f64, name: impl Into<String>) -> Self {
         Self { level: value.is_finite().then(|| (value, name.into())), ..self }
     }
 
-    /// Marks values that are not finite by crosses in a lane of this name above all values, in a row for each
-    /// line: all of a line with [markers](Series::markers), and the first one after each finite value
-    /// otherwise.
+    /// Marks non-finite values with crosses, in a lane of this name above all values, with one row for each line.
+    /// A line with [markers](Series::markers) has a cross for every non-finite value, any other line only for the
+    /// first one after each finite value.
     pub fn breaks(self, name: impl Into<String>) -> Self {
         Self { breaks: Some(name.into()), ..self }
     }
 
-    /// Leaves out the legend, for one picture of several in a [`Sheet`](super::Sheet) with the same lines.
+    /// Leaves out the legend, for charts in a [`Sheet`](super::Sheet) that share the same lines.
     pub fn without_legend(self) -> Self {
         Self { legend: false, ..self }
     }
@@ -156,7 +157,7 @@ impl LineChart {
         Self { marks, ..self }
     }
 
-    /// Draws the picture.
+    /// Draws the chart.
     pub fn draw(&self) -> Chart {
         let xs = self.series.iter().flat_map(|line| line.points.iter().map(|(x, _)| *x));
         let across = self.across.scale(xs);
@@ -201,7 +202,7 @@ impl LineChart {
         }
     }
 
-    /// Draws the picture and writes it to a file.
+    /// Draws the chart and writes it to a file.
     ///
     /// # Errors
     /// If the file cannot be written.
@@ -225,7 +226,7 @@ impl LineChart {
         let shown = reduced(&line.points, bins, across);
         match line.look {
             Look::Smoothed if line.is_smoothed() => {
-                // Of ten each at least, or the middle would be as restless as they are.
+                // Medians over at least ten points each; otherwise they would be as noisy as the values.
                 let few = (line.points.len() / 10).min(bins / 3);
                 path(&shown, place, false, &format!("{class} raw"), to);
                 path(&middles(&line.points, few, across), place, false, class, to);
@@ -249,13 +250,13 @@ impl LineChart {
         }
     }
 
-    /// Plain lines are told apart by a few markers, if there are several.
+    /// If there are several plain lines, a few markers tell them apart.
     fn has_markers(&self, line: &Series) -> bool {
         let plain = |line: &&Series| matches!(line.look, Look::Plain | Look::Smoothed);
         line.look == Look::Plain && self.series.iter().filter(plain).count() > 1
     }
 
-    /// Points at even distances, at other places than those of the other lines.
+    /// Returns points at even distances, at other positions than those of the other lines.
     fn on_the_way(&self, at: usize, points: &[(f64, f64)], place: &Place) -> Vec<(f64, f64)> {
         let Frame { left, right, .. } = place.frame;
         let shift = (at as f64 + 0.5) / self.series.len() as f64;
@@ -272,7 +273,7 @@ impl LineChart {
         found
     }
 
-    /// Whether this line is marked where it has no finite value.
+    /// Returns whether this line is marked where it has non-finite values.
     fn breaks_in(&self, line: &Series) -> bool {
         let finite = |point: &(f64, f64)| point.1.is_finite();
         self.breaks.is_some() && line.look != Look::Faint && !line.points.iter().all(finite)
@@ -283,7 +284,7 @@ impl LineChart {
         if rows > 0 { ROW * rows as f64 + 10.0 } else { 0.0 }
     }
 
-    /// Crosses at values that are not finite; whether there are any.
+    /// Draws crosses at non-finite values, and returns whether there are any.
     fn crosses(
         &self,
         at: usize,
@@ -327,14 +328,14 @@ impl LineChart {
         );
     }
 
-    /// Which kinds of marks there are, and how many of each.
+    /// Returns the kinds of marks, and the number of each.
     fn kinds(&self) -> Vec<(Verdict, usize)> {
         let count = |verdict| self.marks.iter().filter(|mark| mark.verdict == verdict).count();
         let all = [Verdict::Skip, Verdict::Rewind, Verdict::Halt].map(|v| (v, count(v)));
         all.into_iter().filter(|(_, count)| *count > 0).collect()
     }
 
-    /// Draws the marks, those that lie close as one.
+    /// Draws the marks, merging those that lie close together.
     fn draw_marks(&self, place: &Place, to: &mut String) {
         for (verdict, _) in self.kinds() {
             let marks: Vec<&Mark> = self.marks.iter().filter(|m| m.verdict == verdict).collect();
@@ -344,7 +345,7 @@ impl LineChart {
                 let (first, last) = (close[0], close[close.len() - 1]);
                 let x = x((first.at + last.at) / 2.0);
                 let values = close.iter().filter_map(|m| m.value).filter(|y| y.is_finite());
-                // Where there is no number, it is beyond all of them.
+                // A mark without a number is drawn above all values.
                 let y = values.reduce(f64::max);
                 let y = y.map_or(place.frame.top, |value| place.frame.y(&place.up, value));
                 let words = match close.len() {
@@ -356,7 +357,7 @@ impl LineChart {
         }
     }
 
-    /// The entries of the legend; none for a single line that the title speaks of.
+    /// Returns the entries of the legend; none for a single line that the title describes.
     fn keys(&self, kinds: &[(Verdict, usize)], with_value: bool) -> Vec<Key> {
         let mut keys: Vec<Key> = Vec::new();
         let key = |drawing: String, name: &str| Key { drawing, name: name.to_string() };
@@ -391,7 +392,7 @@ impl LineChart {
         keys
     }
 
-    /// The legend for several pictures. What a level is may differ between them.
+    /// Returns the legend for several charts. The value of a level may differ between them.
     pub(super) fn legend(&self) -> Vec<Key> {
         self.keys(&self.kinds(), false)
     }
@@ -447,7 +448,7 @@ impl LineChart {
     }
 }
 
-/// A title as the name of a file.
+/// Converts a title to a file name.
 fn slug(title: &str) -> String {
     let safe = |c: char| if c.is_alphanumeric() { c.to_ascii_lowercase() } else { '-' };
     let name: String = title.chars().map(safe).collect();
@@ -455,7 +456,7 @@ fn slug(title: &str) -> String {
     if words.is_empty() { "chart".to_string() } else { words.join("-") }
 }
 
-/// A line through what has a place; a single point between gaps is a dot.
+/// Draws a line through the points that have a place on both scales; a single point between gaps becomes a dot.
 fn path(points: &[(f64, f64)], place: &Place, held: bool, class: &str, to: &mut String) {
     let (mut d, mut dots) = (String::new(), String::new());
     for part in points.split(|point| !place.has(*point)) {
@@ -482,7 +483,7 @@ fn path(points: &[(f64, f64)], place: &Place, held: bool, class: &str, to: &mut 
     to.push_str(&dots);
 }
 
-/// The area between the ends of a band.
+/// Draws the area between the ends of a band.
 fn band(line: &Series, class: &str, place: &Place, to: &mut String) {
     let has = |&(x, low, high): &(f64, f64, f64)| place.has((x, low)) && place.has((x, high));
     for part in line.band.split(|ends| !has(ends)).filter(|part| part.len() > 1) {
@@ -494,7 +495,7 @@ fn band(line: &Series, class: &str, place: &Place, to: &mut String) {
     }
 }
 
-/// Each verdict has a shape of its own, for who does not tell the colours apart.
+/// Draws the shape of a verdict. Each has a different one, for readers who cannot tell the colours apart.
 fn shape(verdict: Verdict, (x, y): (f64, f64), words: Option<&str>) -> String {
     let (class, d) = match verdict {
         Verdict::Apply => return String::new(),

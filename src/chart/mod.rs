@@ -1,16 +1,15 @@
-//! Pictures as SVG: lines over steps, rates or anything else, alone or several on a sheet.
+//! Charts as SVG: lines over steps, rates or anything else, alone or several on a sheet.
 //!
-//! A [`LineChart`] of [`Series`] over two [`Axis`] is drawn as a [`Chart`], and several of those are a
-//! [`Sheet`]. It is what [`schedule::Plot`](crate::schedule::Plot), the page of a run
-//! ([`record::Overview`](crate::record::Overview)) and that of the [advice](crate::advise::Advice::save_html)
-//! are drawn with.
+//! A [`LineChart`] of [`Series`] over two [`Axis`] is drawn as a [`Chart`], and several charts make a [`Sheet`].
+//! [`schedule::Plot`](crate::schedule::Plot), the page of a run ([`record::Overview`](crate::record::Overview))
+//! and the page of the [advice](crate::advise::Advice::save_html) are drawn with this module.
 //!
-//! The same numbers give the same text, byte by byte. A picture has a title and a description for who cannot
-//! see it, no fonts but those of the system, and links to nothing. On a screen it follows the reader's choice
-//! of light or dark, on paper it is light; a program that knows no CSS variables shows it in light.
+//! The same numbers give the same text, byte for byte. A chart has a title and a description for readers who
+//! cannot see it, uses only system fonts, and links to nothing. On a screen it follows the reader's choice of
+//! light or dark mode; on paper it is light, as it is in a program that does not support CSS variables.
 //!
-//! It is written as text, and not by a drawing crate: a name to hover over, a class that light and dark
-//! colours apply to, and a description are elements that drawing crates do not write.
+//! The SVG is written as text rather than with a drawing crate, because drawing crates do not write the elements
+//! it needs: a name to hover over, a class that light and dark colours apply to, and a description.
 
 mod axis;
 mod frame;
@@ -37,24 +36,24 @@ use std::path::Path;
 use crate::Error;
 use crate::text::escaped;
 
-/// One finished picture.
+/// A finished chart.
 #[derive(Debug, Clone)]
 #[non_exhaustive]
 pub struct Chart {
-    /// A short word for it, fit for a file's name.
+    /// A short name, usable as a file name.
     pub name: String,
-    /// What it shows.
+    /// The title.
     pub title: String,
-    /// Width and height.
+    /// The width and height.
     pub size: (u32, u32),
     description: String,
     body: String,
-    /// The numbers behind it, for a page that shows them under the pointer: an object in JSON.
+    /// The numbers that a page shows under the pointer, as a JSON object.
     hover: String,
 }
 
 impl Chart {
-    /// The picture as a file of its own.
+    /// Returns the chart as a standalone SVG file.
     pub fn to_svg(&self) -> String {
         whole(
             self.size,
@@ -62,7 +61,7 @@ impl Chart {
         )
     }
 
-    /// Writes the picture to a file.
+    /// Writes the chart to a file.
     ///
     /// # Errors
     /// If the file cannot be written.
@@ -70,7 +69,7 @@ impl Chart {
         save(path.as_ref(), &self.to_svg())
     }
 
-    /// The picture as a part of a page, which has the style.
+    /// Returns the chart for embedding in a page that has the style.
     pub(crate) fn inline(&self) -> String {
         let (width, height) = self.size;
         format!(
@@ -81,7 +80,7 @@ impl Chart {
         )
     }
 
-    /// The picture at a place in a larger one, which has the style.
+    /// Returns the chart placed in a larger one that has the style.
     fn nested(&self, (x, y): (u32, u32)) -> String {
         let (width, height) = self.size;
         format!(
@@ -99,7 +98,7 @@ impl Chart {
     }
 }
 
-/// A file of SVG around what is in it.
+/// Wraps content in an SVG file.
 fn whole((width, height): (u32, u32), inside: &str) -> String {
     format!(
         "<svg xmlns=\"http://www.w3.org/2000/svg\" class=\"ek\" role=\"img\" width=\"{width}\" \
@@ -112,7 +111,8 @@ pub(crate) fn save(path: &Path, text: &str) -> Result<(), Error> {
     std::fs::write(path, text).map_err(failed)
 }
 
-/// A list in JSON of numbers as they are shown, to three digits; `null` for those that it has no word for.
+/// Returns a JSON list of numbers as they are displayed, to three digits; `null` for numbers that JSON cannot
+/// represent.
 fn listed(values: impl IntoIterator<Item = f64>) -> String {
     let one = |x: f64| match x.is_finite() {
         true => scale::number(x),
@@ -122,7 +122,7 @@ fn listed(values: impl IntoIterator<Item = f64>) -> String {
     format!("[{}]", values.join(","))
 }
 
-/// A list in JSON of steps, each as the difference to the one before it.
+/// Returns a JSON list of steps, each as the difference from the previous one.
 fn steps(values: impl IntoIterator<Item = f64>) -> String {
     let mut last = 0.0;
     let values: Vec<String> =
@@ -130,7 +130,7 @@ fn steps(values: impl IntoIterator<Item = f64>) -> String {
     format!("[{}]", values.join(","))
 }
 
-/// Text in JSON.
+/// Returns the text as a JSON string.
 fn quoted(text: &str) -> String {
     let mut quoted = String::from('"');
     for c in text.chars() {

@@ -1,10 +1,11 @@
-//! Many points as few, in a way that hides nothing.
+//! Reduces many points to few, without hiding outliers.
 
 use crate::stat::median;
 
-/// At most four points of each of `bins` stretches of equal length in the picture, where `place` is: the first, the lowest, the highest and
-/// the last, in their order. Joined by lines they look as all of them would in a picture `bins` wide, and
-/// what stands out in one step still does. Values that are not finite stay, as one for each stretch.
+/// Reduces points to at most four for each of `bins` stretches of equal length in the chart, where `place` gives
+/// the position: the first, the lowest, the highest and the last, in order. Joined by lines, they look the same
+/// as all points would in a chart `bins` wide, so that an outlier of a single step remains visible. Non-finite
+/// values are kept, as one for each stretch.
 ///
 /// Source: Jugel et al. 2014, *M4: a visualization-oriented time series data aggregation*.
 pub(crate) fn reduced(
@@ -33,7 +34,7 @@ pub(crate) fn reduced(
     kept
 }
 
-/// The middle of each stretch: the mean of its places, and the median of its finite values.
+/// Returns the middle of each stretch: the mean of its positions, and the median of its finite values.
 pub(crate) fn middles(
     points: &[(f64, f64)],
     bins: usize,
@@ -48,7 +49,7 @@ pub(crate) fn middles(
     stretches(points, bins, place).filter_map(middle).collect()
 }
 
-/// The points in each of so many stretches of equal length, left out where there are none.
+/// Divides the points into this many stretches of equal length, leaving out empty ones.
 fn stretches(
     points: &[(f64, f64)],
     bins: usize,
@@ -68,7 +69,7 @@ mod tests {
         x
     }
 
-    /// On a scale of powers the first ten of a thousand take a third of the picture.
+    /// On a logarithmic scale, the first ten of a thousand take a third of the chart.
     #[test]
     fn stretches_are_as_long_as_they_look() {
         let points: Vec<(f64, f64)> =

@@ -1,8 +1,8 @@
-//! From numbers to places in a picture.
+//! Scales: map numbers to positions in a chart.
 
 use crate::text::short;
 
-/// Numbers along a line: even, or as powers.
+/// A linear or logarithmic scale.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(super) struct Scale {
     low: f64,
@@ -12,22 +12,22 @@ pub(super) struct Scale {
 
 #[derive(Debug, Clone, Copy, PartialEq)]
 enum Kind {
-    /// Equal differences are equally long.
+    /// Equal differences have equal lengths.
     Even,
-    /// Equal ratios are equally long.
+    /// Equal ratios have equal lengths.
     Log,
-    /// Even, and only whole numbers from 0 are written at it.
+    /// Linear, with ticks only at whole numbers from 0.
     Whole,
 }
 
-/// How much larger the largest has to be for a scale of powers.
+/// The ratio of the largest to the smallest value above which a scale is logarithmic.
 const POWERS: f64 = 25.0;
 
 impl Scale {
-    /// Wide enough for all of these that are finite; powers where all are above 0 and far apart.
+    /// Creates a scale that covers all finite values; logarithmic if they are above 0 and far apart.
     pub(super) fn of(values: impl Iterator<Item = f64> + Clone) -> Self {
         let Some((low, high)) = ends(values.clone()) else { return Self::even((0.0, 1.0)) };
-        // A few zeros, of a rate that warms up, are at the bottom of powers.
+        // A few zeros, as in the warmup of a rate, are drawn at the bottom of a logarithmic scale.
         let finite = values.filter(|x| x.is_finite());
         let above = finite.clone().filter(|x| *x > 0.0).fold(f64::INFINITY, f64::min);
         match low >= 0.0 && above.is_finite() && high / above > POWERS && log_fits(finite) {
@@ -36,19 +36,19 @@ impl Scale {
         }
     }
 
-    /// Even, and wide enough for all of these that are finite.
+    /// Creates a linear scale that covers all finite values.
     pub(super) fn even_of(values: impl Iterator<Item = f64> + Clone) -> Self {
         ends(values).map_or(Self::even((0.0, 1.0)), Self::around)
     }
 
-    /// Powers, and wide enough for all of these that are finite and above 0.
+    /// Creates a logarithmic scale that covers all finite values above 0.
     pub(super) fn log_of(values: impl Iterator<Item = f64> + Clone) -> Self {
         let above = values.filter(|x| *x > 0.0).map(|x| x.max(1e-300));
         let (low, high) = ends(above).unwrap_or((0.15, 8.0));
         Self::log((low / 1.15, high * 1.15))
     }
 
-    /// Even from end to end, with a little room.
+    /// Creates a linear scale between the ends, with a small margin.
     fn around((low, high): (f64, f64)) -> Self {
         if low == 0.0 && high == 0.0 {
             return Self::even((0.0, 1.0));
@@ -57,27 +57,27 @@ impl Scale {
             room if room > 1e-9 * high.abs().max(low.abs()) => room,
             _ => (0.1 * low.abs()).max(1e-9),
         };
-        // Not below 0 for the sake of room: a rate of less than nothing would mislead.
+        // The margin does not go below 0: a negative rate would be misleading.
         let bottom = if low >= 0.0 { (low - room).max(0.0) } else { low - room };
-        // What is not far from 0 is shown from 0.
+        // A range that starts close to 0 is extended to 0.
         let bottom = if low >= 0.0 && low < 0.5 * high { 0.0 } else { bottom };
         Self::even((bottom, high + room))
     }
 
-    /// Even between these.
+    /// Creates a linear scale between these ends.
     pub(super) fn even((low, high): (f64, f64)) -> Self {
         Self { low, high, kind: Kind::Even }
     }
 
-    /// Powers between these, which are above 0.
+    /// Creates a logarithmic scale between these ends, which are above 0.
     pub(super) fn log((low, high): (f64, f64)) -> Self {
         Self { low, high, kind: Kind::Log }
     }
 
-    /// Whole steps from the first to the last, with no room beside them.
+    /// Creates a scale of whole steps from the first to the last, without a margin.
     pub(super) fn steps((first, last): (u64, u64)) -> Self {
         let (low, high) = (first as f64, last as f64);
-        // One step has a width as well, which beside a large number is more than a half.
+        // A single step has a width too, which for a large number has to be more than a half.
         let lone = || ((low - 0.5).min(low.next_down()), (low + 0.5).max(low.next_up()));
         let (low, high) = if high > low { (low, high) } else { lone() };
         Self { low, high, kind: Kind::Whole }
@@ -95,15 +95,15 @@ impl Scale {
         self.kind == Kind::Whole
     }
 
-    /// Whether it has a place for this number.
+    /// Returns whether this number has a place on the scale.
     pub(super) fn has(&self, x: f64) -> bool {
         x.is_finite() && (x > 0.0 || !self.is_log())
     }
 
-    /// From 0 to 1; what lies beyond is at the end.
+    /// Returns the position of a number, from 0 to 1; numbers beyond an end are placed at the end.
     pub(super) fn place(&self, x: f64) -> f64 {
         let share = match self.kind {
-            // Ratios of these may be more than there are numbers.
+            // The ratio of the ends may overflow, so logarithms are subtracted.
             Kind::Log => {
                 let (low, high) = (self.low.ln(), self.high.ln());
                 (x.max(f64::MIN_POSITIVE).ln() - low) / (high - low)
@@ -113,7 +113,7 @@ impl Scale {
         share.clamp(0.0, 1.0)
     }
 
-    /// Round numbers to be written at it, at most about `count`.
+    /// Returns round numbers to label the scale with, at most about `count`.
     pub(super) fn ticks(&self, count: usize) -> Vec<f64> {
         match self.kind {
             Kind::Log => self.powers(count),
@@ -125,7 +125,7 @@ impl Scale {
         }
     }
 
-    /// Those, with the words for them. No two have the same words.
+    /// Returns the ticks with their labels, which are all different.
     pub(super) fn labels(&self, count: usize) -> Vec<(f64, String)> {
         let ticks = self.ticks(count);
         let say = |say: &dyn Fn(f64) -> String| ticks.iter().map(|x| (*x, say(*x))).collect();
@@ -134,7 +134,7 @@ impl Scale {
         }
         let all: Vec<(f64, String)> = say(&brief);
         let differ = |all: &[(f64, String)]| all.windows(2).all(|w| w[0].1 != w[1].1);
-        // Three digits are too few for what is far from 0 and close together.
+        // Three digits are too few for numbers that are far from 0 and close together.
         let more = (3..17).map(|digits| say(&|x| exact(x, digits)));
         std::iter::once(all.clone()).chain(more).find(|all| differ(all)).unwrap_or(all)
     }
@@ -151,8 +151,8 @@ impl Scale {
         (0..=(to - from) as u32).map(|k| (from + f64::from(k)) * step).collect()
     }
 
-    /// Powers of ten, each or every so many; 1, 2 and 5 times them where there are few, and what is round in
-    /// differences where there are none.
+    /// Returns powers of ten, or every few of them; with 1, 2 and 5 times them if there are few, and the ticks of
+    /// a linear scale if there are none.
     fn powers(&self, count: usize) -> Vec<f64> {
         let (from, to) = (self.low.log10().ceil() as i32, self.high.log10().floor() as i32);
         let inside = |x: &f64| (self.low..=self.high).contains(x);
@@ -161,14 +161,14 @@ impl Scale {
             powers.map(|k| 10f64.powi(k)).filter(inside).collect()
         };
         let most = (to - from + 1).max(1);
-        // Which of them are written depends on where 0 is: one too few may become two too many.
+        // Which powers are labelled depends on the position of 0: one too few may become two too many.
         let fits = (most as usize).div_ceil(count.max(1)) as i32;
         let ticks = (1..=fits).rev().map(tens).find(|ticks| ticks.len() >= 2).unwrap_or_default();
         if ticks.len() >= 3 || most as usize > count {
             return ticks;
         }
         let decades = self.high.log10() - self.low.log10();
-        // From a half of the usual distance on they can be told apart.
+        // Labels can be told apart from half the usual distance on.
         let apart = |factor: f64| factor.log10() / decades >= 0.5 / count.max(1) as f64;
         for (steps, nearest) in [(&[1.0, 2.0, 5.0][..], 2.0), (&[1.0, 3.0], 3.0)] {
             let of = |k: i32| steps.iter().map(move |m| m * 10f64.powi(k));
@@ -181,7 +181,7 @@ impl Scale {
     }
 }
 
-/// The least and the largest of those that are finite; far from where differences overflow.
+/// Returns the smallest and the largest finite value, clamped so that differences do not overflow.
 fn ends(values: impl Iterator<Item = f64>) -> Option<(f64, f64)> {
     let finite = values.filter(|x| x.is_finite()).map(|x| x.clamp(-1e300, 1e300));
     let (low, high) =
@@ -189,18 +189,18 @@ fn ends(values: impl Iterator<Item = f64>) -> Option<(f64, f64)> {
     (low <= high).then_some((low, high))
 }
 
-/// Whether nearly all are above 0.
+/// Returns whether nearly all values are above 0.
 fn log_fits(values: impl Iterator<Item = f64> + Clone) -> bool {
     let zeros = values.clone().filter(|x| *x <= 0.0).count();
     20 * zeros <= values.count()
 }
 
-/// A number in a sentence.
+/// Formats a number for a sentence.
 pub(super) fn number(x: f64) -> String {
     short(x)
 }
 
-/// The same where there is little room: at an axis.
+/// Formats a number for an axis, where space is limited.
 fn brief(x: f64) -> String {
     match x.abs() {
         1e-12..0.99e-3 | 0.999e5.. => format!("{:e}", format!("{x:.2e}").parse().unwrap_or(x)),
@@ -216,7 +216,7 @@ fn exact(x: f64, digits: usize) -> String {
     }
 }
 
-/// A count, with a comma at each thousand.
+/// Formats a count, with a comma at each thousand.
 pub(crate) fn counted(x: u64) -> String {
     let digits = x.to_string();
     let mut text = String::new();

@@ -1,11 +1,11 @@
-//! One line of a picture, and how it is drawn.
+//! The lines of a chart, and how they are drawn.
 
 use super::style::{LINES, class};
 
-/// Numbers over numbers, drawn as one line of a [`LineChart`](super::LineChart).
+/// A series of points, drawn as one line of a [`LineChart`](super::LineChart).
 ///
-/// A value that is not finite leaves a gap. The colour follows from the place among the lines of the picture,
-/// unless [`color`](Self::color) says otherwise.
+/// A non-finite value leaves a gap. The colour follows from the position among the lines of the chart, unless
+/// [`color`](Self::color) sets it.
 ///
 /// ```
 /// use evenkeel::chart::Series;
@@ -18,22 +18,22 @@ use super::style::{LINES, class};
 pub struct Series {
     pub(super) name: String,
     pub(super) points: Vec<(f64, f64)>,
-    /// Place, lower and upper end.
+    /// Position, lower and upper end.
     pub(super) band: Vec<(f64, f64, f64)>,
     pub(super) look: Look,
     pub(super) color: Option<usize>,
 }
 
-/// How a line is drawn.
+/// The style of a line.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Look {
-    /// As it is; beside others of its kind with a few markers on the way.
+    /// Solid; with a few markers if there are several lines of this style.
     Plain,
-    /// Where there are many points faintly, and their middle over it.
+    /// If there are many points, drawn faintly, with medians over them.
     Smoothed,
-    /// Thin, and beside nothing.
+    /// Thin, without markers.
     Thin,
-    /// Dashed, and holding its value from point to point.
+    /// Dashed, holding each value until the next point.
     Held,
     /// With a marker at each point.
     Markers,
@@ -42,18 +42,18 @@ pub(super) enum Look {
 }
 
 impl Series {
-    /// A line through these points, from the left to the right.
+    /// Creates a line through these points, from left to right.
     pub fn new(name: impl Into<String>, points: impl IntoIterator<Item = (f64, f64)>) -> Self {
         let points = points.into_iter().collect();
         Self { name: name.into(), points, band: Vec::new(), look: Look::Plain, color: None }
     }
 
-    /// Draws a noisy line of more than 240 points faintly, and over it the medians of its stretches.
+    /// Draws a noisy line of more than 240 points faintly, with the medians of its stretches over it.
     pub fn smoothed(self) -> Self {
         Self { look: Look::Smoothed, ..self }
     }
 
-    /// Puts a marker at each point. It has another shape for each colour.
+    /// Puts a marker at each point. Its shape differs for each colour.
     pub fn markers(self) -> Self {
         Self { look: Look::Markers, ..self }
     }
@@ -68,23 +68,23 @@ impl Series {
         Self { look: Look::Held, ..self }
     }
 
-    /// Draws a thin grey line without an entry in the legend: one of many that are there for comparison.
+    /// Draws a thin grey line without an entry in the legend: one of many shown for comparison.
     pub fn faint(self) -> Self {
         Self { look: Look::Faint, ..self }
     }
 
-    /// Fills the area between a lower and an upper value at each place, in the colour of the line. Where an
-    /// end is not finite there is a gap.
+    /// Fills the area between a lower and an upper value at each position, in the colour of the line. A
+    /// non-finite end leaves a gap.
     pub fn band(self, ends: impl IntoIterator<Item = (f64, f64, f64)>) -> Self {
         Self { band: ends.into_iter().collect(), ..self }
     }
 
-    /// Chooses the colour by its number. There are eight, and after the last comes the first.
+    /// Sets the colour by number. There are eight, and numbers wrap around after the last.
     pub fn color(self, number: usize) -> Self {
         Self { color: Some(number), ..self }
     }
 
-    /// The name, as it is in the legend.
+    /// Returns the name shown in the legend.
     pub fn name(&self) -> &str {
         &self.name
     }
@@ -96,13 +96,13 @@ impl Series {
         }
     }
 
-    /// Above so many points a noisy line is drawn faintly, and its middle over it.
+    /// Returns whether the line is drawn faintly with its medians over it, as noisy lines with many points are.
     pub(super) fn is_smoothed(&self) -> bool {
         const MANY: usize = 240;
         self.look == Look::Smoothed && self.points.len() > MANY
     }
 
-    /// The marker at a place, of the shape that goes with the colour.
+    /// Returns the marker at a position, in the shape that belongs to the colour.
     pub(super) fn marker(&self, at: usize, (x, y): (f64, f64)) -> String {
         const SHAPES: [&str; LINES] = [
             // Circle, square, diamond, triangles up and down, to the right and to the left, a flat box.

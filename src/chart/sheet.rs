@@ -1,4 +1,4 @@
-//! Several pictures as one.
+//! Several charts in one image.
 
 use std::path::Path;
 
@@ -8,7 +8,7 @@ use crate::Error;
 use crate::error::check::Param;
 use crate::text::escaped;
 
-/// Several pictures in one, in rows.
+/// Several charts in one image, arranged in rows.
 ///
 /// ```
 /// use evenkeel::chart::{LineChart, Series, Sheet};
@@ -31,18 +31,18 @@ pub struct Sheet {
 }
 
 impl Sheet {
-    /// A sheet without pictures. The title stands above them, unless it is empty.
+    /// Creates an empty sheet. The title is drawn above the charts, unless it is empty.
     pub fn new(title: impl Into<String>) -> Self {
         Self { title: title.into(), rows: Vec::new(), keys: Vec::new(), gap: 16 }
     }
 
-    /// Adds pictures beside each other, below those that there are.
+    /// Adds a row of charts below the existing ones.
     pub fn row(mut self, charts: impl IntoIterator<Item = Chart>) -> Self {
         self.rows.push(charts.into_iter().collect());
         self
     }
 
-    /// Adds pictures in rows of `columns`.
+    /// Adds charts in rows of `columns`.
     ///
     /// # Errors
     /// If `columns` is 0.
@@ -57,18 +57,18 @@ impl Sheet {
         Ok(self)
     }
 
-    /// Puts the legend of this picture beside the title, for all pictures that have the same lines. A
-    /// level is named without its value, which may be another one in each.
+    /// Puts the legend of this chart beside the title, for all charts that share the same lines. A level is named
+    /// without its value, which may differ between charts.
     pub fn legend_of(self, chart: &LineChart) -> Self {
         Self { keys: chart.legend(), ..self }
     }
 
-    /// Sets the distance between pictures, and to the edge: 16 unless set.
+    /// Sets the distance between charts, and to the edge. The default is 16.
     pub fn gap(self, gap: u32) -> Self {
         Self { gap, ..self }
     }
 
-    /// The sheet as SVG.
+    /// Returns the sheet as SVG.
     pub fn to_svg(&self) -> String {
         let gap = self.gap;
         let heading = !self.title.is_empty() || !self.keys.is_empty();

@@ -1,11 +1,11 @@
-//! Colours and letters, for light and for dark.
+//! Colours and fonts, for light and dark mode.
 
 use std::fmt::Write;
 
-/// A colour by its name in the style, on light paper and on dark.
+/// A named colour of the style, on a light and on a dark background.
 ///
-/// The contrast of a line with the paper is at least 3, and that of letters at least 4.5 (WCAG 2.1, AA). What
-/// differs in colour differs in shape or dashes as well.
+/// The contrast of lines with the background is at least 3, and that of letters at least 4.5 (WCAG 2.1, AA).
+/// Anything distinguished by colour is also distinguished by shape or dashes.
 struct Color {
     name: &'static str,
     light: &'static str,
@@ -16,8 +16,8 @@ const fn color_of(name: &'static str, light: &'static str, dark: &'static str) -
     Color { name, light, dark }
 }
 
-/// The eight colours of lines follow Okabe and Ito's, which differ for every kind of colour vision: darker
-/// on light paper, for the contrast.
+/// The eight colours of lines follow those of Okabe and Ito, which differ for every kind of colour vision; they
+/// are darker on a light background, for contrast.
 const COLORS: &[Color] = &[
     color_of("paper", "#ffffff", "#161b22"),
     color_of("card", "#f5f7f9", "#0d1117"),
@@ -38,15 +38,15 @@ const COLORS: &[Color] = &[
     color_of("halt", "#c4001d", "#ff7b72"),
 ];
 
-/// How many colours lines have before they repeat.
+/// The number of line colours before they repeat.
 pub(super) const LINES: usize = 8;
 
-/// The class of a line's colour.
+/// Returns the class of a line's colour.
 pub(super) fn class(line: usize) -> &'static str {
     ["a", "b", "c", "d", "e", "f", "g_", "h"][line % LINES]
 }
 
-/// What has which colour: selector, property, name of the colour.
+/// A colour rule: selector, property, name of the colour.
 type Rule = (&'static str, &'static str, &'static str);
 
 const CHART: &[Rule] = &[
@@ -87,7 +87,7 @@ const PAGE: &[Rule] = &[
     ("#tip", "color", "paper"),
 ];
 
-/// What is the same in light and dark.
+/// The rules that are the same in light and dark mode.
 const SHAPES: &str = ".ek text{font:12px system-ui,-apple-system,'Segoe UI',Roboto,'Helvetica Neue',Arial,sans-serif}\
     .ek .t{font-size:15px;font-weight:600}.ek .k{font-size:12px;font-weight:400}\
     .ek .s{font-size:12.5px}.ek .l.s{font-size:10.5px}.ek .big{font-size:18px;font-weight:600}\
@@ -101,8 +101,8 @@ const SHAPES: &str = ".ek text{font:12px system-ui,-apple-system,'Segoe UI',Robo
     .ek .cross{fill:none;stroke-width:1;stroke-dasharray:2 2;pointer-events:none}\
     .ek .heat{shape-rendering:crispEdges}.ek .over{fill:transparent}";
 
-/// Each colour twice: as it is in light, for programs that know no variables, and as the variable that has
-/// its value for light or dark.
+/// Writes each colour twice: as its light value, for programs that do not support variables, and as the variable
+/// that holds its value for light or dark mode.
 fn rules(rules: &[Rule], to: &mut String) {
     for (selector, property, name) in rules {
         let light = COLORS.iter().find(|color| color.name == *name).map_or("#000", |c| c.light);
@@ -110,7 +110,7 @@ fn rules(rules: &[Rule], to: &mut String) {
     }
 }
 
-/// Both sets of values. Paper is always light.
+/// Writes both sets of values. On paper, the light set is always used.
 fn variables(to: &mut String) {
     let all = |value: fn(&Color) -> &'static str| -> String {
         COLORS.iter().map(|color| format!("--ek-{}:{};", color.name, value(color))).collect()
@@ -123,7 +123,7 @@ fn variables(to: &mut String) {
     );
 }
 
-/// The style of a picture that stands alone.
+/// Returns the style of a standalone chart.
 pub(super) fn alone() -> String {
     let mut style = String::new();
     variables(&mut style);
@@ -132,15 +132,15 @@ pub(super) fn alone() -> String {
     style
 }
 
-/// The style of all pictures of a page, and of the page.
+/// Returns the style of a page and all its charts.
 pub(crate) fn page() -> String {
     let mut style = alone();
     rules(PAGE, &mut style);
     style
 }
 
-/// Dark blue to yellow, the darker the less: even steps for the eye, in every kind of colour vision and in
-/// grey. Between these the levels are mixed.
+/// Dark blue to yellow, darker for smaller values: perceptually even steps, in every kind of colour vision and in
+/// grey. Levels between these are interpolated.
 const STOPS: [[u8; 3]; 9] = [
     [0x44, 0x01, 0x54],
     [0x47, 0x2d, 0x7b],
@@ -153,10 +153,10 @@ const STOPS: [[u8; 3]; 9] = [
     [0xfd, 0xe7, 0x25],
 ];
 
-/// How many colours a heat map has.
+/// The number of colours of a heat map.
 pub(super) const LEVELS: usize = 33;
 
-/// The colour of a level, which is viridis of Smith and van der Walt.
+/// Returns the colour of a level: viridis, by Smith and van der Walt.
 pub(super) fn color(level: usize) -> String {
     let place = level.min(LEVELS - 1) as f64 / (LEVELS - 1) as f64 * (STOPS.len() - 1) as f64;
     let at = (place as usize).min(STOPS.len() - 2);

@@ -15,7 +15,7 @@ fn well_formed(svg: &str) -> Document<'_> {
     document
 }
 
-/// A word of a picture.
+/// A text in a chart.
 struct Word {
     from: f64,
     to: f64,
@@ -23,7 +23,7 @@ struct Word {
     text: String,
 }
 
-/// All words of a picture, by an estimate of how wide they are.
+/// Returns all texts in a chart, with estimated widths.
 fn words(svg: &str) -> Vec<Word> {
     let document = well_formed(svg);
     let texts = document.descendants().filter(|node| node.has_tag_name("text"));
@@ -57,7 +57,7 @@ fn words(svg: &str) -> Vec<Word> {
     texts.map(word).collect()
 }
 
-/// No two words lie over each other, and none leaves the picture.
+/// Asserts that no two texts overlap, and that none leaves the chart.
 #[track_caller]
 fn readable(chart: &Chart) {
     let svg = chart.to_svg();
@@ -98,7 +98,7 @@ fn places_are_those_of_the_logarithms() {
     let svg = chart.to_svg();
     let document = well_formed(&svg);
     let line = document.descendants().find(|n| n.attribute("class") == Some("a")).unwrap();
-    // From 58 to 982 and from 370 to 42; what is above is at the edge.
+    // From 58 to 982 and from 370 to 42; a value above the range is at the edge.
     let expected = "M58.0 370.0L520.0 206.0L751.0 42.0L982.0 42.0";
     assert_eq!(line.attribute("d"), Some(expected));
 }
@@ -141,7 +141,7 @@ fn lines_differ_in_more_than_colour() {
         .map(|key| key.children().filter_map(|n| n.attribute("d")).next_back().unwrap().to_string())
         .collect();
     assert_eq!(shapes.len(), 8);
-    // Of many points each line has a few of those, and none at the same place.
+    // With many points, each line has a few markers, and none at the same position.
     let dense = |k: usize| Series::new(format!("{k}"), (0..500).map(|x| (f64::from(x), 1.0)));
     let svg = LineChart::new("").series(dense(0)).series(dense(1)).draw().to_svg();
     let document = well_formed(&svg);
@@ -266,7 +266,7 @@ fn it_is_light_on_paper_and_follows_the_reader_on_a_screen() {
     let svg = rates().series(Series::new("a", bowl(1.0))).draw().to_svg();
     assert_eq!(svg.matches("@media screen and (prefers-color-scheme:dark)").count(), 1);
     assert!(!svg.contains("@media print"), "light is what there is without a screen");
-    // A program without variables takes the first.
+    // A program that does not support variables uses the first value.
     assert!(svg.contains(".ek .paper{fill:#ffffff;fill:var(--ek-paper)}"));
     let document = well_formed(&svg);
     let of = |name: &str| document.root_element().children().any(|n| n.has_tag_name(name));
@@ -300,7 +300,7 @@ fn wrong_settings_are_named() {
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(64))]
 
-    /// Whatever the numbers and the size: a picture, the same one each time, with nothing outside of it.
+    /// Whatever the numbers and the size, the same chart is drawn each time, and nothing lies outside of it.
     #[test]
     fn any_numbers_can_be_drawn(
         points in prop::collection::vec((any::<f64>(), any::<f64>()), 0..40),

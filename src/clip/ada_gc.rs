@@ -1,4 +1,4 @@
-//! A bound for each parameter's gradient that follows its own norm.
+//! Adaptive gradient clipping per parameter.
 
 use std::collections::BTreeMap;
 
@@ -7,29 +7,29 @@ use crate::checkpoint::State;
 use crate::error::check::Param;
 use crate::{Error, Reading, Verdict};
 
-/// Keeps each parameter's gradient near the running mean of its own clipped norms: AdaGC.
+/// Clips each parameter's gradient near the running mean of its own clipped norms: AdaGC.
 ///
-/// For the first `warm_up` accepted steps, one factor for the whole gradient,
+/// For the first `warm_up` accepted steps, there is one factor for the whole gradient,
 ///
 /// ```text
-/// factor = min(1, λ_abs/‖g‖)        γᵢ = the least ‖factor·gᵢ‖ so far
+/// factor = min(1, λ_abs/‖g‖)        γᵢ = the smallest ‖factor·gᵢ‖ so far
 /// ```
 ///
-/// and after them one for each parameter,
+/// and afterwards one per parameter:
 ///
 /// ```text
 /// factorᵢ = min(1, λ_rel·γᵢ/‖gᵢ‖)        γᵢ ← β·γᵢ + (1 − β)·‖factorᵢ·gᵢ‖
 /// ```
 ///
-/// A bound therefore rises by at most `(1 − β)(λ_rel − 1)` of itself in an update: 0.1 % by default. A
-/// spike in one layer neither gets through nor makes the steps of the others small.
+/// A bound therefore rises by at most a fraction `(1 − β)(λ_rel − 1)` of itself per update: 0.1 % by default. A
+/// spike in one layer neither gets through nor shrinks the steps of the other layers.
 ///
-/// Defaults: `λ_abs` 1, `λ_rel` 1.05, β 0.98, warm-up 100.
+/// Defaults: `λ_abs` 1, `λ_rel` 1.05, β 0.98, warmup 100.
 ///
-/// Only accepted steps are learnt from, each with the norms that this clip alone would have left.
+/// `γᵢ` is updated by accepted steps only, with the norms that this clip alone would have left.
 ///
-/// Edges: a norm of 0 is not learnt from, or its parameter would stand still for ever. A parameter whose
-/// first gradient comes after the warm-up is not clipped then, and starts with its norm.
+/// Edges: a norm of 0 does not update `γᵢ`; otherwise its parameter would never move again. A parameter whose
+/// first gradient arrives after the warmup is not clipped in that step; its `γᵢ` starts at that norm.
 ///
 /// Source: Wang et al. 2025 (arXiv 2502.11034), algorithm 1.
 ///
@@ -56,7 +56,7 @@ pub struct AdaGc {
     decay: f64,
     warm_up: u64,
     accepted: u64,
-    /// By path, so that it survives a change of the parameters' ids.
+    /// Keyed by path, so that it survives a change of the parameters' ids.
     norms: BTreeMap<String, f64>,
 }
 
@@ -70,7 +70,7 @@ impl Default for AdaGc {
 }
 
 impl AdaGc {
-    /// `λ_abs`: the norm of the whole gradient during warm-up is at most this.
+    /// Sets `λ_abs`, the maximum norm of the whole gradient during warmup.
     ///
     /// # Errors
     /// If it is not positive and finite.
@@ -78,10 +78,10 @@ impl AdaGc {
         Ok(Self { absolute: Param(NAME, "absolute").positive(at_most)?, ..self })
     }
 
-    /// `λ_rel`: a parameter's gradient is at most this many times its usual norm.
+    /// Sets `λ_rel`: a parameter's gradient is at most this many times its usual norm.
     ///
     /// # Errors
-    /// If it is not finite and at least 1: below, every bound shrinks to nothing.
+    /// If it is not finite and at least 1: below 1, every bound shrinks to nothing.
     pub fn relative(self, times: f64) -> Result<Self, Error> {
         let fits = times.is_finite() && times >= 1.0;
         let relative =
@@ -89,7 +89,7 @@ impl AdaGc {
         Ok(Self { relative, ..self })
     }
 
-    /// `β`: the share of the past in the usual norms.
+    /// Sets `β`, the weight of the past in the running means.
     ///
     /// # Errors
     /// If `decay` is not at least 0 and below 1.
@@ -97,10 +97,10 @@ impl AdaGc {
         Ok(Self { decay: Param(NAME, "decay").below_one(decay)?, ..self })
     }
 
-    /// How many steps must have been accepted before parameters are clipped by themselves.
+    /// Sets how many steps must be accepted before parameters are clipped separately.
     ///
     /// # Errors
-    /// If `warm_up` is 0: no norm would be usual.
+    /// If `warm_up` is 0: there would be no usual norms.
     pub fn warm_up(self, warm_up: u64) -> Result<Self, Error> {
         Ok(Self { warm_up: Param(NAME, "warm_up").at_least(1, warm_up)?, ..self })
     }
@@ -168,7 +168,7 @@ impl Clip for AdaGc {
         let accepted = state.counter("accepted")?;
         let paths = std::str::from_utf8(state.bytes("paths")?).map_err(|_| damaged())?;
         let norms = state.list("norms")?;
-        // The path of a model that is one parameter is empty, and so is a list of none.
+        // The path of a model that is a single parameter is empty, and so is the text of an empty list.
         let paths: Vec<&str> =
             if norms.is_empty() { Vec::new() } else { paths.split('\n').collect() };
         if paths.len() != norms.len() || !norms.iter().all(|x| x.is_finite() && *x > 0.0) {

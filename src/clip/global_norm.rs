@@ -1,4 +1,4 @@
-//! A bound on the norm of the whole gradient.
+//! Gradient clipping by global norm.
 
 use super::Clip;
 use crate::checkpoint::State;
@@ -6,25 +6,25 @@ use crate::error::check::Param;
 use crate::schedule::{Constant, Schedule};
 use crate::{Error, Reading};
 
-/// Scales the gradient so that its norm, over all parameters together, is at most a bound.
+/// Clips the gradient by global norm: its norm, over all parameters together, is at most a bound.
 ///
 /// ```text
 /// factor = 1            for ‖g‖ ≤ c
 ///        = c/‖g‖        for ‖g‖ > c
 /// ```
 ///
-/// The direction of the gradient is kept. Burn's `GradientClipping::Norm` bounds each *tensor* by
-/// itself: a model of two tensors clipped at 1 then has a norm of up to √2, and the direction of
-/// the whole is lost.
+/// The direction of the gradient is preserved. Burn's `GradientClipping::Norm` bounds each *tensor* separately: a
+/// model of two tensors clipped at 1 can then have a norm of up to √2, and the direction of the whole gradient is
+/// lost.
 ///
-/// The bound is a number, or [follows a schedule](Self::following) of the updates.
+/// The bound is a constant, or [follows a schedule](Self::following) of the updates.
 ///
-/// Edges: a gradient of exactly `c`, or of 0, is left as it is. A non-finite gradient never gets
-/// here.
+/// Edges: a gradient whose norm is exactly `c`, or 0, is left unchanged. A clip is never given a non-finite
+/// gradient.
 ///
-/// Source: Pascanu et al. 2013 (arXiv 1211.5063), algorithm 1. torch `clip_grad_norm_` divides by
-/// `‖g‖ + 10⁻⁶`; optax `clip_by_global_norm` is as here. Both take a negative bound, which turns
-/// training into ascent, and both spread a NaN over every gradient.
+/// Source: Pascanu et al. 2013 (arXiv 1211.5063), algorithm 1. torch `clip_grad_norm_` divides by `‖g‖ + 10⁻⁶`;
+/// optax `clip_by_global_norm` matches this type. Both accept a negative bound, which turns training into ascent,
+/// and both spread a NaN to every gradient.
 ///
 /// ```
 /// use evenkeel::Reading;
@@ -46,7 +46,7 @@ pub struct GlobalNorm<S = Constant> {
 }
 
 impl GlobalNorm {
-    /// A norm of at most `c`.
+    /// Clips the norm to at most `c`.
     ///
     /// # Errors
     /// If `c` is not positive and finite.
@@ -57,10 +57,10 @@ impl GlobalNorm {
 }
 
 impl<S: Schedule> GlobalNorm<S> {
-    /// A norm of at most `bound.at(update)`, with the update that is under judgement. Where that is
-    /// not above 0, nothing is left of the gradient.
+    /// Clips the norm to at most `bound.at(update)`, where `update` is the step being decided. Where that value
+    /// is not above 0, the gradient is scaled to zero.
     ///
-    /// A skipped step does not move the bound on, and a rewind moves it back.
+    /// A skipped step does not advance the bound, and a rewind moves it back.
     ///
     /// ```
     /// use evenkeel::Reading;
@@ -96,7 +96,7 @@ impl<S: Schedule + Send> Clip for GlobalNorm<S> {
         "GlobalNorm"
     }
 
-    /// What feedback in the bound has learnt; nothing, if it is a number.
+    /// Returns what feedback in the bound has learned; empty if the bound is a constant.
     fn state(&self) -> State {
         self.at_most.state()
     }

@@ -1,15 +1,15 @@
-//! Choosers of one factor for the gradient, from plain numbers.
+//! Gradient clipping: policies that scale the gradient, computed from its norms.
 //!
-//! A [`Clip`] answers how much of the gradient to keep. It reads the numbers from before any
-//! clipping, the same that the guards read; several clips combine by the smallest factor, so their
-//! order cannot matter. It is asked only about finite readings.
+//! A [`Clip`] returns the share of the gradient to keep. It reads the numbers measured before any clipping, the
+//! same ones that the guards read. Several clips combine by the smallest factor, so their order does not matter.
+//! A clip is only consulted about finite readings.
 //!
-//! What needs single elements, and not only norms, goes around the optimizer instead:
-//! [`ValueClip`](crate::optim::ValueClip), [`PowerNormClip`](crate::optim::PowerNormClip) for other norms
-//! of single tensors than the Euclidean, and [`AdaptiveClip`](crate::optim::AdaptiveClip) for units.
+//! Clipping that needs individual elements rather than norms wraps the optimizer instead:
+//! [`ValueClip`](crate::optim::ValueClip), [`PowerNormClip`](crate::optim::PowerNormClip) for norms of single
+//! tensors other than the Euclidean one, and [`AdaptiveClip`](crate::optim::AdaptiveClip) for units.
 //!
-//! A clip may also have a factor for each parameter. They combine with the one for the whole in the same
-//! way: a parameter's gradient keeps the smallest share that any clip leaves it. Every bound then holds,
+//! A clip may also return one factor per parameter. These combine with the factor for the whole gradient in the
+//! same way: each parameter's gradient keeps the smallest share that any clip leaves it. Every bound then holds,
 //! and none is applied on top of another.
 
 mod ada_gc;
@@ -34,78 +34,80 @@ pub use z_score::ZScore;
 use crate::checkpoint::State;
 use crate::{Error, Reading};
 
-/// Chooses one factor for every gradient, from plain numbers.
+/// A gradient-clipping policy: chooses the factor that scales the gradient, from plain numbers.
 pub trait Clip: Send {
-    /// How much of the gradient to keep: 1 is all of it. What is not in `[0, 1]` is taken as the
-    /// nearer end, and NaN as 0, so that no clip can make a gradient larger or turn it round.
+    /// Returns the share of the gradient to keep, where 1 keeps all of it. Values outside `[0, 1]` are clamped to
+    /// it, and NaN counts as 0, so no clip can enlarge a gradient or reverse it.
     fn factor(&self, now: &Reading) -> f64;
 
-    /// How much of each parameter's gradient to keep, in the order of [`Reading::layers`]; or nothing at
-    /// all, where this clip treats all alike. Each is taken as [`factor`](Self::factor) is, and counts
-    /// where it is the smaller of the two. A list of another length leaves nothing of any gradient.
+    /// Returns the share of each parameter's gradient to keep, in the order of [`Reading::layers`], or an empty
+    /// list if this clip treats all parameters alike. Each value is clamped as for [`factor`](Self::factor), and
+    /// the smaller of the two applies. A list of any other length zeroes every gradient.
     ///
-    /// A gradient in half precision is rounded once more where such a factor is below the one for all.
+    /// A half-precision gradient is rounded one extra time where such a factor is below the factor for all.
     fn layer_factors(&self, now: &Reading) -> Vec<f64> {
         let _ = now;
         Vec::new()
     }
 
-    /// The bound `c`, if the factor is `min(1, c/‖g‖)` with the norm of the whole gradient: what
-    /// [`Decide::OnDevice`](crate::Decide::OnDevice) can clip by. `now` has no more than the step's
-    /// position and rate. `None`, unless the clip is such a bound; always or never.
+    /// Returns the bound `c`, if the factor is `min(1, c/‖g‖)` with the norm of the whole gradient; only such a
+    /// clip can be used with [`Decide::OnDevice`](crate::Decide::OnDevice). `now` then holds only the step's
+    /// position and rate. Returns `None` if the clip is not such a bound; the answer must be consistent, always
+    /// or never `None`.
     fn norm_at_most(&self, now: &Reading) -> Option<f64> {
         let _ = now;
         None
     }
 
-    /// The `p` of the p-norm of the whole gradient that it bounds, for [`Reading::power_norm`] to have it.
-    /// At least 1; `None`, unless it is another than the Euclidean; always the same.
+    /// Returns the `p` of the p-norm of the whole gradient that this clip bounds, so that [`Reading::power_norm`]
+    /// provides it. `p` is at least 1 and always the same. Returns `None` if the clip needs no norm other than
+    /// the Euclidean.
     fn power(&self) -> Option<f64> {
         None
     }
 
-    /// Told what became of the step, exactly once. A threshold learns here, and only when `ruling`
-    /// is [`Apply`](crate::Verdict::Apply).
+    /// Records the outcome of the step; called exactly once per step. A clip with a memory updates it here, and
+    /// only if `ruling` is [`Apply`](crate::Verdict::Apply).
     fn record(&mut self, now: &Reading, ruling: crate::Verdict) {
         let _ = (now, ruling);
     }
 
-    /// The path of the part of the model that it is for; none, if it is for all of it.
-    /// [`Builder::build`](crate::Builder::build) refuses a part that the model has not.
+    /// Returns the path of the part of the model that this clip applies to, or `None` if it applies to the whole
+    /// model. [`Builder::build`](crate::Builder::build) refuses a part that the model does not have.
     fn part(&self) -> Option<&str> {
         None
     }
 
-    /// The name that saved states carry.
+    /// Returns the name under which the state is saved.
     fn name(&self) -> &str {
         "clip"
     }
 
-    /// What later factors depend on; nothing, unless the clip has a memory.
+    /// Returns the state that later factors depend on; empty, unless the clip has a memory.
     fn state(&self) -> State {
         State::new()
     }
 
-    /// Takes that state back.
+    /// Restores a saved state.
     ///
     /// # Errors
-    /// If the state is not one of this clip's; the clip is then unchanged.
+    /// If the state does not belong to this kind of clip; the clip is then unchanged.
     fn restore(&mut self, state: &State) -> Result<(), Error> {
         state.only(&[])
     }
 
-    /// Told that training went back to an earlier state, after [`record`](Self::record) of the step that led
-    /// to it. `then` is the [`state`](Self::state) that this clip had there. Takes that state back, unless
-    /// said otherwise.
+    /// Called when training has been rewound to an earlier state, after [`record`](Self::record) for the step
+    /// that caused it. `then` is the [`state`](Self::state) that this clip had at that point. Restores that
+    /// state, unless overridden.
     ///
     /// # Errors
-    /// If the state is not one of this clip's. [`Keel`](crate::Keel) then halts.
+    /// If the state does not belong to this kind of clip. [`Keel`](crate::Keel) then halts.
     fn rewound(&mut self, then: &State) -> Result<(), Error> {
         self.restore(then)
     }
 
-    /// What a user should know of how this clip fares, if there is anything. [`Keel`](crate::Keel) hands on
-    /// each text once; two are the same if they agree up to their first colon.
+    /// Returns a message for the user about how this clip is doing, if there is one. [`Keel`](crate::Keel) passes
+    /// on each message once; two messages are the same if they agree up to their first colon.
     fn notice(&self) -> Option<String> {
         None
     }

@@ -1,20 +1,20 @@
-//! A bound on the norm of the gradient of one part of a model.
+//! Gradient clipping by the norm of one part of a model.
 
 use super::Clip;
 use crate::error::check::Param;
 use crate::report::is_under;
 use crate::{Error, Reading};
 
-/// Scales the gradient of one part of the model, so that its norm is at most a bound.
+/// Clips the gradient of one part of the model, so that its norm is at most a bound.
 ///
-/// With `n` the norm over all parameters under a path together,
+/// With `n` the norm over all parameters under a path together:
 ///
 /// ```text
 /// factorᵢ = min(1, c/n)        for parameters under the path        n = √Σ‖gᵢ‖²
 ///         = 1                  for all others
 /// ```
 ///
-/// Several parts are several clips. The direction within the part is kept.
+/// For several parts, use several clips. The direction within the part is preserved.
 ///
 /// Source: `clip_grad_norm_` called once for each parameter group, as is usual in PyTorch.
 ///
@@ -34,8 +34,8 @@ pub struct ModuleNorm {
 }
 
 impl ModuleNorm {
-    /// A norm of at most `c`, of the parameters under this path together. A prefix ends where a path
-    /// does: `"head"` covers `head` and `head.weight`, and not `header.weight`; the empty one covers
+    /// Clips the norm of the parameters under this path, taken together, to at most `c`. A prefix matches whole
+    /// path segments: `"head"` covers `head` and `head.weight`, but not `header.weight`. The empty prefix covers
     /// the whole model.
     ///
     /// # Errors
@@ -54,7 +54,7 @@ impl Clip for ModuleNorm {
     fn layer_factors(&self, now: &Reading) -> Vec<f64> {
         let covered = |path: &str| is_under(path, &self.prefix);
         let norms = now.layers.iter().filter(|(path, _)| covered(path)).map(|(_, norm)| norm);
-        // Of `f32` gradients, so that no square overflows.
+        // These are norms of `f32` gradients, so no square overflows.
         let norm = norms.map(|norm| norm * norm).sum::<f64>().sqrt();
         let left = if norm > self.at_most { self.at_most / norm } else { 1.0 };
         now.layers.iter().map(|(path, _)| if covered(path) { left } else { 1.0 }).collect()

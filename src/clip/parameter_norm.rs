@@ -1,24 +1,24 @@
-//! A bound on the norm of each parameter's gradient.
+//! Gradient clipping by the norm of each parameter.
 
 use super::Clip;
 use crate::error::check::Param;
 use crate::report::is_under;
 use crate::{Error, Reading};
 
-/// Scales each parameter's gradient by itself, so that its norm is at most a bound.
+/// Clips each parameter's gradient separately, so that its norm is at most a bound.
 ///
 /// ```text
 /// factorᵢ = 1             for ‖gᵢ‖ ≤ c
 ///         = c/‖gᵢ‖        for ‖gᵢ‖ > c
 /// ```
 ///
-/// A layer that explodes does not make the steps of all others small, as it does with
-/// [`GlobalNorm`](super::GlobalNorm); the direction of the whole gradient is not kept.
+/// A layer whose gradient explodes does not shrink the steps of all other layers, as it would with
+/// [`GlobalNorm`](super::GlobalNorm). The direction of the whole gradient is not preserved.
 ///
-/// Edges: as of [`GlobalNorm`](super::GlobalNorm).
+/// Edges: as for [`GlobalNorm`](super::GlobalNorm).
 ///
-/// Source: Burn's `GradientClipping::Norm`, which also takes a negative bound, spreads a NaN, and does
-/// not say what it did.
+/// Source: Burn's `GradientClipping::Norm`, which also accepts a negative bound, spreads a NaN, and does not
+/// report what it did.
 ///
 /// ```
 /// use evenkeel::{Layers, Reading};
@@ -38,7 +38,7 @@ pub struct ParameterNorm {
 }
 
 impl ParameterNorm {
-    /// A norm of at most `c`, of every parameter's gradient.
+    /// Clips the norm of every parameter's gradient to at most `c`.
     ///
     /// # Errors
     /// If `c` is not positive and finite.
@@ -47,8 +47,8 @@ impl ParameterNorm {
         Ok(Self { at_most, prefix: String::new() })
     }
 
-    /// Of parameters under this path only. A prefix ends where a path does: `"head"` covers `head` and
-    /// `head.weight`, and not `header.weight`.
+    /// Restricts the clip to parameters under this path. A prefix matches whole path segments: `"head"` covers
+    /// `head` and `head.weight`, but not `header.weight`.
     pub fn under(mut self, prefix: &str) -> Self {
         self.prefix = prefix.to_string();
         self

@@ -1,4 +1,4 @@
-//! A bound that is a percentile of the norms so far.
+//! Gradient clipping at a percentile of past norms.
 
 use super::Clip;
 use crate::checkpoint::State;
@@ -6,24 +6,24 @@ use crate::error::check::Param;
 use crate::stat::Window;
 use crate::{Error, Reading, Verdict};
 
-/// Bounds the norm of the whole gradient by a percentile of the norms of accepted steps: AutoClip.
+/// Clips the norm of the whole gradient at a percentile of the norms of accepted steps: AutoClip.
 ///
 /// ```text
 /// c = the p-th percentile of the last norms, this one included
 /// factor = min(1, c/‖g‖)
 /// ```
 ///
-/// Between two norms the percentile is interpolated, as numpy does. With the default of `p` = 10 nine
-/// steps of ten are clipped: the bound is far below the usual norm, and the rate works like a step of
-/// nearly constant length. `p` = 90 only trims the tail.
+/// The percentile is interpolated linearly between two norms, as in numpy. With the default `p` = 10, nine steps
+/// in ten are clipped: the bound is far below the usual norm, and every step has nearly the same length, set by
+/// the rate. `p` = 90 only trims the tail.
 ///
-/// Edges: the first step is never clipped. A gradient of norm 0 is left as it is and not remembered: a bound
-/// of 0 would never let anything through again. What is rejected is not remembered.
+/// Edges: the first step is never clipped. A gradient of norm 0 is left unchanged and not remembered, because a
+/// bound of 0 would never let anything through again. Rejected steps are not remembered.
 ///
 /// # Cost
-/// The window is sorted at each step: some 20 µs for 1000 norms.
+/// The window is sorted at each step: about 20 µs for 1000 norms.
 ///
-/// Source: Seetharaman et al. 2020 (arXiv 2007.14469), who remember every norm there ever was, where this
+/// Source: Seetharaman et al. 2020 (arXiv 2007.14469), which remembers every norm since the start; this type
 /// forgets the oldest.
 ///
 /// ```
@@ -49,14 +49,14 @@ pub struct Percentile {
 const NAME: &str = "Percentile";
 
 impl Default for Percentile {
-    /// The tenth percentile of the last 1000 norms.
+    /// Creates a clip at the tenth percentile of the last 1000 norms.
     fn default() -> Self {
         Self { part: 0.1, norms: Window::new(1000) }
     }
 }
 
 impl Percentile {
-    /// The `p`-th percentile of the last 1000 norms.
+    /// Clips at the `p`-th percentile of the last 1000 norms.
     ///
     /// # Errors
     /// If `p` is not above 0 and at most 100.
@@ -65,20 +65,20 @@ impl Percentile {
         Ok(Self { part: part / 100.0, ..Self::default() })
     }
 
-    /// How many norms are remembered. What is remembered already is forgotten.
+    /// Sets how many norms are remembered. Norms remembered so far are forgotten.
     ///
     /// # Errors
-    /// If it is below 2: the only norm would be its own bound.
+    /// If it is below 2: a single norm would be its own bound.
     pub fn window(mut self, norms: u64) -> Result<Self, Error> {
         let norms = Param(NAME, "window").at_least(2, norms)?;
         self.norms = Window::new(usize::try_from(norms).unwrap_or(usize::MAX));
         Ok(self)
     }
 
-    /// The bound for a step of this norm.
+    /// Returns the bound for a step of this norm.
     fn bound(&self, norm: f64) -> f64 {
         let kept = self.norms.len() + 1;
-        // The window will have forgotten its oldest once this one is in it.
+        // The window will have dropped its oldest norm by the time this one is in it.
         let skipped = kept.saturating_sub(self.norms.capacity());
         let mut norms: Vec<f64> = self.norms.values().skip(skipped).chain([norm]).collect();
         norms.sort_by(f64::total_cmp);
@@ -156,7 +156,7 @@ mod tests {
             clip.record(&at(norm), ruling);
         }
         assert_eq!(clip.norms.values().collect::<Vec<_>>(), [100.0, 1.0, 2.0]);
-        // The first is forgotten by the step that is asked about.
+        // The step under test pushes the first norm out of the window.
         assert_eq!(clip.bound(1.5), 2.0);
         assert_eq!(Percentile::default().factor(&at(7.0)), 1.0);
         assert_eq!(clip.factor(&at(0.0)), 1.0);
@@ -180,7 +180,7 @@ mod tests {
         assert!(Percentile::default().window(u64::MAX).is_ok());
         assert!(fresh.restore(&State::new().with_list("norms", vec![0.0])).is_err());
 
-        // A dead start would make every bound 0.
+        // Zero gradients at the start would make every bound 0.
         let mut clip = Percentile::default();
         (0..9).for_each(|_| clip.record(&at(0.0), Verdict::Apply));
         assert_eq!(clip.factor(&at(3.0)), 1.0);

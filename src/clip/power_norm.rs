@@ -1,28 +1,30 @@
-//! A bound on another norm of the whole gradient than the Euclidean.
+//! Gradient clipping by a global p-norm.
 
 use super::Clip;
 use crate::error::check::Param;
 use crate::{Error, Reading};
 
-/// Scales the gradient so that its p-norm, over all parameters together, is at most a bound.
+/// Clips the gradient by a p-norm: its p-norm, over all parameters together, is at most a bound.
 ///
 /// ```text
 /// ‖g‖ₚ = (Σᵢ|gᵢ|ᵖ)^(1/p)        max|gᵢ| for p = ∞
 /// factor = min(1, c/‖g‖ₚ)
 /// ```
 ///
-/// The direction of the gradient is kept. With `p` = ∞ no element is above `c`; with `p` = 1 the bound is on
-/// the sum of them all. For `p` = 2 [`GlobalNorm`](super::GlobalNorm) is the same and costs nothing. Each
-/// tensor is bounded by itself with [`optim::PowerNormClip`](crate::optim::PowerNormClip).
+/// The direction of the gradient is preserved. With `p` = ∞, no element exceeds `c` in absolute value; if `p` is
+/// 1, the sum of all absolute values is bounded. For `p` = 2, [`GlobalNorm`](super::GlobalNorm) is equivalent and
+/// costs nothing. To bound each tensor separately, use [`optim::PowerNormClip`](crate::optim::PowerNormClip).
 ///
-/// Not with [`Decide::OnDevice`](crate::Decide::OnDevice), where the keel says so when it is built. A reading
-/// that was made by hand needs [`with_power_norm`](Reading::with_power_norm), and is left nothing without.
+/// Cannot be used with [`Decide::OnDevice`](crate::Decide::OnDevice): building the keel returns an error. A
+/// reading made by hand needs [`with_power_norm`](Reading::with_power_norm); without it, the gradient is scaled
+/// to zero.
 ///
-/// Source: torch `clip_grad_norm_` with `norm_type` `p`, but for the 10⁻⁶ that torch adds to the norm.
+/// Source: torch `clip_grad_norm_` with `norm_type` `p`, except for the 10⁻⁶ that torch adds to the norm.
 ///
 /// # Cost
-/// About five passes over the gradients a step, three for `p` = ∞, by tensor operations; they are read
-/// together with the rest. Powers are taken over the largest element of each tensor, so that none overflows.
+/// About five passes over the gradients per step, three for `p` = ∞, as tensor operations; the results are read
+/// in the same readback as the rest. Powers are computed relative to the largest element of each tensor, so none
+/// overflows.
 ///
 /// ```
 /// use evenkeel::Reading;
@@ -40,10 +42,10 @@ pub struct PowerNorm {
 }
 
 impl PowerNorm {
-    /// A p-norm of at most `c`.
+    /// Clips the p-norm to at most `c`.
     ///
     /// # Errors
-    /// If `p` is not at least 1, which is what makes it a norm; if `c` is not positive and finite.
+    /// If `p` is below 1, where it would not be a norm, or `c` is not positive and finite.
     pub fn new(power: f64, at_most: f64) -> Result<Self, Error> {
         let power = Param("PowerNorm", "power").must(power >= 1.0, "at least 1", power)?;
         let at_most = Param("PowerNorm", "at_most").positive(at_most)?;

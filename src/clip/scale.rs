@@ -1,4 +1,4 @@
-//! Putting a factor on gradients: the only clip code that touches tensors.
+//! Scaling gradients: the only clipping code that touches tensors.
 
 use std::collections::HashSet;
 
@@ -8,16 +8,16 @@ use burn::tensor::Tensor;
 
 use crate::wide::widened;
 
-/// Every gradient of `model`'s parameters, multiplied by `factor`.
+/// Multiplies every gradient of `model`'s parameters by `factor`.
 ///
-/// For those who write their own loop; [`Keel`](crate::Keel) does it by itself. Gradients of
-/// parameters that are not in `model` stay as they are.
+/// For hand-written training loops; [`Keel`](crate::Keel) does this itself. Gradients of parameters that are not
+/// in `model` are left unchanged.
 ///
-/// Half precision is multiplied in `f32`. A factor of 1 returns the gradients untouched. A factor on a
-/// non-finite gradient does not make it finite: `0·∞ = NaN`.
+/// Half precision is multiplied in `f32`. A factor of 1 returns the gradients untouched. Scaling a non-finite
+/// gradient does not make it finite: `0·∞ = NaN`.
 ///
 /// # Cost
-/// One pass over the gradients, in place where nothing else holds them; no readback.
+/// One pass over the gradients, in place where they are not shared; no readback.
 pub fn scale<M: Module>(grads: GradientsParams, model: &M, factor: f64) -> GradientsParams {
     match factor == 1.0 {
         true => grads,
@@ -25,7 +25,7 @@ pub fn scale<M: Module>(grads: GradientsParams, model: &M, factor: f64) -> Gradi
     }
 }
 
-/// The same with a factor for each parameter; a gradient whose factor is 1 is not touched.
+/// Scales each gradient by a factor of its parameter; a gradient whose factor is 1 is not touched.
 pub(crate) fn scale_each<M: Module>(
     mut grads: GradientsParams,
     model: &M,
@@ -38,7 +38,7 @@ pub(crate) fn scale_each<M: Module>(
 struct Scale<'a, F> {
     grads: &'a mut GradientsParams,
     factor: F,
-    /// A parameter used in two places is visited twice, and has one gradient.
+    /// A parameter used in two places is visited twice but has one gradient.
     seen: HashSet<ParamId>,
 }
 
@@ -48,10 +48,10 @@ impl<F: Fn(ParamId) -> f64> ModuleVisitor for Scale<'_, F> {
         if factor == 1.0 || !self.seen.insert(param.id) {
             return;
         }
-        // Removed rather than read, so that the buffer is held once and can be reused.
+        // Removed rather than read, so that the buffer has a single owner and can be reused.
         if let Some(grad) = self.grads.remove::<D>(param.id) {
             let dtype = grad.dtype();
-            // A loss scale's inverse may be too small a number for half precision to hold.
+            // The inverse of a loss scale may be too small for half precision.
             let scaled = widened(grad).mul_scalar(factor).cast(dtype);
             self.grads.register(param.id, scaled);
         }

@@ -1,4 +1,4 @@
-//! A bound on how unusual a norm may be.
+//! Gradient clipping by z-score.
 
 use super::Clip;
 use crate::checkpoint::State;
@@ -9,21 +9,21 @@ use crate::{Error, Reading, Verdict};
 ///
 /// ```text
 /// z = (n − μ)/(σ + min(10⁻⁶, 10⁻³·μ))        n = ‖g‖
-/// n* = μ + θσ/(z/θ)     for z > θ             the further out, the nearer to the mean
+/// n* = μ + θσ/(z/θ)     for z > θ             the larger the outlier, the nearer to the mean
 ///    = n                otherwise
 /// factor = n*/n
 /// μ ← αμ + (1 − α)n*     σ² ← ασ² + (1 − α)(n* − μ)²
 /// ```
 ///
-/// The first norms only make mean and variance. Defaults: `θ` = 2.5, `α` = 0.97, 25 norms.
+/// The first norms only initialize the mean and variance. Defaults: `θ` = 2.5, `α` = 0.97, 25 norms.
 ///
-/// It clips spikes and nothing else: where every gradient is too long, they are all usual. The authors bound
-/// the norm by 1 as well; add a [`GlobalNorm`](super::GlobalNorm) for that.
+/// It clips spikes and nothing else: if every gradient is too large, none stands out. The authors also bound the
+/// norm by 1; add a [`GlobalNorm`](super::GlobalNorm) for that.
 ///
-/// Edges: during the warm-up nothing is clipped. What is rejected is not remembered.
+/// Edges: nothing is clipped during the warmup. Rejected steps are not remembered.
 ///
-/// Source: Kumar et al. 2025 (arXiv 2504.02507) and its code, whose reciprocal clipping this is. There 10⁻⁶ is added
-/// to every deviation, which makes it blind where norms are below 10⁻⁸.
+/// Source: Kumar et al. 2025 (arXiv 2504.02507) and its code, whose reciprocal clipping this is. There, 10⁻⁶ is
+/// added to every deviation, so spikes go unnoticed where norms are below 10⁻⁸.
 ///
 /// ```
 /// use evenkeel::Reading;
@@ -50,14 +50,14 @@ pub struct ZScore {
 
 #[derive(Debug, Clone, PartialEq, Default)]
 struct Memory {
-    /// The norms of the warm-up.
+    /// The norms seen during the warmup.
     first: Vec<f64>,
-    /// Mean and variance.
+    /// The mean and the variance.
     moments: Option<(f64, f64)>,
 }
 
 const NAME: &str = "ZScore";
-/// What keeps a quotient finite where all norms are the same; and how much of the mean it is at most.
+/// Keeps the quotient finite where all norms are equal; the second value caps it as a share of the mean.
 const TINY: f64 = 1e-6;
 const TINY_SHARE: f64 = 1e-3;
 
@@ -68,7 +68,7 @@ impl Default for ZScore {
 }
 
 impl ZScore {
-    /// `θ`: how many deviations above the mean a norm is left alone.
+    /// Sets `θ`: how many deviations above the mean a norm may lie without being clipped.
     ///
     /// # Errors
     /// If it is not positive and finite.
@@ -77,7 +77,7 @@ impl ZScore {
         Ok(self)
     }
 
-    /// `α`, what is kept of mean and variance at a step.
+    /// Sets `α`, the share of the mean and variance that is kept at each step.
     ///
     /// # Errors
     /// If it is not in `[0, 1)`.
@@ -86,7 +86,7 @@ impl ZScore {
         Ok(self)
     }
 
-    /// From how many norms the first mean and variance are made.
+    /// Sets how many norms the initial mean and variance are computed from.
     ///
     /// # Errors
     /// If it is below 2.
@@ -120,7 +120,7 @@ impl Clip for ZScore {
         if ruling != Verdict::Apply || !now.grad_norm.is_finite() {
             return;
         }
-        // What another clip may have taken from the gradient is not in it.
+        // The norm before any other clip has acted on the gradient.
         let norm = self.clipped(now.grad_norm);
         let Memory { first, moments } = &mut self.memory;
         match moments {
@@ -228,7 +228,7 @@ mod tests {
         assert!(clipped > 20, "{clipped}");
     }
 
-    /// Gradients of a loss that is a billion times smaller are a billion times shorter, and clipped alike.
+    /// Gradients of a loss that is a billion times smaller are a billion times smaller, and clipped alike.
     #[test]
     fn it_sees_spikes_of_short_gradients() {
         let run = |unit: f64| {

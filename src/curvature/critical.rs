@@ -1,4 +1,4 @@
-//! The rate from which on a step makes things worse.
+//! The critical rate, above which a step makes the loss worse.
 
 use burn::module::Module;
 use burn::optim::GradientsParams;
@@ -10,12 +10,12 @@ use crate::error::check::Param;
 use crate::monitor::{any_gradient, one_number, scalars};
 use crate::tied::apart;
 
-/// The critical rate of the first step: below it, one step of plain descent lowers the loss of the batch
-/// that it was made from.
+/// The critical rate of the first step: below it, one step of plain descent lowers the loss of the batch that it
+/// was computed from.
 ///
-/// A run may well begin with a higher rate and get over it, in what is called a catapult: the loss rises,
-/// the curvature falls, and then the loss falls too. On five small nets the highest constant rate was 0.4
-/// to 16 times the critical one, so a third of it was always safe. It is the natural start of a warm-up.
+/// A run may well start at a higher rate and recover, which is called a catapult: the loss rises, the curvature
+/// falls, and then the loss falls too. On five small networks the highest constant rate was 0.4 to 16 times the
+/// critical one, so a third of it was always safe. It is the natural starting point of a warmup.
 ///
 /// ```
 /// use burn::nn::{Linear, LinearConfig};
@@ -38,23 +38,23 @@ use crate::tied::apart;
 /// # Ok::<(), evenkeel::Error>(())
 /// ```
 ///
-/// Source: Kalra & Barkeshli 2024 (arXiv 2406.09405), the search of their warm-up, with a finer end: the
-/// rate is known to a thousandth.
+/// Source: Kalra & Barkeshli 2024 (arXiv 2406.09405), the search of their warmup, with a finer end: the rate is
+/// accurate to a thousandth.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Critical {
     rate: Option<f64>,
     forwards: u64,
 }
 
-/// Rates are looked for between these.
+/// The range of rates that is searched.
 const RANGE: (f64, f64) = (1e-20, 1e20);
 
 impl Critical {
-    /// Doubles or halves a rate of 10⁻³ until the loss begins to rise, and bisects.
+    /// Measures the critical rate: doubles or halves a rate of 10⁻³ until the loss begins to rise, then bisects.
     ///
     /// # Errors
-    /// If the loss has not one element, if no parameter of `model` has a gradient, if loss or gradient are
-    /// not finite at `model` itself, or the device cannot be read.
+    /// If the loss does not have exactly one element, if no parameter of `model` has a gradient, if the loss or
+    /// gradient is not finite at `model` itself, or if the device cannot be read.
     ///
     /// # Cost
     /// One gradient, and about 20 forward passes with a readback each.
@@ -64,7 +64,8 @@ impl Critical {
         Self::along(model, &grads, loss)
     }
 
-    /// The same along a gradient that is there already; the loss must be of the batch that it is of.
+    /// Measures the critical rate along an existing gradient; the loss must be computed on the batch of that
+    /// gradient.
     ///
     /// # Errors
     /// As [`measure`](Self::measure).
@@ -89,19 +90,19 @@ impl Critical {
         search(start, at)
     }
 
-    /// The critical rate. `None` if no rate up to 10²⁰ made the loss worse, which is a loss without
-    /// curvature, or a gradient of zero.
+    /// Returns the critical rate. `None` if no rate up to 10²⁰ made the loss worse, as for a loss without
+    /// curvature or a gradient of zero.
     pub fn rate(&self) -> Option<f64> {
         self.rate
     }
 
-    /// How many forward passes it took.
+    /// Returns the number of forward passes that it took.
     pub fn forwards(&self) -> u64 {
         self.forwards
     }
 
-    /// How many updates of a warm-up to `target` are left, if it begins at the critical rate, and one
-    /// from 0 would have taken `over`: `over·(target − γ)/target`, and none where the target is lower.
+    /// Returns how many updates of a warmup to `target` are left if it starts at the critical rate and would have
+    /// taken `over` from 0: `over·(target − γ)/target`, and 0 if the target is lower.
     ///
     /// # Errors
     /// If `target` is not positive and finite.
@@ -112,12 +113,12 @@ impl Critical {
     }
 }
 
-/// Where `at` begins to be above `start`, or not finite, to a thousandth.
+/// Finds where `at` begins to exceed `start` or becomes non-finite, to a thousandth.
 fn search(start: f64, at: impl Fn(f64) -> Result<f64, Error>) -> Result<Critical, Error> {
     let mut forwards = 1;
     let mut is_worse = |rate: f64| -> Result<bool, Error> {
         forwards += 1;
-        // NaN is worse.
+        // NaN counts as worse.
         Ok(!matches!(at(rate)?.partial_cmp(&start), Some(order) if order.is_le()))
     };
     let (mut low, mut high) = (1e-3, 1e-3);
@@ -125,7 +126,7 @@ fn search(start: f64, at: impl Fn(f64) -> Result<f64, Error>) -> Result<Critical
         while is_worse(low)? {
             (high, low) = (low, low / 2.0);
             if low < RANGE.0 {
-                // Worse however small the step: the gradient is not that of this loss.
+                // Worse however small the step: the gradient does not belong to this loss.
                 return Ok(Critical { rate: Some(0.0), forwards });
             }
         }

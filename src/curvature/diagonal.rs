@@ -1,4 +1,4 @@
-//! What Adam divides by.
+//! The diagonal that Adam divides by.
 
 use std::collections::HashSet;
 
@@ -10,14 +10,15 @@ use crate::Error;
 use crate::error::check::Param as Named;
 use crate::wide::widened;
 
-/// `P = √v̂ + ε` of the Adam family, from gradients: what its sharpness is measured in.
+/// The diagonal `P = √v̂ + ε` of the Adam family, computed from gradients; its sharpness is measured relative to
+/// it.
 ///
 /// ```text
 /// v ← β₂·v + (1 − β₂)·g²        v̂ = v/(1 − β₂ᵗ)
 /// ```
 ///
-/// After one gradient it is `|g| + ε`, which is what Adam's first step is divided by. It is a record
-/// of its own, beside an optimizer: the optimizers keep theirs to themselves.
+/// After one gradient it is `|g| + ε`, which Adam's first step is divided by. It is kept separately from the
+/// optimizer, because the optimizers do not expose theirs.
 #[derive(Debug)]
 pub struct Diagonal {
     beta_2: f64,
@@ -28,7 +29,7 @@ pub struct Diagonal {
 }
 
 impl Diagonal {
-    /// Nothing seen yet, with Adam's `β₂` and `ε`.
+    /// Creates an empty diagonal with Adam's `β₂` and `ε`.
     ///
     /// # Errors
     /// If `β₂` is not in `[0, 1)`, or `ε` is not positive and finite.
@@ -38,10 +39,10 @@ impl Diagonal {
         Ok(Self { beta_2, epsilon, product: 1.0, v: GradientsParams::new() })
     }
 
-    /// Takes the gradients of one update in.
+    /// Adds the gradients of one update.
     ///
     /// # Cost
-    /// One pass over the gradients, and one more set of them in memory.
+    /// One pass over the gradients, and one additional set of them in memory.
     pub fn take<M: Module>(&mut self, model: &M, grads: &GradientsParams) {
         self.product *= self.beta_2;
         let keep = self.beta_2;
@@ -49,7 +50,7 @@ impl Diagonal {
         model.visit(&mut Take { v: &mut self.v, grads, keep, seen });
     }
 
-    /// `P` to the power of `-½`, for every parameter that has been seen.
+    /// Returns `P` to the power of `-½`, for every parameter that has been seen.
     pub(super) fn root<M: Module>(&self, model: &M) -> GradientsParams {
         let made = GradientsParams::new();
         let mut walk = Root { of: self, made };
@@ -57,7 +58,7 @@ impl Diagonal {
         walk.made
     }
 
-    /// Whether a gradient was ever taken in.
+    /// Returns whether no gradient has been added yet.
     pub(super) fn is_empty(&self) -> bool {
         self.product == 1.0
     }

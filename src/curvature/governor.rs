@@ -1,4 +1,4 @@
-//! A cap on the rate, from the curvature along the gradient.
+//! A governor: caps the rate by the curvature along the gradient.
 
 use burn::module::Module;
 use burn::optim::GradientsParams;
@@ -12,22 +12,23 @@ use crate::monitor::{Side, any_gradient, dots};
 use crate::shared::Shared;
 use crate::{Error, Reading, Verdict};
 
-/// Caps the rate of [`Sgd`](crate::optim::Sgd) and [`Momentum`](crate::optim::Momentum) at what the
-/// curvature along the gradient allows now.
+/// Caps the rate of [`Sgd`](crate::optim::Sgd) and [`Momentum`](crate::optim::Momentum) at what the curvature
+/// along the gradient currently allows.
 ///
 /// ```text
-/// q = 2·gᵀg/|gᵀHg|                                 measured every 10 updates, at first at every one
+/// q = 2·gᵀg/|gᵀHg|                                 measured every 10 updates, at first at every update
 /// cap = q                                          at the first measurement
-///     = max(min(q, √(cap·q), 1.15·cap), cap/100)   later: down at once, and up slowly
+///     = max(min(q, √(cap·q), 1.15·cap), cap/100)   later: falls at once and rises slowly
 /// rate·factor ≤ c·(1 − μ)·cap                      c = 2, and ½ without momentum
 /// ```
 ///
-/// `q` is where one step along `g` no longer lowers the loss. The clips' factor counts: what is bounded is
-/// the rate times the factor. `Hg` is a difference of gradients, so that a measurement is one more gradient.
+/// `q` is the rate from which one step along `g` no longer lowers the loss. The clips' factor is taken into
+/// account: the bound applies to the rate times the factor. `Hg` is computed as a difference of gradients, so a
+/// measurement costs one extra gradient.
 ///
-/// It goes to a [`Keel`](crate::Keel) as a [bound](crate::bound), and looks at the model before each step;
-/// clones share what it has seen. It also measures after a loss of more than twice the mean of the last ten or
-/// so: then something has changed that cannot wait.
+/// It is passed to a [`Keel`](crate::Keel) as a [bound](crate::bound) and watches the model before each step;
+/// clones share their measurements. It also measures after a loss more than twice the mean of roughly the last
+/// ten, because something has then changed that cannot wait.
 ///
 /// ```
 /// use burn::nn::{Linear, LinearConfig};
@@ -58,34 +59,34 @@ use crate::{Error, Reading, Verdict};
 /// # }
 /// ```
 ///
-/// # Where it helps, and where not
-/// Of 18 constant rates from 2⁻¹² to 32 with momentum 0.9, over 3 seeds, a residual net of 16 layers without
-/// normalisation learnt digits at 18 (bare at 7), a plain one at 16 (5), one with LayerNorm at 17 (8), and none of
-/// these ended in numbers that are not finite: `examples/governor`. A cap is no schedule: what a rate that falls
-/// at the end is good for, it does not give. The noise of small batches is in `q`; a loss that draws random
-/// numbers adds its own.
+/// # When to use it
+/// It was tried at 18 constant rates from 2⁻¹² to 32, with momentum 0.9 and 3 seeds. A residual network of 16
+/// layers without normalization learned digits at 18 of the rates (7 without the governor), a plain one at 16
+/// (5), and one with LayerNorm at 17 (8); none of these ended in non-finite numbers: `examples/governor`. A cap
+/// does not replace a schedule: it does not have the benefits of a rate that decays at the end. The noise of
+/// small batches is part of `q`; a loss that draws random numbers adds its own.
 ///
-/// It is not for Adam: for every optimizer there is
-/// [`DeepRelativeTrust`](crate::bound::DeepRelativeTrust), which costs no gradient. The same cap along Adam's own
-/// step `u = m̂/(√v̂ + ε)` was tried on a small character model: with `c` = 1 every rate ends at a cross entropy of
-/// 2.27, since the rate falls to 5·10⁻⁵, and with `c` = 19, Adam's own factor over descent, the curve is flatter and
-/// the good rates become worse. Along `g/(√v̂ + ε)`, which leaves the momentum out, the plain net of 16 layers came to
-/// 1.66 at best, with `c` of 1, 5, and 19; without any cap it comes to 0.009.
+/// It is not for Adam. [`DeepRelativeTrust`](crate::bound::DeepRelativeTrust) works for every optimizer and costs
+/// no gradient. The same cap along Adam's own step `u = m̂/(√v̂ + ε)` was tried on a small character model: with
+/// `c` = 1, every rate ends at a cross entropy of 2.27, since the rate falls to 5·10⁻⁵; with `c` = 19, Adam's own
+/// factor relative to descent, the curve is flatter and the good rates become worse. Along `g/(√v̂ + ε)`, which
+/// leaves out the momentum, the plain network of 16 layers reached 1.66 at best, with `c` of 1, 5 and 19; without
+/// any cap it reaches 0.009.
 ///
 /// # Edges
-/// A gradient that is not finite is not measured; one that is not a small step away halves the cap. Where the
-/// loss has no curvature along the gradient nothing bounds the rate, and the cap grows. Before the first
-/// measurement there is no cap.
+/// A non-finite gradient is not measured. A gradient that becomes non-finite a small step away halves the cap.
+/// Where the loss has no curvature along the gradient, nothing bounds the rate, and the cap grows. Before the
+/// first measurement there is no cap.
 ///
 /// # Cost
-/// When a measurement is due: one more gradient of the loss, three passes over the parameters and two
-/// readbacks; on the five nets above, of 0.05 M parameters in some 30 tensors, 1.3 to 1.6 times a bare step,
-/// so that one in ten adds 13 to 17 %: `--cost` of the example. The first 40 at each update are that much
-/// each, unless the rate is far below the bound, and then they are one in ten as well. When none is due:
-/// nothing. Without it: nothing.
+/// When a measurement is due: one extra gradient of the loss, three passes over the parameters and two readbacks.
+/// On the five networks above, with 0.05 M parameters in about 30 tensors, a measurement takes 1.3 to 1.6 times
+/// as long as a bare step, so one in ten adds 13 to 17 %: `--cost` of the example. Each of the first 40 updates
+/// costs that much, unless the rate is far below the bound; then one in ten does. When none is due: nothing.
+/// Without a governor: nothing.
 ///
-/// Source: Roulet et al. 2024 (arXiv 2407.06183), whose CDAT sets the rate by `q`; here it is a cap on a
-/// rate that somebody else has set, with the limits on its growth that made that safe.
+/// Source: Roulet et al. 2024 (arXiv 2407.06183), whose CDAT sets the rate to `q`; here `q` caps a rate that is
+/// set elsewhere, with the limits on growth that made this safe.
 #[derive(Debug, Clone)]
 pub struct Governor {
     momentum: f64,
@@ -99,8 +100,8 @@ pub struct Governor {
 const NAME: &str = "Governor";
 
 impl Governor {
-    /// For momentum `μ`, 0 for plain descent. Measures at each of the first 40 updates, and then at every
-    /// tenth.
+    /// Creates a governor for momentum `μ`, or 0 for plain descent. It measures at each of the first 40 updates,
+    /// and then at every tenth.
     ///
     /// # Errors
     /// If `μ` is not in `[0, 1)`.
@@ -111,9 +112,9 @@ impl Governor {
         Ok(Self { momentum, caution, dense: 40, every: 10, growth: 1.15, memory })
     }
 
-    /// `c`: how bold it is. 2 and not 1, because with 1 training is too slow for its 300 updates: the plain net
-    /// of 16 layers learnt at 3 of 18 rates, and with 2 at 16; the one with BatchNorm at none, and with 2 at 14.
-    /// From 3 on it is not safe.
+    /// Sets `c`, the factor on the cap; a larger value is bolder. The default is 2 rather than 1, because
+    /// training is too slow for its 300 updates with 1: the plain network of 16 layers learned at 3 of 18 rates,
+    /// and with 2 at 16; the one with BatchNorm at none, and with 2 at 14. At 3 and above, it is not safe.
     ///
     /// # Errors
     /// If `c` is not positive and finite.
@@ -122,13 +123,13 @@ impl Governor {
         Ok(self)
     }
 
-    /// For how many updates at the start it measures at each one.
+    /// Sets the number of initial updates at which it measures every time.
     pub fn dense_over(mut self, updates: u64) -> Self {
         self.dense = updates;
         self
     }
 
-    /// How many updates lie between measurements after that. At 25 it came too late.
+    /// Sets how many updates lie between measurements after that. With 25, measurements came too late.
     ///
     /// # Errors
     /// If it is 0.
@@ -137,7 +138,7 @@ impl Governor {
         Ok(self)
     }
 
-    /// What the cap may be multiplied by at a measurement.
+    /// Sets the maximum factor by which the cap grows per measurement.
     ///
     /// # Errors
     /// If it is below 1 or not finite.
@@ -147,30 +148,30 @@ impl Governor {
         Ok(self)
     }
 
-    /// The most that the rate, times the clips' factor, may be now: `c·(1 − μ)·cap`.
+    /// Returns the highest value allowed now for the rate times the clips' factor: `c·(1 − μ)·cap`.
     pub fn rate_at_most(&self) -> Option<f64> {
         let cap = self.memory.with(|memory| memory.now().cap)?;
         Some(self.caution * (1.0 - self.momentum) * cap)
     }
 
-    /// How many measurements there were.
+    /// Returns the number of measurements so far.
     pub fn measurements(&self) -> u64 {
         self.memory.with(|memory| memory.now().measured)
     }
 
-    /// Whether it would measure before this update: at each of the first ones, unless the rate that was
-    /// asked for last is below an eighth of the bound; later, and then, once in [so many](Self::every), and
-    /// after a loss that was far above the others.
+    /// Returns whether it would measure before this update: at each of the first updates, unless the last
+    /// requested rate is below an eighth of the bound; after those, or in that case,
+    /// [at regular intervals](Self::every) and after a loss far above the others.
     pub fn is_due(&self, update: u64) -> bool {
         let (most, when) = (self.rate_at_most(), Cadence { dense: self.dense, every: self.every });
         self.memory.with(|memory| memory.is_due(update, most, when))
     }
 
-    /// Measures, if it is due before `update`, and moves the cap. `grads` are those of `loss` at `model`,
-    /// of the batch at hand and not scaled.
+    /// Measures, if a measurement is due before `update`, and updates the cap. `grads` are the gradients of
+    /// `loss` at `model`, for the current batch and not scaled.
     ///
-    /// If the step is then rejected, what was measured on its batch is forgotten. Without a keel that
-    /// tells, the next measurement takes it as accepted.
+    /// If the step is then rejected, the measurement on its batch is dropped. Without a keel to report the
+    /// outcome, the next measurement assumes that the step was accepted.
     ///
     /// # Errors
     /// If the loss has not one element, no parameter of `model` has a gradient, or the device cannot be
@@ -191,8 +192,8 @@ impl Governor {
     }
 }
 
-/// `2·gᵀg/|gᵀHg|`; infinite without curvature, NaN if it is not finite a small step away. `None` where the
-/// gradient itself is not: such a step is made by nobody.
+/// Returns `2·gᵀg/|gᵀHg|`: infinite without curvature, and NaN if the gradient is not finite a small step away.
+/// `None` if the gradient itself is not finite: no such step is ever made.
 fn critical<M: Module>(
     model: &M,
     grads: &GradientsParams,
@@ -200,8 +201,8 @@ fn critical<M: Module>(
 ) -> Result<Option<f64>, Error> {
     any_gradient(model, grads).map_err(|why| why.of(NAME))?;
     let own = Side::Grads(grads);
-    // Running statistics are no part of the point: one of 10⁶ would put the other end of the difference
-    // outside of everything.
+    // Running statistics are not part of the point: a statistic of 10⁶ would put the other end of the difference
+    // much too far away.
     let trained = Side::Trained(grads);
     let read = dots(model, &[(own, own), (trained, trained)])?;
     let (gg, size) = (read[0], read[1].sqrt());
@@ -217,23 +218,23 @@ fn critical<M: Module>(
     Ok(Some(2.0 * gg / curvature.abs()))
 }
 
-/// The most that one measurement may lower the cap by.
+/// The maximum factor by which one measurement lowers the cap.
 const MOST: f64 = 100.0;
 
-/// The cap after a measurement of `q`.
+/// Returns the cap after a measurement of `q`.
 fn next(cap: Option<f64>, q: f64, growth: f64) -> Option<f64> {
     match cap {
-        // Nothing can be multiplied up from 0.
+        // A cap of 0 could never grow again.
         None => Some(q).filter(|q| q.is_finite() && *q > 0.0),
         Some(cap) if q.is_nan() => Some(cap / 2.0),
-        // One batch of absurd curvature must not hold the rate for good: it grows slowly.
+        // One batch of absurd curvature must not hold the rate down for good, because the cap grows slowly.
         Some(cap) => Some(q.min((cap * q).sqrt()).min(growth * cap).max(cap / MOST)),
     }
     .map(|cap| cap.max(f64::MIN_POSITIVE))
 }
 
 impl StepBound for Governor {
-    /// What is bounded is the rate times what the clips have left.
+    /// The bound is on the rate times the share that the clips keep.
     fn rate_at_most(&self, _: &Reading, left: f64) -> Option<f64> {
         self.rate_at_most().map(|most| if left > 0.0 { most / left } else { most })
     }
@@ -242,8 +243,8 @@ impl StepBound for Governor {
         self.memory.with(|memory| memory.record(now, ruling));
     }
 
-    /// The cap is the lower one of now and then: back at flatter weights a higher one would lead to where
-    /// the run has just come from. It grows as measurements allow.
+    /// The cap is the lower of the current and the earlier one: back at flatter weights, a higher cap would lead
+    /// the run to where it has just come from. It grows as measurements allow.
     fn rewound(&mut self, then: &State) -> Result<(), Error> {
         let then = Memory::restored(then)?;
         self.memory.with(|memory| memory.went_back(then));
@@ -275,15 +276,15 @@ mod tests {
         assert_eq!(next(None, 4.0, 1.3), Some(4.0));
         assert_eq!(next(Some(4.0), 1.0, 1.3), Some(1.0));
         assert_eq!(next(Some(4.0), 100.0, 1.3), Some(5.2));
-        // Between: the geometric mean.
+        // Between the two: the geometric mean.
         assert_eq!(next(Some(4.0), 4.41, 1.3), Some((4.0f64 * 4.41).sqrt()));
         assert_eq!(next(Some(4.0), f64::INFINITY, 1.3), Some(5.2));
         assert_eq!(next(Some(4.0), f64::NAN, 1.3), Some(2.0));
-        // An infinite curvature is one batch's, and not the end of training.
+        // Infinite curvature is a property of one batch, and does not end training.
         assert_eq!(next(Some(4.0), 0.0, 1.3), Some(0.04));
         assert_eq!(next(None, f64::NAN, 1.3), None);
         assert_eq!(next(None, f64::INFINITY, 1.3), None);
-        // Nor is it one in the first measurement, or in a hundred of them.
+        // Nor does it at the first measurement, or at a hundred of them.
         assert_eq!(next(None, 0.0, 1.3), None);
         let lowest = (0..1000).try_fold(4.0, |cap, _| next(Some(cap), 0.0, 1.3)).unwrap();
         assert!(next(Some(lowest), 1.0, 1.3).unwrap() > lowest);
@@ -297,7 +298,7 @@ mod tests {
         look(2);
         let due: Vec<u64> = (0..12).filter(|update| governor.is_due(*update)).collect();
         assert_eq!(due, [0, 1, 2, 7, 8, 9, 10, 11]);
-        // Far below the bound of 10 · (1 − 0.9) · 2 = 2 the first ones are no different from the others.
+        // Far below the bound of 10 · (1 − 0.9) · 2 = 2, the first updates are treated like the others.
         look(2);
         let ask = |asked| {
             governor.memory.with(|memory| {

@@ -1,4 +1,4 @@
-//! The largest eigenvalue of the Hessian.
+//! Sharpness: the largest eigenvalue of the Hessian.
 
 use burn::module::Module;
 use burn::optim::GradientsParams;
@@ -12,7 +12,8 @@ use crate::error::check::Param;
 use crate::monitor::{Side, dots};
 use crate::tied::apart;
 
-/// The largest eigenvalue of the loss's Hessian, or of `P⁻¹H` with Adam's `P`, and what it allows.
+/// The sharpness: the largest eigenvalue of the loss's Hessian, or of `P⁻¹H` with Adam's `P`, and the rates it
+/// allows.
 ///
 /// ```
 /// use burn::module::Param;
@@ -41,26 +42,26 @@ pub struct Sharpness {
 }
 
 impl Sharpness {
-    /// `λ`, in units of loss over units of parameter squared. Not positive where the loss curves down in
-    /// every direction.
+    /// Returns `λ`, in units of loss over units of parameter squared. It is not positive where the loss curves
+    /// down in every direction.
     pub fn value(&self) -> f64 {
         self.value
     }
 
-    /// How many products with the Hessian it took.
+    /// Returns the number of products with the Hessian that were computed.
     pub fn steps(&self) -> u64 {
         self.steps
     }
 
-    /// `‖Hv − λv‖` for the direction `v` of length 1 that `λ` was read along: the Hessian has an eigenvalue
-    /// within so much of `λ`, whatever else is true. Mostly `λ` is much closer: within `residual²/d`, if the
-    /// largest eigenvalue stands alone by a gap of `d`.
+    /// Returns `‖Hv − λv‖` for the unit vector `v` along which `λ` was computed: the Hessian has an eigenvalue
+    /// within this distance of `λ`, in every case. Usually `λ` is much closer: within `residual²/d`, if the
+    /// largest eigenvalue is separated from the others by a gap of `d`.
     pub fn residual(&self) -> f64 {
         self.residual
     }
 
-    /// Whether the residual has come below the part of `λ` that was asked for. If not, `λ` is still too low, or
-    /// the differences of gradients are too coarse: in half precision, say.
+    /// Returns whether the residual has fallen below the requested fraction of `λ`. If not, `λ` is still too low,
+    /// or the differences of gradients are too coarse: in half precision, say.
     pub fn is_converged(&self) -> bool {
         self.converged
     }
@@ -69,12 +70,12 @@ impl Sharpness {
         (self.value > 0.0).then(|| numerator / self.value)
     }
 
-    /// `2/λ`: the highest stable rate of descent. `None` if nothing bounds it.
+    /// Returns `2/λ`, the highest stable rate of descent. `None` if nothing bounds it.
     pub fn descent(&self) -> Option<f64> {
         self.allows(2.0)
     }
 
-    /// `(2 + 2μ)/λ`: that of momentum, dampening 0.
+    /// Returns `(2 + 2μ)/λ`, the highest stable rate of momentum with dampening 0.
     ///
     /// # Errors
     /// If `μ` is not in `[0, 1)`.
@@ -83,7 +84,7 @@ impl Sharpness {
         Ok(self.allows(2.0 + 2.0 * mu))
     }
 
-    /// `(2 + 2μ)/((1 + 2μ)λ)`: that of Nesterov's momentum.
+    /// Returns `(2 + 2μ)/((1 + 2μ)λ)`, the highest stable rate of Nesterov momentum.
     ///
     /// # Errors
     /// If `μ` is not in `[0, 1)`.
@@ -92,7 +93,7 @@ impl Sharpness {
         Ok(self.allows((2.0 + 2.0 * mu) / (1.0 + 2.0 * mu)))
     }
 
-    /// `(2 + 2β₁)/((1 − β₁)λ)`: that of the Adam family, if `λ` was measured with its
+    /// Returns `(2 + 2β₁)/((1 − β₁)λ)`, the highest stable rate of the Adam family, if `λ` was measured with its
     /// [diagonal](Lanczos::measure_scaled). Source: Cohen et al. 2022 (arXiv 2207.14484).
     ///
     /// # Errors
@@ -103,32 +104,32 @@ impl Sharpness {
     }
 }
 
-/// How [`Sharpness`] is measured: by the method of Lanczos, from products of the Hessian with directions.
+/// Measures [`Sharpness`] by the Lanczos method, from products of the Hessian with directions.
 ///
 /// ```text
 /// w = H·vₖ − αₖ·vₖ − βₖ₋₁·vₖ₋₁        αₖ = vₖᵀH·vₖ        βₖ = ‖w‖        vₖ₊₁ = w/βₖ
 /// ```
 ///
-/// `λ` is the largest eigenvalue of the tridiagonal matrix of `α` and `β`, and the residual is `βₖ` times the last
-/// element of its eigenvector. It ends when the residual is small, and not because `λ` stands still, which many
-/// eigenvalues close together can feign. A small residual means that there is an eigenvalue at `λ`; that it is the largest is certain
-/// only as far as the random direction to begin with had a part along its eigenvector. Another
-/// [`seed`](Self::seed) tries again.
+/// `λ` is the largest eigenvalue of the tridiagonal matrix of `α` and `β`, and the residual is `βₖ` times the
+/// last element of its eigenvector. The iteration ends when the residual is small, not when `λ` stops changing,
+/// which can also happen when many eigenvalues lie close together. A small residual means that there is an
+/// eigenvalue at `λ`. That it is the largest is certain only if the random initial direction had a component
+/// along the largest one's eigenvector. Another [`seed`](Self::seed) gives another try.
 ///
-/// Power iteration would take as many products as the square of these, and where the largest and the lowest
-/// eigenvalue are of like size it does not end at all. That is not rare: far from a minimum, the Hessian of a
-/// network is full of pairs `±λ`.
+/// Power iteration would take the square of this number of products, and where the largest and the lowest
+/// eigenvalues are of similar size it does not converge at all. That is not rare: far from a minimum, the Hessian
+/// of a network is full of pairs `±λ`.
 ///
-/// `Hv ≈ (∇L(θ + hv) − ∇L(θ − hv))/2h` with `‖v‖ = 1` and `h = 10⁻²·‖θ‖`. Directions are not made orthogonal again
-/// to all of the earlier ones, which would have to be kept: eigenvalues that were found may be found twice, but
-/// none is wrong for that.
+/// `Hv ≈ (∇L(θ + hv) − ∇L(θ − hv))/2h` with `‖v‖ = 1` and `h = 10⁻²·‖θ‖`. Directions are not reorthogonalized
+/// against all earlier ones, which would have to be stored. As a result, an eigenvalue may be found twice, but
+/// none is wrong because of it.
 ///
 /// # Kinks
-/// At a kink of ReLU the gradient jumps, and a difference takes the jump for curvature: the sharpness comes out too
-/// large, and the rates that it allows too low, by a factor that depends on the step. On a network of 5000
-/// parameters that has 27.3 by exact derivatives it was 33 to 53 for three directions to begin with; with steps
-/// of 10⁻³ and 10⁻⁴, of which fewer cross a kink but each is the worse for it, 70 to 200. With tanh in the place of
-/// ReLU all of them were exact to 1 %.
+/// At a kink of ReLU the gradient jumps, and a difference mistakes the jump for curvature: the sharpness comes
+/// out too large, and the rates that it allows too low, by a factor that depends on the step. On a network of
+/// 5000 parameters whose sharpness is 27.3 by exact derivatives, the result was 33 to 53 for three initial
+/// directions. With steps of 10⁻³ and 10⁻⁴, of which fewer cross a kink but each has a larger effect, it was 70
+/// to 200. With tanh instead of ReLU, all results were exact to 1 %.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Lanczos {
     at_most: u64,
@@ -137,7 +138,7 @@ pub struct Lanczos {
     seed: u64,
 }
 
-/// Of the differences, in parts of `‖θ‖`.
+/// The step of the differences, as a fraction of `‖θ‖`.
 const STEP: f64 = 1e-2;
 
 impl Default for Lanczos {
@@ -147,12 +148,12 @@ impl Default for Lanczos {
 }
 
 impl Lanczos {
-    /// At most 100 products, until the residual is a hundredth of `λ`.
+    /// Creates a measurement with at most 100 products, which ends once the residual is a hundredth of `λ`.
     pub fn new() -> Self {
         Self { at_most: 100, within: 0.01, step: STEP, seed: 0 }
     }
 
-    /// How many products with the Hessian at most.
+    /// Sets the maximum number of products with the Hessian.
     ///
     /// # Errors
     /// If it is below 2.
@@ -161,7 +162,7 @@ impl Lanczos {
         Ok(self)
     }
 
-    /// The residual that ends it, as a part of `λ`.
+    /// Sets the residual at which the measurement ends, as a fraction of `λ`.
     ///
     /// # Errors
     /// If it is not positive and finite.
@@ -170,8 +171,8 @@ impl Lanczos {
         Ok(self)
     }
 
-    /// `h` in parts of `‖θ‖`: 10⁻², unless said otherwise here. Smaller where the loss is far from quadratic, larger
-    /// where its gradient is coarse.
+    /// Sets `h` as a fraction of `‖θ‖`; the default is 10⁻². Use a smaller value where the loss is far from
+    /// quadratic, a larger one where its gradient is coarse.
     ///
     /// # Errors
     /// If it is not positive and finite.
@@ -180,13 +181,13 @@ impl Lanczos {
         Ok(self)
     }
 
-    /// Of the direction to begin with.
+    /// Sets the seed of the initial direction.
     pub fn seed(mut self, seed: u64) -> Self {
         self.seed = seed;
         self
     }
 
-    /// The sharpness of `loss` at `model`.
+    /// Measures the sharpness of `loss` at `model`.
     ///
     /// # Errors
     /// If the loss has not one element, no parameter of `model` has a gradient, one is not finite, or the
@@ -202,8 +203,8 @@ impl Lanczos {
         self.run(model, &loss, None)
     }
 
-    /// The sharpness that Adam sees, of `P⁻¹H`: measured as that of `P^-½·H·P^-½`, which has the same
-    /// eigenvalues.
+    /// Measures the sharpness that Adam sees, the one of `P⁻¹H`, as the sharpness of `P^-½·H·P^-½`, which has the
+    /// same eigenvalues.
     ///
     /// # Errors
     /// As [`measure`](Self::measure), and if the diagonal has seen no gradient.
@@ -282,7 +283,7 @@ impl Lanczos {
     }
 }
 
-/// `Hv`, or `R·H·R·v` with a diagonal `R`; moves by `h`.
+/// Computes `Hv`, or `R·H·R·v` with a diagonal `R`, by moving a distance of `h`.
 fn hessian<M: Module>(
     model: &M,
     loss: &dyn Fn(&M) -> Tensor<1>,
@@ -292,7 +293,7 @@ fn hessian<M: Module>(
 ) -> Result<GradientsParams, Error> {
     let Some(root) = root else { return differences(model, loss, v, h) };
     let along = combined(model, v, root, How::Product);
-    // The diagonal's units are those of a gradient: `R·v` may be of any length.
+    // The diagonal has the units of a gradient, so `R·v` may have any length.
     let norm = dots(model, &[(Side::Grads(&along), Side::Grads(&along))])?[0].sqrt();
     if !(norm.is_finite() && norm > 0.0) {
         return Err(Error::model("the diagonal leaves nothing of a direction"));

@@ -12,11 +12,11 @@ use crate::monitor::{any_gradient, one_number};
 use crate::tied::{apart, tie};
 use crate::wide::widened;
 
-/// The gradient of the loss at `model`.
+/// Computes the gradient of the loss at `model`.
 ///
 /// # Errors
-/// If the loss has not one element: its gradient would be that of their sum. And if no parameter has a
-/// gradient: a loss that does not see the model has no curvature to tell of.
+/// If the loss does not have exactly one element, because its gradient would be that of the sum; or if no
+/// parameter has a gradient, because a loss that does not depend on the model has no curvature.
 pub(super) fn gradient<M: Module>(
     model: &M,
     loss: &dyn Fn(&M) -> Tensor<1>,
@@ -28,12 +28,12 @@ pub(super) fn gradient<M: Module>(
     Ok(grads)
 }
 
-/// How far to move for a difference of gradients, at a point of this norm: as far as `f32` needs.
+/// Returns how far to move for a difference of gradients, at a point with this norm: as far as `f32` requires.
 pub(super) fn step(norm: f64) -> f64 {
     if norm > 0.0 { 1e-3 * norm } else { 1e-3 }
 }
 
-/// A copy at `θ + by·d`.
+/// Returns a copy at `θ + by·d`.
 pub(super) fn moved<M: Module>(model: &M, along: &GradientsParams, by: f64) -> M {
     tie(apart(model).map(&mut Move { along, by }))
 }
@@ -55,7 +55,7 @@ impl ModuleMapper for Move<'_> {
     }
 }
 
-/// For each parameter that `first` has, a direction made from it and what `second` has there.
+/// Computes a direction from `first` and `second`, for each parameter that `first` has.
 pub(super) fn combined<M: Module>(
     model: &M,
     first: &GradientsParams,
@@ -68,7 +68,7 @@ pub(super) fn combined<M: Module>(
     walk.made
 }
 
-/// What is made of `x` and `y`.
+/// How `x` and `y` are combined.
 #[derive(Clone, Copy)]
 pub(super) enum How {
     /// `a·x + b·y`
@@ -103,8 +103,8 @@ impl ModuleVisitor for Combine<'_> {
     }
 }
 
-/// A direction of random numbers in `[-1, 1)` for every parameter that `like` has a gradient of. From a
-/// counter, and not from the device's generator: nobody else's numbers change.
+/// Returns a direction of random numbers in `[-1, 1)` for every parameter that has a gradient in `like`. They
+/// come from a counter rather than the device's generator, so no other random numbers change.
 pub(super) fn random<M: Module>(model: &M, like: &GradientsParams, seed: u64) -> GradientsParams {
     let made = GradientsParams::new();
     let mut walk = Random { like, made, seen: HashSet::new(), count: mix(seed ^ GOLDEN) };

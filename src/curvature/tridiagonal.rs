@@ -1,10 +1,10 @@
-//! The largest eigenvalue of a symmetric tridiagonal matrix that grows, in plain numbers.
+//! The largest eigenvalue of a growing symmetric tridiagonal matrix, in plain numbers.
 
-/// `α` on the diagonal, `β` beside it.
+/// A symmetric tridiagonal matrix: `α` on the diagonal, `β` next to it.
 #[derive(Debug, Default)]
 pub(super) struct Tridiagonal {
     alpha: Vec<f64>,
-    /// The last one is that of the next row, and not in the matrix yet.
+    /// The last value belongs to the next row and is not in the matrix yet.
     beta: Vec<f64>,
 }
 
@@ -12,12 +12,12 @@ pub(super) struct Tridiagonal {
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(super) struct Top {
     pub(super) value: f64,
-    /// The size of the last element of its eigenvector of length 1.
+    /// The absolute value of the last element of its unit eigenvector.
     pub(super) last: f64,
 }
 
 impl Tridiagonal {
-    /// One more row; `beta` is what the next one will have beside the diagonal.
+    /// Adds a row; `beta` is the off-diagonal element of the next one.
     pub(super) fn push(&mut self, alpha: f64, beta: f64) -> Top {
         self.alpha.push(alpha);
         self.beta.push(beta);
@@ -25,13 +25,13 @@ impl Tridiagonal {
         Top { value, last: self.last_element(value) }
     }
 
-    /// By bisection.
+    /// Computes the largest eigenvalue by bisection.
     fn largest(&self) -> f64 {
         let beside = |row: usize| {
             let above = row.checked_sub(1).map_or(0.0, |row| self.beta[row]);
             above + if row + 1 < self.alpha.len() { self.beta[row] } else { 0.0 }
         };
-        // Gershgorin: all of them are within what stands beside the diagonal.
+        // Gershgorin: every eigenvalue lies within the sums of the off-diagonal elements.
         let rows = || self.alpha.iter().enumerate();
         let mut low = rows().map(|(row, a)| a - beside(row)).fold(f64::INFINITY, f64::min);
         let mut high = rows().map(|(row, a)| a + beside(row)).fold(f64::NEG_INFINITY, f64::max);
@@ -48,7 +48,7 @@ impl Tridiagonal {
         high
     }
 
-    /// Whether an eigenvalue is above `x`: then a pivot of `T − x·I` is positive.
+    /// Returns whether an eigenvalue is above `x`: then a pivot of `T − x·I` is positive.
     fn has_above(&self, x: f64) -> bool {
         let (mut pivot, mut beside) = (f64::INFINITY, 0.0f64);
         for (alpha, beta) in self.alpha.iter().zip(&self.beta) {
@@ -56,7 +56,7 @@ impl Tridiagonal {
             if pivot > 0.0 {
                 return true;
             }
-            // A pivot of 0 stands for one just below it.
+            // A pivot of 0 is treated as one just below it.
             if pivot == 0.0 {
                 pivot = -f64::MIN_POSITIVE;
             }
@@ -65,7 +65,7 @@ impl Tridiagonal {
         false
     }
 
-    /// Upwards from the last element, in which direction nothing is lost where it is a small one.
+    /// Computes it upwards from the last element; in this direction nothing is lost if that element is small.
     fn last_element(&self, value: f64) -> f64 {
         let (mut here, mut below, mut sum) = (1.0f64, 0.0f64, 1.0f64);
         for row in (1..self.alpha.len()).rev() {
@@ -74,7 +74,7 @@ impl Tridiagonal {
             (below, here) = (here, above);
             sum += above * above;
         }
-        // Too large to be a number: what is sought is 0.
+        // Overflow: the result is 0.
         if sum.is_finite() { sum.sqrt().recip() } else { 0.0 }
     }
 }

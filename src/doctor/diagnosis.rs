@@ -1,10 +1,10 @@
-//! All that was found.
+//! All findings together.
 
 use std::fmt;
 
 use super::{Check, Finding, Severity};
 
-/// What a [`Doctor`](super::Doctor) found, the worst first.
+/// The findings of a [`Doctor`](super::Doctor), the worst first.
 #[derive(Debug, Clone, PartialEq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub struct Diagnosis {
@@ -13,22 +13,22 @@ pub struct Diagnosis {
 
 impl Diagnosis {
     pub(super) fn new(mut findings: Vec<Finding>) -> Self {
-        // Stable: what was shown first stays first within a severity.
+        // A stable sort: within a severity, findings stay in the order in which the parts were shown.
         findings.sort_by_key(|finding| std::cmp::Reverse(finding.severity));
         Self { findings }
     }
 
-    /// The worst first.
+    /// Returns all findings, the worst first.
     pub fn findings(&self) -> &[Finding] {
         &self.findings
     }
 
-    /// The worst finding of this check, if there is any.
+    /// Returns the worst finding of this check, if there is any.
     pub fn found(&self, check: Check) -> Option<&Finding> {
         self.findings.iter().find(|finding| finding.check == check)
     }
 
-    /// How bad the worst is; `None` if nothing was found.
+    /// Returns the severity of the worst finding; `None` if there are no findings.
     pub fn worst(&self) -> Option<Severity> {
         self.findings.first().map(|finding| finding.severity)
     }

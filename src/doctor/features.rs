@@ -1,20 +1,20 @@
-//! The columns of the input.
+//! The columns of the features.
 
 use super::finding::{Check, Finding, Severity, above, named};
 use crate::standardize::{Column, quantile, spread};
 use crate::text::short;
 
-/// One column: its finite values, and how many are not finite.
+/// One column: its finite values, and the number of non-finite ones.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Seen {
     pub(super) values: Column,
     pub(super) broken: u64,
-    /// The finite values, and in which row each was.
+    /// The finite values, each with the index of its row.
     all: Vec<(f64, usize)>,
-    /// Median and spread, which a few wild values don't move.
+    /// Median and spread, which a few outliers don't move.
     pub(super) median: f64,
     pub(super) spread: f64,
-    /// Whether the quartiles are apart: where most values are one, nothing says how far the others may be.
+    /// Whether the quartiles differ: if most values are equal, there is no scale to measure the others by.
     spreads: bool,
 }
 
@@ -29,7 +29,7 @@ impl Seen {
         }
     }
 
-    /// To be called once all is seen.
+    /// Called once all values have been pushed.
     pub(super) fn settle(&mut self) {
         let mut sorted: Vec<f64> = self.all.iter().map(|(x, _)| *x).collect();
         sorted.sort_unstable_by(f64::total_cmp);
@@ -55,19 +55,20 @@ impl Seen {
         self.values.count > 1 && !self.values.is_constant()
     }
 
-    /// How many spreads from the median each value is, with its row.
+    /// The distance of each value from the median, in spreads, with its row.
     fn distances(&self) -> impl Iterator<Item = (f64, usize)> {
         let far = |(x, row): &(f64, usize)| ((x - self.median).abs() / self.spread, *row);
         self.all.iter().filter(|_| self.spreads && self.spread > 0.0).map(far)
     }
 }
 
-/// Columns may differ by 10 in scale, and be of sizes up to 1000.
+/// The remedy for columns of unsuitable scale or offset.
 const STANDARDIZE: &str = "put a `Standardize`, fitted on the training data, in front of the model: `fit_robust`, if some rows are wild";
 
-/// How many spreads from the median a value is far off: of a normal distribution, one in 10²³ is.
+/// The distance from the median, in spreads, from which a value is an outlier: for a normal distribution, one value in
+/// 10²³.
 const FAR: f64 = 10.0;
-/// How many make it a warning, and severe.
+/// The distances from which an outlier is a warning, and severe.
 const VERY_FAR: f64 = 100.0;
 const ABSURD: f64 = 1000.0;
 
@@ -131,7 +132,7 @@ pub(super) fn non_finite(of: &str, columns: &[Seen]) -> Option<Finding> {
 }
 
 fn constant(columns: &[Seen]) -> Option<Finding> {
-    // Of a single row nothing can be said.
+    // A single row cannot show that a column is constant.
     let constant = |c: &Seen| c.values.count > 1 && c.values.is_constant();
     let which: Vec<usize> = (0..columns.len()).filter(|&at| constant(&columns[at])).collect();
     let size = which.iter().map(|&at| columns[at].size()).fold(0.0, f64::max);
@@ -146,18 +147,18 @@ fn constant(columns: &[Seen]) -> Option<Finding> {
     })
 }
 
-/// Index and spread of each column that varies.
+/// The index and the spread of each column that varies.
 fn varying(columns: &[Seen]) -> impl Iterator<Item = (usize, f64)> {
     columns.iter().enumerate().filter(|(_, c)| c.varies()).map(|(at, c)| (at, c.spread))
 }
 
-/// Those of them whose quartiles are apart. A pixel at the edge of a picture, which is dark but once, has no scale
-/// that others could be held against.
+/// The varying columns whose quartiles differ. A pixel at the edge of a picture that is dark but once has no scale to
+/// compare others with.
 fn spreading(columns: &[Seen]) -> impl Iterator<Item = (usize, f64)> {
     varying(columns).filter(|(at, _)| columns[*at].spreads)
 }
 
-/// The ratio of spreads over 10, or a size over 10; severe over 1000 either way.
+/// A ratio of spreads above 10, or a size above 10; severe above 1000 in either case.
 fn scale(columns: &[Seen]) -> Option<Finding> {
     let least = spreading(columns).min_by(|a, b| a.1.total_cmp(&b.1));
     let most = spreading(columns).max_by(|a, b| a.1.total_cmp(&b.1));
@@ -176,7 +177,7 @@ fn scale(columns: &[Seen]) -> Option<Finding> {
     });
     let size = above(large.1, 10.0, 1e3)
         .map(|found| (found, format!("column {} has values around {}", large.0, short(large.1))));
-    // The worse of the two; the spread says more where both are as bad.
+    // The worse of the two; if they are equally bad, the spread, which is more informative.
     let worse = match (spread, size) {
         (Some(a), Some(b)) if b.0.2 > a.0.2 => b,
         (Some(a), _) => a,
@@ -185,7 +186,7 @@ fn scale(columns: &[Seen]) -> Option<Finding> {
     Some(Finding::new(Check::FeatureScale, worse.0, worse.1, STANDARDIZE))
 }
 
-/// Median over spread beyond 10; severe over 1000.
+/// A median of more than 10 spreads; severe above 1000.
 fn offset(columns: &[Seen]) -> Option<Finding> {
     let offsets = spreading(columns).map(|(at, spread)| (at, columns[at].median.abs() / spread));
     let (at, most) = offsets.max_by(|a, b| a.1.total_cmp(&b.1))?;

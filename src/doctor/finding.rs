@@ -1,16 +1,16 @@
-//! One thing that is wrong.
+//! A single finding.
 
 use std::fmt;
 
-/// How much a finding matters. Ordered.
+/// How much a finding matters; ordered.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub enum Severity {
-    /// May be meant.
+    /// May be intended.
     Note,
-    /// Costs rate or accuracy.
+    /// Lowers the possible learning rate or the accuracy.
     Warning,
-    /// Training will fail, or is not what it seems to be.
+    /// Training will fail, or does not do what it seems to do.
     Severe,
 }
 
@@ -24,47 +24,46 @@ impl fmt::Display for Severity {
     }
 }
 
-/// What is looked for.
+/// The checks of a set-up.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 #[non_exhaustive]
 pub enum Check {
     /// NaN or infinity in the data.
     NonFiniteData,
-    /// Columns that have one value only.
+    /// Constant columns.
     ConstantFeature,
     /// Columns of very different, or very large, scales.
     FeatureScale,
-    /// Columns whose mean is far from 0, in their own deviations.
+    /// Columns whose median is many spreads from 0.
     FeatureOffset,
     /// Rows with values far from all others.
     OutlierRows,
     /// Targets far from a median of 0 and a spread of 1.
     TargetScale,
-    /// Targets that have one value only.
+    /// Constant targets.
     ConstantTarget,
-    /// What the loss is given is not what it takes: probabilities in place of logits, or numbers that the
-    /// targets are beyond.
+    /// Outputs that don't fit the loss: probabilities in place of logits, or a range that excludes some of the targets.
     WrongOutput,
-    /// Rows that come in an order in which like follows like.
+    /// Rows in an order in which similar rows follow each other.
     Unshuffled,
     /// Classes that are much rarer than others, or absent.
     ClassImbalance,
-    /// Labels that are no class.
+    /// Labels outside the range of classes.
     LabelRange,
-    /// A first loss far from what chance gives.
+    /// A first loss far from that of guessing.
     InitialLoss,
-    /// One parameter at several places.
+    /// One parameter used in several places.
     SharedParameter,
     /// Parameters that start with equal values.
     EqualParameters,
-    /// Parameters without an element.
+    /// Parameters without elements.
     EmptyParameter,
     /// Weights that are all zero.
     ZeroWeights,
-    /// Nothing to train.
+    /// No trainable parameters.
     NothingTrains,
-    /// A deep model without normalisation.
+    /// A deep model without normalization.
     NoNormalization,
     /// Too few rows for BatchNorm.
     SmallBatch,
@@ -74,42 +73,41 @@ pub enum Check {
     VanishingGradient,
     /// Gradients that are out of proportion to the weights, or grow towards the first layers.
     ExplodingGradient,
-    /// Units that give the same for every row.
+    /// Units that give the same output for every row.
     DeadUnits,
-    /// Units at the flat ends of their function.
+    /// Units in the flat regions of their function.
     SaturatedUnits,
-    /// Several weight matrices, and a function that is a line.
+    /// Several weight matrices that together form a linear function.
     MissingNonlinearity,
     /// Weight decay on norms and biases.
     DecayedVectors,
-    /// An epsilon that is not small beside the gradients.
+    /// An epsilon that is not small compared with the gradients.
     LargeEpsilon,
 }
 
-/// One thing that is wrong: what was measured, and what to do about it.
+/// A problem that was found: the measured number, its limit, and a remedy.
 ///
-/// `C` is what is looked for: a [`Check`] of a set-up, or a [`Sign`](crate::record::Sign) in the record of
-/// a run.
+/// `C` is the type of check: a [`Check`] of a set-up, or a [`Sign`](crate::record::Sign) in the record of a run.
 #[derive(Debug, Clone, PartialEq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 #[non_exhaustive]
 pub struct Finding<C = Check> {
-    /// What was looked for.
+    /// The check that failed.
     pub check: C,
     /// How much it matters.
     pub severity: Severity,
-    /// The number that gave it away; what it is of, `evidence` says.
+    /// The measured number; `evidence` says which quantity it is.
     pub measured: f64,
-    /// What it would have to be on the right side of.
+    /// The limit that the measured number violates.
     pub limit: f64,
-    /// What was seen, with its numbers.
+    /// A description of the problem, with its numbers.
     pub evidence: String,
-    /// What to do.
+    /// What to do about it.
     pub remedy: String,
 }
 
 impl<C> Finding<C> {
-    /// `found` is the number, the limit that it is beyond, and how much that matters.
+    /// The tuple holds the measured number, the limit that it violates, and the severity.
     pub(crate) fn new(
         check: C,
         (measured, limit, severity): (f64, f64, Severity),
@@ -127,7 +125,7 @@ impl<C> fmt::Display for Finding<C> {
     }
 }
 
-/// `value` against a limit that is a warning and one that is severe; `None` on the right side of both.
+/// Compares `value` with the limits of a warning and of a severe finding; `None` if it exceeds neither.
 pub(crate) fn above(value: f64, warning: f64, severe: f64) -> Option<(f64, f64, Severity)> {
     match value {
         v if v > severe => Some((v, severe, Severity::Severe)),
@@ -136,7 +134,7 @@ pub(crate) fn above(value: f64, warning: f64, severe: f64) -> Option<(f64, f64, 
     }
 }
 
-/// The first few names, and how many more there are.
+/// The first few names, and the number of the others.
 pub(crate) fn named<T: fmt::Display>(names: impl IntoIterator<Item = T>) -> String {
     const SHOWN: usize = 4;
     let names: Vec<String> = names.into_iter().map(|name| name.to_string()).collect();

@@ -3,7 +3,7 @@
 use super::finding::{Check, Finding, Severity, above, named};
 use crate::text::short;
 
-/// One trainable parameter: norms of its values and of its gradient, if it has one.
+/// One trainable parameter: the norms of its values and of its gradient, if it has one.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct Slope {
     pub(super) path: String,
@@ -31,7 +31,7 @@ fn missing(slopes: &[Slope]) -> Option<Finding> {
     let none = slopes.iter().filter(|s| s.grad.is_none_or(|norm| norm == 0.0));
     let none: Vec<&str> = none.map(|s| s.path.as_str()).collect();
     (!none.is_empty()).then(|| {
-        // One dead layer is a mistake; a layer's bias before BatchNorm is 0 but for rounding.
+        // A dead layer is a mistake; but the bias of a layer before BatchNorm has a gradient of 0 up to rounding.
         let all = none.len() == slopes.len();
         let severity = if all { Severity::Severe } else { Severity::Warning };
         Finding::new(
@@ -44,8 +44,8 @@ fn missing(slopes: &[Slope]) -> Option<Finding> {
     })
 }
 
-/// The typical gradients of the weights from the first to the last, in the order of the model: a factor
-/// over 1000 between the ends, severe over 10⁶.
+/// Compares the typical gradients of the first and the last weights, in the order of the model: a factor above 1000
+/// between them is a warning, above 10⁶ severe.
 fn along_depth(slopes: &[Slope]) -> Option<Finding> {
     let weights = || slopes.iter().filter(|s| s.matrix && s.grad.is_some_and(|norm| norm > 0.0));
     let (first, last) = (weights().next()?, weights().next_back()?);
@@ -67,8 +67,8 @@ fn along_depth(slopes: &[Slope]) -> Option<Finding> {
     Some(Finding::new(Check::ExplodingGradient, found, text, remedy))
 }
 
-/// `‖g‖/‖w‖` of a weight matrix over 1000, severe over 10⁶: at a rate of 10⁻³, or 10⁻⁶, one step of descent
-/// is as large as the weights.
+/// `‖g‖/‖w‖` of a weight matrix above 1000, severe above 10⁶: at a rate of 10⁻³, or 10⁻⁶, one step of plain descent is
+/// as large as the weights.
 fn out_of_proportion(slopes: &[Slope]) -> Option<Finding> {
     let weights = slopes.iter().filter(|s| s.matrix && s.size > 0.0);
     let ratios = weights.filter_map(|s| Some((s, s.grad? / s.size)));

@@ -1,4 +1,4 @@
-//! Reading a model.
+//! Reads the parameters and gradients of a model.
 
 use std::collections::hash_map::DefaultHasher;
 use std::hash::{Hash, Hasher};
@@ -11,18 +11,18 @@ use super::gradients::Slope;
 use crate::Error;
 use crate::monitor::numbers;
 
-/// One parameter or buffer, at one place.
+/// One parameter or buffer, at one place in the model.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct Parameter {
     pub(super) id: u64,
     pub(super) path: String,
-    /// The type of the layer that it is of, as Burn names it: "Struct:Linear".
+    /// The type of the layer that holds it, as Burn names it: "Struct:Linear".
     pub(super) layer: String,
     pub(super) shape: Vec<usize>,
     pub(super) trainable: bool,
-    /// Whether all of it is 0.
+    /// Whether all of its elements are 0.
     pub(super) zero: bool,
-    /// The same for equal values.
+    /// A hash of the values, equal for equal values.
     pub(super) bits: u64,
 }
 
@@ -36,7 +36,7 @@ impl Parameter {
     }
 }
 
-/// Every parameter, shared ones once for each place.
+/// Every parameter; a shared one appears once for each place.
 pub(super) fn parameters<M: Module>(model: &M) -> Result<Vec<Parameter>, Error> {
     let mut walk = Walk { path: Vec::new(), found: Vec::new(), failed: None };
     model.visit(&mut walk);
@@ -83,7 +83,7 @@ impl ModuleVisitor for Walk {
     }
 }
 
-/// Norms of every trainable parameter and its gradient, each once.
+/// The norms of every trainable parameter and of its gradient, each parameter once.
 pub(super) fn slopes<M: Module>(model: &M, grads: &GradientsParams) -> Result<Vec<Slope>, Error> {
     let mut walk =
         Slopes { grads, seen: Vec::new(), path: Vec::new(), found: Vec::new(), failed: None };

@@ -1,9 +1,9 @@
-//! What is wrong with a set-up before the first step: data, model, and the first gradients.
+//! Checks of a training set-up before the first step: data, model, and first gradients.
 //!
-//! Most explosions are made before training begins: a raw column of thousands, a target of hundreds, a
-//! layer that was cloned instead of made. A [`Doctor`] is shown what there is and says what it found,
-//! each [`Finding`] with what was measured, the limit it is beyond, and what to do. It changes nothing,
-//! and makes no step.
+//! Most explosions are caused before training begins: a raw column in the thousands, a target in the hundreds, a layer
+//! that was cloned instead of created. A [`Doctor`] is shown the parts of a set-up and reports its findings, each
+//! [`Finding`] with the measured number, the limit that it exceeds, and a remedy. It changes nothing and makes no
+//! training step.
 //!
 //! ```
 //! use burn::nn::LinearConfig;
@@ -38,21 +38,20 @@
 //!
 //! | shown | checks |
 //! |---|---|
-//! | [`features`](Doctor::features) | NaN, wild rows, constant columns, scales and offsets of columns |
-//! | [`targets`](Doctor::targets) | NaN, wild rows, constant columns, a scale or a median far from what a fresh model gives |
-//! | [`outputs`](Doctor::outputs) | a softmax too many, a function that keeps predictions from the targets |
-//! | [`order`](Doctor::order) | rows that were not shuffled |
-//! | [`labels`](Doctor::labels) | classes that are rare, absent, or not there at all |
-//! | [`loss`](Doctor::loss) | against what chance gives |
-//! | [`model`](Doctor::model) | shared, equal, empty and frozen parameters; depth without normalisation |
-//! | [`batch`](Doctor::batch), or the rows of the features | too few for BatchNorm |
-//! | [`gradients`](Doctor::gradients) | vanishing, exploding, missing |
-//! | [`activation`](Doctor::activation) | units that are dead or saturated |
-//! | [`function`](Doctor::function) | a network that is only a line |
-//! | [`weight_decay`](Doctor::weight_decay), [`epsilon`](Doctor::epsilon) | what the optimizer will do to norms, biases and small gradients |
+//! | [`features`](Doctor::features) | NaN, outlier rows, constant columns, scales and offsets of columns |
+//! | [`targets`](Doctor::targets) | NaN, outlier rows, constant columns, a scale or a median far from the outputs of a fresh model |
+//! | [`outputs`](Doctor::outputs) | one softmax too many, a function that keeps predictions from reaching the targets |
+//! | [`order`](Doctor::order) | unshuffled rows |
+//! | [`labels`](Doctor::labels) | rare or absent classes, labels out of range |
+//! | [`loss`](Doctor::loss) | the first loss against that of guessing |
+//! | [`model`](Doctor::model) | shared, equal, empty and frozen parameters; depth without normalization |
+//! | [`batch`](Doctor::batch), or the rows of the features | too few rows for BatchNorm |
+//! | [`gradients`](Doctor::gradients) | vanishing, exploding and missing gradients |
+//! | [`activation`](Doctor::activation) | dead or saturated units |
+//! | [`function`](Doctor::function) | a network that is only a linear function |
+//! | [`weight_decay`](Doctor::weight_decay), [`epsilon`](Doctor::epsilon) | the optimizer's effect on norms, biases and small gradients |
 //!
-//! The limits are rules of thumb, written where each check is. A finding is a reason to look, not a
-//! proof.
+//! The limits are rules of thumb, documented at each check. A finding is a reason to look, not a proof.
 
 mod diagnosis;
 mod features;

@@ -1,10 +1,10 @@
-//! What the optimizer will do.
+//! The settings of the optimizer.
 
 use super::finding::{Check, Finding, Severity, above, named};
 use super::look::Parameter;
 use crate::text::short;
 
-/// Decay of whatever has fewer than two axes.
+/// Reports weight decay on parameters with fewer than two axes.
 pub(super) fn decay(decay: f64, parameters: &[Parameter]) -> Option<Finding> {
     let vectors = parameters.iter().filter(|p| p.trainable && p.shape.len() < 2);
     let vectors: Vec<&str> = vectors.map(|p| p.path.as_str()).collect();
@@ -18,9 +18,9 @@ pub(super) fn decay(decay: f64, parameters: &[Parameter]) -> Option<Finding> {
     })
 }
 
-/// `ε` over the size of a layer's typical gradient, which halves its steps; severe over 10 times that.
+/// `ε` over a layer's typical gradient: at 1 it halves the layer's steps; above 10 is severe.
 pub(super) fn epsilon(epsilon: f64, gradients: &[(String, f64)]) -> Option<Finding> {
-    // A gradient of exactly 0 is another finding.
+    // A gradient of exactly 0 is a separate finding.
     let ratio = |rms: f64| epsilon / rms;
     let slow = gradients.iter().filter(|(_, rms)| *rms > 0.0 && ratio(*rms) > 1.0);
     let slow: Vec<&(String, f64)> = slow.collect();

@@ -5,12 +5,12 @@ use std::collections::HashMap;
 use super::finding::{Check, Finding, Severity, named};
 use super::look::Parameter;
 
-/// Layers whose names say that they normalise.
+/// Whether the layer normalizes, by its name.
 fn normalizes(layer: &str) -> bool {
     layer.contains("Norm")
 }
 
-/// A model of this many weight matrices is deep.
+/// The number of weight matrices from which a model counts as deep.
 const DEEP: usize = 8;
 
 pub(super) fn check(parameters: &[Parameter]) -> Vec<Finding> {
@@ -64,7 +64,7 @@ fn shared(parameters: &[Parameter]) -> Option<Finding> {
     })
 }
 
-/// Weight matrices only: biases start equal as a rule.
+/// Weight matrices only: biases usually start equal.
 fn equal(parameters: &[Parameter]) -> Option<Finding> {
     let random = parameters.iter().filter(|p| p.trainable && p.is_matrix() && !p.zero);
     let mut groups = groups(random, |p| (p.shape.clone(), p.bits));
@@ -96,7 +96,7 @@ fn zero(parameters: &[Parameter]) -> Option<Finding> {
     let zero = parameters.iter().filter(|p| p.trainable && p.is_matrix() && p.zero);
     let zero: Vec<&str> = zero.map(|p| p.path.as_str()).collect();
     let severity = match zero.len() {
-        // One may be a last layer or a residual branch, begun at 0 on purpose.
+        // A single one may be a last layer or a residual branch, initialized to 0 on purpose.
         1 => Severity::Note,
         _ => Severity::Warning,
     };
@@ -135,12 +135,12 @@ fn not_normalized(parameters: &[Parameter]) -> Option<Finding> {
     })
 }
 
-/// How many weight matrices are trained.
+/// The number of trainable weight matrices.
 pub(super) fn matrices(parameters: &[Parameter]) -> usize {
     parameters.iter().filter(|p| p.trainable && p.is_matrix()).count()
 }
 
-/// Fewer than 8 values for each statistic; severe for one. A convolution's are taken over pixels too.
+/// Fewer than 8 values for each statistic; severe for one. The statistics of a convolution include its pixels.
 pub(super) fn small_batch(parameters: &[Parameter], rows: usize, pixels: usize) -> Option<Finding> {
     let norms = parameters.iter().filter(|p| p.layer == "Struct:BatchNorm").count();
     let values = rows * pixels;

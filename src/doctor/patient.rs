@@ -1,4 +1,4 @@
-//! What a doctor is shown.
+//! The doctor, and the data it is shown.
 
 use burn::module::Module;
 use burn::optim::GradientsParams;
@@ -15,26 +15,25 @@ use crate::Error;
 use crate::error::check::Param;
 use crate::monitor::{integers, numbers, one_number};
 
-/// Looks at a set-up, and says what is wrong: see [the module](super).
+/// Checks a training set-up and reports what is wrong with it: see [the module](super).
 ///
-/// Everything is optional, and shown in any order; each check is made with what there is.
+/// Every part is optional, in any order; each check runs if the data it needs was given.
 ///
 /// # Cost
-/// Whatever is shown is read back whole, parameters and gradients included: something to do once, before
-/// training.
+/// Everything that is shown is read back whole, parameters and gradients included: use it once, before training.
 #[derive(Debug, Clone, Default)]
 #[must_use = "`finish` gives the diagnosis"]
 pub struct Doctor {
     findings: Vec<Finding>,
-    /// Rows of the features, and elements beside each column: pixels, or positions.
+    /// Rows of the features, and elements per row and column: pixels, or positions.
     batch: Option<(usize, usize)>,
-    /// Rows of a batch in training.
+    /// Rows of a training batch.
     rows: Option<usize>,
     chance: Option<Chance>,
     loss: Option<f64>,
-    /// How many outputs a row has, and all of them.
+    /// The number of outputs per row, and all outputs.
     outputs: Option<(usize, Vec<f64>)>,
-    /// Lowest and highest of all targets.
+    /// The lowest and the highest of all targets.
     range: Option<(f64, f64)>,
     parameters: Vec<Parameter>,
     slopes: Vec<Slope>,
@@ -46,14 +45,14 @@ pub struct Doctor {
 /// The values of a tensor along one of its axes.
 struct Columns {
     width: usize,
-    /// How many elements each row has in each column: pixels.
+    /// Elements per row and column: pixels.
     inner: usize,
     values: Vec<f64>,
 }
 
 impl Columns {
-    /// Along the channels of images `[n, c, h, w]`, and along the last axis of everything else but of
-    /// rank 1, which is one column.
+    /// Columns are the channels of images `[n, c, h, w]`, and otherwise lie along the last axis; a tensor of rank 1 is
+    /// one column.
     fn of<const D: usize>(tensor: Tensor<D>) -> Result<Self, Error> {
         let dims = tensor.dims();
         let (width, inner) = match D {
@@ -64,7 +63,7 @@ impl Columns {
         Ok(Self { width, inner, values: numbers(tensor)? })
     }
 
-    /// Each value, with its column.
+    /// Each value, with the index of its column.
     fn iter(&self) -> impl Iterator<Item = (usize, f64)> {
         self.values.iter().enumerate().map(|(at, &x)| (at / self.inner % self.width, x))
     }
@@ -80,15 +79,15 @@ impl Columns {
 }
 
 impl Doctor {
-    /// One that has seen nothing.
+    /// Creates a doctor without findings.
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// A batch of features, `[rows, columns]`, or of images `[rows, channels, height, width]`: as large a
-    /// one as there is. Columns must not differ by more than 10 in scale, nor be of sizes above 10, nor
-    /// have medians of more than 10 spreads; more than 1000 is severe. The spread is that of
-    /// [`Quantiles`](crate::standardize::Quantiles): a wild row does not make a column wide. Rows more than 10
+    /// Checks a batch of features, `[rows, columns]`, or of images, `[rows, channels, height, width]`; the larger the
+    /// better. It reports a finding if the scales of columns differ by more than a factor of 10, if the size of a
+    /// column is above 10, or if its median is more than 10 spreads from 0; above 1000 it is severe. The spread is that
+    /// of [`Quantiles`](crate::standardize::Quantiles): an outlier row does not make a column wide. Rows more than 10
     /// spreads from the median are named.
     ///
     /// # Errors
@@ -100,20 +99,20 @@ impl Doctor {
         Ok(self)
     }
 
-    /// How many rows a batch has in training, where the features that are shown are more or fewer: BatchNorm
-    /// wants 8 values or more for each of its statistics. The pixels of [`features`](Self::features) count.
+    /// Sets the number of rows of a training batch, if it differs from that of the features shown. BatchNorm needs at
+    /// least 8 values for each of its statistics; the pixels of [`features`](Self::features) count.
     ///
     /// # Errors
-    /// If there are none.
+    /// If `rows` is 0.
     pub fn batch(mut self, rows: usize) -> Result<Self, Error> {
         Param("Doctor", "batch").at_least(1, rows as u64)?;
         self.rows = Some(rows);
         Ok(self)
     }
 
-    /// Targets of a regression, `[rows, columns]` or `[rows]`. Each column should be of a size below 10, a
-    /// spread above 0.1, and a median within 3 spreads of 0; a factor of 10 more is severe. Rows more than 10
-    /// spreads away are named; a column of one value is a finding of its own.
+    /// Checks the targets of a regression, `[rows, columns]` or `[rows]`. Each column should have a size below 10, a
+    /// spread above 0.1, and a median within 3 spreads of 0; a further factor of 10 in size or spread is severe. Rows
+    /// more than 10 spreads from the median are named; a constant column is a separate finding.
     ///
     /// # Errors
     /// If the device cannot be read.
@@ -122,7 +121,7 @@ impl Doctor {
         let all = || found.iter().filter_map(Seen::range);
         let low = all().map(|range| range.0).fold(f64::INFINITY, f64::min);
         self.range = Some((low, all().map(|range| range.1).fold(f64::NEG_INFINITY, f64::max)));
-        // Averaged over columns, as a mean squared error is.
+        // Averaged over columns, as in a mean squared error.
         let mean = |of: fn(&Seen) -> f64| found.iter().map(of).sum::<f64>() / found.len() as f64;
         let variance = mean(|c| c.values.deviation().powi(2));
         self.chance = Some(Chance::Regression { variance, mean: mean(|c| c.values.mean) });
@@ -130,11 +129,11 @@ impl Doctor {
         Ok(self)
     }
 
-    /// Labels of a classification, from 0 on. The commonest class should have at most 10 times the rows of
-    /// the rarest; where it has less than half of all rows, more than that is a note.
+    /// Checks the labels of a classification, numbered from 0. The most common class should have at most 10 times as
+    /// many rows as the rarest. If it has at most half of all rows, a larger ratio is only a note.
     ///
     /// # Errors
-    /// If there are no classes, or the device cannot be read.
+    /// If `classes` is 0, or the device cannot be read.
     pub fn labels<const D: usize>(
         mut self,
         labels: &Tensor<D, Int>,
@@ -146,10 +145,11 @@ impl Doctor {
         Ok(self)
     }
 
-    /// What the loss is given, a row of outputs for each row that was shown. With [`labels`](Self::labels), logits:
-    /// rows that are probabilities already have gone through a softmax, and a loss that takes logits would put them
-    /// through another. With [`targets`](Self::targets), predictions: where all of them are on one side of 0 and
-    /// some exactly 0, or all between 0 and 1 or −1 and 1, a function is in the way of targets beyond that.
+    /// Checks the outputs that the loss receives, one row of them per row of data. With [`labels`](Self::labels), they
+    /// should be logits: rows that already are probabilities have gone through a softmax, and a loss that takes logits
+    /// would apply it again. With [`targets`](Self::targets), they are predictions: if none is negative and several are
+    /// exactly 0, or all lie between 0 and 1, an output function may keep them from reaching targets outside that
+    /// range.
     ///
     /// # Errors
     /// If the device cannot be read.
@@ -160,9 +160,9 @@ impl Doctor {
         Ok(self)
     }
 
-    /// The targets of rows, `[rows]` or `[rows, columns]`, in the order in which training meets them, or the
-    /// labels as floats: whether like follows like. By the first column, for which Bartels' rank ratio is taken; where
-    /// neighbours are as far apart as any two, it is 2.
+    /// Checks whether similar rows follow each other, given the targets of the rows, `[rows]` or `[rows, columns]`, in
+    /// the order in which training sees them, or the labels as floats. The measure is Bartels' rank ratio of the first
+    /// column; it is 2 if neighbours are as far apart as any two rows.
     ///
     /// # Errors
     /// If the device cannot be read.
@@ -175,29 +175,29 @@ impl Doctor {
         Ok(self)
     }
 
-    /// The loss of the untrained model on what was shown: a mean cross-entropy in nats, where there are
-    /// [`labels`](Self::labels), and a mean squared error, where there are [`targets`](Self::targets). It
-    /// should be between half of what chance gives and 1.5 times that.
+    /// Checks the loss of the untrained model on the same data: a mean cross-entropy in nats if
+    /// [`labels`](Self::labels) are given, and a mean squared error if [`targets`](Self::targets) are. It should be
+    /// between 0.5 and 1.5 times the loss of guessing.
     ///
     /// # Errors
-    /// If `loss` has not one element, or the device cannot be read.
+    /// If `loss` does not have exactly one element, or the device cannot be read.
     pub fn loss(mut self, loss: &Tensor<1>) -> Result<Self, Error> {
         one_number("loss", loss).map_err(|why| why.of("Doctor"))?;
         self.loss = numbers(loss.clone())?.first().copied();
         Ok(self)
     }
 
-    /// The same for any other loss, with what chance gives of it.
+    /// Checks any other loss of the untrained model against `chance`, the loss of guessing.
     ///
     /// # Errors
-    /// If `chance` is not positive and finite, if `loss` has not one element, or the device cannot be read.
+    /// If `chance` is not positive and finite, `loss` does not have exactly one element, or the device cannot be read.
     pub fn loss_against(mut self, loss: &Tensor<1>, chance: f64) -> Result<Self, Error> {
         self.chance = Some(Chance::Given(Param("Doctor", "chance").positive(chance)?));
         self.loss(loss)
     }
 
-    /// The model: its parameters, and what its layers are called. Eight weight matrices or more want
-    /// normalisation; whether there is any is told from layers with "Norm" in the names of their types.
+    /// Checks the parameters of the model and the types of its layers. A model with 8 or more weight matrices needs
+    /// normalization, which is recognized by layer types with "Norm" in their names.
     ///
     /// # Errors
     /// If the device cannot be read.
@@ -207,8 +207,8 @@ impl Doctor {
         Ok(self)
     }
 
-    /// The gradients of the first loss. From the first weights to the last they should not differ by more
-    /// than 1000, and none should be more than 1000 times its weights; 10⁶ is severe.
+    /// Checks the gradients of the first loss. Those of the first and the last weights should not differ by more than a
+    /// factor of 1000, and none should be more than 1000 times its weights; above 10⁶ is severe.
     ///
     /// # Errors
     /// If the device cannot be read.
@@ -222,9 +222,9 @@ impl Doctor {
         Ok(self)
     }
 
-    /// An activation, with what it has gone through; units along the last axis, or along the channels of
-    /// images. A tenth of dead units, or a quarter of the values where the function is flat, is a
-    /// finding.
+    /// Checks the output of an activation function, given which function it was; units lie along the last axis, or
+    /// along the channels of images. More than a tenth of dead units, or more than a quarter of the values where the
+    /// function is flat, is a finding.
     ///
     /// # Errors
     /// If the device cannot be read.
@@ -241,12 +241,12 @@ impl Doctor {
         Ok(self)
     }
 
-    /// The function that the model is, at these inputs: whether it bends at all. `forward` is that of
+    /// Checks whether the model is more than a linear function at these inputs. `forward` should be that of
     /// `model.valid()`, so that rows do not depend on each other.
     ///
-    /// It is taken at each row `a`, at the next one `b`, and half-way: `f(a) + f(b) − 2·f((a+b)/2)` is 0 of a
-    /// line. Where several weight matrices make no more than one, their non-linearities are missing, or no
-    /// row reaches them.
+    /// It is evaluated at each row `a`, at the next row `b`, and half-way between them: `f(a) + f(b) − 2·f((a+b)/2)` is
+    /// 0 for a linear function. If a model with several weight matrices is linear, its non-linearities are missing, or
+    /// no row reaches them.
     ///
     /// # Errors
     /// If there are fewer than two rows, or the device cannot be read.
@@ -272,7 +272,7 @@ impl Doctor {
         Ok(self)
     }
 
-    /// The weight decay that every parameter will have.
+    /// Checks the weight decay that will apply to every parameter.
     ///
     /// # Errors
     /// If it is negative or not finite.
@@ -281,7 +281,7 @@ impl Doctor {
         Ok(self)
     }
 
-    /// The epsilon of an Adam. It should be below the typical element of every gradient.
+    /// Checks the epsilon of Adam. It should be below the typical gradient element of every tensor.
     ///
     /// # Errors
     /// If it is negative or not finite.
@@ -290,7 +290,7 @@ impl Doctor {
         Ok(self)
     }
 
-    /// All that was found.
+    /// Returns the diagnosis: all findings, the worst first.
     pub fn finish(mut self) -> Diagnosis {
         let rms = |s: &Slope| Some((s.path.clone(), s.rms()?));
         let rms: Vec<(String, f64)> = self.slopes.iter().filter_map(rms).collect();

@@ -4,19 +4,19 @@ use super::features::{Seen, non_finite, outliers};
 use super::finding::{Check, Finding, Severity, above, named};
 use crate::text::short;
 
-/// What a loss is compared with.
+/// The loss that the first loss is compared with.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(super) enum Chance {
     /// Mean cross-entropy, in nats, of this many classes.
     Classes(usize),
     /// Mean squared error of targets with this variance and mean.
     Regression { variance: f64, mean: f64 },
-    /// What the user says.
+    /// A value given by the caller.
     Given(f64),
 }
 
 impl Chance {
-    /// What knowing nothing costs: `ln C`; the variance.
+    /// The loss of guessing: `ln C` for classes, the variance for a regression.
     fn loss(self) -> f64 {
         match self {
             Self::Classes(n) => (n as f64).ln(),
@@ -26,8 +26,8 @@ impl Chance {
     }
 }
 
-/// A size `√(m² + s²)` over 10, a spread below 0.1, or a median beyond 3 spreads; severe beyond a factor of 10 of
-/// the first two. One finding for all columns alike.
+/// A size `√(m² + s²)` above 10, a spread below 0.1, or a median beyond 3 spreads; severe a further factor of 10 beyond
+/// either of the first two. All columns share one finding.
 pub(super) fn targets(columns: &[Seen]) -> Vec<Finding> {
     let mut findings: Vec<Finding> =
         [non_finite("targets", columns), outliers("targets", columns), constant(columns)]
@@ -40,7 +40,7 @@ pub(super) fn targets(columns: &[Seen]) -> Vec<Finding> {
         let offset = above(column.median.abs() / column.spread, 3.0, f64::INFINITY);
         Some((at, large.or(small).or(offset)?))
     };
-    // Of a single row nothing can be said but its size, and a constant is another finding.
+    // A single row shows nothing but its size, and a constant column is a separate finding.
     let single = columns.iter().all(|c| c.values.count == 1);
     let judged = columns.iter().enumerate().filter(|(_, c)| c.varies() || single);
     let found: Vec<_> = judged.filter_map(judge).collect();
@@ -65,11 +65,11 @@ pub(super) fn targets(columns: &[Seen]) -> Vec<Finding> {
     findings
 }
 
-/// Columns that have one value: to standardize them would not help, and there is nothing in them to learn.
+/// Constant columns: standardizing them would not help, and they contain nothing to learn.
 fn constant(columns: &[Seen]) -> Option<Finding> {
     let constant = |c: &Seen| c.values.count > 1 && c.values.is_constant();
     let which: Vec<usize> = (0..columns.len()).filter(|&at| constant(&columns[at])).collect();
-    // Some of many, as the pixels at the edge of a picture, may be meant.
+    // A few of many, such as the pixels at the edge of a picture, may be intended.
     let severity = match which.len() == columns.len() {
         true => Severity::Warning,
         false => Severity::Note,
@@ -84,9 +84,9 @@ fn constant(columns: &[Seen]) -> Option<Finding> {
     })
 }
 
-/// How often each class is met. Where more than half of all rows are of one class, and it is met over 10 times as
-/// often as the rarest, a warning, severe over 1000 times. Where none has half of them, as in any text, that is a
-/// note. And a class that is absent.
+/// Checks how often each class occurs. If one class has more than half of all rows and occurs over 10 times as often as
+/// the rarest, it is a warning, severe over 1000 times. If no class has more than half of them, as in any text, it is
+/// only a note. Absent classes are a finding too.
 pub(super) fn labels(labels: &[i64], classes: usize) -> Vec<Finding> {
     let mut counts = vec![0u64; classes];
     let mut outside = Vec::new();
@@ -113,9 +113,9 @@ pub(super) fn labels(labels: &[i64], classes: usize) -> Vec<Finding> {
     let absent = counts.iter().enumerate().filter(|(_, n)| **n == 0).map(|(at, _)| at);
     let absent: Vec<usize> = absent.collect();
     let share = 100.0 * most as f64 / (total as f64).max(1.0);
-    // A small sample misses classes by chance: with ten rows a class, once in 20 000.
+    // A small sample misses classes by chance: with ten rows per class, once in 20 000.
     if total >= 10 * classes as u64 && !absent.is_empty() {
-        // Where others are met a few times only, this one may be missing by chance.
+        // If another class occurs only a few times, this one may be missing by chance.
         let severity = if rarest < 5 { Severity::Note } else { Severity::Warning };
         findings.push(Finding::new(
             Check::ClassImbalance,
@@ -141,10 +141,10 @@ pub(super) fn labels(labels: &[i64], classes: usize) -> Vec<Finding> {
     findings
 }
 
-/// Over 1.5 times what chance gives, severe over 5 times; or below half of it.
+/// Above 1.5 times the loss of guessing, severe above 5 times; or below half of it.
 pub(super) fn loss(loss: f64, chance: Chance) -> Option<Finding> {
     let expected = chance.loss();
-    // Of one class nothing can be guessed wrong, and every loss is 0.
+    // With a single class no guess is wrong, and every loss is 0.
     if matches!(chance, Chance::Classes(1)) && loss.is_finite() {
         return None;
     }
@@ -170,7 +170,7 @@ pub(super) fn loss(loss: f64, chance: Chance) -> Option<Finding> {
         ));
     }
     if let Some(found) = above(loss / expected, 1.5, 5.0) {
-        // A regression of few rows may be off by as much; where it is far off, the mean is to blame.
+        // A regression on few rows may be off by this much by chance; if it is off by far, the mean is the cause.
         let floor = match chance {
             Chance::Regression { variance, mean } => 1.0 + 0.5 * mean.abs() / variance.sqrt(),
             _ => 0.0,
@@ -189,10 +189,10 @@ pub(super) fn loss(loss: f64, chance: Chance) -> Option<Finding> {
     })
 }
 
-/// How many rows it takes to say what all outputs are like.
+/// The number of rows needed to judge the outputs.
 const ROWS: usize = 8;
 
-/// Whether the loss is given what it takes.
+/// Checks that the outputs are what the loss expects.
 pub(super) fn outputs(
     width: usize,
     all: &[f64],
@@ -210,7 +210,7 @@ pub(super) fn outputs(
     }
 }
 
-/// Rows between 0 and 1 whose sums are 1, but for rounding.
+/// Reports outputs whose rows all lie between 0 and 1 and sum to 1, up to rounding.
 fn doubled(width: usize, all: &[f64]) -> Option<Finding> {
     let share = |row: &[f64]| {
         row.iter().all(|p| (0.0..=1.0).contains(p)) && (row.iter().sum::<f64>() - 1.0).abs() < 1e-2
@@ -227,21 +227,21 @@ fn doubled(width: usize, all: &[f64]) -> Option<Finding> {
     })
 }
 
-/// Outputs that all lie within bounds which the targets are beyond.
+/// Reports outputs that all lie within bounds that exclude some of the targets.
 fn bounded(all: &[f64], (low, high): (f64, f64)) -> Option<Finding> {
     let least = all.iter().copied().fold(f64::INFINITY, f64::min);
     let most = all.iter().copied().fold(f64::NEG_INFINITY, f64::max);
-    // A ReLU leaves some outputs at exactly 0; numbers by chance are not.
+    // A ReLU leaves some outputs at exactly 0; other outputs are not 0 by chance.
     let zeros = all.iter().filter(|x| **x == 0.0).count();
     let rectified = least == 0.0 && zeros > 1 && low < 0.0;
-    // A sigmoid, or a tanh, of a fresh model is near its middle; the bound shows in that nothing is beyond.
+    // A fresh model's sigmoid outputs are near the middle of their range; the bound shows in that none lies outside it.
     let sigmoid = least > 0.0 && most < 1.0 && (low < 0.0 || high > 1.0);
     let (what, at) = match (rectified, sigmoid) {
         (true, _) => ("below 0", low),
         (_, true) => ("below 0 or above 1", if low < 0.0 { low } else { high }),
         _ => return None,
     };
-    // An untrained model's outputs may happen to lie there: only of a ReLU is it certain.
+    // An untrained model's outputs may lie there by chance: only a ReLU is certain.
     let severity = if rectified { Severity::Severe } else { Severity::Note };
     Some(Finding::new(
         Check::WrongOutput,
@@ -257,11 +257,11 @@ fn bounded(all: &[f64], (low, high): (f64, f64)) -> Option<Finding> {
     ))
 }
 
-/// The ratio of neighbouring ranks below 1.6, severe below 0.4, where chance alone is further off than 5 of its
-/// deviations.
+/// A ratio of neighbouring ranks below 1.6, severe below 0.4, if it is also more than 5 deviations below its expected
+/// value.
 ///
 /// ```text
-/// r = Σ(Rᵢ − Rᵢ₊₁)²/Σ(Rᵢ − R̄)²       2 ± 2/√n in an order that means nothing
+/// r = Σ(Rᵢ − Rᵢ₊₁)²/Σ(Rᵢ − R̄)²       2 ± 2/√n in a random order
 /// ```
 ///
 /// Source: Bartels 1982, *The rank version of von Neumann's ratio test for randomness*; ties share their ranks.
@@ -291,7 +291,7 @@ pub(super) fn order(values: &[f64]) -> Option<Finding> {
     })
 }
 
-/// The place of each value among all, ties sharing theirs.
+/// The rank of each value; ties share theirs.
 fn ranks(values: &[f64]) -> Vec<f64> {
     let mut order: Vec<usize> = (0..values.len()).collect();
     order.sort_by(|a, b| values[*a].total_cmp(&values[*b]));

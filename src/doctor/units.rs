@@ -1,14 +1,14 @@
-//! Units at the start: dead, saturated, and a whole network that is a line.
+//! Units of the untrained model: dead, saturated, and a whole network that is linear.
 
 use super::finding::{Check, Finding, Severity, above};
 use crate::standardize::Column;
 use crate::text::short;
 
-/// What an activation has gone through, which says where it is flat.
+/// The activation function whose output is checked; it determines where the values are flat.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Squash {
-    /// Flat at 0 on one side, as ReLU is. Dead units are looked for.
+    /// Flat at 0 on one side, as ReLU is. Only dead units are checked.
     Rectified,
     /// Flat at −1 and 1, as tanh is.
     Tanh,
@@ -17,7 +17,7 @@ pub enum Squash {
 }
 
 impl Squash {
-    /// Where less than 2 % of the slope in the middle is left: beyond it a unit hardly learns.
+    /// True where less than 2 % of the slope at the centre is left: a unit hardly learns there.
     fn is_flat(self, x: f64) -> bool {
         match self {
             Self::Rectified => false,
@@ -27,14 +27,14 @@ impl Squash {
     }
 }
 
-/// `units` are columns: every value that each has given, over rows.
+/// Each element of `units` holds the values of one unit, over rows.
 pub(super) fn check(name: &str, squash: Squash, units: &[Vec<f64>]) -> Vec<Finding> {
     [dead(name, squash, units), saturated(name, squash, units)].into_iter().flatten().collect()
 }
 
-/// A tenth of the units, severe from half of them on.
+/// More than a tenth of the units is a finding, more than half is severe.
 fn dead(name: &str, squash: Squash, units: &[Vec<f64>]) -> Option<Finding> {
-    // A rectified unit that is off for half of the rows is as it should be; off for all, it is dead.
+    // A rectified unit that is off for half of the rows is normal; one that is off for all is dead.
     let dead =
         |values: &&Vec<f64>| values.len() > 1 && Column::of(values.iter().copied()).is_constant();
     let count = units.iter().filter(dead).count();
@@ -49,7 +49,7 @@ fn dead(name: &str, squash: Squash, units: &[Vec<f64>]) -> Option<Finding> {
     Some(Finding::new(Check::DeadUnits, found, text, remedy))
 }
 
-/// A quarter of the values, severe from three quarters on.
+/// More than a quarter of the values is a finding, more than three quarters is severe.
 fn saturated(name: &str, squash: Squash, units: &[Vec<f64>]) -> Option<Finding> {
     let values = || units.iter().flatten();
     let flat = values().filter(|x| squash.is_flat(**x)).count();
@@ -63,9 +63,9 @@ fn saturated(name: &str, squash: Squash, units: &[Vec<f64>]) -> Option<Finding> 
     ))
 }
 
-/// The curvature along lines: `bend = ‖f(a) + f(b) − 2·f((a+b)/2)‖`, and `way = ‖f(a) − f(b)‖`.
+/// The curvature along line segments: `bend = ‖f(a) + f(b) − 2·f((a+b)/2)‖`, and `way = ‖f(a) − f(b)‖`.
 ///
-/// A line has a bend of 0 but for rounding, so 10⁻⁴ of the way is a limit far from both sides.
+/// A linear function has a bend of 0 up to rounding, so a limit of 10⁻⁴ of the way is far from both cases.
 pub(super) fn line(bend: f64, way: f64, size: f64, matrices: usize) -> Option<Finding> {
     if way <= 1e-7 * size {
         return Some(Finding::new(

@@ -1,15 +1,15 @@
-//! What a check has found.
+//! The failures that a check can find.
 
 use std::fmt;
 
-/// What broke, and at which step.
+/// A failed check: what broke, and at which step.
 ///
-/// It prints the same sentence by [`Debug`](fmt::Debug) and by [`Display`](fmt::Display), so that a test
-/// or a `main` which returns it ends with that.
+/// [`Debug`](fmt::Debug) and [`Display`](fmt::Display) print the same sentence, so a test or a `main` that returns the
+/// error ends with that sentence.
 #[derive(Clone, PartialEq, thiserror::Error)]
 #[non_exhaustive]
 pub enum Broken {
-    /// Something is NaN or infinite.
+    /// A value is NaN or infinite.
     #[error("after step {at}, `{name}` is not finite")]
     Poisoned {
         /// The step after which it was found.
@@ -17,35 +17,35 @@ pub enum Broken {
         /// The path of the tensor.
         name: String,
     },
-    /// The loss on clean data is not below where it began.
+    /// The loss on clean data is not below its initial value.
     #[error("it no longer trains: the loss went from {before:.4e} to {after:.4e} in {steps} steps")]
     Untrained {
-        /// The steps that were made.
+        /// How many steps were made.
         steps: u64,
-        /// The loss before the first.
+        /// The loss before the first step.
         before: f64,
-        /// The loss after the last.
+        /// The loss after the last step.
         after: f64,
     },
-    /// A harmed step has changed something, now or later.
+    /// A harmed step has changed something, immediately or later.
     #[error(
         "after step {at}, `{name}` is not as in the run that never saw a faulty batch; the last one \
          was at step {injected}"
     )]
     Traced {
-        /// The step after which it shows.
+        /// The step after which the difference shows.
         at: u64,
         /// The path of the tensor.
         name: String,
-        /// The last harmed step before it.
+        /// The last harmed step up to then.
         injected: u64,
     },
-    /// The continued run is another one.
+    /// The resumed run differs from the uninterrupted one.
     #[error("stopped before step {stop} and resumed, `{name}` differs after step {at}")]
     Diverged {
-        /// The step before which it was stopped.
+        /// The step before which the run was stopped.
         stop: u64,
-        /// The step after which it shows; the one before `stop` if loading itself has lost something.
+        /// The step after which the difference shows; the one before `stop` if loading itself has lost something.
         at: u64,
         /// The path of the tensor.
         name: String,
@@ -55,28 +55,28 @@ pub enum Broken {
     Stopped {
         /// The step.
         at: u64,
-        /// What it said.
+        /// The text of the error.
         cause: String,
     },
-    /// Nothing was shown, because nothing was harmed.
+    /// Nothing was tested, because nothing was harmed.
     #[error(
         "no harm reached the loop in {steps} steps: does it pass its tensors through the injector?"
     )]
     Unharmed {
-        /// The steps that were made.
+        /// How many steps were made.
         steps: u64,
     },
-    /// The run is too short for the stop that was asked for.
+    /// The run is too short for the requested stop.
     #[error("a run of {steps} steps cannot be stopped before step {stop}")]
     Short {
-        /// The steps that were to be made.
+        /// How many steps were to be made.
         steps: u64,
-        /// The step before which it was to be stopped.
+        /// The step before which the run was to be stopped.
         stop: u64,
     },
 }
 
-// By hand, because tests and `main` print the error that they return by `Debug`.
+// Implemented by hand, because tests and `main` print the error that they return with `Debug`.
 impl fmt::Debug for Broken {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         fmt::Display::fmt(self, f)
@@ -84,7 +84,7 @@ impl fmt::Debug for Broken {
 }
 
 impl Broken {
-    /// The step at which it showed, if it was at one.
+    /// Returns the step at which the failure showed, if it was at one.
     pub fn at(&self) -> Option<u64> {
         match self {
             Self::Poisoned { at, .. }

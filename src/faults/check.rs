@@ -2,14 +2,15 @@
 
 use super::{Broken, Fingerprint, Injector, Trainee};
 
-/// After every one of `steps` steps all is finite, and after the last the loss is below where it began.
+/// Checks that everything is finite after each of `steps` steps, and that the loss after the last step is below where
+/// it began.
 ///
 /// # Errors
-/// What broke first: [`Broken::Poisoned`], [`Broken::Stopped`] or [`Broken::Untrained`];
-/// [`Broken::Unharmed`] if no fault came through.
+/// The first failure: [`Broken::Poisoned`], [`Broken::Stopped`] or [`Broken::Untrained`]; [`Broken::Unharmed`] if no
+/// fault reached the loop.
 ///
 /// # Cost
-/// A fingerprint after each step.
+/// One fingerprint after each step.
 pub fn survives<T: Trainee>(
     make: impl Fn() -> T,
     steps: u64,
@@ -34,16 +35,16 @@ pub fn survives<T: Trainee>(
     }
 }
 
-/// After every one of `steps` steps all is, bit for bit, as in a run that was never shown the batches
-/// at which a fault [is due](Injector::is_due).
+/// Checks that after each of `steps` steps the state is, bit for bit, that of a run that never saw the batches at which
+/// a fault [is due](Injector::is_due).
 ///
-/// That is asked of every fault, so inject only what the loop is meant to reject: NaN, ±∞, overflow, a
-/// spike above its guard's threshold. The steps that follow show what the fault has left in the
-/// optimizer, and a loop that answers with a rewind does not pass: it has gone elsewhere.
+/// This is required for every fault, so inject only what the loop is meant to reject: NaN, ±∞, overflow, or a spike
+/// above its guard's threshold. The steps that follow show what the fault has left in the optimizer. A loop that
+/// responds with a rewind doesn't pass, because a rewind leads to a different state.
 ///
 /// # Errors
-/// [`Broken::Traced`] for the first difference, or [`Broken::Stopped`]; [`Broken::Unharmed`] if no
-/// fault came through.
+/// [`Broken::Traced`] for the first difference, or [`Broken::Stopped`]; [`Broken::Unharmed`] if no fault reached the
+/// loop.
 ///
 /// # Cost
 /// Two runs, and two fingerprints after each step.
@@ -73,11 +74,11 @@ pub fn leaves_no_trace<T: Trainee>(
     }
 }
 
-/// A run that is saved before step `stop`, loaded into a fresh loop and continued is, bit for bit, the
-/// one that went on without. `faults` may be without any.
+/// Checks that a run that is saved before step `stop`, loaded into a fresh loop and continued is, bit for bit, the
+/// uninterrupted run. `faults` may be empty.
 ///
 /// # Errors
-/// [`Broken::Diverged`] for the first difference, or [`Broken::Stopped`], also if it cannot be saved or
+/// [`Broken::Diverged`] for the first difference; [`Broken::Stopped`] if a step fails, or the loop cannot be saved or
 /// loaded; [`Broken::Short`] if `stop` is not below `steps`.
 ///
 /// # Cost

@@ -2,22 +2,22 @@
 
 use crate::bits;
 
-/// 64 well mixed bits.
+/// Returns 64 well-mixed bits.
 pub(super) fn word(seed: u64, rule: u64, at: u64) -> u64 {
     next(next(next(seed) ^ rule) ^ at)
 }
 
-/// A number in `[0, 1)`.
+/// Returns a number in `[0, 1)`.
 pub(super) fn unit(seed: u64, rule: u64, at: u64) -> f64 {
     bits::unit(word(seed, rule, at))
 }
 
-/// An index below `len`, which is not 0.
+/// Returns an index below `len`, which is not 0.
 pub(super) fn below(len: usize, word: u64) -> usize {
     (word % len.max(1) as u64) as usize
 }
 
-/// What SplitMix64 gives at this state.
+/// Returns the output of SplitMix64 at this state.
 fn next(state: u64) -> u64 {
     bits::mix(state.wrapping_add(bits::GOLDEN))
 }

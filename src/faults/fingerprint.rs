@@ -1,4 +1,4 @@
-//! All that training moves, bit by bit and by name.
+//! Everything that training changes, bit by bit and by name.
 
 use std::collections::HashSet;
 
@@ -8,7 +8,7 @@ use burn::tensor::Tensor;
 use crate::Error;
 use crate::monitor::Layout;
 
-/// Named numbers: what two runs are compared by, and what must stay finite.
+/// Named numbers, used to compare two runs and to check that all values are finite.
 ///
 /// ```
 /// use burn::nn::LinearConfig;
@@ -27,15 +27,16 @@ pub struct Fingerprint {
 }
 
 impl Fingerprint {
-    /// Every float parameter and running statistic of a model, by its path.
+    /// Returns the fingerprint of a model: every float parameter and running statistic, by its
+    /// path.
     ///
     /// # Errors
     /// If the device cannot be read.
     ///
     /// # Cost
-    /// Copies the model to the host, with one readback for each tensor.
+    /// Copies the model to the host, with one readback per tensor.
     pub fn of<M: Module>(model: &M) -> Result<Self, Error> {
-        // What this returns is not wanted: it lets the last forward pass reach running statistics.
+        // Called only for its effect: it lets the last forward pass reach the running statistics.
         let _ = model.valid();
         let layout = Layout::of(model);
         let mut walk = Walk { seen: HashSet::new(), found: Vec::new(), failed: None };
@@ -49,14 +50,15 @@ impl Fingerprint {
         }
     }
 
-    /// The same fingerprint with these numbers too: a schedule's position, an averaged weight, or
-    /// whatever else must neither break nor differ.
+    /// Adds these numbers to the fingerprint: a schedule's position, an averaged weight, or
+    /// anything else that must neither break nor differ.
     pub fn with(mut self, name: impl Into<String>, numbers: impl IntoIterator<Item = f64>) -> Self {
         self.parts.push((name.into(), numbers.into_iter().map(f64::to_bits).collect()));
         self
     }
 
-    /// The same fingerprint with another model's: an average, say. Its paths follow `name`.
+    /// Adds the fingerprint of another model, such as an average. Its paths are prefixed with
+    /// `name`.
     ///
     /// # Errors
     /// If the device cannot be read.
@@ -66,13 +68,13 @@ impl Fingerprint {
         Ok(self)
     }
 
-    /// The first name under which a number is NaN or infinite.
+    /// Returns the first name under which a number is NaN or infinite.
     pub fn non_finite(&self) -> Option<&str> {
         let finite = |bits: &[u64]| bits.iter().all(|b| f64::from_bits(*b).is_finite());
         self.parts.iter().find(|(_, bits)| !finite(bits)).map(|(name, _)| name.as_str())
     }
 
-    /// The first name under which the two differ in any bit, or which only one of them has.
+    /// Returns the first name under which the two differ in any bit, or that only one of them has.
     pub fn difference<'a>(&'a self, other: &'a Self) -> Option<&'a str> {
         let longer = if self.parts.len() >= other.parts.len() { self } else { other };
         let mut at = 0..longer.parts.len();

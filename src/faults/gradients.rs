@@ -10,7 +10,7 @@ use super::{Harm, Place, draw};
 use crate::Error;
 use crate::monitor::Layout;
 
-/// The gradients with `harm` done to those that `place` means, and the paths of these.
+/// Returns the gradients with `harm` done to those that `place` selects, and the paths of these.
 pub(super) fn harmed<M: Module>(
     model: &M,
     grads: GradientsParams,
@@ -43,7 +43,7 @@ pub(super) fn harmed<M: Module>(
     Ok((grads, targets.into_iter().map(|(_, path)| path).collect()))
 }
 
-/// Whether `path` is `at`, or under it.
+/// Returns whether `path` is `at` or under it.
 fn is_under(path: &str, at: &str) -> bool {
     path.strip_prefix(at).is_some_and(|rest| rest.is_empty() || rest.starts_with('.'))
 }
@@ -64,7 +64,7 @@ impl ModuleVisitor for Having<'_> {
 
 struct Harming {
     grads: GradientsParams,
-    /// Those still to be done: a parameter used in two places is visited twice.
+    /// The parameters still to be harmed: a parameter used in two places is visited twice.
     ids: HashSet<ParamId>,
     harm: Harm,
     word: u64,

@@ -1,4 +1,4 @@
-//! What is done, and to what.
+//! Kinds of harm, and the places where it is done.
 
 use std::fmt;
 
@@ -7,52 +7,52 @@ use burn::tensor::Tensor;
 use super::draw;
 use crate::Error;
 
-/// What is done to a tensor.
+/// A kind of harm to a tensor.
 #[derive(Debug, Clone, Copy, PartialEq)]
 #[non_exhaustive]
 pub enum Harm {
-    /// One element becomes NaN; which one is drawn.
+    /// One element, drawn at random, becomes NaN.
     Nan,
     /// One element becomes +∞.
     Infinity,
     /// One element becomes −∞.
     NegativeInfinity,
-    /// One element becomes half of the largest number of its type: finite, and its square is not.
+    /// One element becomes half of the largest number of its type, which is finite but overflows when squared.
     Overflow,
     /// All elements are multiplied by this factor.
     Spike(f64),
     /// All elements become 0.
     Zero,
-    /// The batch of the step at which the harm began comes again: only for [`Place::Batch`], and only
-    /// seen by loops that ask [`Injector::batch_at`](super::Injector::batch_at) which batch to take.
+    /// The batch of the step at which the harm began is repeated. Only for [`Place::Batch`], and only seen by loops
+    /// that ask [`Injector::batch_at`](super::Injector::batch_at) which batch to use.
     Repeat,
 }
 
-/// What it is done to.
+/// Where harm is done.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Place {
-    /// The batch: whatever is passed through [`Injector::batch`](super::Injector::batch).
+    /// The batch: any tensor passed through [`Injector::batch`](super::Injector::batch).
     Batch,
-    /// The loss: whatever is passed through [`Injector::loss`](super::Injector::loss). It is
-    /// multiplied, so that the harm goes on into the gradients if that is before the backward pass.
+    /// The loss: any tensor passed through [`Injector::loss`](super::Injector::loss). It is multiplied, so that the
+    /// harm carries over into the gradients if this happens before the backward pass.
     Loss,
     /// Every gradient.
     Gradients,
-    /// The gradients of the parameter at this path, or of all under it: `"head"` is `head` and
-    /// `head.weight`, and not `header.weight`.
+    /// The gradients of the parameter at this path, or of all parameters under it: `"head"` matches `head` and
+    /// `head.weight`, but not `header.weight`.
     Gradient(String),
-    /// The gradient of one parameter; which one is drawn anew at each step.
+    /// The gradient of one parameter, drawn at random at each step.
     AnyGradient,
 }
 
 impl Place {
-    /// The gradient, or gradients, at this path.
+    /// Returns the place of the gradient or gradients at this path.
     pub fn gradient(path: impl Into<String>) -> Self {
         Self::Gradient(path.into())
     }
 
-    /// Whether it is among the gradients.
+    /// Returns whether the place is among the gradients.
     pub(super) fn is_gradient(&self) -> bool {
         matches!(self, Self::Gradients | Self::Gradient(_) | Self::AnyGradient)
     }
@@ -71,7 +71,7 @@ impl Harm {
         }
     }
 
-    /// The value of the element that is hit; `None` if all of them are.
+    /// Returns the value for the element that is hit; `None` if all elements are.
     fn element<const D: usize>(self, tensor: &Tensor<D>) -> Option<f64> {
         match self {
             Self::Nan => Some(f64::NAN),
@@ -82,7 +82,7 @@ impl Harm {
         }
     }
 
-    /// The tensor with the harm done to it; `word` draws the element. Autodiff goes through.
+    /// Returns the tensor with the harm done to it; `word` draws the element. Autodiff passes through.
     pub(super) fn on<const D: usize>(self, tensor: Tensor<D>, word: u64) -> Tensor<D> {
         let len = tensor.shape().num_elements();
         if len == 0 {
@@ -96,13 +96,13 @@ impl Harm {
                 tensor.reshape([len]).slice_assign(at..at + 1, value).reshape(shape)
             }
             (Self::Spike(k), _) => tensor.mul_scalar(k),
-            // Not multiplied by 0: what was NaN before would stay so.
+            // Not a product with 0, which would keep NaN.
             (Self::Zero, _) => tensor.zeros_like(),
             _ => tensor,
         }
     }
 
-    /// The loss with the harm done to it, by a product.
+    /// Returns the loss with the harm done to it, as a product.
     pub(super) fn on_loss(self, loss: Tensor<1>) -> Tensor<1> {
         let factor = match self {
             Self::Spike(k) => k,

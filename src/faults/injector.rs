@@ -1,4 +1,4 @@
-//! Harm by rule.
+//! Fault injection by rules.
 
 use std::fmt;
 
@@ -9,11 +9,11 @@ use burn::tensor::Tensor;
 use super::{Harm, Place, When, draw, gradients};
 use crate::Error;
 
-/// Puts faults into batches, losses and gradients.
+/// Injects faults into batches, losses and gradients.
 ///
-/// What happens at a step is a pure function of the seed, the rules and the step: steps can be asked
-/// for in any order, and again. Several rules may hit the same step; they act in the order in which
-/// they were added. What was done is [logged](Self::log).
+/// What happens at a step is a pure function of the seed, the rules and the step, so steps can be queried in any order,
+/// and repeatedly. If several rules hit the same step, they act in the order in which they were added. Injected faults
+/// are [logged](Self::log).
 ///
 /// ```
 /// use evenkeel::faults::{Harm, Injector, Place, When};
@@ -42,15 +42,15 @@ struct Rule {
     when: When,
 }
 
-/// A harm that was done.
+/// A fault that was injected.
 #[derive(Debug, Clone, PartialEq)]
 #[non_exhaustive]
 pub struct Injected {
-    /// At which step.
+    /// The step.
     pub at: u64,
-    /// What was done.
+    /// The kind of harm.
     pub harm: Harm,
-    /// To what.
+    /// The place where it was done.
     pub place: Place,
     /// The paths of the parameters whose gradients were hit; empty for other places.
     pub paths: Vec<String>,
@@ -67,12 +67,12 @@ impl fmt::Display for Injected {
 }
 
 impl Injector {
-    /// One that does nothing yet.
+    /// Creates an injector with this seed and no rules.
     pub fn new(seed: u64) -> Self {
         Self { seed, ..Self::default() }
     }
 
-    /// Adds a harm.
+    /// Adds a rule: which harm is done, where and when.
     ///
     /// # Errors
     /// If the factor of a [`Harm::Spike`] is not finite, or a [`Harm::Repeat`] is for anything but
@@ -83,44 +83,44 @@ impl Injector {
         Ok(self)
     }
 
-    /// A dead layer: the gradients of the parameter or module at `path` are 0.
+    /// Adds a dead layer: the gradients of the parameter or module at `path` are 0.
     ///
     /// # Errors
-    /// As [`inject`](Self::inject).
+    /// Same as [`inject`](Self::inject).
     pub fn dead(self, path: impl Into<String>, when: When) -> Result<Self, Error> {
         self.inject(Harm::Zero, Place::Gradient(path.into()), when)
     }
 
-    /// A stuck loader: the batch at which it begins comes for as long as it lasts.
+    /// Adds a stuck loader: the batch at which it begins is repeated for as long as it lasts.
     ///
     /// # Errors
-    /// As [`inject`](Self::inject).
+    /// Same as [`inject`](Self::inject).
     pub fn stuck(self, when: When) -> Result<Self, Error> {
         self.inject(Harm::Repeat, Place::Batch, when)
     }
 
-    /// Whether any harm is to be done at step `at`. The first batch of a stuck loader is not one.
+    /// Returns whether any harm is due at step `at`. The first batch of a stuck loader doesn't count as harm.
     pub fn is_due(&self, at: u64) -> bool {
         self.due(at).any(|(_, rule, began)| rule.harm != Harm::Repeat || began < at)
     }
 
-    /// The rules that are active, with their numbers and the step at which they began.
+    /// Returns the active rules, with their numbers and the steps at which they began.
     fn due(&self, at: u64) -> impl Iterator<Item = (u64, &Rule, u64)> {
         self.rules.iter().zip(0..).filter_map(move |(rule, number)| {
             rule.when.began(self.seed, number, at).map(|began| (number, rule, began))
         })
     }
 
-    /// Which batch step `at` gets: `at`, unless the loader is stuck.
+    /// Returns which batch to use at step `at`: `at`, unless the loader is stuck.
     pub fn batch_at(&self, at: u64) -> u64 {
         let stuck = self.due(at).filter(|(_, rule, _)| rule.harm == Harm::Repeat);
         stuck.map(|(_, _, began)| began).next().unwrap_or(at)
     }
 
-    /// The batch, or the part of it that is passed through here, with its harm.
+    /// Returns the batch, or the part of it that is passed, with the harm that is due.
     ///
     /// # Cost
-    /// None, if nothing is due; otherwise a copy.
+    /// None if nothing is due; otherwise a copy.
     pub fn batch<const D: usize>(&mut self, at: u64, mut batch: Tensor<D>) -> Tensor<D> {
         for (harm, _, word) in self.take(at, |place| *place == Place::Batch) {
             batch = harm.on(batch, word);
@@ -128,10 +128,11 @@ impl Injector {
         batch
     }
 
-    /// The loss with its harm. Before the backward pass, the gradients are harmed too.
+    /// Returns the loss with the harm that is due. If this is called before the backward pass, the gradients are harmed
+    /// too.
     ///
     /// # Cost
-    /// None, if nothing is due; otherwise a product.
+    /// None if nothing is due; otherwise a product.
     pub fn loss(&mut self, at: u64, mut loss: Tensor<1>) -> Tensor<1> {
         for (harm, ..) in self.take(at, |place| *place == Place::Loss) {
             loss = harm.on_loss(loss);
@@ -139,13 +140,13 @@ impl Injector {
         loss
     }
 
-    /// The gradients with their harm.
+    /// Returns the gradients with the harm that is due.
     ///
     /// # Errors
-    /// If no parameter with a gradient is at a path that a rule names.
+    /// If a rule names a path at which no parameter has a gradient.
     ///
     /// # Cost
-    /// None, if nothing is due; otherwise two walks over the model and copies of what is hit.
+    /// None if nothing is due; otherwise two walks over the model, and copies of the tensors that are hit.
     pub fn gradients<M: Module>(
         &mut self,
         at: u64,
@@ -163,12 +164,12 @@ impl Injector {
         Ok(grads)
     }
 
-    /// What was done, in order.
+    /// Returns the injected faults, in order.
     pub fn log(&self) -> &[Injected] {
         &self.log
     }
 
-    /// What is due in these places, with a random word for each; it is put into the log.
+    /// Returns the harm that is due in these places, with a random word for each, and adds it to the log.
     fn take(&mut self, at: u64, here: impl Fn(&Place) -> bool) -> Vec<(Harm, Place, u64)> {
         let due: Vec<_> = self
             .due(at)
@@ -176,7 +177,7 @@ impl Injector {
                 here(&rule.place) && (rule.harm != Harm::Repeat || *began < at)
             })
             .map(|(number, rule, _)| {
-                // Not the word that decided whether it is due.
+                // A different word from the one that decided whether the rule is due.
                 let word = draw::word(!self.seed, number, at);
                 (rule.harm, rule.place.clone(), word)
             })

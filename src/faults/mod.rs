@@ -1,19 +1,19 @@
-//! Faults put into a training run on purpose, and what a run must be able to say of itself after them.
+//! Fault injection for training loops, and checks of what a run must guarantee after a fault.
 //!
-//! A guard that was never seen to work is a hope. This module breaks batches, losses and gradients at
-//! chosen or at random steps, and checks any training loop, whether it uses evenkeel or not:
+//! A guard that was never seen to work can't be relied on. This module breaks batches, losses and gradients at chosen
+//! or random steps, and checks any training loop, whether or not it uses evenkeel:
 //!
-//! | check | what it asks |
+//! | check | question |
 //! |---|---|
 //! | [`survives`] | is everything finite after every step, and does the loop still train? |
-//! | [`leaves_no_trace`] | is it, bit for bit, as if the faulty batches had never been seen? |
-//! | [`resumes_exactly`] | saved, loaded into a fresh loop, continued: is it the same run? |
+//! | [`leaves_no_trace`] | is the state, bit for bit, as if the faulty batches had never been seen? |
+//! | [`resumes_exactly`] | is a run that is saved, loaded into a fresh loop and continued still the same run? |
 //!
 //! # Testing your own loop
 //!
-//! Make it a [`Trainee`]: one step, with the [`Injector`] called where a fault can come in; a loss to be
-//! judged by; a [`Fingerprint`]; and a way to save and load, if you want to test that. Here is the loop
-//! that everybody writes, and what becomes of it at the first NaN:
+//! Implement [`Trainee`] for it: one step, with the [`Injector`] called where a fault can enter; a loss to judge it by;
+//! a [`Fingerprint`]; and a way to save and load, if you want to test that. Here is the loop that everyone writes, and
+//! what happens to it at the first NaN:
 //!
 //! ```
 //! use burn::module::Module;

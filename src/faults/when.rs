@@ -1,4 +1,4 @@
-//! At which steps.
+//! At which steps harm is done.
 
 use std::collections::BTreeSet;
 use std::ops::Range;
@@ -9,7 +9,8 @@ use crate::error::check::Param;
 
 /// When a harm begins, and for how many steps it lasts.
 ///
-/// Steps are what the loop counts and passes to the [`Injector`](super::Injector); the first is 0.
+/// Steps are counted by the loop, which passes them to the [`Injector`](super::Injector); the first
+/// is 0.
 ///
 /// ```
 /// use evenkeel::faults::When;
@@ -32,12 +33,12 @@ enum Begins {
 }
 
 impl When {
-    /// At these steps.
+    /// Begins at these steps.
     pub fn at(steps: impl IntoIterator<Item = u64>) -> Self {
         Self { begins: Begins::At(steps.into_iter().collect()), over: 1 }
     }
 
-    /// At every step with probability `p`, drawn from the injector's seed and the step.
+    /// Begins at every step with probability `p`, drawn from the injector's seed and the step.
     ///
     /// # Errors
     /// If `p` is not above 0 and at most 1.
@@ -46,7 +47,7 @@ impl When {
         Ok(Self { begins: Begins::Chance { p, within: 0..u64::MAX }, over: 1 })
     }
 
-    /// Begins at none but these steps.
+    /// Restricts the steps at which it may begin to these.
     pub fn within(mut self, steps: Range<u64>) -> Self {
         match &mut self.begins {
             Begins::At(at) => at.retain(|step| steps.contains(step)),
@@ -55,7 +56,7 @@ impl When {
         self
     }
 
-    /// Lasts `steps` steps, the one at which it begins included: 1, unless said otherwise here.
+    /// Sets how many steps it lasts, including the one at which it begins. The default is 1.
     ///
     /// # Errors
     /// If it is 0.
@@ -64,7 +65,7 @@ impl When {
         Ok(self)
     }
 
-    /// The latest step at or before `at` at which it began, if it still lasts.
+    /// Returns the latest step at or before `at` at which it began, if it still lasts.
     pub(super) fn began(&self, seed: u64, rule: u64, at: u64) -> Option<u64> {
         let first = at.saturating_sub(self.over - 1);
         match &self.begins {

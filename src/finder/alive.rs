@@ -1,20 +1,20 @@
-//! Whether a network has died, from the norms of its gradients: see [`LossCurve`](super::LossCurve).
+//! Detects whether a network has died, from the norms of its gradients: see [`LossCurve`](super::LossCurve).
 
 use std::collections::HashMap;
 
-/// The part of the whole gradient's norm below which a weight has none. Rounding leaves 10⁻⁷, and features of
-/// 10⁶ times another's scale as much again.
+/// The share of the whole gradient's norm below which a weight has no gradient. Rounding leaves 10⁻⁷, and
+/// features at 10⁶ times the scale of another the same again.
 const NONE: f64 = 1e-12;
-/// After so many updates without a gradient it is taken to be dead.
+/// The number of updates without a gradient after which a weight is considered dead.
 const LAST: u64 = 5;
-/// A whole gradient that was this small against the first one, and then 0, has converged.
+/// A whole gradient that was this small relative to the first one, and then 0, has converged.
 const CONVERGED: f64 = 1e-6;
 
 /// The weights of one run.
 #[derive(Debug, Clone)]
 pub(super) struct Alive {
     weights: Vec<Weight>,
-    /// How many updates were seen.
+    /// The number of updates seen.
     seen: u64,
     /// The first norm of the whole gradient, and the last that was not 0.
     norms: Option<(f64, f64)>,
@@ -23,18 +23,18 @@ pub(super) struct Alive {
 #[derive(Debug, Clone)]
 struct Weight {
     path: String,
-    /// The last update in which it had a gradient.
+    /// The last update in which the weight had a gradient.
     last: Option<u64>,
 }
 
 impl Alive {
-    /// That of the weights at these paths.
+    /// Returns a detector for the weights at these paths.
     pub(super) fn new(paths: impl IntoIterator<Item = String>) -> Self {
         let weights = paths.into_iter().map(|path| Weight { path, last: None }).collect();
         Self { weights, seen: 0, norms: None }
     }
 
-    /// Takes in one update: its loss, the norm of the whole gradient, and each parameter's by its path.
+    /// Adds one update: its loss, the norm of the whole gradient, and each parameter's norm with its path.
     pub(super) fn push<'a>(
         &mut self,
         loss: f64,
@@ -55,7 +55,7 @@ impl Alive {
         self.seen += 1;
     }
 
-    /// The update from which on it was dead.
+    /// Returns the update from which the network was dead.
     pub(super) fn dead_from(&self) -> Option<u64> {
         let since = self.seen.checked_sub(LAST)?;
         let lasts: Vec<u64> = self.weights.iter().filter_map(|weight| weight.last).collect();
@@ -88,11 +88,11 @@ mod tests {
         // Not yet, and not for good.
         assert_eq!(dead_from(&[[live; 3].as_slice(), &[one; 4]].concat()), None);
         assert_eq!(dead_from(&[[live; 3].as_slice(), &[one; 9], &[live; 1]].concat()), None);
-        // The first of several.
+        // The earliest of several.
         let none = (1.0, [0.0, 0.0, 1.0]);
         let all = [[live; 3].as_slice(), &[none; 4], &[(1.0, [0.0, 1.0, 1.0]); 2]].concat();
         assert_eq!(dead_from(&all), Some(3));
-        // Next to a large gradient a small one is still one; at 10⁻¹² of it none.
+        // Next to a large gradient a small one still counts; at 10⁻¹² of it, it does not.
         assert_eq!(dead_from(&[(1.0, [1e-11, 1.0, 0.0]); 9]), None);
         let faint = (1.0, [1e-13, 1.0, 0.0]);
         assert_eq!(dead_from(&[[live; 1].as_slice(), &[faint; 8]].concat()), Some(1));
@@ -112,9 +112,9 @@ mod tests {
     #[test]
     fn what_has_learnt_all_there_is_has_not_died() {
         let live = (1.0, [1.0, 1.0, 1.0]);
-        // The loss of margins that are all kept.
+        // A margin loss with every margin satisfied.
         assert_eq!(dead_from(&[[live; 3].as_slice(), &[(0.0, [0.0; 3]); 9]].concat()), None);
-        // A gradient that has shrunk to nothing, and one that was gone at once.
+        // A gradient that shrank to 0 gradually, and one that vanished at once.
         let least = (1.0, [1e-7, 1e-7, 1e-7]);
         let gone = (1.0, [0.0; 3]);
         assert_eq!(dead_from(&[&[live, least], [gone; 9].as_slice()].concat()), None);

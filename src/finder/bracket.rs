@@ -1,40 +1,40 @@
-//! Which rate to measure next, from those that were: from below, and never past one that fails.
+//! Chooses the next rate to measure from those already measured: from below, and never past one that fails.
 
 use super::range::{Edge, Tried};
 
-/// Where the edge may be looked for, and how closely.
+/// Where to look for the edge, and how closely.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Bracket {
     pub(super) start: f64,
     pub(super) low: f64,
     pub(super) high: f64,
-    /// How far apart the two sides of the edge may be, relatively.
+    /// How far apart, relatively, the two sides of the edge may be.
     pub(super) within: f64,
 }
 
-/// What is to be done.
+/// The next action of the search.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(super) enum Next {
     Measure(f64),
     Found(Edge),
 }
 
-/// By what the rate is raised or lowered until something is known.
+/// The factor by which the rate is raised or lowered until something is known.
 const LEAP: f64 = 4.0;
-/// By what at most neighbouring rates differ, below the edge.
+/// The maximum factor between neighbouring rates below the edge.
 const STEP: f64 = std::f64::consts::SQRT_2;
-/// How far below the edge.
+/// How far below the edge rates are tried, as a factor.
 const REACH: f64 = 8.0;
-/// The part of its start by which a loss has clearly fallen.
+/// The share of its initial value by which a loss has clearly fallen.
 const CLEAR: f64 = 0.1;
-/// Of a ratio of two rates that should be equal.
+/// The tolerance for a ratio of two rates that should be equal.
 const ROUNDING: f64 = 1.0 + 1e-9;
 
 impl Bracket {
-    /// What is next for one seed, from its points in any order.
+    /// Returns the next action for one seed, from its points in any order.
     ///
-    /// A rate fails if its run was lost or died, or if it has learnt nothing although a lower rate clearly
-    /// did. What is sought is the highest stable rate below the lowest that fails.
+    /// A rate fails if its run was lost or died, or if it has learned nothing although a lower rate clearly did.
+    /// The result is the highest stable rate below the lowest that fails.
     pub(super) fn next(&self, points: &[Tried]) -> Next {
         let mut points = points.to_vec();
         points.sort_by(|a, b| a.rate.total_cmp(&b.rate));
@@ -46,7 +46,7 @@ impl Bracket {
             return Next::Measure((highest.rate * LEAP).min(self.high));
         }
         let sound = &points[..failing.unwrap_or(points.len())];
-        // Above a rate that is too low, below one that is too high.
+        // Between a rate that is too low and one that is too high.
         if let (Some(below), Some(at)) = (sound.last(), failing)
             && below.end.is_none()
             && points[at].rate / below.rate > self.step() * ROUNDING
@@ -63,7 +63,7 @@ impl Bracket {
         Next::Found(Edge { stable: None, unstable: Some(unstable) })
     }
 
-    /// The rates below the highest stable one, `points[top]`, and then those up to the next above it.
+    /// Tries the rates below the highest stable one, `points[top]`, and then those up to the next one above it.
     fn around(&self, points: &[Tried], top: usize) -> Next {
         let stable = points[top].rate;
         let floor = (stable / REACH).max(self.low);
@@ -85,7 +85,7 @@ impl Bracket {
             return Next::Measure(stable * self.step());
         }
         let middle = stable * ratio.sqrt();
-        // Two neighbouring numbers have none between them.
+        // There is no number between two adjacent floating-point numbers.
         let apart = middle > stable && middle < above;
         match ratio > 1.0 + self.within && apart {
             true => Next::Measure(middle),
@@ -98,7 +98,7 @@ impl Bracket {
     }
 }
 
-/// The place of the lowest that fails, of points in order.
+/// Returns the index of the lowest rate that fails, of points sorted by rate.
 fn first_failing(points: &[Tried]) -> Option<usize> {
     let mut clearly = false;
     points.iter().position(|point| match point.end {

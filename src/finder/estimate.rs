@@ -1,25 +1,25 @@
-//! A number from several tries.
+//! Estimates of a rate from several tries.
 
 use std::fmt;
 
 use super::median;
 use crate::text::short;
 
-/// A rate from several sweeps or seeds: the median, and the lowest and the highest.
+/// A rate from several sweeps or seeds: the median, with the lowest and the highest value.
 ///
-/// With `n` of them, the median of all that there could be lies between the lowest and the highest with
-/// probability `1 − 2^(1−n)`, whatever the distribution: 75 % for 3, 94 % for 5.
+/// With `n` of them, the median of the distribution lies between the lowest and the highest with probability
+/// `1 − 2^(1−n)`, whatever the distribution: 75 % for 3, 94 % for 5.
 #[derive(Debug, Clone, Copy, PartialEq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 #[non_exhaustive]
 pub struct Estimate {
-    /// The median; of an even number the upper of the two.
+    /// The median; of an even number of values, the upper of the two middle ones.
     pub rate: f64,
-    /// The lowest.
+    /// The lowest value.
     pub low: f64,
-    /// The highest.
+    /// The highest value.
     pub high: f64,
-    /// Of how many.
+    /// The number of values.
     pub of: u64,
 }
 
@@ -30,13 +30,13 @@ impl Estimate {
         Some(Self { rate: median(rates), low, high, of: rates.len() as u64 })
     }
 
-    /// The probability that the true median lies between `low` and `high`: `1 − 2^(1−n)`.
+    /// Returns the probability that the true median lies between `low` and `high`: `1 − 2^(1−n)`.
     pub fn confidence(&self) -> f64 {
         confidence(self.of)
     }
 }
 
-/// That of the range of `n` independent draws, for the median.
+/// Returns the probability that the range of `n` independent draws contains the median.
 pub(super) fn confidence(n: u64) -> f64 {
     1.0 - 0.5f64.powf(n.max(1) as f64 - 1.0)
 }

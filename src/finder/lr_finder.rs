@@ -1,12 +1,12 @@
-//! Sweeps of the rate, in plain numbers.
+//! The learning rate range test, in plain numbers.
 
 use super::sweep::{POINTS, Smoothed};
 use super::{LossCurve, LrRange, Sweep};
 use crate::Error;
 use crate::error::check::Param;
 
-/// The learning rate range test: the rate rises from update to update while the loss is watched, again and
-/// again from the same start with other batches.
+/// The learning rate range test: raises the rate from update to update while watching the loss, several times
+/// from the same start with different batches.
 ///
 /// ```
 /// use burn::nn::{Linear, LinearConfig};
@@ -32,20 +32,21 @@ use crate::error::check::Param;
 /// # }
 /// ```
 ///
-/// In the middle of training, hand in the optimizer with its state: a clone of a Burn optimizer, or
+/// In the middle of training, pass the optimizer with its state: a clone of a Burn optimizer, or
 /// [`Keel::optimizer`](crate::Keel::optimizer).
 ///
-/// # What it is worth
-/// It is quick: 300 updates. It is also a sweep, in which every rate has one update, and its answers depend
-/// on the range and the number of points; the rules disagree with one another by orders of magnitude at
-/// times. [`StableRate`](super::StableRate) costs ten times as much and measures what is asked.
+/// # How far to trust it
+/// It is quick: 300 updates. It is also a sweep, in which every rate gets a single update, and its results depend
+/// on the range and the number of points; the rules sometimes disagree with one another by orders of magnitude.
+/// [`StableRate`](super::StableRate) costs ten times as much and measures the stable rate itself.
 ///
-/// # How it differs from fastai's
-/// The last update is at the highest rate, not one below it. The range is stated, as none fits every model.
-/// There are several sweeps, and so intervals; and a curve that says nothing is [refused](super::Refusal).
-/// A sweep ends as a [`Sweep`] does, where the network died for one, and a loss that is not finite before any
-/// update is [told](super::Refusal::NotFinite) as that. Model, optimizer, BatchNorm's statistics and the data's order are
-/// never touched, instead of written to a file and read back.
+/// # Differences from fastai
+/// The last update is at the highest rate, not one below it. The range must be stated, because none fits every
+/// model. There are several sweeps, and therefore intervals, and a curve that says nothing is
+/// [refused](super::Refusal). A sweep ends as described for [`Sweep`], for example where the network died, and a
+/// loss that is not finite before any update is [reported](super::Refusal::NotFinite) as such. The model, the
+/// optimizer, the BatchNorm statistics and the order of the data are never touched, rather than written to a file
+/// and read back.
 ///
 /// Source: Smith 2017 (arXiv 1506.01186).
 #[derive(Debug, Clone, PartialEq)]
@@ -59,7 +60,7 @@ pub struct LrFinder {
     smoothing: f64,
 }
 
-/// What a sweep is asked for.
+/// The parameters of one sweep.
 #[derive(Debug, Clone, Copy, PartialEq)]
 #[non_exhaustive]
 pub struct ShortSweep {
@@ -67,34 +68,34 @@ pub struct ShortSweep {
     pub from: f64,
     /// The rate of the last one.
     pub to: f64,
-    /// How many updates.
+    /// The number of updates.
     pub over: u64,
-    /// Which of the repeats.
+    /// The index of the repeat.
     pub repeat: u64,
-    /// The number of its first batch. Repeats have different batches.
+    /// The index of its first batch. Repeats use different batches.
     pub first: u64,
-    /// `β` of the smoothed loss.
+    /// The smoothing factor `β` of the smoothed loss.
     pub smoothing: f64,
 }
 
 impl ShortSweep {
-    /// The rate of update `k`: `from·(to/from)^(k/(over − 1))`.
+    /// Returns the rate of update `k`: `from·(to/from)^(k/(over − 1))`.
     pub fn rate(&self, k: u64) -> f64 {
         let part = k as f64 / self.over.saturating_sub(1).max(1) as f64;
-        // Both ends as they were given.
+        // Both ends are exactly as given.
         match k.saturating_add(1) == self.over {
             true => self.to,
             false => self.from * (self.to / self.from).powf(part),
         }
     }
 
-    /// Whether the loss is lost, and the sweep may be ended; see [`Sweep`].
+    /// Returns whether the loss is lost, so that the sweep can be ended; see [`Sweep`].
     pub fn is_lost(&self, losses: &[f64]) -> bool {
         let mut watch = self.watch();
         losses.iter().any(|loss| watch(*loss))
     }
 
-    /// The same, from one loss after another.
+    /// Returns the same check as a function of one loss after another.
     pub(super) fn watch(&self) -> impl FnMut(f64) -> bool {
         let mut smoothed = Smoothed::new(self.smoothing);
         move |loss| {
@@ -107,7 +108,8 @@ impl ShortSweep {
 const NAME: &str = "LrFinder";
 
 impl LrFinder {
-    /// Sweeps from one rate to a higher one, evenly in the logarithm: 3 of 100 updates, smoothed with 0.98.
+    /// Creates a range test from one rate to a higher one, in equal steps of the logarithm: 3 sweeps of 100
+    /// updates, smoothed with 0.98.
     ///
     /// fastai's range is 10⁻⁷ to 10.
     ///
@@ -120,17 +122,17 @@ impl LrFinder {
         Ok(Self { from, to, over: 100, repeats: 3, smoothing: 0.98 })
     }
 
-    /// How many updates a sweep has.
+    /// Sets the number of updates per sweep.
     ///
     /// # Errors
     /// If it is below 30.
     pub fn over(mut self, updates: u64) -> Result<Self, Error> {
-        // What the rules need, and what they leave out.
+        // The points that the rules need, and those that they leave out.
         self.over = Param(NAME, "over").at_least(POINTS as u64 + 10, updates)?;
         Ok(self)
     }
 
-    /// How many sweeps.
+    /// Sets the number of sweeps.
     ///
     /// # Errors
     /// If it is 0.
@@ -139,7 +141,8 @@ impl LrFinder {
         Ok(self)
     }
 
-    /// `β` of the smoothed loss. It remembers some `1/(1 − β)` updates, by which the rules lag.
+    /// Sets the smoothing factor `β` of the smoothed loss. The smoothed loss remembers about `1/(1 − β)` updates,
+    /// and the rules lag by that many.
     ///
     /// # Errors
     /// If it is not in `[0, 1)`.
@@ -148,12 +151,12 @@ impl LrFinder {
         Ok(self)
     }
 
-    /// Sweeps, and says what was found. `run` gives the losses, one before each update, fewer if the sweep
-    /// [was lost](ShortSweep::is_lost): as a [`LossCurve`], or as a `Vec<f64>` if it cannot tell whether the
-    /// network died.
+    /// Runs the sweeps and returns what was found. `run` returns the losses, one before each update, and fewer if
+    /// the sweep [was lost](ShortSweep::is_lost): as a [`LossCurve`], or as a `Vec<f64>` if it cannot detect
+    /// whether the network died.
     ///
     /// # Errors
-    /// What `run` returns.
+    /// Any error that `run` returns.
     pub fn find<E, R: Into<LossCurve>>(
         &self,
         mut run: impl FnMut(&ShortSweep) -> Result<R, E>,

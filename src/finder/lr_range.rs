@@ -1,11 +1,11 @@
-//! What the sweeps have found.
+//! Results of a learning rate range test.
 
 use std::fmt;
 
 use super::{Estimate, Refusal, Suggestion, Sweep, median};
 use crate::text::short;
 
-/// The sweeps, what the rules say to them, and whether that is to be believed.
+/// The result of a range test: the sweeps, the rates that the rules suggest, and whether these can be trusted.
 ///
 /// It [prints](fmt::Display) as a table and a line of the curve.
 #[derive(Debug, Clone, PartialEq)]
@@ -15,7 +15,7 @@ pub struct LrRange {
     updates: u64,
 }
 
-/// How far apart the repeats may be.
+/// The ratio above which the repeats disagree.
 const DISAGREE: f64 = 10.0;
 
 impl LrRange {
@@ -23,10 +23,10 @@ impl LrRange {
         Self { sweeps, updates }
     }
 
-    /// Why no rate should be taken from this, if so: what is wrong in any sweep before its first update, a loss
-    /// that is [not finite](Refusal::NotFinite) or a network that is [dead](Refusal::Dead); or the commonest reason of the sweeps, if not more than
-    /// half of them say something; or that the [valley](Suggestion::Valley) is at rates further apart than
-    /// ten to one.
+    /// Returns the reason why no rate should be taken from these sweeps, if there is one: a problem in any sweep
+    /// before its first update, that is, a loss that is [not finite](Refusal::NotFinite) or a network that is
+    /// [dead](Refusal::Dead); or the most common refusal of the sweeps, unless more than half of them are usable;
+    /// or that the rates of the [valley](Suggestion::Valley) differ by more than a factor of ten.
     pub fn refusal(&self) -> Option<Refusal> {
         let reasons: Vec<Refusal> = self.sweeps.iter().filter_map(Sweep::refusal).collect();
         let at_start =
@@ -37,7 +37,7 @@ impl LrRange {
         if 2 * reasons.len() >= self.sweeps.len().max(1) {
             let kind = std::mem::discriminant::<Refusal>;
             let count = |of: &Refusal| reasons.iter().filter(|r| kind(r) == kind(of)).count();
-            // The first of the commonest.
+            // Of the most common reasons, the first.
             return reasons.iter().rev().max_by_key(|reason| count(reason)).copied();
         }
         let said = self.of_sound(|sweep| sweep.suggestion(Suggestion::Valley))?;
@@ -45,8 +45,8 @@ impl LrRange {
         apart.then_some(Refusal::Disagreeing { low: said.low, high: said.high })
     }
 
-    /// What a rule says to the sweeps that are not refused. `None` if [all of it is](Self::refusal), or the
-    /// rule says nothing.
+    /// Returns the rate that a rule suggests, from the sweeps that are not refused. `None` if the
+    /// [result as a whole](Self::refusal) is refused, or the rule gives no rate.
     pub fn suggestion(&self, rule: Suggestion) -> Option<Estimate> {
         match self.refusal() {
             None => self.of_sound(|sweep| sweep.suggestion(rule)),
@@ -54,8 +54,8 @@ impl LrRange {
         }
     }
 
-    /// The [edge of divergence](Sweep::edge) of the sweeps that were lost or died, and are not refused. `None` as for
-    /// [`suggestion`](Self::suggestion), or if none was lost.
+    /// Returns the [edge of divergence](Sweep::edge), from the sweeps that were lost or died and are not refused.
+    /// `None` as for [`suggestion`](Self::suggestion), or if no sweep was lost.
     pub fn edge(&self) -> Option<Estimate> {
         match self.refusal() {
             None => self.of_sound(Sweep::edge),
@@ -68,17 +68,17 @@ impl LrRange {
         Estimate::of(&sound.filter_map(read).collect::<Vec<_>>())
     }
 
-    /// Each sweep.
+    /// Returns the sweeps.
     pub fn sweeps(&self) -> &[Sweep] {
         &self.sweeps
     }
 
-    /// How many updates it took.
+    /// Returns the number of updates that the sweeps took.
     pub fn updates(&self) -> u64 {
         self.updates
     }
 
-    /// The median of the sweeps' losses at each rate that more than half of them have come to.
+    /// Returns the median of the sweeps' losses at each rate that more than half of them reached.
     pub fn curve(&self) -> Vec<(f64, f64)> {
         let longest = self.sweeps.iter().max_by_key(|sweep| sweep.rates().len());
         let rates = longest.map_or(&[][..], Sweep::rates);
@@ -92,11 +92,11 @@ impl LrRange {
 }
 
 const BLOCKS: [char; 8] = ['▁', '▂', '▃', '▄', '▅', '▆', '▇', '█'];
-/// How many blocks wide.
+/// The width, in blocks.
 const WIDTH: usize = 60;
 
-/// One block for each part of the curve, between the lowest loss and the one at the start: what is above that
-/// is full.
+/// Draws one block for each part of the curve, between the lowest loss and the initial one; anything above that
+/// is a full block.
 fn blocks(curve: &[(f64, f64)]) -> String {
     let width = WIDTH.min(curve.len());
     let bound = |part: usize| part * curve.len() / width.max(1);

@@ -1,16 +1,16 @@
-//! Which rate to train at, found by training.
+//! Learning-rate finders: determine which rate to train at by short training runs.
 //!
-//! - [`StableRate`] finds the highest rate at which a model trains and below which it does too, in the
-//!   logarithm, over several seeds of batches and of first weights.
-//! - [`LrFinder`] is the learning rate range test: it raises the rate in sweeps, and reads a rate off the
-//!   curve of the loss, or says why none should be. Quicker, and vaguer.
+//! - [`StableRate`] finds the highest rate at which a model trains, and below which it trains too, on a
+//!   logarithmic scale, over several seeds for the batches and the initial weights.
+//! - [`LrFinder`] is the learning rate range test: it raises the rate in sweeps and reads a rate off the loss
+//!   curve, or reports why none should be read. It is quicker and less precise.
 //!
-//! Neither knows tensors: whoever asks says what a short run gives. [`short_run`] and [`short_sweep`] are such
-//! runs, of a copy of a model: parameters, optimizer, BatchNorm's running statistics and the place in the
-//! data stay as they are. [`fresh_run`] is a run of a model made for its seed.
+//! Neither works with tensors: the caller supplies a function that performs a short run. [`short_run`] and
+//! [`short_sweep`] perform such runs on a copy of a model: parameters, optimizer, BatchNorm running statistics
+//! and the position in the data stay unchanged. [`fresh_run`] performs a run of a model created for its seed.
 //!
-//! A network that [died](LossCurve) does not train, however well its biases do; and where the loss is not finite
-//! before the first update, both say so, in place of a rate: see [`Refusal`].
+//! A network that [died](LossCurve) does not train, however well its biases do. Both finders report this, and a
+//! loss that is not finite before the first update, in place of a rate: see [`Refusal`].
 //!
 //! ```
 //! use burn::nn::{Linear, LinearConfig};
@@ -59,7 +59,7 @@ pub use sweep::Sweep;
 pub(crate) use trial::diverged;
 pub use trial::{fresh_run, short_run, short_sweep};
 
-/// The middle value, of an even number the upper one; NaN of none.
+/// Returns the median; of an even number of values the upper one, of none NaN.
 fn median(values: &[f64]) -> f64 {
     let mut sorted = values.to_vec();
     sorted.sort_by(f64::total_cmp);

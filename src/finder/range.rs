@@ -1,4 +1,4 @@
-//! What a search has found.
+//! Results of a search for the highest stable rate.
 
 use std::fmt;
 
@@ -6,23 +6,22 @@ use super::Refusal;
 use super::estimate::confidence;
 use super::run::Outcome;
 
-/// One run.
+/// One run of the search.
 #[derive(Debug, Clone, Copy, PartialEq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 #[non_exhaustive]
 pub struct Tried {
-    /// Its rate.
+    /// The rate of the run.
     pub rate: f64,
-    /// Its seed.
+    /// The seed of the run.
     pub seed: u64,
-    /// Its first loss.
+    /// The first loss.
     pub start: f64,
-    /// The median of the last tenth of its losses, if it was stable.
+    /// The median of the last tenth of the losses, if the run was stable.
     pub end: Option<f64>,
-    /// Whether it broke or became hopeless. One that is neither this, nor dead, nor stable has not learnt
-    /// anything.
+    /// Whether the run broke or became hopeless. A run that is neither lost, dead nor stable has learned nothing.
     pub lost: bool,
-    /// The update from which on the network was [dead](super::LossCurve), if it died.
+    /// The update from which the network was [dead](super::LossCurve), if it died.
     #[cfg_attr(feature = "serde", serde(default))]
     pub dead_from: Option<u64>,
 }
@@ -38,22 +37,22 @@ impl Tried {
     }
 }
 
-/// The edge of one seed: the highest rate that was stable with all that were tried below it, and the lowest above
-/// it that was not.
+/// The edge of one seed: the highest stable rate below which every tried rate was stable, and the lowest tried
+/// rate above it that was not stable.
 #[derive(Debug, Clone, Copy, PartialEq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 #[non_exhaustive]
 pub struct Edge {
-    /// `None` if no rate was stable.
+    /// The highest stable rate; `None` if no rate was stable.
     pub stable: Option<f64>,
-    /// `None` if every rate was.
+    /// The lowest unstable rate; `None` if every rate was stable.
     pub unstable: Option<f64>,
 }
 
-/// The highest stable rate, the best rate, and all that was measured on the way.
+/// The result of a search: the highest stable rate, the best rate, and every measurement.
 ///
-/// With the feature `serde` it can be written down, and a search [resumed](super::StableRate::resume)
-/// with it.
+/// With the feature `serde`, it can be serialized, and a search can be [resumed](super::StableRate::resume) from
+/// it.
 #[derive(Debug, Clone, Default, PartialEq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub struct StableRange {
@@ -66,15 +65,16 @@ pub struct StableRange {
 }
 
 impl StableRange {
-    /// Why there is nothing to search, if so: before any update the loss or its gradient is
-    /// [not finite](Refusal::NotFinite), or the network is [dead](Refusal::Dead). It is so at every rate. The search
-    /// ended there, at the seed whose number is that of the [edges](Self::edges), and names no rate.
+    /// Returns the reason why there is nothing to search, if there is one: before any update, the loss or its
+    /// gradient is [not finite](Refusal::NotFinite), or the network is [dead](Refusal::Dead). Either is the case
+    /// at every rate. The search ended there and names no rate; the number of [edges](Self::edges) is the index
+    /// of the seed at which it ended.
     pub fn refusal(&self) -> Option<Refusal> {
         self.refusal
     }
 
-    /// The highest rate that was stable for every seed: the lowest of their edges. `None` if some seed
-    /// had none, or the search was [refused](Self::refusal).
+    /// Returns the highest rate that was stable for every seed: the lowest of the seeds' edges. `None` if a seed
+    /// had no stable rate, or the search was [refused](Self::refusal).
     pub fn rate(&self) -> Option<f64> {
         if self.refusal.is_some() {
             return None;
@@ -83,18 +83,19 @@ impl StableRange {
         edges.collect::<Option<Vec<f64>>>()?.into_iter().reduce(f64::min)
     }
 
-    /// The lowest and the highest edge of any seed: between them it depends on the seed. The upper one is
-    /// `None` if nothing was unstable for some seed.
+    /// Returns the lowest and the highest edge of all seeds; between them, stability depends on the seed. The
+    /// upper one is `None` if, for some seed, no rate was unstable.
     ///
-    /// Of all the seeds that there could be, the median edge lies in it with a probability of
+    /// The median edge over all possible seeds lies in this interval with a probability of
     /// [`confidence`](Self::confidence).
     pub fn interval(&self) -> Option<(f64, Option<f64>)> {
         let above = self.edges.iter().map(|edge| edge.unstable).collect::<Option<Vec<f64>>>();
         Some((self.rate()?, above.and_then(|above| above.into_iter().reduce(f64::max))))
     }
 
-    /// How certain it is that the [interval](Self::interval) holds the median edge of all possible seeds:
-    /// `1 − 2^(1−n)` for `n` seeds, whatever the distribution. 75 % for 3, 94 % for 5, nothing for one.
+    /// Returns the probability that the [interval](Self::interval) contains the median edge over all possible
+    /// seeds: `1 − 2^(1−n)` for `n` seeds, whatever the distribution. 75 % for 3 seeds, 94 % for 5, and 0 for
+    /// one.
     pub fn confidence(&self) -> f64 {
         match self.edges.len() {
             0 => 0.0,
@@ -102,15 +103,15 @@ impl StableRange {
         }
     }
 
-    /// The rate with the lowest loss at the end, and that loss, of the rates that were measured: the mean
-    /// over the seeds that have been there.
+    /// Returns the measured rate with the lowest final loss, and that loss: the mean over the seeds that tried
+    /// the rate.
     pub fn best(&self) -> Option<(f64, f64)> {
         let means = self.curve().into_iter().filter_map(|(rate, loss)| Some((rate, loss?)));
         means.min_by(|a, b| a.1.total_cmp(&b.1))
     }
 
-    /// Every rate that was measured, lowest first, with the mean loss at the end; `None` where some seed was
-    /// not stable.
+    /// Returns every measured rate, lowest first, with the mean final loss; the loss is `None` where some seed
+    /// was not stable.
     pub fn curve(&self) -> Vec<(f64, Option<f64>)> {
         let mut rates: Vec<f64> = self.points.iter().map(|point| point.rate).collect();
         rates.sort_by(f64::total_cmp);
@@ -123,25 +124,26 @@ impl StableRange {
         rates.into_iter().map(|rate| (rate, mean(rate))).collect()
     }
 
-    /// How much is lost, on average, by a rate that is off: the mean of `min(L(γ), L₀) − L*`, even in the
-    /// logarithm of the rate, with the loss at the start `L₀` and the lowest `L*`. A rate that is not stable
-    /// for every seed counts as `L₀`.
+    /// Returns the average loss that a wrong rate costs: the mean of `min(L(γ), L₀) − L*`, uniform in the
+    /// logarithm of the rate, with the initial loss `L₀` and the lowest loss `L*`. A rate that is not stable for
+    /// every seed counts as `L₀`.
     ///
-    /// It is over the rates that were tried, from the lowest to the highest, by the trapezoidal rule: a
+    /// The mean covers the rates that were tried, from the lowest to the highest, by the trapezoidal rule: a
     /// search tries most of its rates near the edge, and they must not count for more than the rest.
     ///
-    /// Source: the LR sensitivity of Wortsman et al. 2023 (arXiv 2309.14322), which is the mean over an even
-    /// grid. To compare two set-ups, have them try the same range, with [`sensitivity_between`].
+    /// Source: the LR sensitivity of Wortsman et al. 2023 (arXiv 2309.14322), which is the mean over a uniform
+    /// grid. To compare two setups, use the same range for both, with [`sensitivity_between`].
     ///
     /// [`sensitivity_between`]: Self::sensitivity_between
     pub fn sensitivity(&self) -> Option<f64> {
         self.sensitivity_between(0.0, f64::INFINITY)
     }
 
-    /// The same over the rates from `low` to `high`, or what was tried of them. Above the highest rate that
-    /// was tried, if that was not stable, all counts as `L₀`. Wortsman et al. have 3·10⁻⁴ to 0.3.
+    /// Returns the [sensitivity](Self::sensitivity) over the rates from `low` to `high`, or the part of that
+    /// range that was tried. Above the highest rate that was tried, if it was not stable, every rate counts as
+    /// `L₀`. Wortsman et al. use 3·10⁻⁴ to 0.3.
     ///
-    /// `None` if nothing was stable, or nothing was tried there.
+    /// `None` if no rate was stable, or none was tried in that range.
     pub fn sensitivity_between(&self, low: f64, high: f64) -> Option<f64> {
         let (_, best) = self.best()?;
         let starts: Vec<f64> = self.points.iter().map(|point| point.start).collect();
@@ -158,29 +160,29 @@ impl StableRange {
         mean_between(&curve, low, high)
     }
 
-    /// Every run, in the order in which they were made.
+    /// Returns every run, in the order in which they were made.
     pub fn points(&self) -> &[Tried] {
         &self.points
     }
 
-    /// The edge of each seed.
+    /// Returns the edge of each seed.
     pub fn edges(&self) -> &[Edge] {
         &self.edges
     }
 
-    /// How many updates it took.
+    /// Returns the number of updates that the search took.
     pub fn updates(&self) -> u64 {
         self.updates
     }
 
-    /// Whether the budget was enough, and nobody stopped the search. One that was [refused](Self::refusal) is
-    /// complete: nothing more would be found.
+    /// Returns whether the search finished: it neither ran out of budget nor was stopped. A search that was
+    /// [refused](Self::refusal) is complete: nothing more would be found.
     pub fn is_complete(&self) -> bool {
         self.complete
     }
 }
 
-/// The mean height of a line through these points, between `low` and `high`.
+/// Returns the mean height of the line through these points, between `low` and `high`.
 fn mean_between(points: &[(f64, f64)], low: f64, high: f64) -> Option<f64> {
     let (mut area, mut width) = (0.0, 0.0);
     for pair in points.windows(2) {

@@ -1,64 +1,65 @@
-//! Why no rate is named.
+//! Reasons why no rate is named.
 
 use std::fmt;
 
 use crate::text::short;
 
-/// Why a curve says nothing of the rate. Every number is in units of the loss, or a rate.
+/// The reason why a curve says nothing about the rate. All numbers are in units of the loss, or are rates or
+/// updates.
 ///
-/// It [prints](fmt::Display) as a sentence, with what to do about it.
+/// It [prints](fmt::Display) as a sentence, with advice.
 #[derive(Debug, Clone, Copy, PartialEq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 #[non_exhaustive]
 pub enum Refusal {
-    /// Before any update the loss, or its gradient, is NaN or infinite. It is so at every rate.
+    /// Before any update, the loss or its gradient is NaN or infinite. This is the case at every rate.
     NotFinite,
     /// The network is [dead](super::LossCurve) from this update on, and the loss had not fallen before.
     Dead {
-        /// After so many updates; 0 if it was dead from the start, at every rate.
+        /// The number of updates until then; 0 if the network was dead from the start, at every rate.
         updates: u64,
     },
-    /// The loss did not fall, and would have been seen to.
+    /// The loss did not fall, and a fall would have been visible.
     Flat {
-        /// The most that it fell.
+        /// The largest fall.
         fall: f64,
-        /// What a fall would have had to be.
+        /// The smallest fall that would have counted.
         needed: f64,
     },
     /// The loss rose without having fallen first.
     Rising {
         /// The loss at the start.
         from: f64,
-        /// At the end, or where it was lost.
+        /// The loss at the end, or where it was lost.
         to: f64,
     },
-    /// The loss varies so much that a fall by a tenth would not be seen.
+    /// The loss varies so much that a fall by a tenth would not be visible.
     Noisy {
-        /// The most that it fell.
+        /// The largest fall.
         fall: f64,
-        /// What a fall would have had to be.
+        /// The smallest fall that would have counted.
         needed: f64,
     },
     /// The loss was lost before there was a curve.
     AtOnce {
-        /// After so many updates.
+        /// The number of updates until then.
         updates: u64,
     },
     /// There are too few points.
     TooShort {
-        /// How many there are.
+        /// The number of points.
         updates: u64,
     },
-    /// It is lowest at the highest rate: what is sought is above the range.
+    /// The loss is lowest at the highest rate: the rate sought is above the range.
     StillFalling {
         /// The highest rate.
         at: f64,
     },
-    /// The repeats give rates that are further apart than ten to one.
+    /// The repeats give rates that differ by more than a factor of ten.
     Disagreeing {
-        /// The lowest.
+        /// The lowest rate.
         low: f64,
-        /// The highest.
+        /// The highest rate.
         high: f64,
     },
 }

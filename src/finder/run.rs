@@ -1,48 +1,48 @@
-//! One run at a rate: what is asked for, and what became of it.
+//! One run at a constant rate: its parameters and its outcome.
 
 use std::fmt;
 
 use super::{LossCurve, median};
 
-/// What a run is asked for.
+/// The parameters of one run.
 #[derive(Clone, Copy)]
 #[non_exhaustive]
 pub struct ShortRun<'a> {
-    /// The rate, constant.
+    /// The rate, which is constant.
     pub rate: f64,
-    /// How many updates.
+    /// The number of updates.
     pub over: u64,
-    /// Which of the seeds: to make other first weights, and another order of the data.
+    /// The seed: use it to draw other initial weights and another order of the data.
     pub seed: u64,
-    /// The number of its first batch. Seeds have different batches.
+    /// The index of its first batch. Seeds use different batches.
     pub first: u64,
     pub(super) go_on: &'a dyn Fn(u64) -> bool,
 }
 
-/// How far a search is: what [`StableRate::watch`](super::StableRate::watch) is told before each update.
+/// The progress of a search, as passed to [`StableRate::watch`](super::StableRate::watch) before each update.
 #[derive(Debug, Clone, Copy, PartialEq)]
 #[non_exhaustive]
 pub struct Progress {
-    /// The rate under measurement.
+    /// The rate being measured.
     pub rate: f64,
-    /// With this seed.
+    /// The seed of the current run.
     pub seed: u64,
-    /// Of so many.
+    /// The number of seeds.
     pub seeds: u64,
-    /// How many runs are done.
+    /// The number of completed runs.
     pub runs: usize,
-    /// How many updates this run has made.
+    /// The number of updates that the current run has made.
     pub made: u64,
-    /// Of at most so many.
+    /// The maximum number of updates of the current run.
     pub over: u64,
-    /// How many updates all runs have made.
+    /// The number of updates that all runs have made.
     pub updates: u64,
 }
 
-/// What became of a run.
+/// The outcome of a run.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(super) enum Outcome {
-    /// With the loss at the end.
+    /// Stable, with the loss at the end.
     Stable(f64),
     /// Finite, and not below its start: the rate is a little too high, or far too low.
     Stuck,
@@ -63,22 +63,22 @@ impl fmt::Debug for ShortRun<'_> {
     }
 }
 
-/// How many losses have to agree that it is going wrong.
+/// How many losses enter the median that decides whether a run is hopeless.
 const WINDOW: usize = 5;
-/// The loss that is not come back from, in units of the first.
+/// A loss from which a run does not recover, in units of the first loss.
 const HOPELESS: f64 = 100.0;
 
 impl ShortRun<'_> {
-    /// Whether nothing that comes after can make it stable: it may be ended.
+    /// Returns whether the run can no longer become stable, so that it can be ended.
     pub fn is_hopeless(&self, losses: &[f64]) -> bool {
         let Some(first) = losses.first() else { return false };
         let last = &losses[losses.len().saturating_sub(WINDOW)..];
         losses.iter().any(|loss| !loss.is_finite()) || is_high(last, *first)
     }
 
-    /// Whether it may go on after so many updates: a run that asks can be stopped in its middle, by the budget
-    /// of seconds or by whoever [watches](super::StableRate::watch). What it has by then is to be returned,
-    /// and is not taken for a result.
+    /// Returns whether the run may continue after `made` updates. Checking this lets a run be stopped partway, by
+    /// the limit in seconds or by the [watch function](super::StableRate::watch). The run should then return what
+    /// it has; it does not count as a result.
     pub fn go_on(&self, made: u64) -> bool {
         (self.go_on)(made)
     }

@@ -1,4 +1,4 @@
-//! Bracketing and bisection, in plain numbers.
+//! Search for the highest stable rate by bracketing and bisection, in plain numbers.
 
 use std::cell::{Cell, RefCell};
 use std::fmt;
@@ -10,40 +10,40 @@ use super::{LossCurve, Progress, Refusal, ShortRun};
 use crate::Error;
 use crate::error::check::Param;
 
-/// Finds the highest stable rate: the top of the stable rates that begin below, by short runs, for each seed.
+/// Finds the highest stable rate by short runs: for each seed, the upper end of the range of stable rates.
 ///
 /// A run of `n` updates is *stable* if
 ///
 /// - every loss is finite, and there are `n` of them,
-/// - no median of 5 losses in a row is above 100 times the first loss: momentum overshoots before it settles,
+/// - no median of 5 consecutive losses is above 100 times the first loss: momentum overshoots before it settles,
 /// - the network did not [die](LossCurve): an output bias alone can lower a loss,
-/// - the median of the last tenth is below the first loss.
+/// - the median of the last tenth of the losses is below the first loss.
 ///
-/// A run without the last of these only has learnt nothing. Its rate is too low, unless a lower rate has brought
-/// its loss down by a tenth of its start: then it is too high. A rate that is too high, and one whose run was lost
-/// or died, *fails*.
+/// A run that fails only the last condition has learned nothing. Its rate is too low, unless a lower rate reduced
+/// the loss by a tenth of its initial value: then it is too high. A rate *fails* if it is too high in this sense,
+/// or if its run was lost or died.
 ///
 /// # The search
-/// Above the edge there are islands: rates at which a run blows up and happens to survive, or its network dies and
-/// the loss still falls. So the answer is *the highest stable rate below the lowest that fails*, of all that
-/// were tried, and these are, for each seed
+/// Above the edge there are islands: rates at which a run blows up and happens to survive, or at which the
+/// network dies and the loss still falls. The result is therefore *the highest stable rate below the lowest that
+/// fails*, of all rates that were tried. For each seed, these are
 ///
 /// ```text
 /// start·4ᵏ                      up until one fails, or down, until one is stable and one above it fails
-/// γ/√2, γ/2, … γ/8              below the highest stable rate γ; if one fails it goes on below that
+/// γ/√2, γ/2, … γ/8              below the highest stable rate γ; if one fails, the search goes on below it
 /// γ·√2, 2γ, …                   up from there, until one fails
 /// √(γ·γ′)                       between the last stable rate and the one that failed, until γ′/γ ≤ 1 + within
 /// ```
 ///
-/// Between tried rates that are stable another may fail: none that is wider than a factor of `√2` in the three
-/// octaves below the answer, and `4` below that.
+/// Between stable rates that were tried, others may fail, but no range of them is wider than a factor of `√2` in
+/// the three octaves below the result, or a factor of `4` below those.
 ///
 /// # The seeds
-/// Seeds differ in their batches and in their first weights, for an edge that holds for one draw of the weights
-/// says little of another. [`fresh_run`](super::fresh_run) makes a model for each seed: the interval is that of
-/// first weights then. [`short_run`](super::short_run) has one model, which may be trained, and moves its
-/// weights by up to 1 %: that parts runs from one another above the edge, and cannot say what other first
-/// weights would do.
+/// Seeds differ in their batches and initial weights, because the edge for one draw of the weights says little
+/// about another. [`fresh_run`](super::fresh_run) creates a model for each seed, so the interval covers initial
+/// weights. [`short_run`](super::short_run) uses one model, which may be trained, and perturbs its weights by up
+/// to 1 %: this is enough for runs above the edge to diverge from one another, but it does not show what other
+/// initial weights would do.
 ///
 /// ```
 /// use burn::nn::{Linear, LinearConfig};
@@ -72,11 +72,11 @@ use crate::error::check::Param;
 /// ```
 ///
 /// # Cost
-/// About 20 runs a seed: 6 below the edge, 3 and 5 around it, and one for each factor of 4 between it and the
-/// start.
+/// About 20 runs per seed: 6 below the edge, 3 and 5 around it, and one for each factor of 4 between the edge and
+/// the starting rate.
 ///
-/// A search can be bounded in [updates](Self::budget) and in [seconds](Self::seconds_at_most), watched and
-/// [stopped](Self::watch), and [resumed](Self::resume) with what it has found by then.
+/// A search can be limited in [updates](Self::budget) and in [seconds](Self::seconds_at_most), watched and
+/// [stopped](Self::watch), and [resumed](Self::resume) from what it had found by then.
 pub struct StableRate<'a> {
     over: u64,
     seeds: u64,
@@ -107,7 +107,7 @@ impl fmt::Debug for StableRate<'_> {
 const NAME: &str = "StableRate";
 
 impl<'a> StableRate<'a> {
-    /// Runs of so many updates, over 3 seeds, from a rate of 10⁻³, to 2 %.
+    /// Creates a search by runs of `over` updates, with 3 seeds, from a rate of 10⁻³, to within 2 %.
     ///
     /// # Errors
     /// If `over` is below 10.
@@ -126,7 +126,7 @@ impl<'a> StableRate<'a> {
         })
     }
 
-    /// Over how many seeds.
+    /// Sets the number of seeds.
     ///
     /// # Errors
     /// If it is 0.
@@ -135,7 +135,7 @@ impl<'a> StableRate<'a> {
         Ok(self)
     }
 
-    /// The rate to begin with: the nearer to the edge, the fewer runs.
+    /// Sets the starting rate: the nearer to the edge, the fewer runs.
     ///
     /// # Errors
     /// If it is not positive and finite.
@@ -144,7 +144,7 @@ impl<'a> StableRate<'a> {
         Ok(self)
     }
 
-    /// How far apart the two sides of the edge may be, relatively.
+    /// Sets how far apart, relatively, the two sides of the edge may be.
     ///
     /// # Errors
     /// If it is not positive and finite.
@@ -153,7 +153,7 @@ impl<'a> StableRate<'a> {
         Ok(self)
     }
 
-    /// No rate below `low` or above `high` is tried.
+    /// Limits the search to rates from `low` to `high`.
     ///
     /// # Errors
     /// If they are not positive and finite, or not in order.
@@ -164,15 +164,15 @@ impl<'a> StableRate<'a> {
         Ok(self)
     }
 
-    /// The most updates of all runs together: no run is begun that would exceed it.
+    /// Sets the maximum number of updates of all runs together: no run starts that would exceed it.
     pub fn budget(mut self, updates: u64) -> Self {
         self.budget = updates;
         self
     }
 
-    /// The most seconds of one call, by this clock: the search ends within an update of it, if `run` asks
-    /// whether to [go on](ShortRun::go_on), as [`short_run`](super::short_run) does. Without a clock nothing
-    /// depends on time.
+    /// Sets the maximum number of seconds per call, measured by this clock. The search ends within one update of
+    /// the limit, if `run` checks whether to [go on](ShortRun::go_on), as [`short_run`](super::short_run) does.
+    /// Without a clock, nothing depends on time.
     ///
     /// ```
     /// use evenkeel::finder::StableRate;
@@ -195,23 +195,24 @@ impl<'a> StableRate<'a> {
         Ok(self)
     }
 
-    /// Told before every update how far the search is, for a progress bar, if `run` asks whether to
-    /// [go on](ShortRun::go_on); otherwise before every run. [`Break`](ControlFlow::Break) ends the search,
-    /// and what is known by then is what was found: it can be [resumed](Self::resume).
+    /// Sets a function that receives the progress of the search, for a progress bar: before every update, if
+    /// `run` checks whether to [go on](ShortRun::go_on), otherwise before every run.
+    /// [`Break`](ControlFlow::Break) ends the search and returns what has been found so far, from which it can be
+    /// [resumed](Self::resume).
     pub fn watch(mut self, watch: impl FnMut(&Progress) -> ControlFlow<()> + 'a) -> Self {
         self.watch = Some(RefCell::new(Box::new(watch)));
         self
     }
 
-    /// Runs, and says what was found. `run` gives the losses, one before each update, fewer if it
-    /// [was hopeless](ShortRun::is_hopeless): as a [`LossCurve`], or as a `Vec<f64>` if it cannot tell whether the
-    /// network died.
+    /// Runs the search and returns what was found. `run` returns the losses, one before each update, and fewer if
+    /// the run [was hopeless](ShortRun::is_hopeless): as a [`LossCurve`], or as a `Vec<f64>` if it cannot detect
+    /// whether the network died.
     ///
-    /// A first loss that is not finite, or a network that is dead from its start, ends the search:
-    /// [`StableRange::refusal`] says so.
+    /// A first loss that is not finite, or a network that is dead from the start, ends the search;
+    /// [`StableRange::refusal`] reports it.
     ///
     /// # Errors
-    /// What `run` returns.
+    /// Any error that `run` returns.
     pub fn find<E, R: Into<LossCurve>>(
         &self,
         run: impl FnMut(&ShortRun<'_>) -> Result<R, E>,
@@ -219,10 +220,10 @@ impl<'a> StableRate<'a> {
         self.resume(StableRange::default(), run)
     }
 
-    /// The same, with what an earlier search of the same settings has measured: it is not measured again.
+    /// Resumes an earlier search with the same settings: rates that it measured are not measured again.
     ///
     /// # Errors
-    /// What `run` returns.
+    /// Any error that `run` returns.
     pub fn resume<E, R: Into<LossCurve>>(
         &self,
         known: StableRange,
@@ -250,7 +251,7 @@ impl<'a> StableRate<'a> {
         Ok(found)
     }
 
-    /// Measures a rate; `false` if the search is to end.
+    /// Measures a rate; returns `false` if the search must end.
     fn measure<E, R: Into<LossCurve>>(
         &self,
         found: &mut StableRange,
@@ -259,7 +260,7 @@ impl<'a> StableRate<'a> {
         until: Option<f64>,
         run: &mut impl FnMut(&ShortRun<'_>) -> Result<R, E>,
     ) -> Result<bool, E> {
-        // Unless it comes to an end of its own.
+        // Stays `false` unless the run finishes.
         found.complete = false;
         if found.updates.saturating_add(self.over) > self.budget {
             return Ok(false);
@@ -285,7 +286,7 @@ impl<'a> StableRate<'a> {
             return Ok(false);
         }
         found.complete = true;
-        // What is wrong before any update is so at every rate.
+        // A problem before any update occurs at every rate.
         found.refusal = match (curve.losses.first(), curve.dead_from) {
             (Some(start), _) if !start.is_finite() => Some(Refusal::NotFinite),
             (_, Some(0)) => Some(Refusal::Dead { updates: 0 }),
@@ -305,7 +306,7 @@ impl<'a> StableRate<'a> {
         if self.clock.as_ref().is_some_and(late) {
             return false;
         }
-        // One that watches from within itself is not told.
+        // A check made from within the watch function is not reported to it.
         match self.watch.as_ref().and_then(|watch| watch.try_borrow_mut().ok()) {
             Some(mut watch) => watch(now).is_continue(),
             None => true,

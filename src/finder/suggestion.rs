@@ -1,8 +1,8 @@
-//! The rules by which a rate is read off a curve.
+//! Rules that read a rate off a loss curve.
 
 use std::fmt;
 
-/// A rule that reads a rate off the curve of a sweep: the four of fastai.
+/// A rule that reads a rate off the curve of a sweep; these are fastai's four.
 ///
 /// ```
 /// use evenkeel::finder::Suggestion;
@@ -13,43 +13,44 @@ use std::fmt;
 /// assert_eq!(Suggestion::Minimum.rate(&rates, &losses), Some(1e-2));
 /// ```
 ///
-/// Source: `valley`, `slide`, `minimum` and `steep` of fastai 2.8 (`fastai.callback.schedule`), whose places
-/// these are on every curve that was tried. What is done differently on purpose: a curve too short for a
-/// rule has no answer, where fastai's `slide` fails; and a curve ends before the first loss that is not
-/// finite, where fastai keeps infinities.
+/// Source: `valley`, `slide`, `minimum` and `steep` of fastai 2.8 (`fastai.callback.schedule`), which choose the
+/// same points on every curve that was tried. There are two intended differences: a curve too short for a rule
+/// gives no rate, where fastai's `slide` fails; and a curve ends before the first loss that is not finite, where
+/// fastai keeps infinities.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 #[non_exhaustive]
 pub enum Suggestion {
-    /// In the longest stretch over which the loss falls, half of the way down: fastai's default. The stretch is
-    /// as long as the longest falling subsequence, and ends with it.
+    /// The rate half of the way down the longest stretch over which the loss falls: fastai's default. The stretch
+    /// is as long as the longest falling subsequence, and ends with it.
     Valley,
-    /// From the end down, as long as the slopes of the loss at the two ends of an interval of 15 points differ
-    /// by more than 0.005: the rate at its lower end. It depends on the loss's unit and on the
-    /// number of points in a decade.
+    /// The rate at the lower end of an interval of 15 points, which is moved down from the end of the curve for
+    /// as long as the slopes of the loss at its two ends differ by more than 0.005. It depends on the unit of the
+    /// loss and on the number of points per decade.
     Slide,
     /// A tenth of the rate with the lowest loss.
     Minimum,
-    /// Where the loss falls fastest per decade of the rate.
+    /// The rate at which the loss falls fastest per decade of the rate.
     Steep,
 }
 
-/// Over how many points `Slide` looks, and the difference of slopes that it looks for.
+/// The number of points in the interval of `Slide`, and its threshold for the difference of slopes.
 const SLIDE: (usize, f64) = (15, 0.005);
 
 impl Suggestion {
-    /// All of them.
+    /// All rules.
     pub const ALL: [Self; 4] = [Self::Valley, Self::Slide, Self::Minimum, Self::Steep];
 
-    /// The rate that the rule suggests. `None` if the curve is too short for it.
+    /// Returns the rate that the rule suggests. `None` if the curve is too short for it.
     ///
-    /// `rates` rise; what follows a loss that is not finite is left out.
+    /// `rates` must be increasing; everything after a loss that is not finite is left out.
     pub fn rate(self, rates: &[f64], losses: &[f64]) -> Option<f64> {
         let rate = *rates.get(self.place(rates, losses)?)?;
         Some(if self == Self::Minimum { rate / 10.0 } else { rate })
     }
 
-    /// The point of the curve that the rule chooses; for [`Minimum`](Self::Minimum) that of the lowest loss.
+    /// Returns the index of the point that the rule chooses; for [`Minimum`](Self::Minimum), that of the lowest
+    /// loss.
     pub fn place(self, rates: &[f64], losses: &[f64]) -> Option<usize> {
         let finite = losses.iter().take_while(|loss| loss.is_finite()).count();
         let count = finite.min(rates.len());
@@ -67,7 +68,7 @@ impl Suggestion {
         }
     }
 
-    /// Its name, in one word.
+    /// Returns the name, in one word.
     pub fn name(self) -> &'static str {
         match self {
             Self::Valley => "valley",
@@ -84,14 +85,14 @@ impl fmt::Display for Suggestion {
     }
 }
 
-/// The first of the lowest.
+/// Returns the index of the lowest value, the first one if there are several.
 fn lowest(values: impl Iterator<Item = f64>) -> Option<usize> {
     values.enumerate().reduce(|low, x| if x.1 < low.1 { x } else { low }).map(|(at, _)| at)
 }
 
 fn valley(losses: &[f64]) -> Option<usize> {
-    // The highest that a falling subsequence of each length can end with: the longest so far, and where it
-    // ends first, in n·log n.
+    // For each length, the highest value that a falling subsequence of that length can end with; this gives the
+    // longest so far and where it first ends, in n·log n.
     let mut ends: Vec<f64> = Vec::new();
     let mut last = 0;
     for (at, &loss) in losses.iter().enumerate() {
@@ -109,7 +110,7 @@ fn valley(losses: &[f64]) -> Option<usize> {
     // One before its first point, as in fastai: -1 where the whole curve falls.
     let (end, length) = (last as i64, ends.len() as i64);
     let at = end - length + length / 3 + length / 6;
-    // What it means there by -1 is the last point.
+    // In fastai, -1 means the last point.
     usize::try_from(if at < 0 { at + losses.len() as i64 } else { at }).ok()
 }
 
@@ -142,7 +143,7 @@ fn slopes(y: &[f64]) -> Vec<f64> {
 mod tests {
     use super::*;
 
-    /// As fastai writes it, in n².
+    /// As written in fastai, in n².
     fn valley_as_written(losses: &[f64]) -> usize {
         let (mut start, mut end) = (0i64, 0usize);
         let mut lengths = vec![1i64; losses.len()];
@@ -169,7 +170,7 @@ mod tests {
             for _ in 0..40 {
                 let mut next = || {
                     state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
-                    // Few values, so that there are ties.
+                    // Few distinct values, so that there are ties.
                     ((state >> 40) % 12) as f64
                 };
                 let drift = next() / 10.0 - 0.6;

@@ -1,17 +1,19 @@
-//! One sweep, and what can be read off it.
+//! One sweep of the rate, and what can be read off its curve.
 
 use super::{LossCurve, Refusal, Suggestion, median};
 use crate::Error;
 use crate::error::check::Param;
 
-/// The curve of one sweep: rates that rise, each with the loss before the update at it.
+/// The curve of one sweep: increasing rates, each with the loss before the update at that rate.
 ///
-/// It ends where the network [died](LossCurve): what a dead network's biases learn says nothing of a rate. It also
-/// ends before the first loss that is not finite, or with the first that is lost: whose smoothed value is above the best by more than three times `max(|best|, first − best)`, all of them from the fifth loss on. For
-/// a positive loss that has not halved that is fastai's "above 4 times the best"; it also works for one that is
-/// negative, or gets to 0, and one low loss at the very start does not end it.
+/// It ends where the network [died](LossCurve), because what a dead network's biases learn says nothing about the
+/// rate. It also ends before the first loss that is not finite, and with the first loss that is lost: one whose
+/// smoothed value exceeds the best by more than three times `max(|best|, first − best)`, where all of these are
+/// taken from the fifth loss on. For a positive loss that has not halved, this is fastai's "above 4 times the
+/// best". It also works for a loss that is negative or reaches 0, and one low loss at the very start does not end
+/// the sweep.
 ///
-/// Curves from elsewhere can be read too:
+/// Curves from other sources can be read too:
 ///
 /// ```
 /// use evenkeel::finder::{Suggestion, Sweep};
@@ -34,36 +36,36 @@ pub struct Sweep {
     diverged: bool,
     #[cfg_attr(feature = "serde", serde(default))]
     died: bool,
-    /// What is left out at the start of what the rules see.
+    /// The number of points left out at the start for the rules.
     skip: usize,
 }
 
-/// What is left out at the end of what the rules see.
+/// The number of points left out at the end for the rules.
 const SKIP_END: usize = 5;
-/// From which loss on the smoothed one is not that of chance alone.
+/// The number of losses from which the smoothed loss is no longer just chance.
 const SETTLED: usize = 5;
-/// How many points make a curve that anything can be said of.
+/// The minimum number of points of a meaningful curve.
 pub(super) const POINTS: usize = 20;
 /// The widest window of a level.
 const WINDOW: usize = 5;
-/// How near to its lowest a loss is a low one, in parts of its fall.
+/// How near its lowest value a loss must be to count as low, as a share of its fall.
 const NEAR: f64 = 0.1;
-/// A fall has to be so many of its standard errors,
+/// The minimum size of a fall, in its standard errors.
 const CERTAIN: f64 = 4.0;
-/// and this part of the loss at the start.
+/// The minimum size of a fall, as a share of the initial loss.
 const LEAST: f64 = 1e-3;
-/// The fall that noise may not hide, in parts of the loss at the start.
+/// The size of a fall that noise must not hide, as a share of the initial loss.
 const VISIBLE: f64 = 0.1;
 
 impl Sweep {
-    /// The curve of these points. `smoothing` is `β` of the smoothed loss.
+    /// Creates the curve from these points. `smoothing` is the `β` of the smoothed loss.
     ///
     /// ```text
     /// s ← β·s + (1 − β)·loss        smoothed loss = s/(1 − βᵗ)
     /// ```
     ///
     /// # Errors
-    /// If rates are not positive and rising, there are more losses than rates, or `smoothing` is not in
+    /// If rates are not positive and increasing, there are more losses than rates, or `smoothing` is not in
     /// `[0, 1)`.
     pub fn new(rates: &[f64], losses: &[f64], smoothing: f64) -> Result<Self, Error> {
         let param = |name| Param("Sweep", name);
@@ -76,10 +78,10 @@ impl Sweep {
         Ok(Self::read(rates, &LossCurve::new(losses.to_vec()), beta))
     }
 
-    /// The same, of what is known to be right.
+    /// Creates the curve from points that are known to be valid.
     pub(super) fn read(rates: &[f64], curve: &LossCurve, beta: f64) -> Self {
         let mut smoothed = Smoothed::new(beta);
-        // A tenth of what was planned, as in fastai, whatever came of it.
+        // A tenth of what was planned, as in fastai, however many updates were made.
         let skip = rates.len() / 10;
         let mut sweep = Self {
             rates: Vec::new(),
@@ -110,53 +112,54 @@ impl Sweep {
         sweep
     }
 
-    /// The rates, lowest first.
+    /// Returns the rates, lowest first.
     pub fn rates(&self) -> &[f64] {
         &self.rates
     }
 
-    /// The loss before the update at each rate. What a rate does is in the next one.
+    /// Returns the loss before the update at each rate. The effect of a rate shows in the next loss.
     pub fn losses(&self) -> &[f64] {
         &self.losses
     }
 
-    /// The smoothed loss at each rate.
+    /// Returns the smoothed loss at each rate.
     pub fn smooth(&self) -> &[f64] {
         &self.smooth
     }
 
-    /// Whether it ended because the loss was lost or not finite.
+    /// Returns whether the sweep ended because the loss was lost or not finite.
     pub fn diverged(&self) -> bool {
         self.diverged
     }
 
-    /// Whether it ended because the network [died](LossCurve).
+    /// Returns whether the sweep ended because the network [died](LossCurve).
     pub fn died(&self) -> bool {
         self.died
     }
 
-    /// Whether it ended before its time.
+    /// Returns whether the sweep ended early.
     pub(super) fn ended(&self) -> bool {
         self.diverged || self.died
     }
 
-    /// What a rule says to the smoothed curve without its first tenth and its last 5 points, as in fastai.
-    /// `None` if what is left is too short, whatever [`refusal`](Self::refusal) says.
+    /// Returns the rate that a rule suggests for the smoothed curve without its first tenth and its last 5
+    /// points, as in fastai. `None` if the rest is too short; [`refusal`](Self::refusal) is not taken into
+    /// account.
     pub fn suggestion(&self, rule: Suggestion) -> Option<f64> {
         let end = self.smooth.len().checked_sub(SKIP_END).filter(|end| *end > self.skip)?;
         rule.rate(&self.rates[self.skip..end], &self.smooth[self.skip..end])
     }
 
-    /// The edge of divergence: the highest rate after which the loss was still near its lowest. From there on
-    /// it only rose, to where it was lost or the network died. `None` if neither was.
+    /// Returns the edge of divergence: the highest rate after which the loss was still near its lowest. From
+    /// there on it only rose, until it was lost or the network died. `None` if neither happened.
     ///
-    /// "Near its lowest" is a median of 5 losses that is above the lowest one by a tenth of the whole fall at
-    /// most, or by 3 standard deviations of the noise.
+    /// "Near its lowest" means that a median of 5 losses is above the lowest one by at most a tenth of the whole
+    /// fall, or by at most 3 standard deviations of the noise.
     ///
-    /// It is vague, for every rate has one update only. On noiseless quadratics it was up to 6 times what the
-    /// curvature allows for plain descent, where what will grow has all but died out by then, and down to a
-    /// tenth of it for momentum, whose swings look like a rise. [`StableRate`](super::StableRate) finds it to a
-    /// few per cent.
+    /// The edge is imprecise, because every rate gets only one update. On noiseless quadratics it was up to 6
+    /// times what the curvature allows for plain descent, where the component that will grow has almost vanished
+    /// by then; and as low as a tenth of it for momentum, whose oscillations look like a rise.
+    /// [`StableRate`](super::StableRate) finds it to within a few per cent.
     pub fn edge(&self) -> Option<f64> {
         if !self.ended() {
             return None;
@@ -165,15 +168,16 @@ impl Sweep {
         let (first, lowest) = (*levels.first()?, levels.iter().copied().reduce(f64::min)?);
         let good = lowest + (NEAR * (first - lowest)).max(3.0 * self.noise());
         let last = levels.iter().rposition(|level| *level <= good)?;
-        // Its loss is the work of the rates before it.
+        // Its loss is the effect of the rates before it.
         self.rates.get(last.saturating_sub(1)).copied()
     }
 
-    /// Why no rate should be read off this curve, if so.
+    /// Returns the reason why no rate should be read off this curve, if there is one.
     ///
-    /// A level is the median of a stretch of losses: of a tenth of the points, and again of a fifth. The fall is
-    /// from the first level to the lowest one. It counts if it is four times its standard error, which
-    /// comes from the [noise](Self::noise), and a thousandth of the first level. Of curves of pure noise, one in
+    /// A level is the median of a stretch of losses: of a tenth of the points, and then of a fifth. The fall is
+    /// measured from the first level to the lowest one. It counts if it is at least four times its standard
+    /// error, which is computed from the [noise](Self::noise), and at least a thousandth of the first level. Of
+    /// curves of pure noise, one in several hundred passes; of three sweeps, two must pass.
     /// several hundred passes; of three sweeps two have to.
     pub fn refusal(&self) -> Option<Refusal> {
         let points = self.losses.len();
@@ -181,7 +185,7 @@ impl Sweep {
             let updates = points as u64;
             return Some(match (self.died, self.diverged) {
                 (true, _) => Refusal::Dead { updates },
-                // What is before the first update is the work of no rate.
+                // The loss before the first update is not the effect of any rate.
                 (_, true) if points == 0 => Refusal::NotFinite,
                 (_, true) => Refusal::AtOnce { updates },
                 _ => Refusal::TooShort { updates },
@@ -197,7 +201,7 @@ impl Sweep {
             return Some(Refusal::Dead { updates: points as u64 });
         }
         let Levels { first, last, middle, fall, enough, hidden, .. } = wide;
-        // One that is lost at its end has risen there, whatever came before.
+        // A loss that is lost at its end has risen there, whatever came before.
         let late = if self.diverged { middle } else { narrow.last.max(last) };
         Some(if late - first > enough {
             Refusal::Rising { from: first, to: narrow.last }
@@ -210,19 +214,20 @@ impl Sweep {
         })
     }
 
-    /// The standard deviation between neighbouring losses, whatever the trend: from the median of
-    /// `|lossₖ₋₁ − 2·lossₖ + lossₖ₊₁|`, as if the noise were normal.
+    /// Returns the standard deviation of the noise between neighbouring losses, independent of the trend:
+    /// computed from the median of `|lossₖ₋₁ − 2·lossₖ + lossₖ₊₁|`, assuming normal noise.
     pub fn noise(&self) -> f64 {
         let bends: Vec<f64> =
             self.losses.windows(3).map(|w| (w[0] - 2.0 * w[1] + w[2]).abs()).collect();
         match bends.is_empty() {
             true => 0.0,
-            // The median of |x| of a normal x is 0.6745 deviations; the bend of three has √6 of theirs.
+            // The median of |x| of a normal x is 0.6745 deviations; the second difference has √6 times the
+            // deviation of a loss.
             false => median(&bends) / (0.6745 * 6f64.sqrt()),
         }
     }
 
-    /// Medians of `width` losses around each, fewer at the ends.
+    /// Returns the medians of `width` losses around each loss, fewer at the ends.
     fn levels(&self, width: usize) -> Vec<f64> {
         let (half, count) = (width / 2, self.losses.len());
         let level =
@@ -231,14 +236,14 @@ impl Sweep {
     }
 }
 
-/// The medians of stretches of one width, and what they say.
+/// The medians of stretches of one width, and what follows from them.
 struct Levels {
     first: f64,
     middle: f64,
     last: f64,
-    /// From the first to the lowest.
+    /// The fall from the first to the lowest.
     fall: f64,
-    /// What a fall has to be to count.
+    /// The minimum fall that counts.
     enough: f64,
     /// Whether the noise would hide a fall that matters.
     hidden: bool,
@@ -251,7 +256,7 @@ impl Levels {
         let levels: Vec<f64> = sweep.losses.windows(width).map(median).collect();
         let (at, lowest) = levels.iter().enumerate().min_by(|a, b| a.1.total_cmp(b.1))?;
         let (first, last, middle) = (*levels.first()?, *levels.last()?, levels[levels.len() / 2]);
-        // Of the difference of two medians.
+        // The standard error of the difference of two medians.
         let error = (std::f64::consts::PI / width as f64).sqrt() * sweep.noise();
         Some(Self {
             first,
@@ -265,7 +270,7 @@ impl Levels {
     }
 }
 
-/// The smoothed loss as it comes in, and whether it is lost.
+/// The smoothed loss, updated loss by loss, and whether it is lost.
 #[derive(Debug, Clone)]
 pub(super) struct Smoothed {
     beta: f64,

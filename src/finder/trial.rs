@@ -1,4 +1,4 @@
-//! Short runs of a copy.
+//! Short runs of a copy of the model.
 
 use std::collections::HashMap;
 
@@ -15,39 +15,40 @@ use crate::tied::{apart, tie};
 use crate::wide::widened;
 use crate::{Error, Fault, Keel, Report, Verdict, monitor};
 
-/// The losses before each update of `run.over` ones at the constant rate `run.rate`, of a copy of `model`
-/// with the optimizer given, on the batches from `run.first` on; and whether the network
-/// [died](LossCurve). It ends with the first update that is not made because something was not finite, and the
-/// last loss is infinite then; with the loss that is [hopeless](ShortRun::is_hopeless); and where it is
-/// [told to](ShortRun::go_on).
+/// Performs a short run at the constant rate `run.rate` on a copy of `model` with the given optimizer, on the
+/// batches from `run.first` on. Returns the loss before each of the `run.over` updates, and whether the network
+/// [died](LossCurve). The run ends early at the first update that is not made because something was not finite,
+/// with a last loss of infinity; at a [hopeless](ShortRun::is_hopeless) loss; and when it is
+/// [stopped](ShortRun::go_on).
 ///
-/// `batch` makes the batch of a number, so that nobody's place in the data is moved. The model's parameters
-/// and BatchNorm's running statistics stay as they are, and the optimizer is a copy of the caller's, with the
-/// state that it has.
+/// `batch` returns the batch with a given index, so no position in the data changes. The model's parameters and
+/// BatchNorm running statistics stay unchanged, and the optimizer is a copy of the caller's, including its state.
 ///
-/// # First weights
-/// Seed 0 has those of `model`. Any other seed begins with, for every element of every trainable parameter,
+/// # Initial weights
+/// Seed 0 starts from the weights of `model`. Every other seed starts, for every element of every trainable
+/// parameter, from
 ///
 /// ```text
-/// w·(1 + u/100)        u even in [−1, 1), from the seed and the element's place
+/// w·(1 + u/100)        u uniform in [−1, 1), from the seed and the element's position
 /// ```
 ///
-/// which leaves zeros, signs and scales as they are, and what a trained model knows. Above the edge, where two
-/// runs part exponentially, it is enough to make another run. It is not another draw of the first weights: for
-/// these, and for an interval that means them, take [`fresh_run`].
+/// which preserves zeros, signs and scales, and what a trained model has learned. Above the edge, where two runs
+/// separate exponentially, this is enough to give a different run. It is not another draw of the initial weights:
+/// for that, and for an interval over initial weights, use [`fresh_run`].
 ///
 /// # Random numbers
-/// The run itself draws none. A `loss` or a `batch` that does, for dropout say, draws from the device's
-/// generator, which Burn can seed but neither read nor put back: what is drawn after the search is not what
-/// would have been drawn without it. If that matters, call `Device::seed` before and after.
+/// The run itself draws no random numbers. A `loss` or a `batch` that does, for dropout say, draws from the
+/// device's generator, which Burn can seed but can neither read nor restore: numbers drawn after the search
+/// differ from those that would have been drawn without it. If that matters, call `Device::seed` before and
+/// after.
 ///
 /// # Errors
-/// If the model cannot be trained at all, see [`Builder::build`](crate::Builder::build); if `loss` gives
-/// more than one element, or does not depend on the model; and if the device fails, which is not taken for a
+/// If the model cannot be trained at all, see [`Builder::build`](crate::Builder::build); if `loss` returns more
+/// than one element, or does not depend on the model; and if the device fails, which is not mistaken for
 /// divergence.
 ///
 /// # Cost
-/// A training run of so many updates, and one more set of parameters.
+/// A training run of that many updates, and one additional set of parameters.
 pub fn short_run<M, B, By>(
     model: &M,
     optimizer: impl IntoUpdate<M, By>,
@@ -65,19 +66,20 @@ where
     steady(model, optimizer, run, batch, loss)
 }
 
-/// The same of a model that `fresh` makes for `run.seed`, which is not varied any further: so that a
-/// [search](super::StableRate) is over first weights, and not over one draw of them.
+/// Performs a [`short_run`] of a model that `fresh` creates for `run.seed` and that is not perturbed further, so
+/// that a [search](super::StableRate) covers initial weights and not a single draw of them.
 ///
-/// `fresh` must give other weights for another seed, and the same for the same one: at each rate that is tried a
-/// seed begins anew. `Device::seed` before the model is made does that; it moves the device's generator.
+/// `fresh` must return different weights for different seeds, and the same weights for the same seed, because a
+/// seed starts over at each rate that is tried. `Device::seed` before the model is created ensures this; it
+/// affects the device's generator.
 ///
-/// All else is as for [`short_run`].
+/// Everything else is as for [`short_run`].
 ///
 /// # Errors
 /// As [`short_run`].
 ///
 /// # Cost
-/// As [`short_run`], and a model.
+/// As [`short_run`], plus creating a model.
 pub fn fresh_run<M, B, By>(
     fresh: impl Fn(u64) -> M,
     optimizer: impl IntoUpdate<M, By>,
@@ -91,12 +93,13 @@ where
     steady(apart(&fresh(run.seed)), optimizer, run, batch, loss)
 }
 
-/// The losses before each update of one sweep of the rate, of a copy of `model` with the optimizer given, and
-/// whether the network [died](LossCurve). It ends with the first update that is not made because something was not
-/// finite, and the last loss is infinite then; and with the loss that is [lost](ShortSweep::is_lost).
+/// Performs one sweep of the rate on a copy of `model` with the given optimizer. Returns the loss before each
+/// update, and whether the network [died](LossCurve). The sweep ends early at the first update that is not made
+/// because something was not finite, with a last loss of infinity; and with the loss that is
+/// [lost](ShortSweep::is_lost).
 ///
-/// Every repeat begins with the weights of `model`: make it for `sweep.repeat`, if other ones are wanted. All else
-/// is as for [`short_run`].
+/// Every repeat starts from the weights of `model`: create it for `sweep.repeat` if different weights are wanted.
+/// Everything else is as for [`short_run`].
 ///
 /// # Errors
 /// As [`short_run`].
@@ -119,7 +122,7 @@ where
     train(apart(model), optimizer, sweep.over, |k| sweep.rate(k), batch, loss, goes_on)
 }
 
-/// A run at a constant rate, of this very model.
+/// Performs a run at a constant rate on the model itself.
 fn steady<M, B, By>(
     model: M,
     optimizer: impl IntoUpdate<M, By>,
@@ -135,7 +138,7 @@ where
     train(model, optimizer, run.over, |_| run.rate, batch, loss, goes_on)
 }
 
-/// At most `over` updates; `goes_on` is asked after each but the last.
+/// Makes at most `over` updates; `goes_on` is called after each but the last.
 fn train<M, B, By>(
     mut model: M,
     optimizer: impl IntoUpdate<M, By>,
@@ -169,9 +172,9 @@ where
         };
         if report.verdict != Verdict::Apply {
             diverged(&report)?;
-            // A device that is gone says so here, if it failed while the update was checked.
+            // If the device failed while the update was checked, the error shows up here.
             monitor::numbers(now)?;
-            // The rate's work: the loss before such an update was sound.
+            // This is the effect of the rate: the loss before such an update was sound.
             if report.reading.fault == Some(Fault::Update) {
                 losses.push(report.reading.loss);
             }
@@ -188,7 +191,7 @@ where
     Ok(LossCurve { losses, dead_from: alive.dead_from() })
 }
 
-/// The paths of what [counts as a weight](LossCurve).
+/// Returns the paths of the tensors that [count as weights](LossCurve).
 fn weights<M: Module>(model: &M) -> Vec<String> {
     let layout = Layout::of(model);
     let paths = |dimensions: usize| -> Vec<String> {
@@ -200,13 +203,13 @@ fn weights<M: Module>(model: &M) -> Vec<String> {
     if matrices.is_empty() { paths(0) } else { matrices }
 }
 
-/// The part by which [`short_run`] moves a weight at most.
+/// The maximum share by which [`short_run`] perturbs a weight.
 const VARIED: f64 = 0.01;
 
-/// First weights of another seed.
+/// Perturbs the initial weights for another seed.
 struct Vary {
     seed: u64,
-    /// The numbers of those that were met: one that is shared has to stay the same in all its places.
+    /// The index of each parameter visited so far: a shared one must be perturbed identically in all its places.
     places: HashMap<ParamId, u64>,
 }
 
@@ -234,7 +237,7 @@ impl ModuleMapper for Vary {
     }
 }
 
-/// An error unless a run was halted by what it computed: nothing else speaks of a rate.
+/// Returns an error unless a run was halted by what it computed, because nothing else says anything about a rate.
 pub(crate) fn diverged(report: &Report) -> Result<(), Error> {
     match (report.reading.fault, &report.by) {
         (Some(_), _) => Ok(()),
@@ -251,7 +254,8 @@ mod tests {
     use crate::Reading;
     use crate::optim::Sgd;
 
-    /// Zeros, frozen parameters and what is shared stay what they are; the rest moves by a hundredth at most.
+    /// Zeros and frozen parameters are unchanged and shared parameters stay shared; everything else moves by at
+    /// most a hundredth.
     #[test]
     fn first_weights_are_varied_and_no_more() {
         let device = Device::flex().autodiff();
@@ -271,7 +275,7 @@ mod tests {
         let varied = |seed| numbers(&with(2.0).map(&mut vary(seed)));
         let one = varied(1);
         assert!(one.iter().all(|x| (1.98..=2.02).contains(x)));
-        // Even in between: the mean, and the spread of 0.02/√3.
+        // Uniform in between: the mean, and a spread of 0.02/√3.
         let mean = one.iter().sum::<f32>() / 4096.0;
         let spread = (one.iter().map(|x| (x - mean).powi(2)).sum::<f32>() / 4096.0).sqrt();
         assert!((mean - 2.0).abs() < 1e-3 && (spread / 0.011_547 - 1.0).abs() < 0.05);
@@ -280,7 +284,7 @@ mod tests {
         assert_eq!(numbers(&with(0.0).map(&mut vary(1))), vec![0.0; 4096]);
         let frozen = with(2.0).no_grad();
         assert_eq!(numbers(&frozen.map(&mut vary(1))), vec![2.0; 4096]);
-        // Two models with one weight, and with two.
+        // Two layers that share one weight, and two with a weight each.
         let (model, other) = (with(2.0), with(2.0));
         let shared = vec![model.clone(), model].map(&mut vary(3));
         assert_eq!(numbers(&shared[0]), numbers(&shared[1]));
@@ -288,7 +292,7 @@ mod tests {
         assert_ne!(numbers(&apart[0]), numbers(&apart[1]));
     }
 
-    /// One weight in two places has one gradient, of both, whichever seed the run has.
+    /// A weight used in two places has one gradient, the sum of both, whichever seed the run has.
     #[test]
     fn what_is_shared_is_trained_as_one() {
         let device = Device::flex().autodiff();
@@ -307,7 +311,7 @@ mod tests {
         }
     }
 
-    /// Matrices are weights, and where there are none all that is trained.
+    /// Matrices are weights; in a model without any, all trainable parameters are.
     #[test]
     fn weights_are_what_has_two_dimensions() {
         let device = Device::flex().autodiff();
@@ -325,7 +329,7 @@ mod tests {
             let why = "reading the steps' numbers from the device: it is gone".to_string();
             Report::rejected(reading, 1.0, Verdict::Halt, why, 0, Vec::new())
         };
-        // What a keel reports when a reading fails, and when one is bad.
+        // The report of a keel when a reading fails, and when one is bad.
         let error = diverged(&halted(Reading::new(3).with_lr(0.1))).unwrap_err();
         assert!(error.is_io() && error.to_string().contains("it is gone"));
         assert!(diverged(&halted(Reading::new(3).with_loss(f64::NAN))).is_ok());

@@ -1,9 +1,9 @@
-//! A truth value on a device.
+//! A boolean on a device.
 
 use burn::tensor::kind::Basic;
 use burn::tensor::{Bool, DType, Device, Tensor};
 
-/// One truth value, of which the host knows nothing.
+/// One boolean whose value the host does not know.
 #[derive(Debug, Clone)]
 pub(crate) struct Flag(Tensor<1, Bool>);
 
@@ -16,10 +16,10 @@ impl Flag {
         &self.0
     }
 
-    /// Whether each of these numbers, none of them negative, is finite. None at all is a yes.
+    /// Returns whether each of these non-negative numbers is finite. True if there are none.
     pub(super) fn all_finite(values: Vec<Tensor<1>>, device: &Device) -> Self {
-        // By a comparison that NaN and infinity fail, and not by asking for them: a shader may be
-        // compiled as if there were none.
+        // Uses a comparison that NaN and infinity fail, rather than a test for them: a shader may be compiled under the
+        // assumption that they do not occur.
         let largest = match values.iter().any(|value| value.dtype() == DType::F64) {
             true => f64::MAX,
             false => f64::from(f32::MAX),
@@ -27,7 +27,7 @@ impl Flag {
         Self::all_at_most(values, largest, device)
     }
 
-    /// Whether each of these numbers is at most `bound`; NaN is not.
+    /// Returns whether each of these numbers is at most `bound`; NaN is not.
     pub(super) fn all_at_most(values: Vec<Tensor<1>>, bound: f64, device: &Device) -> Self {
         Self(match values.is_empty() {
             true => Tensor::from_data([true], device),
@@ -44,12 +44,12 @@ impl Flag {
         self.0.device()
     }
 
-    /// 1 for yes, 0 for no.
+    /// Returns 1 for true, 0 for false.
     pub(crate) fn number(&self, dtype: DType) -> Tensor<1> {
         self.0.clone().float().cast(dtype)
     }
 
-    /// `yes` or `no`. Selected, so that nothing of the other one gets through.
+    /// Returns `yes` or `no`. This is a selection, so nothing of the other one gets through.
     pub(crate) fn choose<const D: usize>(&self, yes: Tensor<D>, no: Tensor<D>) -> Tensor<D> {
         let flag = moved(self.0.clone(), &yes.device());
         let mask = flag.reshape([1; D]).expand(yes.shape());
@@ -57,7 +57,7 @@ impl Flag {
     }
 }
 
-/// The tensor on another device; as it is, if it is there.
+/// Moves the tensor to another device, if it is not already there.
 pub(super) fn moved<K: Basic>(tensor: Tensor<1, K>, to: &Device) -> Tensor<1, K> {
     match tensor.device() == *to {
         true => tensor,

@@ -1,5 +1,4 @@
-//! Deciding without leaving the device: the verdict is a flag there, and everything that a step would
-//! change is selected by it.
+//! Deciding a step on the device: the verdict is a flag there, and it selects everything that the step would change.
 
 mod flag;
 mod select;
@@ -16,32 +15,32 @@ use crate::monitor::{HALF_SQUARES, Monitor, OnDevice, Row, Slot, squares_of};
 use crate::shelf::Shelf;
 use crate::wide::widened;
 
-/// What a gate is to judge by.
+/// What a gate judges a step by.
 pub(crate) struct Asked<'a> {
     pub(crate) grads: &'a GradientsParams,
     pub(crate) loss: Tensor<1>,
     /// Whether the parameters themselves are checked.
     pub(crate) parameters: bool,
-    /// The bound on the gradient's norm, once unscaled.
+    /// Bound on the gradient's norm after unscaling.
     pub(crate) norm_at_most: Option<f64>,
-    /// How many times too large the gradients are.
+    /// The factor by which the gradients are too large.
     pub(crate) scale: f64,
     /// Whether the optimizer squares gradients in their own type.
     pub(crate) squares: bool,
 }
 
-/// One step's verdict and factor, on the device.
+/// The verdict and factor of one step, on the device.
 pub(crate) struct Gate {
     /// Whether everything was finite before the update.
     ok: Flag,
-    /// What the gradients are to be multiplied by; `None` is 1.
+    /// Factor on the gradients; `None` means 1.
     factor: Option<Tensor<1>>,
     slots: Vec<Slot>,
     values: Vec<Tensor<1>>,
 }
 
 impl Gate {
-    /// Judges a step. Nothing is read.
+    /// Judges a step, without a readback.
     pub(crate) fn open<M: Module>(model: &M, monitor: &Monitor, asked: Asked<'_>) -> Self {
         let Asked { grads, loss, parameters, norm_at_most, scale, squares } = asked;
         let (slots, sums) = monitor.gather(model, grads, parameters, OnDevice::default());
@@ -56,11 +55,11 @@ impl Gate {
             None => Tensor::zeros([1], (&device, dtype)),
         };
 
-        // A bound on the unscaled gradient is `scale` times as much on the scaled one.
+        // A bound on the unscaled gradient is `scale` times as large on the scaled one.
         let clipped = norm_at_most.map(|bound| {
             let norm = total.clone().sqrt();
             let bound = norm.full_like(bound * scale);
-            // Not a quotient where nothing is to be left out: 0/0 is NaN, and the flag does not look at factors.
+            // No quotient where nothing is clipped: 0/0 is NaN, and the flag does not look at factors.
             let short = norm.clone().lower_equal(bound.clone());
             (bound / norm).mask_fill(short, 1.0)
         });
@@ -82,7 +81,7 @@ impl Gate {
         Self { ok, factor, slots, values }
     }
 
-    /// The gradients to step along: clipped and unscaled, or zero if the step is dropped.
+    /// Returns the gradients to step along: clipped and unscaled, or zero if the step is dropped.
     pub(crate) fn gradients<M: Module>(
         &self,
         model: &M,
@@ -93,35 +92,34 @@ impl Gate {
         gated.grads
     }
 
-    /// What the gradients are to be multiplied by, if by anything.
+    /// Returns the factor on the gradients, if there is one.
     pub(crate) fn factor(&self) -> Option<&Tensor<1>> {
         self.factor.as_ref()
     }
 
-    /// Whether the step is good, as far as it is known before the update.
+    /// Returns whether the step is good, as far as is known before the update.
     pub(crate) fn verdict(&self) -> &Tensor<1, Bool> {
         self.ok.tensor()
     }
 
-    /// The largest norm of gradients, once the factor is on them, that a good step may have.
+    /// Returns the largest gradient norm, after the factor, that a good step may have.
     pub(crate) fn norm_at_most(&self, clip: Option<f64>, scale: f64) -> f64 {
         let largest = match self.values.first().map(Tensor::dtype) {
             Some(DType::F64) => f64::MAX.sqrt(),
             _ => f64::from(f32::MAX).sqrt(),
         };
-        // What is computed in single precision may be a little more than it should.
+        // Results computed in single precision may be slightly too large.
         1.001 * clip.map_or(largest / scale, |bound| bound.min(largest / scale))
     }
 
-    /// The verdict and the step's numbers, where the update cannot spoil anything and has kept to the
-    /// verdict.
+    /// Returns the verdict and the step's numbers, if the update cannot spoil anything and has followed the verdict.
     pub(crate) fn settle<M: Module>(self, model: &M, monitor: &mut Monitor) -> (Flag, Row) {
         let ok = self.ok.clone();
         self.concluded(model, ok, monitor)
     }
 
-    /// The model after the step: `after` where the step is good and `after` is finite, else `before`.
-    /// With it, whether it is the former, and the step's numbers.
+    /// Returns the model after the step: `after` if the step is good and `after` is finite, otherwise `before`. Also
+    /// returns whether it is `after`, and the step's numbers.
     pub(crate) fn close<M: Module>(
         self,
         before: &M,
@@ -151,7 +149,7 @@ impl Gate {
     }
 }
 
-/// The sums of the slots that are asked for, if there are any.
+/// Returns the sums of the wanted slots, if there are any.
 fn chosen(
     sums: &Option<Tensor<1>>,
     slots: &[Slot],
@@ -170,7 +168,7 @@ fn chosen(
     }
 }
 
-/// Whether no gradient of type `f16` has a square that overflows there once the factor is on it.
+/// Returns whether no gradient of type `f16` has a square that overflows `f16` after the factor.
 fn halves_hold(
     slots: &[Slot],
     sums: &Option<Tensor<1>>,

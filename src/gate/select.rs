@@ -1,4 +1,4 @@
-//! Walks over a model that select by a flag.
+//! Model visitors and mappers that select by a flag.
 
 use std::collections::HashSet;
 
@@ -10,7 +10,7 @@ use super::{Flag, Gate, flag};
 use crate::shelf::Shelf;
 use crate::wide::widened;
 
-/// Puts factor and verdict on the gradients.
+/// Applies factor and verdict to the gradients.
 pub(super) struct Gated<'a> {
     pub(super) gate: &'a Gate,
     pub(super) grads: GradientsParams,
@@ -38,7 +38,7 @@ impl ModuleVisitor for Gated<'_> {
     }
 }
 
-/// The values of chosen parameters.
+/// Collects the values of chosen parameters.
 pub(super) struct Values {
     pub(super) ids: HashSet<ParamId>,
     pub(super) values: Shelf,
@@ -52,7 +52,7 @@ impl ModuleVisitor for Values {
     }
 }
 
-/// Keeps the parameters as they are, or puts the old ones back.
+/// Keeps the parameters, or puts the old ones back.
 pub(super) struct Choose<'a> {
     pub(super) flag: &'a Flag,
     pub(super) old: Shelf,
@@ -60,7 +60,7 @@ pub(super) struct Choose<'a> {
 
 impl ModuleMapper for Choose<'_> {
     fn map_float<const D: usize>(&mut self, param: Param<Tensor<D>>) -> Param<Tensor<D>> {
-        // Not taken: a parameter used in two places is mapped twice.
+        // Not taken out: a parameter used in two places is mapped twice.
         let Some(old) = self.old.get::<D>(param.id) else { return param };
         let asks = param.is_require_grad();
         let autodiff = param.base().is_autodiff();

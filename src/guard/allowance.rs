@@ -1,25 +1,25 @@
-//! How much of a run a guard may reject.
+//! The share of steps that a guard may reject.
 
 use crate::checkpoint::State;
 use crate::error::check::Param;
 use crate::{Error, Verdict};
 
-/// A share of the steps that a guard may reject, with some in reserve; beyond it the guard stands down.
+/// An allowance of rejections with a reserve; when it is used up, the guard stands down.
 ///
-/// Each applied step earns `share` of a rejection, up to `reserve`, and each rejection costs one. With
-/// nothing left the guard lets everything through until half of the reserve is earned.
+/// Each applied step earns `share` of a rejection, up to `reserve`, and each rejection costs one. With nothing left,
+/// the guard lets everything through until half of the reserve is earned.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct Allowance {
     owner: &'static str,
     share: f64,
     credit: f64,
     down: bool,
-    /// How often it stood down.
+    /// How many times the guard has stood down.
     times: u64,
 }
 
-/// Rejections that a fresh guard may make at once: more than a keel bears in a row, so that faults which
-/// do not end lead to a rewind first.
+/// Number of rejections that a fresh guard may make at once: more than a keel tolerates in a row, so that persistent
+/// faults lead to a rewind first.
 const RESERVE: f64 = 20.0;
 
 impl Allowance {
@@ -32,12 +32,12 @@ impl Allowance {
         Ok(self)
     }
 
-    /// Whether the guard lets everything through.
+    /// Returns whether the guard lets everything through.
     pub(super) fn is_down(&self) -> bool {
         self.down
     }
 
-    /// A step was applied, or the guard has rejected it. Returns whether the guard stands down by that.
+    /// Records that a step was applied, or that the guard rejected it. Returns whether that makes the guard stand down.
     pub(super) fn record(&mut self, ruling: Verdict) -> bool {
         match ruling {
             Verdict::Apply => {
@@ -55,7 +55,7 @@ impl Allowance {
         }
     }
 
-    /// What a user should know of it.
+    /// Returns the message that the user should see about it.
     pub(super) fn notice(&self) -> Option<String> {
         (self.times > 0).then(|| {
             let times = match self.times {
@@ -72,7 +72,7 @@ impl Allowance {
         })
     }
 
-    /// After a rewind: what was used up stays so.
+    /// After a rewind: keeps the used part of the allowance used.
     pub(super) fn keep_no_more_than(&mut self, before: &Self) {
         self.credit = self.credit.min(before.credit);
         (self.down, self.times) = (before.down, before.times);
@@ -107,7 +107,7 @@ mod tests {
         let mut allowance = Allowance::new("LossSpike");
         let mut rejected = 0;
         for _ in 0..10_000 {
-            // A guard that rejects whatever it may.
+            // A guard that rejects as often as it may.
             let ruling = if allowance.is_down() { Verdict::Apply } else { Verdict::Skip };
             rejected += u64::from(ruling == Verdict::Skip);
             allowance.record(ruling);

@@ -1,11 +1,10 @@
-//! A guard with another answer.
+//! A guard with a replaced verdict.
 
 use super::{Guard, rejection};
 use crate::checkpoint::State;
 use crate::{Error, Reading, Verdict};
 
-/// A guard that answers one verdict wherever it would not let a step through: see
-/// [`Guard::answering`].
+/// A guard that answers one verdict wherever the inner guard would reject a step; see [`Guard::answering`].
 ///
 /// ```
 /// use evenkeel::{Reading, Verdict};

@@ -1,4 +1,4 @@
-//! What is usual: the centre and the spread of the values that were accepted.
+//! Baselines: the centre and spread of accepted values.
 
 use crate::Error;
 use crate::checkpoint::State;
@@ -13,7 +13,7 @@ pub(super) enum Baseline {
     Ema(Ema<f64>),
 }
 
-/// `1/Φ⁻¹(3/4)`: what turns the median absolute deviation of a normal variable into its σ.
+/// `1/Φ⁻¹(3/4)`: converts the median absolute deviation of a normal variable to its σ.
 const MAD_TO_SIGMA: f64 = 1.482_602_218_505_602;
 
 impl Baseline {
@@ -24,7 +24,7 @@ impl Baseline {
         }
     }
 
-    /// The same kind of baseline that has seen nothing.
+    /// Returns an empty baseline of the same kind.
     pub(super) fn emptied(&self) -> Self {
         match self {
             Self::Window(w) => Self::Window(Window::new(w.capacity())),
@@ -32,7 +32,7 @@ impl Baseline {
         }
     }
 
-    /// Whether it has seen `warm_up` values, or as many as it can hold.
+    /// Returns whether it has seen `warm_up` values, or as many as it can hold.
     pub(super) fn is_warm(&self, warm_up: u64) -> bool {
         match self {
             Self::Window(w) => w.len() as u64 >= warm_up.min(w.capacity() as u64),
@@ -40,7 +40,7 @@ impl Baseline {
         }
     }
 
-    /// Centre and σ.
+    /// Returns centre and σ.
     pub(super) fn centre_and_sigma(&self) -> Option<(f64, f64)> {
         match self {
             Self::Window(w) => w.median_and_mad().map(|(m, mad)| (m, MAD_TO_SIGMA * mad)),
@@ -48,7 +48,7 @@ impl Baseline {
         }
     }
 
-    /// The largest value that it remembers; `None` if it keeps none by itself.
+    /// Returns the largest remembered value; `None` if it keeps no single values.
     pub(super) fn largest(&self) -> Option<f64> {
         match self {
             Self::Window(w) => w.values().reduce(f64::max),
@@ -66,7 +66,7 @@ impl Baseline {
         }
     }
 
-    /// The same kind of baseline with that memory.
+    /// Returns a baseline of the same kind with that memory.
     pub(super) fn restored(&self, state: &State) -> Result<Self, Error> {
         match self {
             Self::Window(w) => Ok(Self::Window(w.refilled(state.list("accepted")?)?)),

@@ -1,4 +1,4 @@
-//! A loss that has left for good.
+//! Detection of a loss that has diverged and stays high.
 
 use super::Guard;
 use crate::checkpoint::State;
@@ -6,32 +6,32 @@ use crate::error::check::Param;
 use crate::stat::Ema;
 use crate::{Error, Reading, Verdict};
 
-/// Rejects when the smoothed loss has stayed far above its best, or above where it began.
+/// Rejects a step when the smoothed loss has stayed far above its best, or above where it started.
 ///
-/// With `s` the exponentially weighted mean of the accepted losses, `b` its lowest value so far and
-/// `s₀` its value after `warm_up` losses, a loss `l` that would make it `s'` is divergent if
+/// Let `s` be the exponentially weighted mean of the accepted losses, `b` its lowest value so far, and `s₀` its value
+/// after `warm_up` losses. A loss that would move `s` to `s'` is divergent if
 ///
 /// ```text
 /// s' > b + (k − 1)·max(|b|, floor, of_start·|s₀|)      or, on request,      s' > s₀
 /// ```
 ///
-/// For positive losses above the floors the first is `s' > k·b`. The floor of the start is there for losses
-/// that go to 0, or are 0 for a while, as a hinge is: what is small by the run's own measure has not diverged. The guard rejects when more than
-/// `patience` losses in a row were divergent.
+/// For positive losses above the floors, the first condition is `s' > k·b`. The floor relative to the start is for
+/// losses that go to 0, or are 0 for a while, as a hinge loss is: a loss that is small by the run's own scale has not
+/// diverged. The guard rejects when more than `patience` losses in a row were divergent.
 ///
-/// Verdict: [`Rewind`](Verdict::Rewind), because by now the weights are no longer good; use
-/// [`answering`](Guard::answering) for another. A single high loss is a spike, and for
-/// [`LossSpike`](super::LossSpike); this guard sees what spikes do not: a loss that climbs too slowly
-/// for any one step to stand out.
+/// Verdict: [`Rewind`](Verdict::Rewind), because by then the weights are no longer good; use
+/// [`answering`](Guard::answering) for another verdict. A single high loss is a spike, and a case for
+/// [`LossSpike`](super::LossSpike); this guard catches what spike detection misses: a loss that climbs too slowly for
+/// any single step to stand out.
 ///
-/// After a rewind it is as it was at the snapshot, and after a halt `s` begins again from the best. A
-/// skipped step leaves no trace.
+/// After a rewind the guard is as it was at the snapshot; after a halt, `s` starts again from the best. A skipped step
+/// leaves no trace.
 ///
-/// Defaults: `k` 4, smoothing 0.9, patience 10, warm-up 10, floor 0, floor of the start 0.2, not compared with
-/// the start.
+/// Defaults: `k` 4, smoothing 0.9, patience 10, warmup 10, floor 0, floor of the start 0.2, no comparison with the
+/// start.
 ///
-/// Source: the divergence stop of the learning-rate range test (smoothed loss above 4 × best; Smith
-/// 2015, fastai), made to last. It is defined for negative losses too.
+/// Source: the divergence stop of the learning-rate range test (smoothed loss above 4 × best; Smith 2015, fastai), here
+/// required to last. It is also defined for negative losses.
 ///
 /// ```
 /// use evenkeel::{Reading, Verdict};
@@ -84,7 +84,7 @@ impl Default for Divergence {
 }
 
 impl Divergence {
-    /// Divergent is what is above `k` times the best.
+    /// Creates a guard for which a loss above `k` times the best is divergent.
     ///
     /// # Errors
     /// If `k` is not above 1 and finite.
@@ -95,13 +95,13 @@ impl Divergence {
         }
     }
 
-    /// How many divergent losses in a row are let through.
+    /// Sets how many divergent losses in a row are let through.
     pub fn patience(mut self, losses: u64) -> Self {
         self.patience = losses;
         self
     }
 
-    /// The loss accepted `i` updates ago has weight `decayⁱ` in the mean; 0 takes each as it is.
+    /// Sets the smoothing: the loss accepted `i` updates ago has weight `decayⁱ` in the mean; 0 disables smoothing.
     ///
     /// # Errors
     /// If `decay` is negative, or not below 1.
@@ -113,7 +113,7 @@ impl Divergence {
         Ok(self)
     }
 
-    /// How many losses are accepted before any is judged, and what "the start" is the mean of.
+    /// Sets how many losses are accepted before any is judged. The start is the smoothed loss after them.
     ///
     /// # Errors
     /// If `warm_up` is 0.
@@ -122,7 +122,7 @@ impl Divergence {
         Ok(self)
     }
 
-    /// The best counts as at least this large, so that a loss near 0 may wobble.
+    /// Treats the best as at least this large, so that a loss near 0 may fluctuate.
     ///
     /// # Errors
     /// If `floor` is negative or not finite.
@@ -131,7 +131,7 @@ impl Divergence {
         Ok(self)
     }
 
-    /// The best counts as at least this fraction of the loss at the start.
+    /// Treats the best as at least this fraction of the loss at the start.
     ///
     /// # Errors
     /// If `fraction` is negative or not finite.
@@ -140,7 +140,7 @@ impl Divergence {
         Ok(self)
     }
 
-    /// A loss above where it began is divergent too.
+    /// Makes a loss above where it started divergent too.
     pub fn or_above_start(mut self) -> Self {
         self.above_start = true;
         self
@@ -156,7 +156,7 @@ impl Divergence {
         smoothed > limit || (self.above_start && smoothed > self.start)
     }
 
-    /// The mean begins anew: with the best, so that the next few losses are seen in its light.
+    /// Restarts the mean from the best, so that the next few losses are compared with it.
     fn begin_anew(&mut self) {
         let (_, [_, _, _]) = self.smoothed.parts();
         self.smoothed = self.smoothed.refilled(0, &[0.0; 3]).unwrap_or(self.smoothed);
@@ -238,7 +238,7 @@ mod tests {
         verdict
     }
 
-    /// Too slow for any spike detector: two percent a step.
+    /// Too slow for any spike detector: two percent per step.
     #[test]
     fn a_slow_climb_is_seen() {
         let mut guard = Divergence::default();
@@ -248,7 +248,7 @@ mod tests {
             loss *= 1.02;
             step(&mut guard, loss) == Verdict::Rewind
         });
-        // The smoothed loss lags about nine steps behind a climb to 4 (70 steps), and ten are waited.
+        // The smoothed loss lags about nine steps behind a climb to 4 (70 steps), and the guard waits for ten more.
         assert!((80..100).contains(&caught.unwrap()), "{caught:?}");
     }
 
@@ -286,7 +286,7 @@ mod tests {
         assert_eq!(step(&mut guard, 0.1), Verdict::Rewind);
     }
 
-    /// Otherwise the mean would still be high after going back, and it would rewind again at once.
+    /// Otherwise the mean would still be high after the rewind, and would cause another one at once.
     #[test]
     fn after_a_rewind_it_begins_anew() {
         let mut guard = Divergence::default().patience(2);

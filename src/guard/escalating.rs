@@ -1,20 +1,20 @@
-//! A guard that becomes more severe when it is not heard.
+//! A guard that becomes more severe when its rejections don't help.
 
 use super::Guard;
 use crate::checkpoint::State;
 use crate::{Error, Reading, Verdict};
 
-/// A guard whose skips become rewinds, and whose rewinds become a halt: see [`Guard::escalating`].
+/// A guard whose skips become rewinds, and whose rewinds become a halt; see [`Guard::escalating`].
 ///
 /// ```text
 /// skips in a row    verdict
-/// at most `skips`   what the guard says
-/// more              Rewind, at least, and the count begins anew
+/// at most `skips`   the guard's own verdict
+/// more              Rewind, at least, and the count restarts
 /// ```
 ///
-/// After more than `rewinds` such rewinds without `calm` applied updates in a row in between, it is
-/// [`Halt`](Verdict::Halt). [`Keel`](crate::Keel) has bounds of its own on all rejections together;
-/// this one is for a single guard that should be heard earlier, or later.
+/// After more than `rewinds` such rewinds without `calm` applied updates in a row in between, the verdict is
+/// [`Halt`](Verdict::Halt). [`Keel`](crate::Keel) has its own bounds on all rejections together; this one is for a
+/// single guard whose rejections should escalate earlier, or later.
 ///
 /// ```
 /// use evenkeel::{Reading, Verdict};
@@ -40,7 +40,7 @@ pub struct Escalating<G> {
     calm: u64,
 }
 
-/// Applied updates in a row after which earlier rewinds are forgotten.
+/// Number of applied updates in a row after which earlier rewinds are forgotten.
 const CALM: u64 = 100;
 
 impl<G> Escalating<G> {
@@ -68,7 +68,7 @@ impl<G: Guard> Guard for Escalating<G> {
                     self.rewound = 0;
                 }
             }
-            // Somebody else rejected it.
+            // Another guard rejected it.
             (Verdict::Apply, _) => {}
             (_, Verdict::Skip) => {
                 self.skipped += 1;
@@ -95,7 +95,7 @@ impl<G: Guard> Guard for Escalating<G> {
         self.guard.name()
     }
 
-    /// The counts stay: they are of how often it was not heard, and a rewind is one of those times.
+    /// Keeps the counts: they record rejections that did not help, and a rewind is one of them.
     fn rewound(&mut self, then: &State) -> Result<(), Error> {
         self.guard.rewound(&then.part("guard"))
     }

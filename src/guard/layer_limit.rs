@@ -1,19 +1,18 @@
-//! A bound on single parameters' gradients.
+//! A limit on the gradient norm of single parameters.
 
 use super::Guard;
 use crate::error::check::Param;
 use crate::report::is_under;
 use crate::{Error, Reading, Verdict};
 
-/// Rejects a step in which the gradient of one parameter, or of any in a part of the model, is too
-/// large.
+/// Rejects a step in which the gradient of one parameter, or of any parameter in a part of the model, is too large.
 ///
 /// ```text
 /// rejected  ⇔  ‖gᵢ‖ > limit for some parameter i whose path begins with the prefix
 /// ```
 ///
-/// A prefix ends where a path does: `"head"` covers `head` and `head.weight`, and not `header.weight`.
-/// Norms are from before any clipping. Several limits are several guards.
+/// A prefix ends where a path component does: `"head"` covers `head` and `head.weight`, but not `header.weight`. Norms
+/// are measured before any clipping. For several limits, use several guards.
 ///
 /// Verdict: [`Skip`](Verdict::Skip).
 ///
@@ -35,7 +34,7 @@ pub struct LayerLimit {
 }
 
 impl LayerLimit {
-    /// A norm of at most `limit`, of every parameter.
+    /// Creates a guard that allows every parameter a gradient norm of at most `limit`.
     ///
     /// # Errors
     /// If `limit` is not positive and finite.
@@ -44,7 +43,7 @@ impl LayerLimit {
         Ok(Self { at_most, prefix: String::new() })
     }
 
-    /// Of parameters under this path only.
+    /// Restricts the limit to parameters under this path.
     pub fn under(mut self, prefix: &str) -> Self {
         self.prefix = prefix.to_string();
         self

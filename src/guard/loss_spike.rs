@@ -1,4 +1,4 @@
-//! A loss far above what it has been, by a step that would move the weights as far.
+//! Detection of loss spikes: a high loss together with a large gradient.
 
 use super::Guard;
 use super::allowance::Allowance;
@@ -7,48 +7,47 @@ use crate::checkpoint::State;
 use crate::error::check::Param;
 use crate::{Error, Reading, Verdict};
 
-/// Rejects a step whose loss is far above the recent ones, and whose gradient is as far above.
+/// Rejects a step whose loss is far above the recent ones and whose gradient norm is as well.
 ///
-/// With `m` the median and `d` the median absolute deviation of the last `window` accepted losses, `M` and
-/// `D` those of `ln‖g‖` and `L` the largest of these, and `m₀` and `M₀` the medians of the first `warm_up`,
+/// Let `m` be the median and `d` the median absolute deviation of the last `window` accepted losses, `M` and `D` the
+/// same for `ln‖g‖`, `L` the largest `ln‖g‖` in the window, and `m₀` and `M₀` the medians of the first `warm_up`
+/// values. Then
 ///
 /// ```text
 /// spike  ⇔  loss  > m + k · max(σ, relative·|m|, of_start·|m₀|, absolute)       σ = 1.4826·d
 ///      and  ln‖g‖ > max(M₀ + ln 3, min(M + k · max(1.4826·D, 0.1), L + ln 3))
 /// ```
 ///
-/// 1.4826 makes `d` estimate the standard deviation of a normal distribution, so `k` counts sigmas.
-/// With [`ema`](Self::ema), an exponentially weighted mean and standard deviation take the place of median
-/// and deviation; they follow faster and are less robust.
+/// The factor 1.4826 makes `d` an estimate of the standard deviation of a normal distribution, so `k` counts sigmas.
+/// With [`ema`](Self::ema), an exponentially weighted mean and standard deviation replace median and deviation; they
+/// follow faster and are less robust.
 ///
-/// Both have to be far above, because a loss alone doesn't harm the weights. Once a classifier fits its data,
-/// the losses are near 0 and each batch with a hard row in it is rare; to reject those is to keep the model
-/// from learning them. Their gradients are no longer than those that the run began with, and `M₀ + ln 3`
-/// lets them through. And where the spread is so wide that six sigmas are beyond anything, three times the
-/// longest gradient of the window is enough. With [`by_loss_alone`](Self::by_loss_alone) the second line is left out.
+/// Both must be far above, because a high loss alone doesn't harm the weights. Once a classifier fits its data, the
+/// losses are near 0 and batches with a hard row in them are rare; rejecting those would keep the model from learning
+/// them. Their gradients are no larger than those at the start of the run, and `M₀ + ln 3` lets them through. If the
+/// spread is so wide that six sigmas are out of reach, three times the largest gradient norm in the window is enough.
+/// [`by_loss_alone`](Self::by_loss_alone) drops the second condition.
 ///
-/// Verdict: [`Skip`](Verdict::Skip) on a spike, once `patience` spikes in a row have been let through.
-/// One-sided: a sudden *drop* of the loss is welcome. Until `warm_up` losses were accepted it lets
-/// everything through; a non-finite loss is for [`NonFinite`](super::NonFinite), and is not a spike
-/// here.
+/// Verdict: [`Skip`](Verdict::Skip) on a spike, once `patience` spikes in a row have been let through. The test is
+/// one-sided: a sudden *drop* of the loss is welcome. Until `warm_up` losses have been accepted, every step passes. A
+/// non-finite loss is handled by [`NonFinite`](super::NonFinite), and is not a spike here.
 ///
-/// Only accepted losses enter the baseline, and no spike does. A spike therefore cannot raise the
-/// threshold for the next one, nor can a NaN switch the guard off: both happen to spike detectors
-/// that average over whatever they see.
+/// Only accepted losses enter the baseline, and no spike does. So a spike can't raise the threshold for the next one,
+/// and a NaN can't disable the guard; both happen to spike detectors that average over every value they see.
 ///
-/// It may reject 20 steps, and after those one in twenty of all: [`at_most`](Self::at_most). Beyond that it
-/// stands down, forgets what was usual, learns it from the losses that follow, and goes on with half of that
-/// reserve earned; its [notice](Guard::notice) says so. In a [`Keel`](crate::Keel), more than ten rejections
-/// in a row lead to a rewind before that.
+/// The guard may reject 20 steps, and after those one in twenty of all steps: see [`at_most`](Self::at_most). Beyond
+/// that it stands down, forgets its baseline, learns a new one from the losses that follow, and resumes once half of
+/// that reserve is earned; its [notice](Guard::notice) says so. In a [`Keel`](crate::Keel), more than ten rejections in
+/// a row lead to a rewind before that.
 ///
-/// After a rewind the baseline is the snapshot's, and what was used up of the allowance stays used up.
+/// After a rewind the baseline is the snapshot's, but the used part of the allowance stays used.
 ///
-/// Defaults: `k` 6, window 128, warm-up 10, relative floor 0.05, floor of the start 0.05, absolute floor 0,
-/// patience 0, at most 0.05.
+/// Defaults: `k` 6, window 128, warmup 10, relative floor 0.05, floor of the start 0.05, absolute floor 0, patience 0,
+/// at most 0.05.
 ///
-/// Source: the skipping rule of OLMo-core (6 σ of the last 128, of loss or norm, two-sided, outliers and NaN
-/// included), with a robust centre and spread (Hampel's identifier, 1974), one-sided, over accepted losses
-/// only, and of loss and norm together.
+/// Source: the skipping rule of OLMo-core (6 σ of the last 128, of loss or norm, two-sided, outliers and NaN included).
+/// Here it has a robust centre and spread (Hampel's identifier, 1974), is one-sided, learns from accepted losses only,
+/// and combines loss and norm.
 ///
 /// ```
 /// use evenkeel::{Reading, Verdict};
@@ -68,14 +67,14 @@ use crate::{Error, Reading, Verdict};
 #[derive(Debug, Clone, PartialEq)]
 pub struct LossSpike {
     loss: Spike,
-    /// Of `ln‖g‖`; `None` to judge by the loss alone.
+    /// The rule for `ln‖g‖`; `None` to judge by the loss alone.
     norm: Option<Spike>,
     allowance: Allowance,
 }
 
 const NAME: &str = "LossSpike";
 
-/// How many times longer than those of the start a gradient must be.
+/// A spike's gradient norm is above this multiple of the norm at the start.
 const REACH: f64 = 3.0;
 
 impl Default for LossSpike {
@@ -89,7 +88,7 @@ impl Default for LossSpike {
 }
 
 impl LossSpike {
-    /// A spike begins `k` sigmas above the centre.
+    /// Creates a guard for which a spike begins `k` sigmas above the centre.
     ///
     /// # Errors
     /// If `k` is not positive and finite.
@@ -97,23 +96,23 @@ impl LossSpike {
         Self::default().with(|spike| spike.above(k))
     }
 
-    /// The same change to what is usual of the loss and of the norm.
+    /// Applies the same change to the rules for the loss and the norm.
     fn with(mut self, change: impl Fn(Spike) -> Result<Spike, Error>) -> Result<Self, Error> {
         self.loss = change(self.loss)?;
         self.norm = self.norm.map(change).transpose()?;
         Ok(self)
     }
 
-    /// How many accepted losses are remembered, for median and spread. Forgets those seen so far.
+    /// Sets how many accepted losses are remembered for median and spread. Forgets the losses seen so far.
     ///
     /// # Errors
-    /// If `window` is below 3: fewer have no spread.
+    /// If `window` is below 3, because fewer values have no spread.
     pub fn window(self, window: usize) -> Result<Self, Error> {
         self.with(|spike| spike.window(window))
     }
 
-    /// An exponentially weighted mean and deviation as the baseline: the loss accepted `i` updates
-    /// ago has weight `decayⁱ`. Forgets those seen so far.
+    /// Uses an exponentially weighted mean and deviation as the baseline: the loss accepted `i` updates ago has weight
+    /// `decayⁱ`. Forgets the losses seen so far.
     ///
     /// # Errors
     /// If `decay` is not above 0 and below 1.
@@ -121,16 +120,16 @@ impl LossSpike {
         self.with(|spike| spike.ema(decay))
     }
 
-    /// How many losses must have been accepted before any is judged; more than the window holds
-    /// means when the window is full.
+    /// Sets how many losses must have been accepted before any is judged. A number larger than the window means a full
+    /// window.
     ///
     /// # Errors
-    /// If `warm_up` is below 3: fewer have no spread.
+    /// If `warm_up` is below 3, because fewer values have no spread.
     pub fn warm_up(self, warm_up: u64) -> Result<Self, Error> {
         self.with(|spike| spike.warm_up(warm_up))
     }
 
-    /// A sigma is at least this fraction of the centre.
+    /// Sets the minimum sigma, as a fraction of the centre.
     ///
     /// # Errors
     /// If `fraction` is negative or not finite.
@@ -139,8 +138,8 @@ impl LossSpike {
         Ok(self)
     }
 
-    /// A sigma is at least this fraction of the loss at the start, the median of the warm-up. What is small
-    /// by the run's own measure is no spike, even where most losses are equal.
+    /// Sets the minimum sigma, as a fraction of the loss at the start, which is the median of the warmup. A rise that
+    /// is small by the run's own scale is not a spike, even if most losses are equal.
     ///
     /// # Errors
     /// If `fraction` is negative or not finite.
@@ -149,7 +148,7 @@ impl LossSpike {
         Ok(self)
     }
 
-    /// A sigma is at least this much, in units of the loss.
+    /// Sets the minimum sigma, in units of the loss.
     ///
     /// # Errors
     /// If `floor` is negative or not finite.
@@ -164,7 +163,7 @@ impl LossSpike {
         self
     }
 
-    /// The share of all steps that it may reject, after the first 20.
+    /// Sets the share of all steps that the guard may reject, after the first 20 rejections.
     ///
     /// # Errors
     /// If `share` is not above 0 and at most 1.
@@ -173,18 +172,18 @@ impl LossSpike {
         Ok(self)
     }
 
-    /// How many spikes in a row are let through before one is rejected.
+    /// Sets how many spikes in a row are let through before one is rejected.
     pub fn patience(mut self, spikes: u64) -> Self {
         self.loss.patience = spikes;
         self
     }
 
-    /// The loss above which a step is a spike now, if its gradient is long too; `None` during warm-up.
+    /// Returns the loss above which a step is currently a spike, if its gradient is large too; `None` during warmup.
     pub fn threshold(&self) -> Option<f64> {
         self.loss.threshold()
     }
 
-    /// The gradient norm above which a step with a high loss is a spike now; `None` during warm-up, and if
+    /// Returns the gradient norm above which a step with a high loss is currently a spike; `None` during warmup, and if
     /// the loss alone decides.
     pub fn norm_threshold(&self) -> Option<f64> {
         self.norm.as_ref().and_then(Spike::threshold).map(f64::exp)
@@ -206,7 +205,7 @@ impl Guard for LossSpike {
 
     fn record(&mut self, now: &Reading, ruling: Verdict) {
         if ruling != Verdict::Apply {
-            // What others rejected is not on its account.
+            // Rejections by others don't use up the allowance.
             if self.judge(now) != Verdict::Apply && self.allowance.record(ruling) {
                 self.loss.forget();
                 self.norm.iter_mut().for_each(Spike::forget);
@@ -217,7 +216,7 @@ impl Guard for LossSpike {
         let spike = self.is_spike(now);
         self.loss.accept(now.loss, spike);
         if let Some(norm) = &mut self.norm {
-            // The logarithm of 0 is −∞, which is not taken in.
+            // The logarithm of 0 is −∞, which the baseline ignores.
             norm.accept(now.grad_norm.ln(), spike);
         }
     }
@@ -264,7 +263,7 @@ impl Guard for LossSpike {
 mod tests {
     use super::*;
 
-    /// Gradients of norm 1 with losses that are usual, and of 1000 with those that are judged.
+    /// Gradients of norm 1 for the warmup losses, and of norm 1000 for the losses that are judged.
     fn seen(losses: &[f64]) -> LossSpike {
         let mut guard = LossSpike::default().warm_up(3).unwrap();
         for &loss in losses {
@@ -314,7 +313,7 @@ mod tests {
         assert!(seen(&[-2.0; 5]).threshold().is_some_and(|t| t > -2.0));
     }
 
-    /// The flaw of averaging detectors: after one spike the next passes, and a NaN blinds them.
+    /// The flaw of averaging detectors: after one spike the next one passes, and a NaN blinds them.
     #[test]
     fn rejected_losses_change_nothing() {
         let (mut guard, twin) = (seen(&[1.0, 1.1, 0.9, 1.0]), seen(&[1.0, 1.1, 0.9, 1.0]));
@@ -329,8 +328,8 @@ mod tests {
         assert_eq!(guard, twin);
     }
 
-    /// What a batch with one hard row does to a model that fits its data: a loss far above the others, and a
-    /// gradient as long as those that the run began with.
+    /// A batch with one hard row, for a model that fits its data: a loss far above the others, and a gradient as large
+    /// as those at the start of the run.
     #[test]
     fn a_high_loss_with_an_ordinary_gradient_is_learnt_from() {
         let mut guard = LossSpike::default();
@@ -341,11 +340,11 @@ mod tests {
         assert_eq!(guard.judge(&reading(0.6, 2.0)), Verdict::Apply);
         assert_eq!(guard.judge(&reading(0.6, 7.0)), Verdict::Skip);
         assert_eq!(guard.clone().by_loss_alone().judge(&reading(0.6, 2.0)), Verdict::Skip);
-        // Small by the measure of the start, however even the last ones are.
+        // Small relative to the start, however equal the last ones are.
         assert_eq!(guard.judge(&reading(0.15, 7.0)), Verdict::Apply);
     }
 
-    /// Most batches of a hinge are exactly 0.
+    /// Most batches of a hinge loss are exactly 0.
     #[test]
     fn a_spread_of_nothing_makes_no_spike() {
         let mut guard = LossSpike::default();
@@ -356,7 +355,7 @@ mod tests {
         }
     }
 
-    /// However wide the spread, three times the longest of the window is beyond it.
+    /// However wide the spread, three times the largest norm of the window is beyond it.
     #[test]
     fn what_is_beyond_all_that_was_seen_is_a_spike() {
         let mut guard = LossSpike::default();
@@ -367,7 +366,7 @@ mod tests {
         assert_eq!(guard.judge(&reading(9.0, 3.1e4)), Verdict::Skip);
     }
 
-    /// A level that has moved for good: it must not hold the run up for ever.
+    /// A level that has moved permanently must not block the run indefinitely.
     #[test]
     fn it_stands_down_and_learns_the_new_level() {
         let mut guard = seen(&[1.0; 30]);
@@ -386,7 +385,7 @@ mod tests {
         assert_eq!(guard.judge(&reading(1e6, 1e9)), Verdict::Skip, "on duty again");
     }
 
-    /// The cause of runs that halted over and over: losses of a future that was abandoned.
+    /// The cause of runs that halted again and again: losses of an abandoned future.
     #[test]
     fn back_at_a_snapshot_it_knows_what_it_knew_there() {
         let mut guard = seen(&[5.0, 5.1, 4.9, 5.0]);
@@ -473,7 +472,7 @@ mod tests {
             assert_eq!(judge(&guard, loss), Verdict::Apply);
             guard.record(&reading(loss, 1.0), Verdict::Apply);
         }
-        // 0.017 now; what was usual at the start is a spike.
+        // 0.017 now; a loss that was usual at the start is a spike.
         assert_eq!(judge(&guard, 1.0), Verdict::Skip);
         let mut fresh = fresh;
         fresh.restore(&guard.state()).unwrap();

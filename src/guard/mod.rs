@@ -1,12 +1,11 @@
-//! Judges of a training step, from plain numbers.
+//! Guards: decide whether a step is applied, skipped, rewound or halted.
 //!
-//! A [`Guard`] looks at a [`Reading`] and says what should become of the step; then it is told, once,
-//! what did become of it. Guards combine by the most severe verdict, so their order cannot matter,
-//! and a reading that was rejected cannot leak into a baseline, because baselines learn only from
-//! applied steps. When training goes back to a snapshot, so does what the guards remember.
+//! A [`Guard`] looks at a [`Reading`] and returns a verdict on the step; then it is told once what was done with the
+//! step. The most severe verdict of all guards wins, so their order doesn't matter. A rejected reading can't leak into
+//! a baseline, because baselines learn only from applied steps. When training goes back to a snapshot, the memory of
+//! the guards goes back with it.
 //!
-//! [`NonFinite`] is part of every [`Keel`](crate::Keel), whatever else is configured. Closures are
-//! guards:
+//! [`NonFinite`] is part of every [`Keel`](crate::Keel), whatever else is configured. Closures are guards:
 //!
 //! ```
 //! use evenkeel::{Reading, Verdict};
@@ -42,72 +41,69 @@ pub use update_wall::UpdateWall;
 use crate::checkpoint::State;
 use crate::{Error, Reading, Verdict};
 
-/// Judges one step from plain numbers.
+/// A guard: judges a training step from plain numbers.
 pub trait Guard: Send {
-    /// What should become of this step. Asking changes nothing, and may be done twice.
+    /// Returns the verdict on this step. Has no side effects, and may be called twice.
     fn judge(&self, now: &Reading) -> Verdict;
 
-    /// Told what became of the step, exactly once. A baseline learns here, and only when `ruling`
+    /// Records what was done with the step; called exactly once per step. A baseline learns here, and only if `ruling`
     /// is [`Verdict::Apply`].
     fn record(&mut self, now: &Reading, ruling: Verdict) {
         let _ = (now, ruling);
     }
 
-    /// Whether it reads [`updates`](Reading::updates) and [`sizes`](Reading::sizes). Those are
-    /// measured only if some guard does; it is then asked twice, before the update without them and
-    /// after it with them.
+    /// Returns whether the guard reads [`updates`](Reading::updates) and [`sizes`](Reading::sizes). They are measured
+    /// only if some guard does; that guard is then asked twice, before the update without them and after it with them.
     fn looks_at_updates(&self) -> bool {
         false
     }
 
-    /// The path of the part of the model that it is for; none, if it is for all of it.
-    /// [`Builder::build`](crate::Builder::build) refuses a part that the model has not.
+    /// Returns the path of the part of the model that the guard watches, or `None` for the whole model.
+    /// [`Builder::build`](crate::Builder::build) rejects a path that the model doesn't have.
     fn part(&self) -> Option<&str> {
         None
     }
 
-    /// The name that reports carry.
+    /// Returns the name that reports carry.
     fn name(&self) -> &str {
         "guard"
     }
 
-    /// What later verdicts depend on; nothing, unless the guard has a memory.
+    /// Returns the state that later verdicts depend on; empty unless the guard has a memory.
     fn state(&self) -> State {
         State::new()
     }
 
-    /// Takes that state back.
+    /// Restores a state that [`state`](Self::state) returned.
     ///
     /// # Errors
-    /// If the state is not one of this guard's; the guard is then unchanged.
+    /// If the state doesn't belong to this guard, which is then unchanged.
     fn restore(&mut self, state: &State) -> Result<(), Error> {
         state.only(&[])
     }
 
-    /// Told that training went back to an earlier state, after [`record`](Self::record) of the step that led
-    /// to it. `then` is the [`state`](Self::state) that this guard had there.
+    /// Notes that training went back to an earlier state; called after [`record`](Self::record) of the step that led to
+    /// it. `then` is the [`state`](Self::state) that this guard had there.
     ///
-    /// Takes that state back, unless said otherwise: what was learnt since is of a future that was abandoned,
-    /// and would make every batch at the older weights look wrong. A guard that counts how often it was not
-    /// heard keeps that count.
-    ///
+    /// The default restores that state: what has been learnt since belongs to an abandoned future, and would make every
+    /// batch at the older weights look wrong. A guard that counts the rejections that did not help keeps that count.
     /// # Errors
-    /// If the state is not one of this guard's. [`Keel`](crate::Keel) then halts.
+    /// If the state doesn't belong to this guard. [`Keel`](crate::Keel) then halts.
     fn rewound(&mut self, then: &State) -> Result<(), Error> {
         self.restore(then)
     }
 
-    /// What a user should know of how this guard fares, if there is anything: that it has stood down, for
-    /// example. [`Keel`](crate::Keel) hands on each text once; two are the same if they agree up to their first
-    /// colon.
+    /// Returns a message that the user should see about the state of this guard, if there is one: that it has stood
+    /// down, for example. [`Keel`](crate::Keel) reports each text once; two texts count as the same if they agree up to
+    /// their first colon.
     fn notice(&self) -> Option<String> {
         None
     }
 
-    /// The same guard, answering `verdict` wherever it would not let a step through.
+    /// Returns a guard that answers `verdict` wherever this one would reject a step.
     ///
     /// # Errors
-    /// If `verdict` is [`Verdict::Apply`]: that would be a guard that does nothing.
+    /// If `verdict` is [`Verdict::Apply`], because such a guard would do nothing.
     fn answering(self, verdict: Verdict) -> Result<Answering<Self>, Error>
     where
         Self: Sized,
@@ -115,7 +111,7 @@ pub trait Guard: Send {
         Answering::new(self, verdict)
     }
 
-    /// The same guard, more severe when it is not heard: after more than `skips` skips in a row it
+    /// Returns a guard that becomes more severe when rejections don't help: after more than `skips` skips in a row it
     /// answers with a rewind, and after more than `rewinds` of those with a halt.
     fn escalating(self, skips: u64, rewinds: u64) -> Escalating<Self>
     where
@@ -131,7 +127,7 @@ impl<F: Fn(&Reading) -> Verdict + Send> Guard for F {
     }
 }
 
-/// A rejection must reject.
+/// Checks that the verdict of a rejection is not [`Verdict::Apply`].
 pub(crate) fn rejection(
     owner: &'static str,
     name: &'static str,

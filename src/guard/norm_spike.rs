@@ -1,4 +1,4 @@
-//! A gradient far above what it has been.
+//! Detection of spikes in the gradient norm.
 
 use super::Guard;
 use super::allowance::Allowance;
@@ -8,35 +8,32 @@ use crate::error::check::Param;
 use crate::{Error, Reading, Verdict};
 
 /// Rejects a step whose gradient norm is far above the recent ones.
-///
-/// The z-score of the norm's logarithm, over accepted steps: with `m` and `σ` the median and robust
-/// deviation of `ln‖g‖` over the last `window` accepted steps,
+/// The test is a z-score of the norm's logarithm over accepted steps. With `m` and `σ` the median and robust deviation
+/// of `ln‖g‖` over the last `window` accepted steps,
 ///
 /// ```text
 /// spike  ⇔  ln‖g‖ > max(m₀ + ln 3, min(m + k · max(σ, floor), L + ln 3))
 /// σ = 1.4826·median(|ln‖g‖ᵢ − m|)
 /// ```
 ///
-/// with `L` the largest of them, and `m₀` the median of the first `warm_up`: a gradient that is no longer than those that the run began
-/// with harms nothing, however small the recent ones are.
+/// with `L` the largest of them, and `m₀` the median of the first `warm_up`: a gradient that is no larger than those at
+/// the start of the run does no harm, however small the recent ones are.
 ///
-/// Norms spread over orders of magnitude and only upwards; their logarithms are nearly symmetric, so
-/// that `k` means the same at a norm of 0.01 and of 100.
+/// Norms spread over orders of magnitude, and only upwards; their logarithms are nearly symmetric, so `k` means the
+/// same at a norm of 0.01 and at one of 100.
 ///
-/// Verdict: [`Skip`](Verdict::Skip) on a spike, one-sided, after `warm_up` accepted norms, and once
-/// `patience` spikes in a row have been let through. A norm of 0 is never a spike, and does not enter
-/// the baseline. Only accepted norms do, from before any clipping; a clip and this guard see the same
-/// numbers.
+/// Verdict: [`Skip`](Verdict::Skip) on a spike, one-sided, after `warm_up` accepted norms, and once `patience` spikes
+/// in a row have been let through. A norm of 0 is never a spike, and does not enter the baseline. Only accepted norms
+/// do, measured before any clipping; clips and this guard see the same numbers.
 ///
-/// It may reject 20 steps, and after those one in twenty of all ([`at_most`](Self::at_most)); beyond that it
-/// stands down and learns from the beginning what is usual, as [`LossSpike`](super::LossSpike) does. After a
-/// rewind the baseline is the snapshot's.
+/// The guard may reject 20 steps, and after those one in twenty of all steps ([`at_most`](Self::at_most)). Beyond that
+/// it stands down and learns a new baseline, as [`LossSpike`](super::LossSpike) does. After a rewind the baseline is
+/// the snapshot's.
 ///
-/// Defaults: `k` 6, window 128, warm-up 10, floor 0.1 (a sigma is at least a factor of 1.1), patience 0, at
-/// most 0.05.
+/// Defaults: `k` 6, window 128, warmup 10, floor 0.1 (a sigma is at least a factor of 1.1), patience 0, at most 0.05.
 ///
-/// Source: the rule of OLMo-core and of ZClip (arXiv 2504.02507, equation 4), on logarithms, with a
-/// robust centre and spread. Both take every norm into their statistics, a NaN included.
+/// Source: the rule of OLMo-core and of ZClip (arXiv 2504.02507, equation 4), applied to logarithms, with a robust
+/// centre and spread. Both take every norm into their statistics, including NaN.
 ///
 /// ```
 /// use evenkeel::{Reading, Verdict};
@@ -60,7 +57,7 @@ pub struct NormSpike {
 
 const NAME: &str = "NormSpike";
 
-/// How many times longer than those of the start a gradient must be.
+/// A spike's gradient norm is above this multiple of the norm at the start.
 const REACH: f64 = 3.0;
 
 impl Default for NormSpike {
@@ -72,7 +69,7 @@ impl Default for NormSpike {
 }
 
 impl NormSpike {
-    /// A spike begins `k` sigmas above the centre of the logarithms.
+    /// Creates a guard for which a spike begins `k` sigmas above the centre of the logarithms.
     ///
     /// # Errors
     /// If `k` is not positive and finite.
@@ -85,7 +82,7 @@ impl NormSpike {
         Ok(self)
     }
 
-    /// How many accepted norms are remembered. Forgets those seen so far.
+    /// Sets how many accepted norms are remembered. Forgets the norms seen so far.
     ///
     /// # Errors
     /// If `window` is below 3.
@@ -93,8 +90,8 @@ impl NormSpike {
         self.with(|spike| spike.window(window))
     }
 
-    /// An exponentially weighted mean and deviation of the logarithms as the baseline. Forgets those
-    /// seen so far.
+    /// Uses an exponentially weighted mean and deviation of the logarithms as the baseline. Forgets the norms seen so
+    /// far.
     ///
     /// # Errors
     /// If `decay` is not above 0 and below 1.
@@ -102,7 +99,7 @@ impl NormSpike {
         self.with(|spike| spike.ema(decay))
     }
 
-    /// How many norms must have been accepted before any is judged.
+    /// Sets how many norms must have been accepted before any is judged.
     ///
     /// # Errors
     /// If `warm_up` is below 3.
@@ -110,7 +107,7 @@ impl NormSpike {
         self.with(|spike| spike.warm_up(warm_up))
     }
 
-    /// A sigma of the logarithm is at least this.
+    /// Sets the minimum sigma of the logarithm.
     ///
     /// # Errors
     /// If `floor` is negative or not finite.
@@ -119,7 +116,7 @@ impl NormSpike {
         Ok(self)
     }
 
-    /// The share of all steps that it may reject, after the first 20.
+    /// Sets the share of all steps that the guard may reject, after the first 20 rejections.
     ///
     /// # Errors
     /// If `share` is not above 0 and at most 1.
@@ -128,13 +125,13 @@ impl NormSpike {
         Ok(self)
     }
 
-    /// How many spikes in a row are let through before one is rejected.
+    /// Sets how many spikes in a row are let through before one is rejected.
     pub fn patience(mut self, spikes: u64) -> Self {
         self.spike.patience = spikes;
         self
     }
 
-    /// The norm above which a step is a spike now; `None` during warm-up.
+    /// Returns the norm above which a step is currently a spike; `None` during warmup.
     pub fn threshold(&self) -> Option<f64> {
         self.spike.threshold().map(f64::exp)
     }
@@ -142,7 +139,7 @@ impl NormSpike {
 
 impl Guard for NormSpike {
     fn judge(&self, now: &Reading) -> Verdict {
-        // The logarithm of 0 is −∞, which is no spike and is not taken in.
+        // The logarithm of 0 is −∞, which is not a spike and doesn't enter the baseline.
         match self.allowance.is_down() {
             true => Verdict::Apply,
             false => self.spike.judge(now.grad_norm.ln()),
@@ -152,7 +149,7 @@ impl Guard for NormSpike {
     fn record(&mut self, now: &Reading, ruling: Verdict) {
         let value = now.grad_norm.ln();
         if ruling != Verdict::Apply {
-            // What others rejected is not on its account.
+            // Rejections by others don't use up the allowance.
             if self.judge(now) != Verdict::Apply && self.allowance.record(ruling) {
                 self.spike.forget();
             }
@@ -203,7 +200,7 @@ mod tests {
         verdict
     }
 
-    /// The flaw of z-scores that take everything in: a spike raises σ, and the next one passes.
+    /// The flaw of z-scores that include every value: a spike raises σ, and the next one passes.
     #[test]
     fn every_spike_of_a_series_is_caught() {
         let mut guard = NormSpike::default();

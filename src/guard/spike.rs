@@ -1,4 +1,4 @@
-//! The rule that spikes of the loss and of the gradient norm share.
+//! The spike rule shared by the guards for the loss and for the gradient norm.
 
 use super::baseline::Baseline;
 use crate::checkpoint::State;
@@ -6,7 +6,7 @@ use crate::error::check::Param;
 use crate::stat::{Ema, Window};
 use crate::{Error, Verdict};
 
-/// A value far above what is usual.
+/// Detection of values far above the usual level.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct Spike {
     owner: &'static str,
@@ -16,14 +16,14 @@ pub(super) struct Spike {
     pub(super) absolute: f64,
     /// A sigma is at least this share of the level at the start.
     pub(super) of_start: f64,
-    /// A spike is above the level at the start by at least this much; and what is above all that is
-    /// remembered by as much is one, however wide the spread.
+    /// A spike is at least this much above the level at the start; and a value this much above everything remembered is
+    /// a spike, however wide the spread.
     pub(super) reach: Option<f64>,
     pub(super) patience: u64,
     pub(super) baseline: Baseline,
-    /// The centre when the warm-up ended: the run's own scale.
+    /// The centre at the end of the warmup: the run's own scale.
     start: Option<f64>,
-    /// Spikes in a row that patience let through.
+    /// Number of spikes in a row that patience let through.
     streak: u64,
 }
 
@@ -70,7 +70,7 @@ impl Spike {
         Ok(self)
     }
 
-    /// The value above which there is a spike; `None` during warm-up.
+    /// Returns the value above which there is a spike; `None` during warmup.
     pub(super) fn threshold(&self) -> Option<f64> {
         let warm = self.baseline.is_warm(self.warm_up);
         let (centre, sigma) = warm.then(|| self.baseline.centre_and_sigma())??;
@@ -89,7 +89,7 @@ impl Spike {
         value.is_finite() && self.threshold().is_some_and(|threshold| value > threshold)
     }
 
-    /// Whether a spike would be let through for the sake of patience.
+    /// Returns whether a spike would be let through by patience.
     pub(super) fn is_patient(&self) -> bool {
         self.streak < self.patience
     }
@@ -101,10 +101,10 @@ impl Spike {
         }
     }
 
-    /// A step with this value was applied; `spike`, if it was let through although it was one.
+    /// Records that a step with this value was applied; `spike` says that it was let through although it was a spike.
     pub(super) fn accept(&mut self, value: f64, spike: bool) {
         if spike {
-            // Let through, but not taken for usual.
+            // Let through, but kept out of the baseline.
             self.streak += 1;
             return;
         }
@@ -115,7 +115,7 @@ impl Spike {
         }
     }
 
-    /// Learns from the beginning what is usual.
+    /// Forgets the baseline, and learns it from the beginning.
     pub(super) fn forget(&mut self) {
         self.baseline = self.baseline.emptied();
         self.start = None;

@@ -1,4 +1,4 @@
-//! A loss that no longer falls.
+//! Detection of a loss that no longer falls.
 
 use super::Guard;
 use crate::checkpoint::State;
@@ -6,28 +6,28 @@ use crate::error::check::Param;
 use crate::stat::Ema;
 use crate::{Error, Reading, Verdict};
 
-/// Stops when the smoothed loss has not improved for a number of updates.
+/// Halts when the smoothed loss has not improved for a number of updates.
 ///
-/// With `s` the exponentially weighted mean of the accepted losses and `b` its lowest value so far, an
-/// update improves if
+/// With `s` the exponentially weighted mean of the accepted losses and `b` its lowest value so far, an update improves
+/// if
 ///
 /// ```text
 /// s < b − relative·|b| − absolute
 /// ```
 ///
-/// Verdict: [`Halt`](Verdict::Halt) once `over` updates in a row have been accepted without an
-/// improvement. The first `1/(1 − decay)` losses only fill the mean. Use [`answering`](Guard::answering) for a rewind with another rate.
+/// Verdict: [`Halt`](Verdict::Halt) once `over` updates in a row have been accepted without an improvement. The first
+/// `1/(1 − decay)` losses only fill the mean. Use [`answering`](Guard::answering) for a rewind with another rate
+/// instead.
 ///
-/// The relative threshold is taken of `|b|`, so that it works for negative losses too. A skipped step
-/// does not count; after a rewind the count begins at 0, with the mean and the best of the snapshot.
+/// The relative threshold is a fraction of `|b|`, so that it works for negative losses too. A skipped step does not
+/// count; after a rewind the count starts at 0, with the mean and the best of the snapshot.
 ///
 /// Defaults: smoothing 0.98, relative 0.001, absolute 0.
 ///
-/// For a metric on held-out data, as a normal end of training, there is
-/// [`EarlyStopping`](crate::metric::EarlyStopping).
+/// To end training normally by a metric on held-out data, use [`EarlyStopping`](crate::metric::EarlyStopping).
 ///
-/// Source: `EarlyStopping` of Lightning and Keras, counted in updates, on a smoothed training loss, and
-/// blind to NaN, which is for [`NonFinite`](super::NonFinite).
+/// Source: `EarlyStopping` of Lightning and Keras, but counted in updates and on a smoothed training loss. It ignores
+/// NaN, which [`NonFinite`](super::NonFinite) handles.
 ///
 /// ```
 /// use evenkeel::{Reading, Verdict};
@@ -58,7 +58,7 @@ pub struct Stall {
 const NAME: &str = "Stall";
 
 impl Stall {
-    /// Stopped after `over` updates without an improvement.
+    /// Creates a guard that halts after `over` updates without an improvement.
     ///
     /// # Errors
     /// If `over` is 0.
@@ -74,7 +74,7 @@ impl Stall {
         })
     }
 
-    /// The loss accepted `i` updates ago has weight `decayⁱ` in the mean; 0 takes each as it is.
+    /// Sets the smoothing: the loss accepted `i` updates ago has weight `decayⁱ` in the mean; 0 disables smoothing.
     ///
     /// # Errors
     /// If `decay` is negative, or not below 1.
@@ -86,7 +86,7 @@ impl Stall {
         Ok(self)
     }
 
-    /// What an improvement must exceed, as a fraction of the best.
+    /// Sets what an improvement must exceed, as a fraction of the best.
     ///
     /// # Errors
     /// If `fraction` is negative or not finite.
@@ -95,7 +95,7 @@ impl Stall {
         Ok(self)
     }
 
-    /// What an improvement must exceed, in units of the loss.
+    /// Sets what an improvement must exceed, in units of the loss.
     ///
     /// # Errors
     /// If `amount` is negative or not finite.
@@ -104,14 +104,14 @@ impl Stall {
         Ok(self)
     }
 
-    /// Whether the mean is one of as many losses as it is meant to be. A best of the first few would
-    /// be a lucky one.
+    /// Returns whether the mean covers as many losses as it is meant to. The best of the first few would be a matter of
+    /// luck.
     fn is_mature(&self) -> bool {
         self.smoothed.count() as f64 >= (1.0 / (1.0 - self.decay)).round()
     }
 
     fn improves(&self, smoothed: f64) -> bool {
-        // Of an infinite best everything is an improvement, and ∞ − ∞ must not say otherwise.
+        // Anything improves on an infinite best; ∞ − ∞ must not say otherwise.
         self.best.is_infinite()
             || smoothed < self.best - self.relative * self.best.abs() - self.absolute
     }
@@ -130,7 +130,7 @@ impl Guard for Stall {
         match ruling {
             Verdict::Apply => {}
             Verdict::Skip => return,
-            // A halt that is not heeded, or a rewind outside of a keel.
+            // A halt that the caller ignores, or a rewind outside a keel.
             Verdict::Rewind | Verdict::Halt => {
                 self.since = 0;
                 return;
@@ -153,8 +153,8 @@ impl Guard for Stall {
         NAME
     }
 
-    /// The mean and the best are the snapshot's, and the count begins at 0: what had been waited there was
-    /// for a future that did not come.
+    /// Restores the mean and the best of the snapshot, and starts the count at 0: the updates counted there were
+    /// followed by an abandoned future.
     fn rewound(&mut self, then: &State) -> Result<(), Error> {
         self.restore(then)?;
         self.since = 0;

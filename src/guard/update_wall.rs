@@ -1,29 +1,28 @@
-//! A bound on how far one update may move a parameter.
+//! A limit on how far one update may move a parameter.
 
 use super::Guard;
 use crate::error::check::Param;
 use crate::{Error, Reading, Verdict};
 
-/// Rejects an update that would move a parameter too far, measured against its own size.
+/// Rejects an update that would move a parameter too far, relative to the parameter's norm.
 ///
 /// ```text
 /// rejected  ⇔  ‖Δpᵢ‖ > limit · max(‖pᵢ‖, floor)   for some parameter i
 /// ```
 ///
-/// This is the wall behind the optimizer: whatever made the update large, a rate, a spike in the
-/// gradient or a second moment that has shrunk to nothing, it shows here. Healthy training moves a
-/// parameter by about 0.001 of its norm in an update; 0.1 is a lot.
+/// This is the last check behind the optimizer: whatever made the update large (a rate, a gradient spike, a second
+/// moment that has shrunk to nothing), it shows here. Healthy training moves a parameter by about 0.001 of its norm per
+/// update; 0.1 is a lot.
 ///
-/// Verdict: [`Skip`](Verdict::Skip), and it is as exact as any: the update is computed, judged, and put
-/// back, optimizer and all.
+/// Verdict: [`Skip`](Verdict::Skip), as exact as any other: the update is computed, judged, and undone, including the
+/// optimizer's state.
 ///
-/// Defaults: floor 10⁻³, so that parameters which start at 0 can leave it.
+/// Defaults: floor 10⁻³, so that parameters that start at 0 can leave it.
 ///
 /// # Cost
-/// A keel with this guard measures every update: two more passes over the parameters and one
-/// readback. It holds the optimizer's state through every update as well as the parameters, so that
-/// both can be put back, which is one more set of them in memory while an update runs, and slows
-/// optimizers that work in place.
+/// A keel with this guard measures every update: two more passes over the parameters and one readback. It holds the
+/// optimizer's state as well as the parameters through every update, so that both can be put back. That is one more set
+/// of both in memory while an update runs, and slows optimizers that work in place.
 ///
 /// ```
 /// use evenkeel::{Layers, Reading, Verdict};
@@ -46,7 +45,7 @@ pub struct UpdateWall {
 }
 
 impl UpdateWall {
-    /// A parameter may move by at most this fraction of its norm.
+    /// Creates a guard that lets a parameter move by at most this fraction of its norm.
     ///
     /// # Errors
     /// If `fraction` is not positive and finite.
@@ -55,7 +54,7 @@ impl UpdateWall {
         Ok(Self { at_most, floor: 1e-3 })
     }
 
-    /// A parameter's norm counts as at least this.
+    /// Treats a parameter's norm as at least this large.
     ///
     /// # Errors
     /// If `norm` is not positive and finite.

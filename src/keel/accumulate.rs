@@ -1,4 +1,4 @@
-//! Several small batches for one update.
+//! Gradient accumulation: several small batches for one update.
 
 use burn::module::{Module, ModuleVisitor, Param as Parameter};
 use burn::optim::GradientsParams;
@@ -19,15 +19,15 @@ use crate::{Decide, Error, Reading, Report, Verdict, monitor};
 /// Gradients that wait for an update.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Accumulated {
-    /// Their sum, unscaled, in `f32` at least.
+    /// Sum of the gradients, unscaled, in `f32` at least.
     sums: Shelf,
-    /// How many batches are in it, the sum of their weights, and that of their losses times their weights.
+    /// Number of batches in the sum, the sum of their weights, and the sum of their weighted losses.
     count: u64,
     weight: f64,
     loss: f64,
-    /// Whether any was offered.
+    /// Whether any batch was offered.
     offered: bool,
-    /// The running statistics after the last batch that was taken in.
+    /// The running statistics after the last accepted batch.
     running: Option<Running>,
 }
 
@@ -68,13 +68,13 @@ impl Accumulated {
 }
 
 impl<M: Module + 'static> Keel<M> {
-    /// Takes the gradients of one small batch in, if they are found finite, for the update that
+    /// Adds the gradients of one small batch, if they are finite, for the update that
     /// [`step_accumulated`](Self::step_accumulated) makes.
     ///
-    /// Each batch is checked before it is added, so that one NaN cannot spoil the others. What is
-    /// rejected here is dropped, and the running statistics are put back to where they were before
-    /// it; it does not count among the rejections in a row. `grads` and `loss` are as in
-    /// [`step`](Self::step). Do not mix the two between updates.
+    /// Each batch is checked before it is added, so that a NaN in one can't spoil the others. A rejected batch is
+    /// dropped, and the running statistics are put back to where they were before it; it does not count among the
+    /// rejections in a row. `grads` and `loss` are the same as in [`step`](Self::step). Do not mix the two methods
+    /// between updates.
     ///
     /// ```
     /// # use burn::nn::{Linear, LinearConfig};
@@ -99,12 +99,12 @@ impl<M: Module + 'static> Keel<M> {
     /// ```
     ///
     /// # Errors
-    /// If `loss` has not one element, if no parameter of `model` has a gradient in `grads`, or the device
-    /// cannot be read; nothing is then taken in.
+    /// If `loss` does not have exactly one element, if no parameter of `model` has a gradient in `grads`, or if the
+    /// device cannot be read; nothing is then added.
     ///
     /// # Cost
-    /// One pass over the gradients and one readback to measure, and one pass to add; one more set of
-    /// gradients in memory, in `f32` at least.
+    /// One pass over the gradients and one readback to measure, and one pass to add; one more set of gradients in
+    /// memory, in `f32` at least.
     #[doc(alias = "accumulate_grad_batches")]
     #[doc(alias = "MultiSteps")]
     pub fn accumulate(
@@ -116,8 +116,8 @@ impl<M: Module + 'static> Keel<M> {
         self.accumulate_weighted(model, grads, loss, 1.0)
     }
 
-    /// The same for a batch of this weight: of its samples, say, or of its tokens, where batches are of different
-    /// sizes and `loss` is a mean over them. The update is then along `Σ wᵢ·gᵢ / Σ wᵢ`.
+    /// Adds the gradients of one small batch with a weight, such as its number of samples or tokens, for batches of
+    /// different sizes whose `loss` is a mean. The update is then along `Σ wᵢ·gᵢ / Σ wᵢ`.
     ///
     /// ```
     /// # use burn::nn::{Linear, LinearConfig};
@@ -140,10 +140,10 @@ impl<M: Module + 'static> Keel<M> {
     /// ```
     ///
     /// # Errors
-    /// As [`accumulate`](Self::accumulate), and if `weight` is not positive and finite.
+    /// The errors of [`accumulate`](Self::accumulate), and if `weight` is not positive and finite.
     ///
     /// # Cost
-    /// As [`accumulate`](Self::accumulate).
+    /// Same as [`accumulate`](Self::accumulate).
     pub fn accumulate_weighted(
         &mut self,
         model: &M,
@@ -202,7 +202,7 @@ impl<M: Module + 'static> Keel<M> {
         Ok(report)
     }
 
-    /// How many batches have been taken in since the last update.
+    /// Returns the number of batches accepted since the last update.
     #[cfg(feature = "train")]
     pub(crate) fn accumulated(&self) -> u64 {
         self.kept.accumulated.count
@@ -214,25 +214,25 @@ impl<M: Module + 'static> Keel<M> {
         let _ = before.restore(model.clone());
     }
 
-    /// One training step along the mean of the gradients that [`accumulate`](Self::accumulate) took in.
+    /// Makes one training step along the mean of the gradients added by [`accumulate`](Self::accumulate).
     ///
-    /// The mean is over the batches that were accepted. It is measured, judged and clipped as any
-    /// gradient; its loss is the mean of theirs. If none was accepted, the step is rejected, and counts
-    /// among the rejections in a row; of several [ranks](crate::ranks), if none has accepted any. Whatever becomes of the
-    /// step, the next one begins with nothing accumulated.
+    /// The mean is over the accepted batches. It is measured, judged and clipped like any gradient; its loss is the
+    /// mean of their losses. If no batch was accepted, the step is rejected and counts among the rejections in a row;
+    /// with several [ranks](crate::ranks), this is so if none of them has accepted any. In every case the next step
+    /// starts with nothing accumulated.
     ///
     /// # Errors
-    /// As [`step`](Self::step).
+    /// Same as [`step`](Self::step).
     ///
     /// # Cost
-    /// As [`step`](Self::step), and one pass over the gradients for the mean.
+    /// Same as [`step`](Self::step), and one pass over the gradients for the mean.
     pub fn step_accumulated<'s>(
         &mut self,
         rate: impl Into<Rate<'s>>,
         model: M,
     ) -> Result<Stepped<M>, Halted<M>> {
-        // The batches were counted as they came in: a step that is counted counts none, and one that ends before
-        // takes none back. A rank without a batch counts that of the others.
+        // The batches were counted as they came in: a counted step doesn't count again, and one that ends early takes
+        // none back. A rank without a batch counts the others' batch.
         let before = self.progress.attempts;
         if self.crew.is_none() || self.kept.accumulated.offered {
             self.progress.attempts = before.saturating_sub(1);
@@ -246,7 +246,7 @@ impl<M: Module + 'static> Keel<M> {
         self.kept.running.settle(&model);
         let Accumulated { sums, count, weight, loss, .. } =
             std::mem::take(&mut self.kept.accumulated);
-        // Scaled again: a gradient that was worth scaling may be 0 in the type of its parameter without it.
+        // Scaled again: without the scale, a gradient that needed it may be 0 in the type of its parameter.
         let scale = self.loss_scale();
         let mut mean = Mean { sums, weight, scale, grads: GradientsParams::new() };
         model.visit(&mut mean);
@@ -270,7 +270,7 @@ impl<M: Module + 'static> Keel<M> {
         }
         match self.measure(&rate, &model, &mean.grads, None, scale) {
             Ok(reading) => {
-                // Of no batch at all the mean is NaN, and the step is rejected.
+                // Without any batch the mean is NaN, and the step is rejected.
                 let reading = reading.with_loss(loss / weight);
                 self.decide(rate, model, mean.grads, reading, scale)
             }
@@ -288,7 +288,7 @@ struct Add<'a> {
 
 impl ModuleVisitor for Add<'_> {
     fn visit_float<const D: usize>(&mut self, param: &Parameter<Tensor<D>>) {
-        // Once: of a parameter that is used in two places it is gone at the second.
+        // Only once: the gradient of a parameter used in two places is gone at the second.
         let Some(grad) = self.grads.remove::<D>(param.id) else { return };
         let grad = widened(grad);
         let grad = if self.factor == 1.0 { grad } else { grad.mul_scalar(self.factor) };

@@ -1,4 +1,4 @@
-//! Acting: the one place where parameters change, and where they are put back.
+//! Applying verdicts: the one place where parameters change, and where they are put back.
 
 use std::collections::HashMap;
 
@@ -24,7 +24,7 @@ struct Failed<M> {
 }
 
 impl<M: Module + 'static> Keel<M> {
-    /// Judges a step and does what is ruled. The gradients are `scale` times too large.
+    /// Judges a step and carries out the verdict. The gradients are `scale` times too large.
     pub(super) fn decide(
         &mut self,
         rate: Rate<'_>,
@@ -70,7 +70,7 @@ impl<M: Module + 'static> Keel<M> {
         let factor = factor * kept;
         match self.attempt(pace, model, grads, reading) {
             Ok((model, reading)) => {
-                // A bound on the rate is not in the way: it is there so that any rate may be asked for.
+                // A bound on the rate doesn't count as strain: it is there so that any rate may be requested.
                 self.strain.applied(factor);
                 Ok(self.applied(rate, model, reading, factor, held))
             }
@@ -81,8 +81,8 @@ impl<M: Module + 'static> Keel<M> {
         }
     }
 
-    /// The gradients with what single parameters lose beyond `factor`, which all lose; and the share of
-    /// the whole gradient's norm that is left by that.
+    /// Applies what single parameters lose beyond `factor`, which applies to all of them. Returns the gradients, and
+    /// the share of the whole gradient's norm that this leaves.
     fn trim(
         &self,
         model: &M,
@@ -101,7 +101,7 @@ impl<M: Module + 'static> Keel<M> {
         (scale_each(grads, model, share), kept)
     }
 
-    /// The first snapshot is taken before any step has shown where the schedule stands.
+    /// Completes the first snapshot, which is taken before any step has shown the position of the schedule.
     pub(super) fn note_start(&mut self, rate: &Rate<'_>) {
         if let (Some(at), Some(start)) = (rate.position(), self.ring.oldest_mut()) {
             start.position.get_or_insert(at);
@@ -111,7 +111,7 @@ impl<M: Module + 'static> Keel<M> {
         }
     }
 
-    /// Nor what the loss is there.
+    /// Completes the first snapshot with its loss.
     fn note_first_loss(&mut self, loss: f64) {
         if let Some(start) = self.ring.oldest_mut().filter(|_| loss.is_finite()) {
             start.level.get_or_insert(loss);
@@ -126,24 +126,24 @@ impl<M: Module + 'static> Keel<M> {
     ) -> Vec<Culprit> {
         let Some(fault) = reading.fault else { return Vec::new() };
         if fault == Fault::Optimizer {
-            // Nothing can be built on it, whatever is ruled; only a rewind brings another.
+            // Training can't continue with this optimizer, whatever the verdict; only a rewind restores another.
             self.kept.spent = true;
         }
         let mut culprits = monitor::culprits(model, Some(grads), &self.monitor);
         if fault == Fault::Loss {
-            // A broken loss breaks every gradient: none of them says where it came from.
+            // A non-finite loss breaks every gradient, so none of them shows the origin.
             culprits.retain(|culprit| culprit.part != Part::Gradient);
         }
         culprits
     }
 
-    /// The updated model, if it is sound and the guards that look at updates agree.
+    /// Returns the updated model, if it is sound and the guards that look at updates agree.
     ///
-    /// Where the optimizer does not vouch for the outcome, the model before the update is held, which
-    /// costs Burn's optimizers nothing: they write the new parameters over the step rather than over
-    /// the old ones. The optimizer is held too only if a guard looks at updates. Otherwise it would
-    /// write its state anew at every step, for the sake of something that a sound rate and a sound
-    /// optimizer never do; if they do, the optimizer is spent.
+    /// If the optimizer does not vouch for the outcome, the model before the update is held. This costs Burn's
+    /// optimizers nothing: they write the new parameters over the step rather than over the old ones. The optimizer is
+    /// held too only if a guard looks at updates. Holding it always would make it write its state to new memory at
+    /// every step, only for a failure that never happens with a sound rate and a sound optimizer; if it does happen,
+    /// the optimizer is spent.
     fn attempt(
         &mut self,
         pace: Pace,
@@ -165,7 +165,7 @@ impl<M: Module + 'static> Keel<M> {
         // A device that cannot be read has not shown that the update is good.
         let mut culprits = Vec::new();
         if !self.monitor.is_sound(&after).unwrap_or(false) {
-            // Weights that were broken before are not this update's work.
+            // This update didn't cause weights that were broken before it.
             culprits = monitor::culprits(&before, None, &self.monitor);
             culprits.retain(|culprit| culprit.part == Part::Parameter);
             reading.fault = Some(Fault::Parameter);
@@ -192,8 +192,8 @@ impl<M: Module + 'static> Keel<M> {
         Err(Box::new(Failed { before, reading, ruling, culprits }))
     }
 
-    /// What is needed to see whether an update is lost in the rounding of half precision: at the 16th, and whenever
-    /// twice as many have been made.
+    /// Returns what is needed to check whether an update is lost in the rounding of half precision: at update 16, and
+    /// each time the number of updates has doubled.
     fn rounding(&self, pace: &Pace, model: &M, grads: &GradientsParams) -> Option<Rounding> {
         let update = self.progress.updates;
         let due = update >= 16 && update.is_power_of_two();
@@ -205,7 +205,7 @@ impl<M: Module + 'static> Keel<M> {
     }
 
     fn note_rounding(&mut self, rounding: Option<Rounding>, after: &M) {
-        // A device that cannot be read says so in the next step.
+        // A device that cannot be read reports it in the next step.
         if let Some(Ok(share)) = rounding.map(|rounding| rounding.lost(after)) {
             self.strain.stuck(share);
         }
@@ -216,8 +216,8 @@ impl<M: Module + 'static> Keel<M> {
         self.tied(model)
     }
 
-    /// Optimizers that update a model place by place leave the places of a tied weight with a leaf each, and
-    /// the next gradient would be that of one of them.
+    /// Ties the model. Optimizers that update a model place by place give each place of a tied weight a separate leaf,
+    /// and the next gradient would be that of only one of them.
     pub(super) fn tied(&self, model: M) -> M {
         match self.monitor.layout().is_tied() {
             true => tie(model),
@@ -278,8 +278,8 @@ impl<M: Module + 'static> Keel<M> {
         }
     }
 
-    /// Whether the weights were broken from outside: no step that is bounded makes them so large. What happens again
-    /// and again before training has got any further is something else.
+    /// Returns whether the weights were broken from outside: no bounded step makes them so large. A fault that recurs
+    /// before training has got any further has another cause.
     fn is_from_outside(&self, report: &Report, at_most: u64) -> bool {
         !self.bounds.is_empty()
             && self.progress.broken < at_most
@@ -296,7 +296,8 @@ impl<M: Module + 'static> Keel<M> {
         mut ruling: Ruling,
         culprits: Vec<Culprit>,
     ) -> Result<Stepped<M>, Halted<M>> {
-        // Where the weights are broken another batch is no better; of a failed update these are not the weights.
+        // If the weights are broken, another batch is no better; after a failed update, the culprits are not in these
+        // weights.
         let broken = reading.fault != Some(Fault::Update)
             && culprits.iter().any(|culprit| culprit.part == Part::Parameter);
         if self.kept.spent || (broken && self.limits.rewind.is_some_and(|rewind| rewind.recent > 0))
@@ -328,11 +329,10 @@ impl<M: Module + 'static> Keel<M> {
         }
     }
 
-    /// Training ends, with the best state there is: `model`, unless its losses show that it has come to harm
-    /// and there is a snapshot. Then all that moves together is at the snapshot, so that training could go on
-    /// from there.
+    /// Ends training with the best available state: `model`, unless its losses show that it was harmed and there is a
+    /// snapshot. In that case all state goes back to the snapshot together, so that training could continue from there.
     ///
-    /// `used` says whether the rate's own update was made.
+    /// `used` says whether the update for this rate was made.
     pub(super) fn halt(
         &mut self,
         rate: Rate<'_>,
@@ -359,15 +359,15 @@ impl<M: Module + 'static> Keel<M> {
         }
     }
 
-    /// Whatever ends training hands a model back that no rejected batch has written into.
+    /// Ends training, and returns a model that no rejected batch has written into.
     pub(super) fn stopped(&mut self, model: M, report: Report) -> Halted<M> {
         self.incidents.push(&report);
         self.progress.rejected = 0;
         Halted::new(self.kept.running.restore(model), report)
     }
 
-    /// Everything back to a snapshot; `None` if there is none, which a keel that rewinds always has, or if a
-    /// policy doesn't take its memory back: the report then says which.
+    /// Restores a snapshot. Returns `None` if there is none, which never happens in a keel that rewinds, or if a policy
+    /// doesn't accept its memory; the report then says which.
     pub(super) fn rewind(&mut self, mut rate: Rate<'_>, report: &mut Report) -> Option<M> {
         let rewind = self.limits.rewind?;
         let outside = self.is_from_outside(report, rewind.at_most);
@@ -380,7 +380,7 @@ impl<M: Module + 'static> Keel<M> {
             rate.hold();
             return None;
         };
-        // No rate has broken them, and none would keep it from happening again.
+        // The rate didn't break the weights, and no lower one would prevent it from happening again.
         let (damp, warm_up) = if outside { (1.0, 0) } else { (rewind.damp, rewind.warm_up) };
         let policies = &snapshot.policies;
         let mut took = Ok(());
@@ -420,8 +420,8 @@ impl<M: Module + 'static> Keel<M> {
         Some(self.kept.running.restore(snapshot.model.clone()))
     }
 
-    /// Nothing is known of this step: the device could not be read, the optimizer is spent, or what was
-    /// handed over is of no use.
+    /// Halts a step of which nothing is known: the device could not be read, the optimizer is spent, or the arguments
+    /// were unusable.
     pub(super) fn broken(&mut self, rate: Rate<'_>, model: M, why: &str) -> Halted<M> {
         let mut reading = Reading::new(self.progress.updates).with_lr(rate.value());
         reading.attempt = self.progress.attempts;
@@ -431,7 +431,7 @@ impl<M: Module + 'static> Keel<M> {
         Halted::new(self.kept.running.restore(model), report)
     }
 
-    /// Every policy hears the final verdict, once.
+    /// Tells every policy the final verdict, once.
     pub(super) fn record(&mut self, reading: &Reading, factor: f64, verdict: Verdict) {
         if verdict == Verdict::Apply {
             self.note_first_loss(reading.loss);
@@ -441,7 +441,7 @@ impl<M: Module + 'static> Keel<M> {
         self.bounds.iter_mut().for_each(|bound| bound.record(reading, factor, verdict));
     }
 
-    /// Puts what policies have to say into the report, and among the incidents, each text once.
+    /// Adds the notices of policies to the report and the incidents, each text once.
     pub(super) fn tell(&mut self, report: &mut Report) {
         let guards = self.guards.iter().filter_map(|guard| guard.notice());
         let clips = self.clips.iter().filter_map(|clip| clip.notice());

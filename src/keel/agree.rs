@@ -1,7 +1,7 @@
-//! One verdict for all ranks: everybody decides by the same numbers.
+//! One verdict for all ranks: all of them decide from the same numbers.
 //!
-//! Invariant: all ranks call the same operations of [`Ranks`] in the same order. What is done next is chosen by what
-//! all ranks know, and a rank that cannot go on still says so in its turn.
+//! Invariant: all ranks call the same operations of [`Ranks`] in the same order. The next operation is chosen from what
+//! all ranks know, and a rank that cannot continue still says so when its turn comes.
 
 use burn::module::{Module, ParamId};
 use burn::optim::GradientsParams;
@@ -15,23 +15,23 @@ use crate::report::{Culprit, Part};
 use crate::schedule::Rate;
 use crate::{Fault, Reading, monitor};
 
-/// This keel's place among its ranks.
+/// A keel's membership in its group of ranks.
 pub(super) struct Crew {
     ranks: Box<dyn Ranks>,
     /// Whether the replicas have been compared.
     compared: bool,
-    /// What this rank has brought to the present step, before it was averaged.
+    /// This rank's contribution to the present step, before averaging.
     own: Option<(GradientsParams, Tensor<1>)>,
 }
 
-/// What one rank brings to a step: gradients and loss, and what they weigh.
+/// One rank's contribution to a step: gradients, loss and their weight.
 pub(super) struct Share {
     pub(super) grads: GradientsParams,
     pub(super) loss: Tensor<1>,
     pub(super) weight: f64,
 }
 
-/// Why the ranks take no step.
+/// The reason why the ranks take no step.
 pub(super) struct Apart {
     why: String,
     cause: Option<RankError>,
@@ -49,7 +49,7 @@ impl From<String> for Apart {
     }
 }
 
-/// As they are numbered among ranks, from 1; 0 is none.
+/// Faults in the order of their numbers among ranks, from 1; 0 means none.
 const FAULTS: [Fault; 7] = [
     Fault::Rate,
     Fault::Parameter,
@@ -61,7 +61,7 @@ const FAULTS: [Fault; 7] = [
 ];
 const PARTS: [Part; 3] = [Part::Parameter, Part::Gradient, Part::Statistic];
 
-/// Norms of replicas that are further apart than this are not those of the same weights.
+/// Largest relative difference between norms of replicas that have the same weights.
 const SAME: f64 = 1e-4;
 
 impl Crew {
@@ -71,7 +71,7 @@ impl Crew {
 }
 
 impl<M: Module + 'static> Keel<M> {
-    /// One step of all ranks, to which this one brings `share`, or a reason to end.
+    /// Makes one step of all ranks, to which this one contributes `share`, or a reason to stop.
     pub(super) fn step_together(
         &mut self,
         rate: Rate<'_>,
@@ -95,15 +95,15 @@ impl<M: Module + 'static> Keel<M> {
         if all.len() != count {
             return Err(format!("{} of {count} ranks have shown their numbers", all.len()).into());
         }
-        // Everyone compares with the first, so that everyone finds the same.
+        // All ranks compare with the first, so that all get the same result.
         match all.iter().position(|numbers| numbers.len() != all[0].len()) {
             None if all[0].len() == length => Ok(all),
             other => Err(format!("rank {} has another model", other.unwrap_or_default()).into()),
         }
     }
 
-    /// The mean gradients of all ranks, times the loss scale, which is given too; and the reading of them that all
-    /// have.
+    /// Returns the mean gradients of all ranks times the loss scale, the reading that all ranks share, and the loss
+    /// scale.
     fn pool(
         &mut self,
         rate: &Rate<'_>,
@@ -135,7 +135,7 @@ impl<M: Module + 'static> Keel<M> {
         Ok((grads, self.share_reading(reading)?, scale))
     }
 
-    /// What the ranks have to know of each other before they add anything up: the weight of all together, and which
+    /// Exchanges what the ranks have to know before they add anything up: returns their total weight, and which
     /// parameters have a gradient on any of them.
     fn meet(
         &mut self,
@@ -177,7 +177,7 @@ impl<M: Module + 'static> Keel<M> {
                 return Err(format!("rank {rank} {what} {there}, and rank 0 {what} {here}").into());
             }
         }
-        // Those who had more batches for this update have asked more often.
+        // A rank that had more batches for this update has made more attempts.
         let attempts = all.iter().map(|of| of[3]).fold(0.0, f64::max);
         self.progress.attempts = attempts as u64;
         self.adopt_scale(&all)?;
@@ -186,7 +186,7 @@ impl<M: Module + 'static> Keel<M> {
         Ok((all.iter().map(|of| of[4]).sum(), present))
     }
 
-    /// A small batch that overflows on one rank lowers the scale there: all go on with the lowest.
+    /// Adopts the lowest loss scale of all ranks: a small batch that overflows on one rank lowers the scale only there.
     fn adopt_scale(&mut self, all: &[Vec<f64>]) -> Result<(), Apart> {
         let Some(scale) = &mut self.loss_scale else { return Ok(()) };
         let of = |numbers: &Vec<f64>| [5, 6, 7].map(|at| numbers[at]);
@@ -208,7 +208,8 @@ impl<M: Module + 'static> Keel<M> {
         }
     }
 
-    /// The reading of the first rank, which all have but for rounding, with what any of them has seen.
+    /// Returns the reading of the first rank, which all share except for rounding, with a fault that any of them has
+    /// seen.
     fn share_reading(&mut self, reading: Result<Reading, crate::Error>) -> Result<Reading, Apart> {
         let mine = match &reading {
             Ok(now) => {
@@ -219,7 +220,7 @@ impl<M: Module + 'static> Keel<M> {
                 mine.extend(now.layers.iter().chain(now.sizes.iter()).map(|(_, norm)| norm));
                 mine
             }
-            // As long as the others', whose lengths nobody knows here.
+            // The ranks whose readings succeeded send longer lists, whose length isn't known here.
             Err(_) => vec![1.0],
         };
         let Some(crew) = &mut self.crew else { return Err(String::from("no ranks").into()) };
@@ -248,7 +249,7 @@ impl<M: Module + 'static> Keel<M> {
         Ok(self.seen(now))
     }
 
-    /// Whether the replicas are of the same weights, where those were looked at: their norms begin at `from`.
+    /// Compares the weights of the replicas, if they were measured; their norms start at `from`.
     fn compare(&mut self, now: &Reading, all: &[Vec<f64>], from: usize) -> Result<(), Apart> {
         for (at, (path, here)) in now.sizes.iter().enumerate() {
             let differs = |of: &Vec<f64>| (of[from + at] - here).abs() > SAME * here.abs();
@@ -263,7 +264,7 @@ impl<M: Module + 'static> Keel<M> {
         Ok(())
     }
 
-    /// The reading without what was only looked at to compare replicas.
+    /// Removes from the reading what was measured only to compare replicas.
     fn seen(&mut self, mut now: Reading) -> Reading {
         if !self.looks_at_parameters(self.progress.updates) {
             now.sizes = crate::Layers::default();
@@ -274,19 +275,19 @@ impl<M: Module + 'static> Keel<M> {
         now
     }
 
-    /// The step is applied: nobody will ask where its gradients came from.
+    /// Drops this rank's gradients: the step is applied, so their origin no longer matters.
     pub(super) fn forget_own(&mut self) {
         if let Some(crew) = &mut self.crew {
             crew.own = None;
         }
     }
 
-    /// Whether the replicas are still to be compared.
+    /// Returns whether the replicas are still to be compared.
     pub(super) fn compares(&self) -> bool {
         self.crew.as_ref().is_some_and(|crew| !crew.compared)
     }
 
-    /// After a fault that all know of: on which ranks it was seen, and the likeliest origin on each.
+    /// After a fault known to all ranks, finds the ranks on which it was seen, and the likeliest origin on each.
     pub(super) fn all_culprits(
         &mut self,
         reading: &Reading,
@@ -340,5 +341,5 @@ impl<M: Module + 'static> Keel<M> {
     }
 }
 
-/// The names of a loss scale's numbers.
+/// Names of a loss scale's numbers.
 const SCALE: [&str; 3] = ["value", "calm", "tolerated"];

@@ -1,4 +1,4 @@
-//! Concluding on the host, late, from what the device has decided.
+//! Late conclusions on the host, from what the device has decided.
 
 use burn::module::Module;
 
@@ -9,20 +9,20 @@ use crate::report::Layers;
 use crate::schedule::Rate;
 use crate::{Fault, Reading, Report, Verdict};
 
-/// What the pending steps have come to.
+/// The outcome of the pending steps.
 struct Arrived {
-    /// A report for each, up to one that ends in a rewind or in a halt.
+    /// One report for each step, up to one that ends in a rewind or a halt.
     late: Vec<Report>,
-    /// How many of them the device has dropped.
+    /// Number of steps that the device has dropped.
     dropped: u64,
     /// Whether the last report's verdict is still to be carried out.
     stop: bool,
-    /// How many updates there were before them.
+    /// Number of updates before them.
     from: u64,
 }
 
 impl<M: Module + 'static> Keel<M> {
-    /// Reads what is pending and acts on it. `rate` is used up if the last pending step was its own.
+    /// Reads what is pending and acts on it. `rate` is used up if it belonged to the last pending step.
     pub(super) fn arrive(
         &mut self,
         mut rate: Rate<'_>,
@@ -37,8 +37,8 @@ impl<M: Module + 'static> Keel<M> {
         self.conclude(rate, model, arrived, used)
     }
 
-    /// A step that is known to be bad without a look at the device, by its rate or because nothing was
-    /// accumulated: everything before it is settled first.
+    /// Rejects a step that is known to be bad without a readback, because of its rate or because nothing was
+    /// accumulated. Everything before it is settled first.
     pub(super) fn refuse(
         &mut self,
         mut rate: Rate<'_>,
@@ -53,7 +53,7 @@ impl<M: Module + 'static> Keel<M> {
         if arrived.stop {
             return self.conclude(rate, model, arrived, false);
         }
-        // What has become of the steps before it is known, and this one changes nothing.
+        // The outcome of the steps before it is known, and this one changes nothing.
         self.keep_snapshot(arrived.from, &model, rate.next(false), &rate);
         (reading.attempt, reading.update) = (self.progress.attempts, self.progress.updates);
         self.progress.attempts += 1;
@@ -108,7 +108,7 @@ impl<M: Module + 'static> Keel<M> {
         Ok(Stepped { model, report, late })
     }
 
-    /// Judges what is pending, in order. Where a verdict stops the run, what follows is not looked at.
+    /// Judges what is pending, in order. After a verdict that stops the run, the rest is ignored.
     fn judge_pending(&mut self) -> Result<Arrived, crate::Error> {
         let pending = std::mem::take(&mut self.pending);
         let from = self.progress.updates - pending.len() as u64;
@@ -152,7 +152,7 @@ impl<M: Module + 'static> Keel<M> {
         Ok(arrived)
     }
 
-    /// Judges a step that the device has `applied` or not.
+    /// Judges a step that the device has `applied` or dropped.
     fn judge_late(
         &mut self,
         reading: Reading,
@@ -160,7 +160,7 @@ impl<M: Module + 'static> Keel<M> {
         applied: bool,
         facts: &Facts,
     ) -> Report {
-        // A number measured at another scale says nothing of the present one.
+        // A number measured at another scale says nothing about the present one.
         let current = facts.loss_scale == self.loss_scale();
         let mut ruling = match (applied, current) {
             (false, true) => match self.excuse(&reading) {
@@ -176,7 +176,7 @@ impl<M: Module + 'static> Keel<M> {
             _ => self.judge(&reading),
         };
         if applied && ruling.verdict > Verdict::Apply {
-            // It is in the weights already.
+            // The step is already in the weights.
             ruling.verdict = ruling.verdict.max(Verdict::Rewind);
         }
         if reading.fault == Some(Fault::Update) && !facts.exact {

@@ -1,4 +1,4 @@
-//! How a keel is put together.
+//! The builder of a keel.
 
 use std::collections::HashMap;
 use std::fmt;
@@ -26,7 +26,7 @@ use crate::report::is_under;
 use crate::running::Running;
 use crate::{Decide, Error, Reading, Verdict};
 
-/// A [`Keel`] in the making: see [`Keel::wrap`].
+/// Builder of a [`Keel`]; see [`Keel::wrap`].
 #[must_use = "`build` makes the keel"]
 pub struct Builder<M: Module> {
     update: Box<dyn Update<M>>,
@@ -69,24 +69,24 @@ impl<M: Module + 'static> Builder<M> {
         }
     }
 
-    /// The set-up to begin with, for any optimizer and any rate:
+    /// Applies the recommended setup, for any optimizer and any rate:
     ///
     /// ```text
     /// .bound(DeepRelativeTrust::default())        any rate trains: a step replaces no more than a share of the weights
     /// .guard(LossSpike::default())                a batch that would harm the weights is dropped
-    /// .rewind(Rewind::every(100)?.recent(10)?)    what harms them all the same is taken back
+    /// .rewind(Rewind::every(100)?.recent(10)?)    if the weights are harmed all the same, they are restored
     /// ```
     ///
-    /// It is these three lines and nothing else; to replace one, write them out. A schedule is not among them:
-    /// with or without one the rate is held where it has to be, and a warm-up followed by a
-    /// [`Cosine`](crate::schedule::Cosine) to 0 is worth as much as ever. There is no clip: what a clip is for,
-    /// the bound does, for Adam too.
+    /// It consists of exactly these three lines; to replace one, write them out. A schedule is not included:
+    /// with or without one the rate is held where necessary, and a warmup followed by a
+    /// [`Cosine`](crate::schedule::Cosine) decay to 0 is as useful as ever. There is no gradient clipping: the
+    /// bound serves its purpose, for Adam too.
     ///
-    /// With [`Decide::OnDevice`] it is for optimizers whose step has the size of the rate, such as Adam's:
-    /// [`build`](Self::build) refuses descent and momentum there.
+    /// With [`Decide::OnDevice`] it is for optimizers whose step has the size of the rate, such as Adam:
+    /// [`build`](Self::build) refuses gradient descent and momentum there.
     ///
-    /// Nine healthy problems with SGD, momentum and Adam, with it and without, are `examples/do_no_harm`; loss
-    /// against rate is `examples/any_rate`.
+    /// `examples/do_no_harm` runs nine healthy problems with SGD, momentum and Adam, with and without this setup;
+    /// `examples/any_rate` shows loss against rate.
     ///
     /// ```
     /// # use burn::nn::LinearConfig;
@@ -105,59 +105,58 @@ impl<M: Module + 'static> Builder<M> {
             .rewind(Rewind::recommended())
     }
 
-    /// Adds a judge. The most severe verdict counts, so the order of guards does not matter.
+    /// Adds a guard. The most severe verdict counts, so the order of guards does not matter.
     pub fn guard(mut self, guard: impl Guard + 'static) -> Self {
         self.guards.push(Box::new(guard));
         self
     }
 
-    /// Adds a clip. The smallest factor counts, for each parameter, so the order of clips does not matter.
+    /// Adds a clip. For each parameter the smallest factor counts, so the order of clips does not matter.
     pub fn clip(mut self, clip: impl Clip + 'static) -> Self {
         self.clips.push(Box::new(clip));
         self
     }
 
     /// Adds a bound on the step. The smallest cap counts, so the order of bounds does not matter. See
-    /// [`bound`](crate::bound) for what becomes of the rates that are asked for.
+    /// [`bound`](crate::bound) for how requested rates are used.
     pub fn bound(mut self, bound: impl StepBound + 'static) -> Self {
         self.bounds.push(Box::new(bound));
         self
     }
 
-    /// What a non-finite rate, loss, gradient, statistic or parameter leads to: a
-    /// [`Skip`](Verdict::Skip), unless said otherwise here. A non-finite update cannot be skipped: it
-    /// leads to a [`Rewind`](Verdict::Rewind) at least.
+    /// Sets the verdict for a non-finite rate, loss, gradient, statistic or parameter. Default:
+    /// [`Skip`](Verdict::Skip). A non-finite update cannot be skipped: its verdict is at least
+    /// [`Rewind`](Verdict::Rewind).
     pub fn on_non_finite(mut self, verdict: Verdict) -> Self {
         self.non_finite = verdict;
         self
     }
 
-    /// How many steps may be skipped in a row: 10, unless said otherwise here. The next one rewinds,
-    /// if rewinding is on, and halts otherwise.
+    /// Sets how many steps may be skipped in a row. Default: 10. The next rejected step rewinds if rewinding is on,
+    /// and halts otherwise.
     pub fn skips_at_most(mut self, in_a_row: u64) -> Self {
         self.limits.skips_at_most = in_a_row;
         self
     }
 
-    /// Skips as many steps in a row as there are to skip: training never ends because of them. Say this where
-    /// nobody is there to look at a run that has ended, and look at
-    /// [`Report::rejected`](field@crate::Report::rejected) yourself.
+    /// Removes the bound on consecutive skips, so that training never ends because of them. Use this for runs that are
+    /// unattended when they end, and check [`Report::rejected`](field@crate::Report::rejected) yourself.
     pub fn skips_without_end(self) -> Self {
         self.skips_at_most(u64::MAX)
     }
 
     /// Checks the parameters *before* every `n`-th step too. Off by default: parameters are checked
-    /// after every update, so this only finds what was put into them from outside.
+    /// after every update, so this only finds values that were written into them from outside.
     pub fn check_parameters_every(mut self, n: u64) -> Self {
         self.limits.check_parameters = Some(n);
         self
     }
 
     /// Checks the optimizer's state before every `n`-th step. Off by default: gradients that could
-    /// spoil it are not shown to it. A non-finite state cannot be skipped; it rewinds, or halts.
+    /// corrupt it never reach it. A non-finite state cannot be skipped; it rewinds or halts.
     ///
     /// # Cost
-    /// Burn's optimizers show their state only by copying all of it to the host.
+    /// Burn's optimizers expose their state only by copying all of it to the host.
     pub fn check_optimizer_every(mut self, n: u64) -> Self {
         self.limits.check_optimizer = Some(n);
         self
@@ -166,22 +165,22 @@ impl<M: Module + 'static> Builder<M> {
     /// Keeps an average of the weights, updated when an update is applied.
     ///
     /// # Cost
-    /// One more set of parameters in memory, in `f32` at least, and one pass over both at each update
-    /// that goes into it.
+    /// One more set of parameters in memory, at least in `f32`, and one pass over both at each update
+    /// that is averaged.
     pub fn average(mut self, rule: impl Average + 'static) -> Self {
         self.average = Some(Shadow::new(rule));
         self
     }
 
-    /// Expects gradients of the loss times [`Keel::loss_scale`], and divides them by it.
+    /// Turns on loss scaling: expects gradients of the loss times [`Keel::loss_scale`], and divides them by it.
     pub fn loss_scale(mut self, scale: LossScale) -> Self {
         self.loss_scale = Some(scale);
         self
     }
 
-    /// Seeds the model's devices before each forward pass, from this and the number of [attempts](Keel::attempts): what
-    /// dropout draws for a batch is then the same in a run that was resumed, or is run once more. After a rewind other
-    /// numbers are drawn, as other batches are.
+    /// Seeds the model's devices before each forward pass, from `seed` and the number of [attempts](Keel::attempts).
+    /// The masks that dropout draws for a batch are then the same in a resumed or repeated run. After a rewind, the
+    /// random numbers differ, as the batches do.
     ///
     /// ```
     /// # use burn::nn::{Dropout, DropoutConfig, Linear, LinearConfig};
@@ -210,51 +209,51 @@ impl<M: Module + 'static> Builder<M> {
     /// ```
     ///
     /// # Edges
-    /// Burn's generator is the device's, and on a CPU the whole process's: a second run in another thread, or a loader that
-    /// draws from it, takes numbers away. What is drawn between a step and the forward pass, as by an evaluation, moves it
-    /// on: see [`Keel::seed_forward`]. The run of a checkpoint must have the same seed.
+    /// Burn's generator belongs to the device, and on a CPU to the whole process: a second run in another thread, or a
+    /// loader that draws from it, changes the sequence. Numbers drawn between a step and the forward pass, for example
+    /// by an evaluation, advance it: see [`Keel::seed_forward`]. A resumed run must have the checkpoint's seed.
     ///
     /// # Cost
-    /// Setting a number, at each step.
+    /// Sets one number at each step.
     #[doc(alias = "seed_everything")]
     pub fn seed(mut self, seed: u64) -> Self {
         self.seed = Some(seed);
         self
     }
 
-    /// Keeps snapshots, and goes back to one when a guard asks for it, or when skips in a row have
+    /// Keeps snapshots, and goes back to one when a guard asks for it, or when consecutive skips have
     /// used up their bound.
     pub fn rewind(mut self, rewind: Rewind) -> Self {
         self.limits.rewind = Some(rewind);
         self
     }
 
-    /// Where steps are decided: on the host, unless said otherwise here.
+    /// Sets where steps are decided. Default: on the host.
     pub fn decide(mut self, decide: Decide) -> Self {
         self.limits.decide = decide;
         self
     }
 
-    /// Makes it the keel of one of several ranks, each with its own: gradients are averaged over all, and all come to
-    /// one verdict. See [`ranks`](crate::ranks).
+    /// Makes this the keel of one of several ranks, each of which has its own keel: gradients are averaged over all
+    /// ranks, and all reach the same verdict. See [`ranks`](crate::ranks).
     ///
     /// # Cost
-    /// For each step the gradients are copied into one tensor, in `f32` at least, added up over the ranks, and copied
-    /// back; and three exchanges of a few numbers and of one or two for each parameter.
+    /// At each step, the gradients are copied into one tensor, at least in `f32`, summed over the ranks, and copied
+    /// back. There are also three exchanges of a few numbers and of one or two for each parameter.
     #[doc(alias = "DistributedDataParallel")]
     pub fn ranks(mut self, ranks: impl Ranks + 'static) -> Self {
         self.ranks = Some(Box::new(ranks));
         self
     }
 
-    /// Whether the loss is scaled.
+    /// Returns whether the loss is scaled.
     #[cfg(feature = "train")]
     pub(crate) fn is_scaled(&self) -> bool {
         self.loss_scale.is_some()
     }
 
-    /// Whether a trainer can use it that saves when it likes, and makes gradients by a step of the model, which knows
-    /// a loss scale or does not.
+    /// Checks whether this keel works in a trainer that may save at any time and computes gradients in the model's own
+    /// step. `knows_scale` says whether that step knows the loss scale.
     #[cfg(feature = "train")]
     pub(crate) fn check_trainer(&self, knows_scale: bool) -> Result<(), Error> {
         let wrong =
@@ -271,7 +270,7 @@ impl<M: Module + 'static> Builder<M> {
         }
     }
 
-    /// Whether the device can decide all that is asked for.
+    /// Checks whether the device can decide everything that is configured.
     fn check_decide(&self) -> Result<(), Error> {
         let Decide::OnDevice { every } = self.limits.decide else { return Ok(()) };
         let wrong = |name, must: &str, got: &str| {
@@ -294,7 +293,7 @@ impl<M: Module + 'static> Builder<M> {
         }
     }
 
-    /// Whether the model has the parts that policies are for: a misspelt path would bound nothing.
+    /// Checks whether the model has the parts that policies refer to: a misspelt path would bound nothing.
     fn check_parts(&self, monitor: &Monitor) -> Result<(), Error> {
         let guards = self.guards.iter().map(|guard| ("guard", guard.name(), guard.part()));
         let clips = self.clips.iter().map(|clip| ("clip", clip.name(), clip.part()));
@@ -309,17 +308,17 @@ impl<M: Module + 'static> Builder<M> {
         Ok(())
     }
 
-    /// A keel for `model`, which must be the one that is trained: its running statistics are noted as
-    /// they are now, and it is the first snapshot.
+    /// Builds a keel for `model`, which must be the model that is trained: its present running statistics are
+    /// recorded, and it is the first snapshot.
     ///
     /// # Errors
-    /// If a setting is out of range; if no parameter of the model asks for a gradient; if a parameter
-    /// or running statistic is non-finite already; if a group of the optimizer has no parameter, or a guard
-    /// or clip is for a part that the model has not; if a bound does not fit the optimizer.
+    /// If a setting is out of range; if no parameter of the model requires a gradient; if a parameter
+    /// or running statistic is already non-finite; if a group of the optimizer has no parameter, or a guard
+    /// or clip is for a part that the model doesn't have; if a bound does not fit the optimizer.
     ///
     /// # Cost
-    /// One pass over the parameters, one readback; both again with a bound, and up to three updates of copies with one
-    /// that [asks how the optimizer steps](StepBound::looks_at_direction).
+    /// One pass over the parameters and one readback; both again with a bound, and up to three updates of copies with a
+    /// bound that [asks how the optimizer steps](StepBound::looks_at_direction).
     pub fn build(self, model: &M) -> Result<Keel<M>, Error> {
         let checks = [
             ("check_parameters_every", self.limits.check_parameters),

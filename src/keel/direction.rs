@@ -1,4 +1,4 @@
-//! How an optimizer's step depends on the gradient: found by trying a copy of it.
+//! Finding out how an optimizer's step depends on the gradient, by trying a copy of it.
 
 use std::collections::{HashMap, HashSet};
 
@@ -11,17 +11,17 @@ use crate::bound::Direction;
 use crate::monitor::Monitor;
 use crate::optim::{Pace, Update};
 
-/// The sizes of gradient that are tried, and the rate: large enough that weights in half precision show it.
+/// The two gradient sizes to try, and the rate: large enough to show in half-precision weights.
 const SMALL: f64 = 0.1;
 const LARGE: f64 = 1.0;
 const RATE: f64 = 0.1;
 
-/// How each parameter that asks for a gradient is stepped, from what `update` makes of gradients of two sizes, one
-/// after another of the second. Nothing of the caller's is changed. A parameter whose step depends on the gradient's
+/// Returns how each parameter that requires a gradient is stepped, by applying `update` to gradients of two sizes, and
+/// once more to the second size. Nothing of the caller's is changed. A parameter whose step depends on the gradient's
 /// size in another way is left out.
 ///
 /// # Cost
-/// Two updates of copies, or three, with a readback each.
+/// Two or three updates of copies, with a readback each.
 pub(super) fn of<M: Module>(
     update: &dyn Update<M>,
     model: &M,
@@ -31,7 +31,7 @@ pub(super) fn of<M: Module>(
     let all = Growth::of(small.all(), large.all());
     let growths: Vec<Growth> = std::iter::zip(&small.moved, &large.moved)
         .map(|(&small, &large)| match Growth::of(small, large) {
-            // The small step is lost in the rounding of the weights: it is like the others.
+            // The small step is lost in the rounding of the weights; it is assumed to be like the others.
             Growth::Other if small == 0.0 => all,
             own => own,
         })
@@ -47,7 +47,7 @@ pub(super) fn of<M: Module>(
         Growth::None => Some(Direction::Normalized { size: first / RATE }),
         Growth::Proportional => {
             let momentum = (second / first - 1.0).clamp(0.0, 0.9999);
-            // Below a twentieth it is rounding, or decay.
+            // Below a twentieth it is rounding, or weight decay.
             let momentum = if momentum < 0.05 { 0.0 } else { momentum };
             Some(Direction::Gradient { size: first / (RATE * LARGE), momentum })
         }
@@ -57,10 +57,10 @@ pub(super) fn of<M: Module>(
     Ok(known.filter_map(|(id, direction)| Some((id, direction?))).collect())
 }
 
-/// What becomes of a step whose gradient grows from [`SMALL`] to [`LARGE`].
+/// How a step changes when its gradient grows from [`SMALL`] to [`LARGE`].
 #[derive(Debug, Clone, Copy, PartialEq)]
 enum Growth {
-    /// It stays as it is, or there is none.
+    /// It stays the same, or there is no step.
     None,
     /// It grows as much as the gradient.
     Proportional,
@@ -80,10 +80,10 @@ impl Growth {
     }
 }
 
-/// What an optimizer made of one gradient.
+/// The result of an optimizer's step for one gradient.
 struct Tried<M: Module> {
     ids: Vec<ParamId>,
-    /// The root mean square of what it changed in each of them.
+    /// Root mean square of the change in each of them.
     moved: Vec<f64>,
     elements: Vec<usize>,
     optimizer: Box<dyn Update<M>>,
@@ -104,15 +104,15 @@ impl<M: Module> Tried<M> {
         Ok(Self { ids, moved, elements, optimizer, after })
     }
 
-    /// The root mean square of what it changed, over all elements.
+    /// Returns the root mean square of the change over all elements.
     fn all(&self) -> f64 {
         let squares = self.moved.iter().zip(&self.elements).map(|(rms, &n)| rms * rms * n as f64);
         (squares.sum::<f64>() / self.elements.iter().sum::<usize>().max(1) as f64).sqrt()
     }
 }
 
-/// Gradients of `size` and of both signs for all parameters that ask for one, without a pattern that a rule
-/// looks for. Not from the device's generator, which is the caller's.
+/// Gradients of `size` and of both signs for all parameters that require one, without a pattern that a rule looks for.
+/// They don't use the device's random number generator, which belongs to the caller.
 struct Fill {
     size: f64,
     grads: GradientsParams,

@@ -1,4 +1,4 @@
-//! Gradients as one tensor, to be added up over ranks.
+//! Gradients flattened into one tensor, to be summed over ranks.
 
 use burn::module::{Module, ModuleVisitor, Param, ParamId};
 use burn::optim::GradientsParams;
@@ -6,7 +6,7 @@ use burn::tensor::{DType, Device, Tensor};
 
 use super::agree::Share;
 
-/// Which parameters have a gradient.
+/// The parameters that have a gradient.
 pub(super) struct Has<'a> {
     pub(super) grads: Option<&'a GradientsParams>,
     pub(super) ids: Vec<ParamId>,
@@ -20,12 +20,12 @@ impl ModuleVisitor for Has<'_> {
     }
 }
 
-/// Gradients as one tensor, in the order of the model, and the loss at its end.
+/// Gradients as one tensor, in the order of the model, with the loss at its end.
 pub(super) struct Flat<'a> {
     grads: &'a GradientsParams,
     left: Vec<ParamId>,
     pieces: Vec<Tensor<1>>,
-    /// What they are multiplied by; a rank of no weight brings zeros, whatever its numbers are.
+    /// Factor on the gradients; a rank without weight contributes zeros, whatever its numbers are.
     factor: Option<f64>,
     dtype: DType,
     device: Device,
@@ -60,7 +60,7 @@ impl Flat<'_> {
         Tensor::cat(flat.pieces, 0)
     }
 
-    /// The means times `scale`, and the mean loss.
+    /// Returns the mean gradients times `scale`, and the mean loss.
     pub(super) fn back<M: Module>(
         model: &M,
         sum: Tensor<1>,
@@ -78,7 +78,7 @@ impl Flat<'_> {
     }
 }
 
-/// Takes an id out; whether it was there. A parameter that is used in two places is visited twice.
+/// Removes an id, and returns whether it was there. A parameter that is used in two places is visited twice.
 fn take(left: &mut Vec<ParamId>, id: ParamId) -> bool {
     let at = left.iter().position(|other| *other == id);
     at.map(|at| left.swap_remove(at)).is_some()
@@ -128,7 +128,7 @@ impl ModuleVisitor for Back {
     }
 }
 
-/// The widest type of a parameter, and `f32` at least.
+/// The widest type of any parameter, and `f32` at least.
 struct Widest(DType);
 
 impl ModuleVisitor for Widest {

@@ -1,20 +1,20 @@
-//! The end of training, with nothing lost.
+//! The error that ends training and returns the model.
 
 use std::fmt;
 
 use crate::ranks::RankError;
 use crate::report::{Culprit, Report};
 
-/// Training was stopped. The best model there is is in here.
+/// The error of a halted training run, with the best available model.
 ///
-/// As an error it says what stopped training, and where it came from:
+/// Its message says what stopped training, and where it originated:
 ///
 /// ```text
 /// training halted at update 1204: non-finite gradient, 11 steps in a row, first in the gradient of
 /// `decoder.3.attn.query.weight`: 12 of 65536 NaN
 /// ```
 ///
-/// It prints that by [`Debug`](fmt::Debug) too, so that a `main` which returns it ends with a sentence;
+/// [`Debug`](fmt::Debug) prints the same message, so that a `main` that returns the error ends with a sentence;
 /// `{:#?}` shows the whole report.
 pub struct Halted<M>(Box<Inner<M>>);
 
@@ -32,13 +32,13 @@ impl<M> Halted<M> {
         Self(Box::new(Inner { model, abandoned: None, report, late: Vec::new(), rank_error: None }))
     }
 
-    /// With the weights that were given up for a snapshot's.
+    /// Adds the weights that were abandoned in favour of a snapshot's.
     pub(super) fn with_abandoned(mut self, model: M) -> Self {
         self.0.abandoned = Some(model);
         self
     }
 
-    /// With the reports of earlier steps that were read in this one.
+    /// Adds the reports of earlier steps that were read during this one.
     pub(super) fn with_late(mut self, late: Vec<Report>) -> Self {
         self.0.late = late;
         self
@@ -49,48 +49,48 @@ impl<M> Halted<M> {
         self
     }
 
-    /// Which of several [ranks](crate::ranks) is missing, if it is because of that.
+    /// Returns which of several [ranks](crate::ranks) is missing, if that is why training halted.
     pub fn rank_error(&self) -> Option<&RankError> {
         self.0.rank_error.as_ref()
     }
 
-    /// What was measured and ruled.
+    /// Returns the report of the step that halted.
     pub fn report(&self) -> &Report {
         &self.0.report
     }
 
-    /// What was read in this step of earlier ones, in order. Always empty with
+    /// Returns the reports of earlier steps that were read during this step, oldest first. Always empty with
     /// [`Decide::Now`](crate::Decide::Now).
     pub fn late(&self) -> &[Report] {
         &self.0.late
     }
 
-    /// The tensors that held non-finite values, the likeliest origin first; empty if there were none.
+    /// Returns the tensors that held non-finite values, the likeliest origin first; empty if there were none.
     pub fn culprits(&self) -> &[Culprit] {
         &self.0.report.culprits
     }
 
-    /// Takes the best model there is: the present one, unless its losses show that it has come to harm and
+    /// Returns the best available model: the present one, unless its losses show that it was harmed and
     /// the keel has a snapshot; then the snapshot's, and the report says [how far back](Report::rewound) that
-    /// is. The optimizer, the schedule and everything else that moves with the weights are where it is.
+    /// is. The optimizer, the schedule and all other state that moves with the weights are at the same point.
     ///
-    /// The present weights have come to harm if the losses that were measured at them since the last update
-    /// are more than twice as high as those at the snapshot, or if there were three or more and none was finite.
+    /// The present weights count as harmed if the losses measured at them since the last update are more
+    /// than twice as high as those at the snapshot, or if there were three or more and none was finite.
     pub fn into_model(self) -> M {
         self.0.model
     }
 
-    /// The model that [`into_model`](Self::into_model) takes.
+    /// Returns a reference to the model that [`into_model`](Self::into_model) returns.
     pub fn model(&self) -> &M {
         &self.0.model
     }
 
-    /// The weights as they were when training halted, if [`model`](Self::model) is a snapshot's.
+    /// Returns the model with the weights at the halt, if [`model`](Self::model) is a snapshot's.
     pub fn abandoned(&self) -> Option<&M> {
         self.0.abandoned.as_ref()
     }
 
-    /// Takes both.
+    /// Returns both the best available model and the abandoned one.
     pub fn into_models(self) -> (M, Option<M>) {
         (self.0.model, self.0.abandoned)
     }
@@ -115,8 +115,8 @@ impl<M> fmt::Display for Halted<M> {
     }
 }
 
-// By hand, because `main` prints the error that it returns by `Debug`, and because a model need not be
-// printable for its loss to be an error.
+// Implemented by hand, because `main` prints a returned error with `Debug`, and because the error must not
+// require that the model is printable.
 impl<M> fmt::Debug for Halted<M> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match f.alternate() {

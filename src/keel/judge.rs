@@ -1,4 +1,4 @@
-//! Deciding: verdicts, factors and rates, from plain numbers.
+//! Verdicts, clipping factors and rates, from plain numbers.
 
 use burn::lr_scheduler::module_lr_scheduler::{ModuleLearningRate, ModuleLrScheduler};
 use burn::module::{Module, ParamGroup, ParamId};
@@ -10,7 +10,7 @@ use crate::optim::Pace;
 use crate::schedule::Rate;
 use crate::{Culprit, Fault, Part, Reading, Verdict};
 
-/// A verdict, and who asked for it.
+/// A verdict, and what asked for it.
 pub(super) struct Ruling {
     pub(super) verdict: Verdict,
     pub(super) by: String,
@@ -18,7 +18,7 @@ pub(super) struct Ruling {
     pub(super) counts: bool,
 }
 
-/// What a clip may ask for.
+/// Limits a factor to what a clip may ask for.
 fn sane(factor: f64) -> f64 {
     match factor.is_nan() {
         true => 0.0,
@@ -27,12 +27,12 @@ fn sane(factor: f64) -> f64 {
 }
 
 impl<M: Module + 'static> Keel<M> {
-    /// The most severe verdict, and the first guard that gave it. `NonFinite` is the first of all.
+    /// Returns the most severe verdict, and the first guard that gave it. `NonFinite` is always the first guard.
     pub(super) fn judge(&self, now: &Reading) -> Ruling {
         self.judge_by(now, 0)
     }
 
-    /// The same without `NonFinite`, whose verdict is known.
+    /// Returns the verdict without `NonFinite`, whose verdict is known.
     pub(super) fn judge_by_others(&self, now: &Reading) -> Ruling {
         self.judge_by(now, 1)
     }
@@ -52,7 +52,7 @@ impl<M: Module + 'static> Keel<M> {
         ruling
     }
 
-    /// An overflow that a lower loss scale answers is a skip that is nobody's fault.
+    /// Turns an overflow that a lower loss scale answers into a skip that doesn't count among the rejections in a row.
     pub(super) fn excuse(&mut self, now: &Reading) -> Option<Ruling> {
         let overflow = now.fault == Some(Fault::Gradient) && now.loss.is_finite();
         let scale = self.loss_scale.as_mut().filter(|_| overflow)?;
@@ -68,8 +68,8 @@ impl<M: Module + 'static> Keel<M> {
         })
     }
 
-    /// A rejection that has used up its bound becomes a more severe one. `elsewhere` says that a snapshot
-    /// differs from the present state even if it is of the same update.
+    /// Makes a rejection more severe once its bound is used up. `elsewhere` says that a snapshot differs from the
+    /// present state even if it is of the same update.
     pub(super) fn escalate(&mut self, ruling: Ruling, elsewhere: bool) -> Ruling {
         if !ruling.counts {
             return ruling;
@@ -94,7 +94,7 @@ impl<M: Module + 'static> Keel<M> {
                     verdict = Verdict::Halt;
                     by += &format!(", after {} rewinds", self.progress.rewinds);
                 }
-                // At the same weights nothing would be different.
+                // With the same weights, nothing would be different.
                 Some(rewind) if !elsewhere => {
                     let updates = self.progress.updates;
                     if self.ring.peek(updates, rewind.age).is_some_and(|(to, _)| to == updates) {
@@ -108,21 +108,21 @@ impl<M: Module + 'static> Keel<M> {
         Ruling { verdict, by, counts }
     }
 
-    /// Whether going back to a snapshot changes anything where it is of the same update: the optimizer is lost,
-    /// the rate made the update fail and will be lower, or the weights were broken from outside.
+    /// Returns whether going back to a snapshot of the same update changes anything: the optimizer is lost, the rate
+    /// made the update fail and will be lower, or the weights were broken from outside.
     pub(super) fn differs_from_snapshot(&self, now: &Reading, culprits: &[Culprit]) -> bool {
         self.kept.spent
             || matches!(now.fault, Some(Fault::Update | Fault::Parameter | Fault::Optimizer))
             || culprits.iter().any(|culprit| culprit.part == Part::Parameter)
     }
 
-    /// The smallest factor of all clips.
+    /// Returns the smallest factor of all clips.
     pub(super) fn factor(&self, now: &Reading) -> f64 {
         self.clips.iter().map(|clip| sane(clip.factor(now))).fold(1.0, f64::min)
     }
 
-    /// What is to be left of each parameter's gradient where `factor` is left of all, as a share of
-    /// that, in the order of the layers; `None` if no clip asks for less.
+    /// Returns what is left of each parameter's gradient as a share of `factor`, which is left of all of them, in the
+    /// order of the layers; `None` if no clip asks for less.
     pub(super) fn layer_shares(&self, now: &Reading, factor: f64) -> Option<Vec<f64>> {
         let mut least = vec![factor; now.layers.len()];
         for factors in self.clips.iter().map(|clip| clip.layer_factors(now)) {
@@ -131,12 +131,12 @@ impl<M: Module + 'static> Keel<M> {
             }
             least.iter_mut().zip(factors).for_each(|(least, of)| *least = least.min(sane(of)));
         }
-        // A factor of 0 for all is never above a layer's own.
+        // If the factor for all is 0, no layer's factor is below it.
         let less = least.iter().any(|&of| of < factor);
         less.then(|| least.iter().map(|of| of / factor).collect())
     }
 
-    /// What a rate is multiplied by: a schedule has its own damping, a plain rate has the keel's.
+    /// Returns the factor on a rate: a schedule has its own damping, a plain rate has the keel's.
     pub(super) fn gain(&self, rate: &Rate<'_>) -> f64 {
         match rate.position() {
             Some(_) => 1.0,
@@ -144,7 +144,7 @@ impl<M: Module + 'static> Keel<M> {
         }
     }
 
-    /// The reading with the rate of the step, damping included; one that is not finite, of any group, is a fault.
+    /// Sets the rate of the step in the reading, damping included. A rate that is not finite, of any group, is a fault.
     pub(super) fn rated(&self, reading: Reading, rate: &Rate<'_>) -> Reading {
         let gain = self.gain(rate);
         let mut reading = reading.with_lr(rate.value() * gain);
@@ -155,41 +155,41 @@ impl<M: Module + 'static> Keel<M> {
         reading
     }
 
-    /// What the bounds leave of the rate, where all clips together have left `factor` of the gradient. What is
-    /// held is the peak of the schedule, so that its shape is kept: `min(peak, cap)·asked/peak`.
+    /// Applies the bounds to the rate, after all clips together have left `factor` of the gradient. The limit applies
+    /// to the peak of the schedule, so that its shape is kept: `min(peak, cap)·asked/peak`.
     pub(super) fn held(&self, rate: &Rate<'_>, now: &Reading, factor: f64) -> Held {
         if self.bounds.is_empty() {
             return Held { share: 1.0, cap: None, asked: 0.0 };
         }
         let asked = self.asked(rate);
         let caps = self.bounds.iter().filter_map(|bound| bound.rate_at_most(now, factor));
-        // NaN is no number above 0 either.
+        // NaN counts as 0 too.
         let cap = caps.map(|cap| cap.max(0.0)).reduce(f64::min);
         let peak = self.highest().max(asked);
         let share = cap.filter(|cap| peak > *cap).map_or(1.0, |cap| cap / peak);
         Held { share, cap, asked }
     }
 
-    /// The highest rate of the schedule, and of the updates so far.
+    /// Returns the highest rate of the schedule and of the updates so far.
     fn highest(&self) -> f64 {
         self.peak.unwrap_or(0.0).max(self.progress.highest)
     }
 
-    /// The highest rate of any group, before damping by the keel.
+    /// Returns the highest rate of any group, before damping by the keel.
     fn asked(&self, rate: &Rate<'_>) -> f64 {
         let rates = rate.groups().map(|groups| self.each_rate(groups)).unwrap_or_default();
         let rates = rates.into_iter().map(|(_, lr)| lr.abs());
         rates.chain([rate.value().abs()]).fold(0.0, f64::max)
     }
 
-    /// Looks once how high the rates of the schedule get.
+    /// Finds, once, the highest rate of the schedule.
     pub(super) fn note_peak(&mut self, rate: &Rate<'_>) {
         if self.peak.is_none() && !self.bounds.is_empty() {
             self.peak = Some(rate.peak().unwrap_or(0.0));
         }
     }
 
-    /// An update was made at such a rate.
+    /// Records that an update was made at this rate.
     pub(super) fn note_rate(&mut self, held: Held) {
         if !self.bounds.is_empty() {
             self.progress.highest = self.progress.highest.max(held.asked);
@@ -197,19 +197,19 @@ impl<M: Module + 'static> Keel<M> {
         }
     }
 
-    /// The rate of each parameter.
+    /// Returns the rate of each parameter.
     fn each_rate(&self, groups: &ModuleLearningRate) -> Vec<(ParamId, f64)> {
         let entries = self.monitor.layout().entries().iter();
         let rate = |entry: &Entry| groups.lr_from_param(entry.id, Some(&entry.path));
         entries.map(|entry| (entry.id, rate(entry))).collect()
     }
 
-    /// What the optimizer is told; `share` is what is left of the rate.
+    /// Returns the optimizer's settings for the step; `share` is the share of the rate that is left.
     pub(super) fn pace(&self, rate: &Rate<'_>, share: f64, factor: f64, grad_norm: f64) -> Pace {
         let gain = self.gain(rate) * share;
         let pace = Pace::new(rate.value() * gain, factor, grad_norm);
         let Some(groups) = rate.groups() else { return pace };
-        // Burn's rates by group can be asked, not listed or scaled: one group for each parameter.
+        // Burn's rates by group can be looked up, but not listed or scaled, so each parameter gets its own group.
         let rates = self.each_rate(groups);
         let values = || rates.iter().map(|(_, lr)| *lr * gain);
         let lowest = values().fold(f64::INFINITY, f64::min);

@@ -1,4 +1,4 @@
-//! Checkpoints in a folder, with whatever lives beside the keel.
+//! Checkpoints in a folder, with the keel and everything saved with it.
 
 use std::path::PathBuf;
 
@@ -9,8 +9,8 @@ use crate::Error;
 use crate::checkpoint::{Checkpoint, Folder, Persist, State};
 
 impl<M: Module + 'static> Keel<M> {
-    /// Writes a [checkpoint](Self::checkpoint) into `folder`, with the state of whatever lives beside
-    /// the keel: schedules, the position of a loader, anything that is [`Persist`].
+    /// Writes a [checkpoint](Self::checkpoint) into `folder`, with the state of everything else that belongs to the
+    /// run: schedules, the position of a loader, anything that is [`Persist`].
     ///
     /// ```no_run
     /// # use evenkeel::{Keel, checkpoint::Folder, schedule::{Constant, Scheduler}};
@@ -27,8 +27,8 @@ impl<M: Module + 'static> Keel<M> {
     /// ```
     ///
     /// # Errors
-    /// If the device cannot be read, a name is taken, or the file cannot be written; earlier
-    /// checkpoints are then still there.
+    /// If the device cannot be read, a name is taken, or the file cannot be written; earlier checkpoints are then still
+    /// there.
     pub fn save(
         &self,
         folder: &Folder,
@@ -38,11 +38,11 @@ impl<M: Module + 'static> Keel<M> {
         folder.save(self.checkpoint_with(model, beside)?)
     }
 
-    /// Writes a checkpoint in the place of the best one in `folder`: call it when a metric of yours is the best
-    /// so far, as [`EarlyStopping`](crate::metric::EarlyStopping) tells.
+    /// Writes a checkpoint that replaces the best one in `folder`. Call it when your metric is the best so far, as
+    /// [`EarlyStopping`](crate::metric::EarlyStopping) reports.
     ///
     /// # Errors
-    /// As [`save`](Self::save); the best so far is then still there.
+    /// Same as [`save`](Self::save); the best so far is then still there.
     pub fn save_best(
         &self,
         folder: &Folder,
@@ -61,14 +61,14 @@ impl<M: Module + 'static> Keel<M> {
         beside.iter().try_fold(own, |all, (name, thing)| all.with(name, *thing))
     }
 
-    /// Goes on from the newest whole checkpoint in `folder`; `None` if there is none at all. If newer ones are damaged
-    /// and were passed over, the first report has it among its [notices](crate::Report::notices), and so have the
-    /// [incidents](Self::incidents).
+    /// Resumes from the newest complete checkpoint in `folder`; returns `None` if there is none at all. If newer ones
+    /// are damaged and were passed over, the [notices](crate::Report::notices) of the first report and the
+    /// [incidents](Self::incidents) say so.
     ///
     /// # Errors
-    /// If the checkpoint does not fit, if it holds something that `beside` does not name, or if there are
-    /// checkpoints and none is whole. Keel, model and all that is beside are then unchanged. For what is not
-    /// wanted any more there is [`Discard`](crate::checkpoint::Discard).
+    /// If the checkpoint does not fit, if it holds something that `beside` does not name, or if there are checkpoints
+    /// but none is complete. The keel, the model and everything in `beside` are then unchanged. For saved state that is
+    /// no longer wanted, use [`Discard`](crate::checkpoint::Discard).
     pub fn load(
         &mut self,
         folder: &Folder,
@@ -87,11 +87,11 @@ impl<M: Module + 'static> Keel<M> {
         Ok(Some(model))
     }
 
-    /// Goes back to the best checkpoint in `folder`; `None` if none was saved as that. Model, optimizer, counters
-    /// and what is beside are those of that time, so that training may go on from there.
+    /// Goes back to the best checkpoint in `folder`; returns `None` if none was saved as the best. Model, optimizer,
+    /// counters and everything in `beside` are restored together, so training can continue from there.
     ///
     /// # Errors
-    /// As [`load`](Self::load).
+    /// Same as [`load`](Self::load).
     #[doc(alias = "restore_best_weights")]
     pub fn load_best(
         &mut self,
@@ -103,12 +103,12 @@ impl<M: Module + 'static> Keel<M> {
         self.resume_with(model, &best, beside).map(Some)
     }
 
-    /// Takes everything back that is in a checkpoint: what [`resume`](Self::resume) does, and what was put
-    /// in beside it, by name.
+    /// Restores everything in a checkpoint: the keel as [`resume`](Self::resume) does, and everything saved with it, by
+    /// name.
     ///
     /// # Errors
-    /// As [`resume`](Self::resume); if something was saved that `beside` does not name, or the other way
-    /// round. Keel, model and all that is beside are then unchanged.
+    /// The errors of [`resume`](Self::resume); also if something was saved that `beside` does not name, or the other
+    /// way round. The keel, the model and everything in `beside` are then unchanged.
     pub fn resume_with(
         &mut self,
         model: &M,
@@ -123,7 +123,7 @@ impl<M: Module + 'static> Keel<M> {
             .and_then(|()| self.resume_own(model, saved));
         if restored.is_err() {
             for ((_, thing), state) in beside.iter_mut().zip(before) {
-                // What it has just given, it takes back.
+                // It accepts a state that it has just returned.
                 let _ = thing.restore(&state);
             }
         }

@@ -1,4 +1,4 @@
-//! What moves together beside the parameters.
+//! State that changes together with the parameters.
 
 use burn::module::Module;
 
@@ -7,8 +7,9 @@ use crate::average::Shadow;
 use crate::optim::Update;
 use crate::running::Running;
 
-/// All that belongs to one state of the weights and changes with them: one value that is taken, replaced or put back
-/// whole, so that no way out can forget a part. Made of handles: a copy shares buffers until one of both writes.
+/// Everything that belongs to one state of the weights and changes with them, as one value that is taken, replaced or
+/// restored as a whole, so that no exit path can forget a part. Consists of handles: a copy shares buffers until one of
+/// the two writes.
 pub(super) struct Kept<M: Module> {
     pub(super) update: Box<dyn Update<M>>,
     /// Whether the optimizer took part in an update that was taken back.
@@ -20,7 +21,7 @@ pub(super) struct Kept<M: Module> {
 }
 
 impl<M: Module> Kept<M> {
-    /// What belongs to the state after an update: gradients that wait for the next one do not.
+    /// Returns the part that belongs to the state after an update, without gradients that wait for the next one.
     pub(super) fn taken(&self) -> Self {
         Self {
             update: self.update.boxed(),

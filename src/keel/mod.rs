@@ -1,6 +1,6 @@
-//! The step: measure, decide, act, record.
+//! The training step: measure, decide, act, record.
 //!
-//! This is the only module that knows all the others, and it adds nothing of its own.
+//! This is the only module that depends on all the others; it adds no policy to them.
 
 mod accumulate;
 mod act;
@@ -53,7 +53,7 @@ use progress::Progress;
 use snapshot::Snapshot;
 use strain::Strain;
 
-/// An optimizer under guard: measures each step, judges it, and applies, skips, rewinds or halts.
+/// A guarded optimizer: measures and judges each step, and applies it, skips it, rewinds or halts.
 ///
 /// ```
 /// use burn::module::Module;
@@ -89,29 +89,29 @@ use strain::Strain;
 /// # }
 /// ```
 ///
-/// # What it keeps, whatever is configured
+/// # Guarantees, whatever is configured
 ///
 /// - Nothing non-finite reaches a parameter. Loss, rate, every gradient and every running statistic
 ///   are checked before the update, and every updated parameter after it. If everything was finite
 ///   but the update was not, which takes an absurd rate or an optimizer that divides by zero, the
-///   old parameters are put back. The optimizer has seen the gradient by then, so such a step is
-///   never a skip: it rewinds, or halts.
-/// - A gradient that would poison an optimizer's state is never shown to it: what is non-finite, and
-///   what has squares that overflow `f32`.
+///   old parameters are restored. The optimizer has seen the gradient by then, so such a step is
+///   never a skip: it rewinds or halts.
+/// - A gradient that would poison the optimizer's state never reaches the optimizer: neither a non-finite
+///   gradient nor one whose squares overflow `f32`.
 /// - After a rejected step everything is, bit for bit, as if the batch had never been seen:
 ///   parameters, optimizer, schedule, guards and clips, and the running statistics of BatchNorm,
-///   which the forward pass of the bad batch has already written. Not so the random numbers that
-///   the forward pass drew.
-/// - Rejections in a row are bounded, and end in a rewind or in [`Halted`], never in acceptance.
-/// - All of it moves together or not at all: parameters, optimizer, schedule, average, accumulated
-///   gradients, loss scale, guards and clips.
+///   which the forward pass of the bad batch has already written. The exception is the random number
+///   generator: numbers drawn by the forward pass stay drawn.
+/// - Consecutive rejections are bounded, and end in a rewind or in [`Halted`], never in acceptance.
+/// - Parameters, optimizer, schedule, average, accumulated gradients, loss scale, guards and clips
+///   advance together or not at all.
 ///
 /// # Cost
-/// Beside the wrapped optimizer's own step: one pass over the gradients and one readback to measure;
+/// In addition to the wrapped optimizer's own step: one pass over the gradients and one readback to measure;
 /// one pass over the gradients where a clip is active; one pass over the parameters and one readback
 /// to check the result. While an update runs, the old and the new parameters exist side by side.
-/// With a rule of [`optim`](crate::optim) the clips' factor is part of its one pass, and nothing is
-/// checked or held, because it can say beforehand that its update is finite.
+/// With a rule of [`optim`](crate::optim), the clips' factor is part of its one pass, and nothing is
+/// checked or held, because the rule can tell beforehand that its update is finite.
 #[doc(alias = "apply_if_finite")]
 pub struct Keel<M: Module> {
     kept: Kept<M>,
@@ -124,9 +124,9 @@ pub struct Keel<M: Module> {
     monitor: Monitor,
     progress: Progress,
     incidents: Incidents,
-    /// What the next report is to tell.
+    /// Notices for the next report.
     unsaid: Vec<String>,
-    /// Whence the random numbers of forward passes come, if the keel sees to that.
+    /// The seed for the random numbers of forward passes, if the keel seeds them.
     seed: Option<u64>,
     strain: Strain,
     /// The highest rate of the schedule; unknown until the first step shows it, and 0 if it has no peak.
@@ -134,15 +134,15 @@ pub struct Keel<M: Module> {
     rates: RateUse,
     /// The other ranks of the run, if there are any.
     crew: Option<Crew>,
-    /// The steps that the device has decided and that have not been read.
+    /// Steps that the device has decided and that have not been read back.
     pending: Vec<Pending>,
-    /// Whether no step has been made since a checkpoint was taken back: its schedule may be another one.
+    /// Whether no step has been made since a checkpoint was resumed: its schedule may differ.
     resumed: bool,
-    /// Whether the next checkpoint may be of a keel with other policies.
+    /// Whether the next checkpoint may come from a keel with other policies.
     other_policies: bool,
 }
 
-/// The settings that are numbers.
+/// The plain settings of a keel.
 #[derive(Debug, Clone, Copy)]
 struct Limits {
     decide: Decide,
@@ -152,47 +152,46 @@ struct Limits {
     rewind: Option<Rewind>,
 }
 
-/// What one step returns when training can go on.
+/// The result of a step after which training can continue.
 #[derive(Debug)]
 #[must_use = "the model is in here"]
 #[non_exhaustive]
 pub struct Stepped<M> {
     /// The model: updated, untouched after a skip, or an earlier one after a rewind.
     pub model: M,
-    /// What was measured and done; [pending](Report::pending), if the device has decided and was not
+    /// The report of the step; [pending](Report::pending) if the device has decided and was not
     /// read in this step.
     pub report: Report,
-    /// What was read in this step of this and of earlier ones, in order. Always empty with
+    /// Reports read during this step, for it and for earlier steps, oldest first. Always empty with
     /// [`Decide::Now`].
     pub late: Vec<Report>,
 }
 
-/// Why a keel whose optimizer is spent does not go on.
+/// The reason that a keel gives when its optimizer's state is lost.
 const SPENT: &str = "the optimizer's state was lost with an update that was taken back; build a new \
                      keel, or resume from a checkpoint";
 
 impl<M: Module + 'static> Keel<M> {
-    /// Puts an optimizer under guard: a rule of [`optim`](crate::optim) or its groups, any Burn
-    /// optimizer with its parameter groups, or whatever else is an [`Update`].
-    /// `Keel::wrap(optimizer).build(&model)` is a complete one.
+    /// Wraps an optimizer: a rule of [`optim`](crate::optim) or groups of them, any Burn optimizer with its
+    /// parameter groups, or any other [`Update`]. `Keel::wrap(optimizer).build(&model)` is a complete keel.
     pub fn wrap<By>(optimizer: impl IntoUpdate<M, By>) -> Builder<M> {
         Builder::new(optimizer.into_update())
     }
 
-    /// How many updates the weights have seen. A rewind lowers it.
+    /// Returns the number of updates that the weights have seen. A rewind lowers it.
     pub fn updates(&self) -> u64 {
         self.progress.updates
     }
 
-    /// How many steps were asked for, whatever became of them. Never goes back, so it is the index of
-    /// the next batch where batches are computed from a position.
+    /// Returns the number of steps that were attempted, whatever their verdict. It never decreases, so where
+    /// batches are computed from a position it is the index of the next batch.
     pub fn attempts(&self) -> u64 {
         self.progress.attempts
     }
 
-    /// A copy of the optimizer, with the state that it has now: to [try rates](crate::finder) on in the middle
-    /// of training. The clips, the guards and the loss scale are not in it. Steps that are
-    /// [pending](Self::pending) count in it as made.
+    /// Returns a copy of the optimizer with its present state, for example to [try rates](crate::finder) in the
+    /// middle of training. It doesn't include the clips, the guards and the loss scale. [Pending](Self::pending)
+    /// steps count as made.
     ///
     /// # Cost
     /// Copies handles.
@@ -202,34 +201,34 @@ impl<M: Module + 'static> Keel<M> {
         copy
     }
 
-    /// What the loss is to be multiplied by before the backward pass; 1 without loss scaling.
+    /// Returns the factor by which to multiply the loss before the backward pass; 1 without loss scaling.
     pub fn loss_scale(&self) -> f64 {
         self.loss_scale.as_ref().map_or(1.0, LossScale::value)
     }
 
-    /// How many steps wait to be read; none, with [`Decide::Now`].
+    /// Returns the number of steps not yet read back; 0 with [`Decide::Now`].
     pub fn pending(&self) -> u64 {
         self.pending.len() as u64
     }
 
-    /// How often this keel has read numbers from the device, in steps. What is read to save a state, or
-    /// to find who was guilty of a fault, is left out.
+    /// Returns how many times steps of this keel have read numbers from the device. Readbacks for saving a state or
+    /// for finding the origin of a fault don't count.
     pub fn readbacks(&self) -> u64 {
         self.monitor.readbacks()
     }
 
-    /// What became of the rates that were asked for, where there is a [bound](Builder::bound).
+    /// Returns how the requested rates were used, where there is a [bound](Builder::bound).
     pub fn rates(&self) -> &RateUse {
         &self.rates
     }
 
-    /// The steps that were not applied, and why.
+    /// Returns the steps that were not applied, with the reasons.
     pub fn incidents(&self) -> &Incidents {
         &self.incidents
     }
 
-    /// A copy of `model` for evaluation that has the averaged weights, and the running statistics that
-    /// `model` has now. `None` without an average, or before it has taken anything in.
+    /// Returns a copy of `model` for evaluation, with the averaged weights and the present running statistics of
+    /// `model`. `None` without an average, or before its first update.
     ///
     /// # Cost
     /// Copies handles.
@@ -237,17 +236,17 @@ impl<M: Module + 'static> Keel<M> {
         self.kept.average.as_ref().and_then(|average| average.model(model))
     }
 
-    /// A copy of `model` with the weights to evaluate: the model's own, unless the optimizer averages
-    /// them itself, as the [schedule-free](crate::optim::ScheduleFree) ones do.
+    /// Returns a copy of `model` with the weights to evaluate: the model's own, unless the optimizer averages
+    /// them itself, as the [schedule-free](crate::optim::ScheduleFree) optimizers do.
     ///
     /// # Cost
-    /// Copies handles, and for an optimizer that averages, one pass.
+    /// Copies handles; for an optimizer that averages, one pass as well.
     pub fn eval_model(&self, model: &M) -> M {
         self.kept.update.eval_model(model)
     }
 
-    /// The averages of squared gradients that the optimizer divides by, for a
-    /// [`Watch`](crate::monitor::Watch::second_moments); none, of one that does not show them.
+    /// Returns the averages of squared gradients that the optimizer divides by, for a
+    /// [`Watch`](crate::monitor::Watch::second_moments); empty if the optimizer doesn't expose them.
     ///
     /// # Cost
     /// Copies handles: see [`SecondMoments`].
@@ -255,27 +254,27 @@ impl<M: Module + 'static> Keel<M> {
         self.kept.update.second_moments()
     }
 
-    /// One training step, if it is found good.
+    /// Performs one training step, unless it is rejected.
     ///
     /// `rate` is what [`Scheduler::step`](crate::schedule::Scheduler::step) returns, a plain `f64`, or
-    /// the rates by parameter group of Burn's `ModuleLrScheduler`. `grads` are those of `loss`, times
-    /// [`loss_scale`](Self::loss_scale), with respect to `model`; parameters without a gradient stay as
-    /// they are. `loss` is the loss itself, unscaled. Gradients of parameters that are not in `model`
+    /// the rates by parameter group of Burn's `ModuleLrScheduler`. `grads` are the gradients of `loss` times
+    /// [`loss_scale`](Self::loss_scale) with respect to `model`; parameters without a gradient stay
+    /// unchanged. `loss` is the loss itself, unscaled. Gradients of parameters that are not in `model`
     /// are neither measured nor clipped, and Burn's optimizers ignore them.
     ///
-    /// What becomes of the rate's schedule: applied, it has moved on by one; skipped or halted, it
-    /// stands where it was, and gives the same rate again; rewound, it stands at the snapshot's
-    /// position, damped. A plain rate has no schedule: after a rewind, this and every later one is
+    /// The schedule of the rate follows the verdict. After an applied step it has advanced by one. After a skip or
+    /// a halt it stays at its position and gives the same rate again. After a rewind it is at the snapshot's
+    /// position, damped. A plain rate has no schedule: after a rewind, this rate and every later one are
     /// multiplied by the damping.
     ///
     /// # Errors
-    /// [`Halted`], with the best model there is, if a guard asks for it, or if rejections or
-    /// rewinds in a row have used up their bound. Also if the device fails, if `loss` has not one element,
+    /// [`Halted`], with the best available model, if a guard asks for it, or if consecutive rejections or
+    /// rewinds have used up their bound. Also if the device fails, if `loss` doesn't have exactly one element,
     /// if no parameter of `model` has a gradient in `grads`, if a group of the schedule has no parameter, or
-    /// if in the first step after a [resume](Self::resume) the schedule stands
-    /// [elsewhere](Self::allow_other_schedule): nothing is then counted. Calling again after that
-    /// is allowed, and starts with a fresh bound of rejections; only after an update that had to be
-    /// taken back, where there was no snapshot, the optimizer is lost, and every later step halts.
+    /// if in the first step after a [resume](Self::resume) the schedule is at
+    /// [another position](Self::allow_other_schedule): nothing is then counted. Calling again after that
+    /// is allowed, and starts with a fresh bound on rejections. The exception is an update that had to be undone
+    /// without a snapshot: the optimizer is then lost, and every later step halts.
     ///
     /// # Cost
     /// See [`Keel`].
@@ -310,9 +309,9 @@ impl<M: Module + 'static> Keel<M> {
         self.finished(stepped)
     }
 
-    /// One training step of a model that is held in a field, and stays there: what an agent or a service has.
+    /// Performs one training step on a model that stays in a field, as in an agent or a service.
     ///
-    /// Whatever becomes of the step, `model` is the one to go on with. All else is as in [`step`](Self::step).
+    /// Whatever the verdict, continue with `model`. Everything else is as in [`step`](Self::step).
     ///
     /// ```
     /// # use burn::nn::{Linear, LinearConfig};
@@ -346,11 +345,11 @@ impl<M: Module + 'static> Keel<M> {
     /// ```
     ///
     /// # Errors
-    /// As [`step`](Self::step). `model` is then the best there is, and the error has it too.
+    /// As for [`step`](Self::step). `model` is then the best available model, and the error contains it too.
     ///
     /// # Cost
-    /// As [`step`](Self::step); but while `model` is still there parameters are written into new memory, and not in
-    /// place.
+    /// As for [`step`](Self::step), except that parameters are written into new memory instead of in place, because
+    /// `model` still exists.
     pub fn step_in_place<'s>(
         &mut self,
         rate: impl Into<Rate<'s>>,
@@ -370,7 +369,7 @@ impl<M: Module + 'static> Keel<M> {
         }
     }
 
-    /// How far the parameters that had a gradient in the last step have moved, as a share of their size before.
+    /// Returns how far the parameters that had a gradient in the last step have moved, relative to their previous size.
     #[cfg(feature = "train")]
     pub(crate) fn moved(&self, before: &M, after: &M) -> Result<f64, Error> {
         let (moves, sizes) = self.monitor.moves(before, after)?;
@@ -378,20 +377,20 @@ impl<M: Module + 'static> Keel<M> {
         Ok(norm(&moves) / norm(&sizes))
     }
 
-    /// Whether the parameters are part of the reading of the next step.
+    /// Returns whether the parameters are part of the next step's reading.
     fn sees_parameters(&self) -> bool {
         let Progress { attempts, updates, .. } = self.progress;
         let due = self.limits.check_parameters.is_some_and(|n| attempts.is_multiple_of(n));
         due || self.looks_at_parameters(updates)
     }
 
-    /// Whether a bound needs the sizes of the parameters before this update, or a snapshot will be taken after it.
+    /// Returns whether a bound needs the parameters' sizes before this update, or a snapshot follows it.
     fn looks_at_parameters(&self, update: u64) -> bool {
         self.bounds.iter().any(|bound| bound.looks_at_sizes(update))
             || self.limits.rewind.is_some_and(|rewind| rewind.looks_before(update))
     }
 
-    /// One reading. The gradients are `scale` times too large.
+    /// Measures one reading. The gradients are `scale` times too large.
     fn measure(
         &mut self,
         rate: &Rate<'_>,
@@ -405,7 +404,7 @@ impl<M: Module + 'static> Keel<M> {
         let parameters = self.sees_parameters() || self.compares();
         let mut reading = self.monitor.measure(model, grads, loss, parameters)?;
         if !self.looks_at_parameters(updates) && !self.compares() {
-            // Looked at only to be checked, at every so many attempts: what learns from sizes must not know of those.
+            // Read only for the check, at an interval of attempts: policies that learn from sizes must not see them.
             reading.sizes = Layers::default();
         }
         if scale != 1.0 {

@@ -1,4 +1,4 @@
-//! A step that is decided on the device: [`Decide::OnDevice`](crate::Decide::OnDevice).
+//! Steps decided on the device: [`Decide::OnDevice`](crate::Decide::OnDevice).
 
 use burn::module::Module;
 use burn::optim::GradientsParams;
@@ -20,25 +20,25 @@ pub(super) struct Pending {
     pub(super) facts: Facts,
 }
 
-/// What the host knows of such a step.
+/// What the host knows about such a step.
 #[derive(Debug)]
 pub(super) struct Facts {
     pub(super) attempt: u64,
     pub(super) lr: f64,
     pub(super) held: Held,
-    /// What the gradients are divided by.
+    /// The divisor of the gradients.
     pub(super) scale: f64,
-    /// What the loss was multiplied by: accumulated gradients are unscaled already.
+    /// The factor on the loss; accumulated gradients are already unscaled.
     pub(super) loss_scale: f64,
-    /// Whether the average has counted it.
+    /// Whether the average has counted the step.
     pub(super) averaged: bool,
-    /// Whether it is taken back in the optimizer too, if it is dropped.
+    /// Whether the optimizer takes the step back too, if it is dropped.
     pub(super) exact: bool,
 }
 
 impl<M: Module + 'static> Keel<M> {
-    /// One step, where the device decides. The gradients are `scale` times too large. Reads what is
-    /// pending if it is time.
+    /// Makes one step that the device decides. The gradients are `scale` times too large. Reads what is pending if it
+    /// is due.
     pub(super) fn step_on_device(
         &mut self,
         rate: Rate<'_>,
@@ -54,7 +54,7 @@ impl<M: Module + 'static> Keel<M> {
         let (attempt, update) = (self.progress.attempts, self.progress.updates);
         let now = self.rated(Reading::new(update), &rate);
         if now.fault.is_some() {
-            // A rate is known on the host: there is nothing to launch.
+            // The rate is known on the host, so there is nothing to launch.
             return self.refuse(rate, model, now);
         }
         self.progress.attempts += 1;
@@ -80,13 +80,13 @@ impl<M: Module + 'static> Keel<M> {
         let bound = gate.norm_at_most(norm_at_most, scale);
         let pace = self.pace(&rate, held.share, 1.0, bound);
         let unread = Unread::new(gate.factor().cloned(), gate.verdict().clone());
-        // Held only where the optimizer does not vouch for the outcome: else it writes in place.
+        // Held only if the optimizer does not vouch for the outcome; otherwise it writes in place.
         let mut before = (!self.kept.update.is_bounded(&pace)).then(|| model.clone());
         let after = match self.kept.update.update_gated(&pace, model, grads, &unread) {
             Ok(after) => after,
             Err((model, grads)) => {
                 let grads = gate.gradients(&model, grads);
-                // The factor is on the gradients, and nobody here knows their norm.
+                // The factor is already on the gradients, and their norm isn't known on the host.
                 let pace = self.pace(&rate, held.share, 1.0, f64::INFINITY);
                 before = Some(model.clone());
                 self.kept.update.update_unsure(pace, model, grads)
@@ -108,7 +108,7 @@ impl<M: Module + 'static> Keel<M> {
             .as_mut()
             .is_some_and(|average| average.take_if(&flag, update, &model));
 
-        // Counted as made, until it is known.
+        // Counted as made until the outcome is known.
         self.progress.beside(rate.position());
         self.resumed = false;
         self.progress.updates += 1;
@@ -131,15 +131,14 @@ impl<M: Module + 'static> Keel<M> {
         self.arrive(rate, model, true)
     }
 
-    /// Reads the numbers of all steps that are pending, and does what they lead to, as the last step
-    /// of a full set would. With nothing pending, and with [`Decide::Now`](crate::Decide::Now), it only
-    /// hands the model back.
+    /// Reads the numbers of all pending steps and acts on them, as the last step of a full set would. If nothing is
+    /// pending, and with [`Decide::Now`](crate::Decide::Now), it only returns the model.
     ///
-    /// `rate` is of the step that comes next, as for [`step`](Self::step); the schedule will give that
-    /// rate again.
+    /// `rate` belongs to the step that comes next, as for [`step`](Self::step); the schedule will return that rate
+    /// again.
     ///
     /// # Errors
-    /// As [`step`](Self::step).
+    /// Same as [`step`](Self::step).
     ///
     /// # Cost
     /// One readback, if there is anything to read.
@@ -152,10 +151,10 @@ impl<M: Module + 'static> Keel<M> {
         self.finished(stepped)
     }
 
-    /// The smallest bound of all clips; none of them is known not to be one.
+    /// Returns the smallest bound of all clips; each clip was checked to have one.
     fn norm_at_most(&self, now: &Reading) -> Option<f64> {
         let bound = |clip: &dyn Clip| match clip.norm_at_most(now) {
-            // What is no bound lets nothing through, as with the factor of a clip.
+            // An invalid bound lets nothing through, as with the factor of a clip.
             Some(bound) if bound >= 0.0 => bound,
             _ => 0.0,
         };

@@ -1,4 +1,4 @@
-//! The guards, clips and bounds of a keel: their names, their memories, and which saved memory is whose.
+//! Names and memories of a keel's guards, clips and bounds, and matching saved memories to them.
 
 use std::fmt;
 
@@ -8,7 +8,7 @@ use super::Keel;
 use crate::Error;
 use crate::checkpoint::State;
 
-/// The memory of every guard, of every clip and of every bound.
+/// The memory of every guard, every clip and every bound.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Policies {
     pub(super) guards: Vec<State>,
@@ -27,7 +27,7 @@ impl Policies {
         parts(parts(state, "clip", &self.clips), "bound", &self.bounds)
     }
 
-    /// What was saved for those that were there, and of the others what is here.
+    /// Returns the saved memory of the policies that were saved, and the present one of the others.
     pub(super) fn restored(self, state: &State, ours: &Names, theirs: &Names) -> Self {
         let parts = |kind: &str, here: Vec<State>, ours: &[String], theirs: &[String]| {
             let pick = |(here, place): (State, Option<usize>)| match place {
@@ -44,8 +44,8 @@ impl Policies {
     }
 }
 
-/// Where each of ours is among theirs: the first of a name is the first of that name there, the second the
-/// second.
+/// Returns where each of our names is among theirs: the first of a name matches the first of that name there, the
+/// second matches the second.
 fn places(ours: &[String], theirs: &[String]) -> Vec<Option<usize>> {
     let place = |(at, name): (usize, &String)| {
         let before = ours[..at].iter().filter(|other| *other == name).count();
@@ -55,7 +55,7 @@ fn places(ours: &[String], theirs: &[String]) -> Vec<Option<usize>> {
     ours.iter().enumerate().map(place).collect()
 }
 
-/// Whose memories a checkpoint holds: names in order.
+/// Names of the policies whose memories a checkpoint holds, in order.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(super) struct Names {
     guards: Vec<String>,
@@ -127,15 +127,15 @@ impl fmt::Display for Names {
 }
 
 impl<M: Module + 'static> Keel<M> {
-    /// Allows the next [`resume`](Self::resume) a checkpoint that was saved with other guards, clips, bounds,
+    /// Allows the next [`resume`](Self::resume) to use a checkpoint that was saved with other guards, clips, bounds,
     /// average, loss scaling or seed.
     ///
-    /// Counters, optimizer and snapshots are taken back as ever. A policy takes back the memory that was saved
-    /// under its name; of two with the same name, the first that of the first. One that was not there keeps the
-    /// memory that it has, which is none in a keel just built, as does one whose saved memory doesn't fit, because
-    /// its settings are others. What nobody takes is left behind.
+    /// Counters, optimizer and snapshots are restored as usual. A policy restores the memory that was saved under its
+    /// name; among policies of the same name, the n-th restores the memory of the n-th. A policy that wasn't saved
+    /// keeps its present memory, which is empty in a keel just built. So does one whose saved memory doesn't fit
+    /// because its settings differ. Saved memory without a matching policy is dropped.
     ///
-    /// So what a run is guarded by can be changed on resume, and after a halt:
+    /// This way the policies of a run can be changed on resume, and after a halt:
     ///
     /// ```
     /// use burn::nn::{Linear, LinearConfig};
@@ -163,7 +163,7 @@ impl<M: Module + 'static> Keel<M> {
         self.other_policies = true;
     }
 
-    /// What the guards, clips and bounds remember now.
+    /// Returns the present memory of the guards, clips and bounds.
     pub(super) fn policies(&self) -> Policies {
         Policies {
             guards: self.guards.iter().map(|guard| guard.state()).collect(),
@@ -183,7 +183,7 @@ impl<M: Module + 'static> Keel<M> {
         }
     }
 
-    /// A policy that refuses one of these memories gets the one that it has now in all of them.
+    /// Replaces all memories of a policy by its present one if it rejects any of them.
     pub(super) fn leave_out_what_does_not_fit(&mut self, mut memories: Vec<&mut Policies>) {
         let now = self.policies();
         for (at, guard) in self.guards.iter_mut().enumerate() {
@@ -200,7 +200,7 @@ impl<M: Module + 'static> Keel<M> {
         }
     }
 
-    /// All policies take each of these memories back, and keep the last, or none does.
+    /// Restores each of these memories in all policies, and keeps the last one; if one does not fit, changes nothing.
     pub(super) fn restore_policies<'a>(
         &mut self,
         memories: impl Iterator<Item = &'a Policies>,
@@ -208,7 +208,7 @@ impl<M: Module + 'static> Keel<M> {
         let before = self.policies();
         for memory in memories {
             if let Err(error) = self.try_restore_policies(memory) {
-                // What a policy has just given, it takes back.
+                // A policy accepts a state that it has just returned.
                 let _ = self.try_restore_policies(&before);
                 return Err(error);
             }
@@ -226,13 +226,13 @@ impl<M: Module + 'static> Keel<M> {
     }
 }
 
-/// Tries each of these states, and puts `now` in the place of all if one does not fit. What has them is at
-/// `now` afterwards.
+/// Tries each of these states, and replaces all of them by `now` if one does not fit. The policy is at `now`
+/// afterwards.
 fn fit(kept: Vec<&mut State>, now: &State, mut restore: impl FnMut(&State) -> Result<(), Error>) {
     if kept.iter().any(|state| restore(state).is_err()) {
         kept.into_iter().for_each(|state| *state = now.clone());
     }
-    // What it has just given, it takes back.
+    // It accepts a state that it has just returned.
     let _ = restore(now);
 }
 

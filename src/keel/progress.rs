@@ -7,28 +7,27 @@ use crate::stat::Ema;
 
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct Progress {
-    /// Steps asked for.
+    /// Number of steps requested.
     pub(super) attempts: u64,
-    /// Updates that the weights have seen.
+    /// Number of updates that the weights have seen.
     pub(super) updates: u64,
-    /// Rejections in a row.
+    /// Number of rejections in a row.
     pub(super) rejected: u64,
-    /// Rewinds since a snapshot was taken beyond `frontier`.
+    /// Number of rewinds since a snapshot was taken beyond `frontier`.
     pub(super) rewinds: u64,
-    /// Rewinds because of weights that were broken from outside, since any snapshot was taken beyond `frontier`.
+    /// Number of rewinds because of weights broken from outside, since any snapshot was taken beyond `frontier`.
     pub(super) broken: u64,
-    /// The furthest update that a rewind was ruled at.
+    /// The furthest update at which a rewind was decided.
     pub(super) frontier: u64,
-    /// What is left of plain rates, which have no schedule to dampen.
+    /// Damping of plain rates, which have no schedule to dampen.
     pub(super) damping: Damped,
-    /// The highest rate that was asked for, of updates that were made; 0 before the first.
+    /// The highest rate that was requested, of updates that were made; 0 before the first.
     pub(super) highest: f64,
     /// How far the schedule is ahead of the updates, modulo 2⁶⁴; 0 before the first step.
     pub(super) lead: u64,
-    /// The mean of the last ten or so accepted losses.
+    /// Mean of the last ten or so accepted losses.
     losses: Ema<f64>,
-    /// The losses that were measured since the last update: how many were finite, their sum, and how many
-    /// there were.
+    /// Losses measured since the last update: the number of finite ones, their sum, and the number of all.
     here: Here,
 }
 
@@ -58,19 +57,19 @@ impl Default for Progress {
 }
 
 impl Progress {
-    /// Notes where the schedule, if there is one, stands beside the updates.
+    /// Records the schedule's position, if there is a schedule, relative to the updates.
     pub(super) fn beside(&mut self, position: Option<u64>) {
         if let Some(at) = position {
             self.lead = at.wrapping_sub(self.updates);
         }
     }
 
-    /// What the accepted losses have been lately; `None` before the first.
+    /// Returns the recent level of accepted losses; `None` before the first.
     pub(super) fn level(&self) -> Option<f64> {
         self.losses.mean()
     }
 
-    /// A step was judged at the present weights, and became an update or not.
+    /// Records that a step was judged at the present weights, and whether it became an update.
     pub(super) fn note_loss(&mut self, loss: f64, applied: bool) {
         if applied {
             self.losses.push(loss);
@@ -84,9 +83,9 @@ impl Progress {
         }
     }
 
-    /// Whether the weights are sound, next to some that gave losses of about `level`: the finite losses that
-    /// they have given since the last update are no more than twice as high. One or two that are not finite
-    /// speak of the batches; where there is nothing else, of the weights.
+    /// Returns whether the weights are sound, compared with weights that gave losses of about `level`: the finite
+    /// losses measured since the last update are no more than twice as high. One or two non-finite losses point to the
+    /// batches; if there are only non-finite ones, they point to the weights.
     pub(super) fn is_sound_beside(&self, level: f64) -> bool {
         let Here { finite, sum, all } = self.here;
         match finite {
@@ -95,7 +94,7 @@ impl Progress {
         }
     }
 
-    /// The losses of the present weights are those of earlier ones.
+    /// Replaces the recent losses by those of the earlier weights.
     pub(super) fn went_back(&mut self, level: Option<f64>) {
         self.losses = Ema::new(0.9);
         self.here = Here::default();

@@ -1,30 +1,30 @@
-//! What became of the rates that were asked for: an account, like the incidents.
+//! A record of requested and used rates.
 
 use std::fmt;
 
 use crate::schedule::Rate;
 
-/// What bounds have left of one rate.
+/// The part of one rate that the bounds left.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(super) struct Held {
-    /// The share of it.
+    /// The share of the rate that is left.
     pub(super) share: f64,
-    /// The most that the highest rate could be.
+    /// The limit on the highest rate.
     pub(super) cap: Option<f64>,
-    /// The highest rate of any group, before damping by the keel; 0 if nobody bounds it.
+    /// The highest rate of any group, before damping by the keel; 0 without a bound.
     pub(super) asked: f64,
 }
 
-/// The rates of a run whose steps are [bounded](crate::bound), in one sentence.
+/// Summary of the rates of a run whose steps are [bounded](crate::bound); displays as one sentence.
 ///
-/// Counts the updates since the keel was built or resumed, those that a rewind took back included; with
-/// [`Decide::OnDevice`](crate::Decide::OnDevice) those that the device dropped too.
+/// Counts the updates since the keel was built or resumed, including those that a rewind took back and, with
+/// [`Decide::OnDevice`](crate::Decide::OnDevice), those that the device dropped.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct RateUse {
     updates: u64,
     held: u64,
     peak: f64,
-    /// The sum of logarithms of what the peak was held at.
+    /// Sum of the logarithms of the peak rate after the bounds.
     logs: f64,
     lowest: Option<f64>,
 }
@@ -40,27 +40,28 @@ impl RateUse {
         self.logs += used.max(f64::MIN_POSITIVE).ln();
     }
 
-    /// How many updates were made.
+    /// Returns the number of updates.
     pub fn updates(&self) -> u64 {
         self.updates
     }
 
-    /// In how many of them a bound held the rate.
+    /// Returns the number of updates in which a bound held the rate.
     pub fn held(&self) -> u64 {
         self.held
     }
 
-    /// The highest rate that was asked for, or that the schedule would ask for.
+    /// Returns the highest rate that was requested, or that the schedule would request.
     pub fn asked(&self) -> f64 {
         self.peak
     }
 
-    /// What it was held at, the geometric mean over the updates; `None` before the first.
+    /// Returns what the [highest rate](Self::asked) was held at, as the geometric mean over the updates; `None` before
+    /// the first.
     pub fn used(&self) -> Option<f64> {
         (self.updates > 0).then(|| (self.logs / self.updates as f64).exp())
     }
 
-    /// The lowest that it was held at; `None` before the first update.
+    /// Returns the lowest value that the [highest rate](Self::asked) was held at; `None` before the first update.
     pub fn lowest(&self) -> Option<f64> {
         self.lowest
     }

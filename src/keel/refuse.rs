@@ -1,4 +1,4 @@
-//! What a step is refused for before anything is measured: the host knows it without a readback.
+//! Checks that reject a step before anything is measured; the host can make them without a readback.
 
 use burn::module::Module;
 use burn::optim::GradientsParams;
@@ -9,7 +9,7 @@ use crate::monitor;
 use crate::schedule::Rate;
 
 impl<M: Module + 'static> Keel<M> {
-    /// Why this rate, these gradients and this loss make no step, if they make none.
+    /// Returns why this rate, these gradients and this loss can't make a step, if they can't.
     pub(super) fn objection(
         &self,
         rate: &mut Rate<'_>,
@@ -40,13 +40,12 @@ impl<M: Module + 'static> Keel<M> {
         })
     }
 
-    /// Allows the next step a schedule that stands elsewhere than it stood beside this model when it was
-    /// saved.
+    /// Allows the next step to use a schedule whose position differs from the one saved with this model.
     ///
-    /// After a [`resume`](Self::resume) a schedule that was not restored would begin anew, with its warm-up or
-    /// at its highest rate, beside a model that is far on. The first step halts then, and says where both are.
-    /// Call this if that is what you want: to go on training with another schedule, for one. How high the
-    /// rates of the former schedule were is forgotten: [bounds](crate::bound) hold those of the new one.
+    /// After a [`resume`](Self::resume), a schedule that was not restored would start over, with its warmup or at its
+    /// highest rate, although the model is far along. The first step then halts, and reports both positions. Call this
+    /// method if that is what you want, for example to continue training with another schedule. The rates of the former
+    /// schedule are forgotten: [bounds](crate::bound) hold those of the new one.
     pub fn allow_other_schedule(&mut self) {
         self.resumed = false;
         (self.peak, self.progress.highest) = (None, 0.0);

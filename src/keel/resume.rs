@@ -1,4 +1,4 @@
-//! Stopping, and going on as if nothing had happened.
+//! Checkpoint and resume: stopping a run and continuing it as if it had not stopped.
 
 use burn::module::Module;
 use burn::store::ModuleRecord;
@@ -14,12 +14,12 @@ use crate::monitor::Monitor;
 use crate::running::Running;
 use crate::tied::{apart, tie};
 
-/// What a checkpoint holds beside counters and the memory of policies.
+/// Contents of a checkpoint apart from counters and the memory of policies.
 struct Loaded<M: Module> {
     now: Snapshot<M>,
     snapshots: Vec<(u64, Snapshot<M>)>,
     recent: Option<(u64, Snapshot<M>)>,
-    /// As after the last update; `now` has those of the last forward pass.
+    /// The running statistics after the last update; `now` has those of the last forward pass.
     running: Running,
     accumulated: Accumulated,
 }
@@ -30,10 +30,10 @@ const MODEL: &str = "model";
 const RECENT: &str = "recent";
 
 impl<M: Module + 'static> Keel<M> {
-    /// Everything needed to go on from here: the model with its running statistics, the optimizer,
-    /// the counters, the memory of guards and clips, and the snapshots.
+    /// Creates a checkpoint with everything needed to continue from here: the model with its running statistics, the
+    /// optimizer, the counters, the memory of guards and clips, and the snapshots.
     ///
-    /// The schedule lives outside, so it is put in beside, by [`Checkpoint::with`]:
+    /// The schedule lives outside the keel, so it is added by [`Checkpoint::with`]:
     ///
     /// ```no_run
     /// # use evenkeel::{Keel, checkpoint::Checkpoint, schedule::{Constant, Scheduler}};
@@ -48,11 +48,11 @@ impl<M: Module + 'static> Keel<M> {
     /// ```
     ///
     /// # Errors
-    /// If the device cannot be read, if the optimizer's state is lost, or if steps are
-    /// [pending](Self::pending): [`flush`](Self::flush) first.
+    /// If the device cannot be read, if the optimizer's state is lost, or if steps are [pending](Self::pending): call
+    /// [`flush`](Self::flush) first.
     ///
     /// # Cost
-    /// Copies the model and the optimizer's state to the host, and once more for every snapshot.
+    /// Copies the model and the optimizer's state to the host, and again for every snapshot.
     pub fn checkpoint(&self, model: &M) -> Result<Checkpoint, Error> {
         if self.kept.spent {
             return Err(Error::record(SPENT));
@@ -87,20 +87,19 @@ impl<M: Module + 'static> Keel<M> {
         Ok(Checkpoint::new(State::new().with_part(KEEL, state)))
     }
 
-    /// Takes all of that back, and returns the model as it was. A checkpoint that holds more than that is
-    /// for [`resume_with`](Self::resume_with).
+    /// Restores a [`checkpoint`](Self::checkpoint), and returns the model as it was. If the checkpoint holds more than
+    /// that, use [`resume_with`](Self::resume_with).
     ///
-    /// `model` is one of the same architecture, on the device where training is to go on; its values
-    /// do not matter. The keel must have been put together as the one that was saved was, or be
-    /// [allowed](Self::allow_other_policies) not to.
+    /// `model` is one of the same architecture, on the device where training should continue; its values do not matter.
+    /// The keel must have been built like the saved one, or be [allowed](Self::allow_other_policies) to differ.
     ///
-    /// The continued run is bit-identical on a CPU, if the loop feeds it the same batches. If the schedule of
-    /// its first step does not stand where it stood beside this model, that step halts: see
+    /// The continued run is bit-identical on a CPU, if the loop feeds it the same batches. If the schedule of its first
+    /// step is not at the position that was saved with this model, that step halts: see
     /// [`allow_other_schedule`](Self::allow_other_schedule).
     ///
     /// # Errors
-    /// If the checkpoint is of another model, another optimizer, or other guards, clips and bounds, or something was
-    /// [put in beside](Checkpoint::with) the keel. Keel and model are then unchanged.
+    /// If the checkpoint is of another model, another optimizer, or other guards, clips and bounds, or if something was
+    /// [added](Checkpoint::with) to it in addition to the keel. Keel and model are then unchanged.
     pub fn resume(&mut self, model: &M, saved: &Checkpoint) -> Result<M, Error> {
         self.resume_with(model, saved, &mut [])
     }
@@ -126,7 +125,7 @@ impl<M: Module + 'static> Keel<M> {
             scale.restore(&state.part("loss_scale"))?;
         }
 
-        // Loading writes into the running statistics that a model shares with its clones. `model` keeps its own.
+        // Loading writes into the running statistics that a model shares with its clones, so `model` must keep its own.
         let fresh = || apart(model);
         let running = Running::of(&fresh());
         let Loaded { mut now, mut snapshots, mut recent, running, accumulated } =
@@ -152,7 +151,7 @@ impl<M: Module + 'static> Keel<M> {
         self.other_policies = false;
         self.seed_forward(&model);
         if self.limits.rewind.is_some() && self.ring.iter().len() == 0 {
-            // It was saved without rewinding, and there has to be something to go back to.
+            // It was saved without rewinding, and a rewind needs a snapshot.
             let at = self.progress.updates.wrapping_add(self.progress.lead);
             let start = self.snapshot(&model, Some(at), None);
             self.ring.push(self.progress.updates, start);
@@ -180,7 +179,7 @@ impl<M: Module + 'static> Keel<M> {
         }
         let recent = match state.part(RECENT) {
             none if none.is_empty() => None,
-            // One that was taken by other settings would never be renewed.
+            // A recent snapshot taken with other settings would never be replaced.
             _ if self.limits.rewind.is_none_or(|rewind| rewind.recent == 0) => None,
             part => Some(placed(part)?),
         };
@@ -246,7 +245,7 @@ impl<M: Module + 'static> Keel<M> {
 }
 
 impl<M: Module + 'static> Snapshot<M> {
-    /// Its state, and where it stands in the run.
+    /// Returns the snapshot's state and its place in the run.
     fn placed(&self, update: u64, monitor: &Monitor) -> Result<State, Error> {
         let mut state =
             self.state(monitor)?.with_count("update", update).with_count("attempts", self.attempts);
@@ -261,8 +260,7 @@ impl<M: Module + 'static> Snapshot<M> {
 
     fn state(&self, monitor: &Monitor) -> Result<State, Error> {
         let failed = |cause: String| Error::io("writing the model", cause);
-        // A copy that shares no running statistics with the live model, so that a record of it has
-        // the snapshot's own.
+        // A copy that shares no running statistics with the live model, so that its record has the snapshot's own.
         let model = plain(self.kept.running.restore(self.model.valid()));
         let bytes = model.into_record().into_bytes().map_err(|e| failed(e.to_string()))?;
         let layout = monitor.layout();

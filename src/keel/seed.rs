@@ -1,4 +1,4 @@
-//! Random numbers that a run draws again when it is resumed.
+//! Seeding the forward pass, so that a resumed run draws the same random numbers.
 
 use burn::module::Module;
 
@@ -6,9 +6,9 @@ use super::Keel;
 use crate::bits::{GOLDEN, mix};
 
 impl<M: Module + 'static> Keel<M> {
-    /// Seeds the devices of `model` for the next forward pass, if the keel [has a seed](crate::Builder::seed). It does so
-    /// by itself at the end of every step; call this after something else has drawn from them, such as an evaluation that a
-    /// resumed run does not repeat.
+    /// Seeds the devices of `model` for the next forward pass, if the keel [has a seed](crate::Builder::seed). The keel
+    /// does so itself at the end of every step; call this after something else has drawn random numbers from the
+    /// devices, such as an evaluation that a resumed run does not repeat.
     pub fn seed_forward(&self, model: &M) {
         let Some(seed) = self.seed else { return };
         let counter =

@@ -1,4 +1,4 @@
-//! A state to go back to: everything that moves together.
+//! Snapshots: states to rewind to, with everything that changes together.
 
 use burn::module::Module;
 
@@ -7,18 +7,18 @@ use super::kept::Kept;
 use super::policies::Policies;
 use crate::checkpoint::State;
 
-/// Everything that a rewind restores. Made of handles: what they share with the live run is copied
-/// when the run next writes to it.
+/// Everything that a rewind restores. Consists of handles: buffers shared with the live run are copied when the run
+/// next writes to them.
 pub(super) struct Snapshot<M: Module> {
     pub(super) model: M,
     pub(super) kept: Kept<M>,
-    /// Where the schedule goes on; unknown until the first step shows it.
+    /// Position of the schedule; unknown until the first step shows it.
     pub(super) position: Option<u64>,
-    /// What feedback in the schedule had learnt; unknown until the first step, and of a plain rate.
+    /// State of the schedule's feedback; unknown until the first step, and for a plain rate.
     pub(super) schedule: Option<State>,
-    /// The batch that came next.
+    /// Index of the next batch.
     pub(super) attempts: u64,
-    /// What the losses were here; unknown until there was one.
+    /// Recent level of the losses; unknown until there is one.
     pub(super) level: Option<f64>,
     pub(super) policies: Policies,
 }

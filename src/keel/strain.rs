@@ -1,25 +1,25 @@
-//! Whether what stands between the steps that are asked for and those that are made takes most of them.
+//! Checks whether clips and rejections take away most of the requested steps.
 //!
-//! An account, like the incidents: it decides nothing, and a rewind does not take it back.
+//! Like the incidents, this is only a record: it decides nothing, and a rewind does not take it back.
 
 use crate::stat::Ema;
 
-/// How little is left of steps, and how many are left at all, over the last hundred or so.
+/// How much is left of the steps, and how many are applied at all, over the last hundred or so.
 #[derive(Debug)]
 pub(super) struct Strain {
-    /// The logarithm of what the clips leave of the gradients of applied steps.
+    /// Logarithm of the factor that the clips leave on the gradients of applied steps.
     left: Ema<f64>,
-    /// 1 of steps that were applied, and 0 of others.
+    /// 1 for steps that were applied, and 0 for others.
     applied: Ema<f64>,
-    /// The share of elements in half precision that the last update looked at has left where they were.
+    /// Share of half-precision elements that the last checked update left unchanged.
     stuck: f64,
 }
 
-/// The weight of the step before in the means: as long a memory as a hundred steps.
+/// Weight of the previous step in the means: a memory of about a hundred steps.
 const DECAY: f64 = 0.98;
-/// How many steps it looks at before it says anything.
+/// Number of steps seen before any notice.
 const OVER: u64 = 100;
-/// Below this, the clips are the rate.
+/// Below this, the clips determine the step size.
 const LITTLE: f64 = 0.01;
 
 impl Default for Strain {
@@ -29,9 +29,9 @@ impl Default for Strain {
 }
 
 impl Strain {
-    /// A step was applied, with so much of its gradient.
+    /// Records an applied step and the factor on its gradient.
     pub(super) fn applied(&mut self, factor: f64) {
-        // A factor of 0 asks for nothing; a mean of logarithms would never forget it.
+        // A factor of 0 asks for no step at all; the mean would never forget its logarithm.
         self.left.push(factor.max(1e-30).ln());
         self.applied.push(1.0);
     }
@@ -40,12 +40,12 @@ impl Strain {
         self.applied.push(0.0);
     }
 
-    /// An update has left this share of the elements in half precision where they were, though they had a gradient.
+    /// Records the share of half-precision elements that an update left unchanged although they had a gradient.
     pub(super) fn stuck(&mut self, share: f64) {
         self.stuck = share;
     }
 
-    /// What a user should know of it, once in a run each.
+    /// Returns the messages that the user should see, each once per run.
     pub(super) fn notices(&self) -> impl Iterator<Item = String> {
         [self.clipped(), self.skipped(), self.rounded()].into_iter().flatten()
     }
@@ -64,7 +64,7 @@ impl Strain {
     fn clipped(&self) -> Option<String> {
         let left = self.left.mean().filter(|_| self.left.count() >= OVER)?.exp();
         (left < LITTLE).then(|| {
-            // Two digits are enough, and the text is the same for as long as it is the same thing.
+            // Two digits are enough, and keep the text the same while the situation is the same.
             format!(
                 "the clips leave less than {} % of each step: gradients are too long for the threshold by a \
                  factor of {:.0e}. Unless the optimizer divides by their size, as Adam does, that is a rate \

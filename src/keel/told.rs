@@ -1,4 +1,4 @@
-//! Steps as events of the `tracing` crate, for those who listen.
+//! Events for the `tracing` crate.
 
 use burn::module::Module;
 
@@ -6,7 +6,7 @@ use super::{Halted, Keel, Stepped};
 use crate::Report;
 
 impl<M: Module + 'static> Keel<M> {
-    /// What every step ends with, whatever became of it.
+    /// Ends every step, whatever its outcome.
     pub(super) fn finished(
         &self,
         result: Result<Stepped<M>, Halted<M>>,
@@ -19,7 +19,7 @@ impl<M: Module + 'static> Keel<M> {
     }
 }
 
-/// Hands on what a step came to, and tells of all that is known by it.
+/// Passes on the result of a step, and emits an event for every report in it.
 fn told<M>(result: Result<Stepped<M>, Halted<M>>) -> Result<Stepped<M>, Halted<M>> {
     match &result {
         Ok(stepped) if stepped.late.is_empty() => tell(&stepped.report),
@@ -35,7 +35,7 @@ fn told<M>(result: Result<Stepped<M>, Halted<M>>) -> Result<Stepped<M>, Halted<M
 #[cfg(not(feature = "tracing"))]
 pub(super) fn tell(_: &Report) {}
 
-/// One event, as severe as the verdict.
+/// Emits one event, as severe as the verdict.
 #[cfg(feature = "tracing")]
 pub(super) fn tell(report: &Report) {
     use crate::{Incident, Verdict};

@@ -1,4 +1,4 @@
-//! When a metric says that training is done.
+//! Early stopping by a metric.
 
 use std::fmt;
 
@@ -7,29 +7,29 @@ use crate::checkpoint::{Persist, State};
 use crate::error::check::Param;
 use crate::text::short;
 
-/// Follows a metric from one validation to the next: tells the best so far, and ends training when the metric
-/// no longer improves or has reached its target. That is a normal end and no error: your loop breaks.
+/// Early stopping: tracks a metric from one validation to the next, reports the best so far, and ends training when the
+/// metric no longer improves or has reached its target. That is a normal end and not an error: your loop breaks.
 ///
-/// With `b` the metric that last counted as an improvement, a check improves if
+/// With `b` the metric that last counted as an improvement, a check is an improvement if
 ///
 /// ```text
 /// lowest:   metric + min_delta < b
 /// highest:  metric − min_delta > b
 /// ```
 ///
-/// and training ends after `patience` checks in a row that do not. Without [`patience`](Self::patience) and
-/// [`target`](Self::target) it never ends, and only tells the best. The *best* is any strictly better metric,
+/// and training ends after `patience` checks in a row that are not. Without [`patience`](Self::patience) and
+/// [`target`](Self::target) it never ends, and only the best is tracked. The *best* is any strictly better metric,
 /// however small the difference. A metric that is NaN or infinite is never the best and never an improvement.
 ///
-/// The unit is checks, however many updates lie between them. A [rewind](crate::Rewind) changes nothing here:
-/// a best that it took the weights back from is still the best there has been, and still in its checkpoint.
-/// Save it with the keel, by [`Persist`], and a resumed run ends where the other would have.
+/// The unit is checks, however many updates lie between them. A [rewind](crate::Rewind) changes nothing here: a best
+/// metric whose weights were rewound is still the best so far, and its checkpoint still has them. Save the state with
+/// the keel, by [`Persist`], and a resumed run ends where the original would have.
 ///
-/// For a training loss, looked at in each step, there is [`Stall`](crate::guard::Stall).
+/// For a training loss that is checked in every step, use [`Stall`](crate::guard::Stall).
 ///
-/// Source: `EarlyStopping` of Lightning and Keras, `min_delta` and `patience` as there, and the best metric of
-/// their `ModelCheckpoint`. Differs: the target stops *at* the metric and not beyond it, and a NaN counts as a
-/// check without an improvement (Lightning stops; Keras passes over it).
+/// Source: `EarlyStopping` of Lightning and Keras, with the same `min_delta` and `patience`, and the best metric of
+/// their `ModelCheckpoint`. Differs: the target stops *at* the metric and not beyond it, and a NaN counts as a check
+/// without an improvement (Lightning stops; Keras ignores it).
 ///
 /// ```
 /// use evenkeel::metric::EarlyStopping;
@@ -59,7 +59,7 @@ pub struct EarlyStopping {
     min_delta: f64,
     target: Option<f64>,
     best: Option<Best>,
-    /// What the next improvement is measured from.
+    /// The metric that the next improvement is measured from.
     bar: Option<f64>,
     since: u64,
 }
@@ -68,39 +68,39 @@ pub struct EarlyStopping {
 #[derive(Debug, Clone, Copy, PartialEq)]
 #[non_exhaustive]
 pub struct Best {
-    /// The update that it was measured at, as it was given.
+    /// The update at which it was measured, as given.
     pub update: u64,
-    /// The metric itself.
+    /// The metric.
     pub metric: f64,
 }
 
-/// What one check came to.
+/// The result of one check.
 #[derive(Debug, Clone, Copy, PartialEq)]
 #[must_use = "it says whether training should end"]
 #[non_exhaustive]
 pub struct Checked {
-    /// Whether this metric is better than all before it.
+    /// Whether this metric is better than all earlier ones.
     pub is_best: bool,
     /// Why training should end, if it should.
     pub end: Option<End>,
 }
 
-/// Why training has come to a normal end.
+/// Why training ends normally.
 #[derive(Debug, Clone, Copy, PartialEq)]
 #[non_exhaustive]
 pub enum End {
     /// The metric has reached its target.
     TargetReached {
-        /// What was to be reached.
+        /// The target.
         target: f64,
-        /// What was reached.
+        /// The metric that reached it.
         metric: f64,
     },
-    /// The metric has not improved for as many checks as were allowed.
+    /// The metric has not improved for the allowed number of checks.
     NoImprovement {
-        /// How many checks that was.
+        /// Number of checks without an improvement.
         checks: u64,
-        /// The best so far; none, if every metric was NaN or infinite.
+        /// The best so far; `None` if every metric was NaN or infinite.
         best: Option<Best>,
     },
 }
@@ -135,7 +135,7 @@ impl fmt::Display for End {
 const NAME: &str = "EarlyStopping";
 
 impl EarlyStopping {
-    /// For a metric that should fall, as a loss or an error does.
+    /// Creates an `EarlyStopping` for a metric that should fall, such as a loss or an error.
     pub fn lowest() -> Self {
         Self {
             lowest: true,
@@ -148,12 +148,12 @@ impl EarlyStopping {
         }
     }
 
-    /// For a metric that should rise, as an accuracy does.
+    /// Creates an `EarlyStopping` for a metric that should rise, such as an accuracy.
     pub fn highest() -> Self {
         Self { lowest: false, ..Self::lowest() }
     }
 
-    /// Ends training after so many checks in a row without an improvement.
+    /// Ends training after this many checks in a row without an improvement.
     ///
     /// # Errors
     /// If `checks` is 0.
@@ -162,7 +162,7 @@ impl EarlyStopping {
         Ok(self)
     }
 
-    /// What an improvement must exceed to be one, in units of the metric: 0, unless said otherwise here.
+    /// Sets what an improvement must exceed, in units of the metric; the default is 0.
     ///
     /// # Errors
     /// If `amount` is negative or not finite.
@@ -181,11 +181,11 @@ impl EarlyStopping {
         Ok(self)
     }
 
-    /// Takes in a metric that was measured after `update` updates.
+    /// Checks a metric that was measured after `update` updates.
     ///
-    /// Once it has ended it says so at each further check that does not improve.
+    /// Once training should end, every further check that doesn't improve says so again.
     pub fn check(&mut self, update: u64, metric: f64) -> Checked {
-        // In the order of Lightning's: another one rounds otherwise.
+        // In the same order as Lightning's; another order rounds differently.
         let better = |than: f64, by: f64| match self.lowest {
             true => metric + by < than,
             false => metric - by > than,
@@ -214,12 +214,12 @@ impl EarlyStopping {
         Checked { is_best, end }
     }
 
-    /// The best so far; none before a finite metric was taken in.
+    /// Returns the best so far; `None` before the first finite metric.
     pub fn best(&self) -> Option<Best> {
         self.best
     }
 
-    /// How many checks there have been since the last improvement.
+    /// Returns the number of checks since the last improvement.
     pub fn since(&self) -> u64 {
         self.since
     }

@@ -1,14 +1,14 @@
-//! Numbers of your own that a run is judged by: a validation loss, an accuracy.
+//! Validation metrics: your own numbers that a run is judged by, such as a validation loss or an accuracy.
 //!
-//! Where such a number goes:
+//! What to do with such a number:
 //!
-//! - into the record of the run, by [`Observation::value`](crate::monitor::Observation::value) or
-//!   [`Entry::value`](crate::record::Entry::value): then it is in every file, a picture of its own on the
-//!   page, and drawn with the training loss if it is called one of [`VALIDATION_LOSSES`].
-//!   [`findings`](crate::record::findings()) says when it rises while the training loss falls;
-//! - into [`EarlyStopping`], which says whether it is the best so far and whether training should end;
-//! - with the best one goes a checkpoint: [`Keel::save_best`](crate::Keel::save_best), which
-//!   [`Keel::load_best`](crate::Keel::load_best) brings back.
+//! - Record it, with [`Observation::value`](crate::monitor::Observation::value) or
+//!   [`Entry::value`](crate::record::Entry::value). It is then in every file and has its own chart on the page; if it
+//!   is named one of [`VALIDATION_LOSSES`], it is also drawn with the training loss.
+//!   [`findings`](crate::record::findings()) reports when it rises while the training loss falls.
+//! - Give it to [`EarlyStopping`], which says whether it is the best so far and whether training should end.
+//! - Save a checkpoint with the best one, by [`Keel::save_best`](crate::Keel::save_best);
+//!   [`Keel::load_best`](crate::Keel::load_best) restores it.
 //!
 //! A guard can look at it too, through a cell that it shares with the loop:
 //!
@@ -42,6 +42,6 @@ mod early_stopping;
 
 pub use early_stopping::{Best, Checked, EarlyStopping, End};
 
-/// The names by which a recorded number is known to be the loss on held-out data.
+/// Names under which a recorded number is treated as the loss on held-out data.
 pub const VALIDATION_LOSSES: [&str; 6] =
     ["valid_loss", "val_loss", "validation_loss", "held_out_loss", "eval_loss", "test_loss"];

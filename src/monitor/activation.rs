@@ -1,4 +1,4 @@
-//! What one activation comes to: numbers that wait on its device, and what follows from them.
+//! The numbers of one activation: measured on its device, and read later.
 
 #[cfg(feature = "flex")]
 mod flex;
@@ -9,35 +9,35 @@ use super::Observation;
 use super::probe::largest_finite;
 use crate::wide::widened;
 
-/// How many numbers are read of an activation.
+/// The number of values read for each activation.
 const NUMBERS: usize = 8;
 
-/// An element this near to the end of its range, as a share of it, is saturated: 0.97 of ±1.
+/// The distance from an end of the range, as a share of it, within which an element is saturated: 0.97 for ±1.
 const NEAR: f64 = 0.015;
 
-/// One activation, looked at and not yet read.
+/// An activation that has been measured but not yet read.
 #[derive(Debug, Clone)]
 pub(super) struct Taken {
     pub(super) name: String,
     elements: usize,
     units: usize,
-    /// The largest number of its type.
+    /// The largest number of its element type.
     limit: f64,
-    /// In order: how many elements are finite; the largest of these, by size; how many lie beyond the
-    /// range; mean, second and fourth central moment of the finite ones, each over the largest; how many
-    /// units are alive; how many elements are at an end of the range.
+    /// In order: the number of finite elements; the largest absolute value among these; the number of elements
+    /// beyond the range; mean, second and fourth central moment of the finite elements, each divided by the
+    /// largest; the number of units that are alive; the number of elements at an end of the range.
     numbers: Numbers,
 }
 
 #[derive(Debug, Clone)]
 enum Numbers {
-    /// On their device.
+    /// Still on their device.
     Waiting(Box<[Tensor<1>; NUMBERS]>),
     #[cfg_attr(not(feature = "flex"), allow(dead_code))]
     Known([f64; NUMBERS]),
 }
 
-/// The axis that units lie along: the channels of an image, and the last one of anything else.
+/// Returns the axis that units lie along: the channels of an image, and the last axis of any other tensor.
 fn unit_axis(rank: usize) -> usize {
     match rank {
         0..=3 => rank.saturating_sub(1),
@@ -46,8 +46,8 @@ fn unit_axis(rank: usize) -> usize {
 }
 
 impl Taken {
-    /// Looks at `tensor`, which autodiff must not know; `None` if there is nothing in it. Its units lie along
-    /// the axis that is given; it has none if there is no such axis.
+    /// Measures `tensor`, which must not be tracked by autodiff; `None` if it is empty. Its units lie along the
+    /// given axis; it has none if there is no such axis.
     pub(super) fn of<const D: usize>(
         name: &str,
         tensor: Tensor<D>,
@@ -82,7 +82,7 @@ impl Taken {
         let finite = share(bad.clone().bool_not()).sum();
         let whole = x.clone().mask_fill(bad.clone(), 0.0);
         let largest = whole.clone().abs().max();
-        // Over the largest, so that no power overflows; where all are 0, by something that is not.
+        // Divided by the largest, so that no power overflows; if all elements are 0, by a positive number.
         let scale = largest.clone().clamp_min(f64::from(f32::MIN_POSITIVE));
         let y = whole / scale.reshape([1; D]);
         let count = finite.clone().clamp_min(1.0);
@@ -92,7 +92,7 @@ impl Taken {
         let second = squares.clone().sum() / count.clone();
         let fourth = (squares.clone() * squares).sum() / count;
 
-        // A unit that is broken is not dead; and not every device agrees that NaN is not 0.
+        // A non-finite unit is not dead, and devices disagree on whether NaN is not equal to 0.
         let mut alive = share(x.clone().not_equal_elem(0.0).bool_or(bad));
         for other in (0..D).filter(|&other| other != axis) {
             alive = alive.max_dim(other);
@@ -113,7 +113,7 @@ impl Taken {
         Some(Self { name: name.to_string(), elements, units, limit, numbers })
     }
 
-    /// Hands out the numbers that wait, to be read, and what follows from them once they are.
+    /// Returns the numbers that have to be read, and the facts needed to interpret them.
     pub(super) fn split(self) -> (Vec<Tensor<1>>, Facts) {
         let Self { name, elements, units, limit, numbers } = self;
         let (waiting, known) = match numbers {
@@ -124,7 +124,7 @@ impl Taken {
     }
 }
 
-/// What is known of an activation without its numbers.
+/// What is known of an activation without a readback.
 #[derive(Debug, Clone)]
 pub(super) struct Facts {
     name: String,
@@ -135,8 +135,8 @@ pub(super) struct Facts {
 }
 
 impl Facts {
-    /// Adds what the numbers say, which are the next of `read` if they had to be read. What has no value,
-    /// as the mean where nothing is finite, is left out.
+    /// Adds the numbers of the activation, which are the next of `read` if they had to be read. A number without
+    /// a value, such as the mean if no element is finite, is left out.
     pub(super) fn tell(&self, read: &mut impl Iterator<Item = f64>, to: &mut Observation) {
         let numbers = self.known.map_or_else(|| read.take(NUMBERS).collect(), Vec::from);
         let &[finite, largest, beyond, mean, second, fourth, alive, ends] = numbers.as_slice()

@@ -1,4 +1,4 @@
-//! Where non-finite values come from: a bad batch, run again under observation.
+//! Replay of a bad batch, to find where non-finite values come from.
 
 use std::fmt;
 
@@ -12,9 +12,9 @@ use crate::Culprit;
 use crate::running::Running;
 use crate::tied::apart;
 
-/// What a replay of a batch has shown: see [`blame`].
+/// The result of replaying a batch with [`blame`].
 ///
-/// Printed, it is a report for a person:
+/// Its `Display` is a readable report:
 ///
 /// ```text
 /// forward pass
@@ -31,40 +31,40 @@ use crate::tied::apart;
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 #[non_exhaustive]
 pub struct Blame {
-    /// The activations that the model showed, in the order of the forward pass.
+    /// The watched activations, in the order of the forward pass.
     pub activations: Vec<Watched>,
     /// Whether the loss was finite.
     pub loss_is_finite: bool,
-    /// The parameters that hold non-finite values or squares that overflow, and the gradients that do,
-    /// the likeliest origin first.
+    /// The parameters and gradients that hold non-finite values or squares that overflow, the likeliest origin
+    /// first.
     pub culprits: Vec<Culprit>,
     /// The parameter with the largest finite value.
     pub largest_parameter: Option<Watched>,
-    /// How many parameters have a gradient.
+    /// The number of parameters that have a gradient.
     pub gradients: usize,
 }
 
-/// What kind of place the non-finite values came from.
+/// Where non-finite values originate.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Origin {
     /// Everything was finite.
     None,
-    /// A parameter was non-finite before the batch came; its path.
+    /// A parameter was already non-finite before the batch; its path.
     Parameter(String),
-    /// The first activation that was shown is non-finite, so the batch is; its name.
+    /// The first watched activation is non-finite, and therefore the batch; its name.
     Batch(String),
-    /// An activation is non-finite, and the one shown before it is finite; its name.
+    /// An activation is non-finite, and the one watched before it is finite; its name.
     Activation(String),
-    /// All activations that were shown are finite, and the loss is not: it happens after the last.
+    /// All watched activations are finite, and the loss is not: it became non-finite after the last of them.
     Loss,
-    /// The forward pass is finite, and a gradient is not: the backward pass of this parameter's module
-    /// is the first to go wrong, seen from the end of the model; its path.
+    /// The forward pass is finite, and a gradient is not: seen from the end of the model, the backward pass of
+    /// this parameter's module is the first to fail; its path.
     Gradient(String),
 }
 
 impl Blame {
-    /// Where the non-finite values came from, as far as the activations that the model shows tell.
+    /// Returns where the non-finite values originate, as far as the watched activations show.
     pub fn origin(&self) -> Origin {
         use crate::Part;
         let broken = self.culprits.iter().find(|c| c.part == Part::Parameter);
@@ -85,13 +85,13 @@ impl Blame {
     }
 }
 
-/// Runs a batch forwards and backwards once more, and reports where non-finite values come from: from
-/// which activation, which parameter, or which gradient; whether a layer produces them or passes them
-/// on; and how near the others are to overflow.
+/// Replays a batch forward and backward, and reports where non-finite values come from: which activation,
+/// parameter or gradient; whether a layer produces them or passes them on; and how near the other activations are
+/// to overflow.
 ///
-/// Meant for after a rejection, with the batch that was rejected. `forward` is the model's forward pass
-/// and loss; what it shows to the [`Probe`] is looked at, and without it only parameters and gradients
-/// are. Nothing is changed: the replay is one of a copy, running statistics included.
+/// Use it after a rejection, with the batch that was rejected. `forward` is the model's forward pass and loss;
+/// the activations that it passes to the [`Probe`] are examined, and without any, only parameters and gradients
+/// are. Nothing is changed: the replay runs on a copy of the model, including its running statistics.
 ///
 /// ```
 /// use burn::nn::LinearConfig;

@@ -1,4 +1,4 @@
-//! Who was it: the tensors that hold non-finite values. Asked only after a fault.
+//! Culprits: the tensors that hold non-finite values. Searched only after a fault.
 
 use std::collections::HashSet;
 
@@ -10,15 +10,15 @@ use super::Monitor;
 use crate::report::{Culprit, Part};
 use crate::wide::widened;
 
-/// The tensors of `model`, and of `grads` if there are any, that hold a non-finite value or whose
-/// squares overflow: the likeliest origin first.
+/// Returns the tensors of `model`, and of `grads` if there are any, that hold a non-finite value or whose squares
+/// overflow, the likeliest origin first.
 ///
-/// A parameter that is itself non-finite comes first: it makes everything else so. Then the
-/// gradients, from the end of the model to its start, because that is the way a backward pass
-/// carries a NaN. Statistics come last.
+/// Non-finite parameters come first, because they make everything else non-finite. Then come the gradients, from
+/// the end of the model to its start, the direction in which a backward pass propagates NaN. Statistics come
+/// last.
 ///
 /// # Cost
-/// Up to three readbacks for every parameter and gradient. Healthy steps never pay for it.
+/// Up to three readbacks for every parameter and gradient. Healthy steps do not incur it.
 pub(crate) fn culprits<M: Module>(
     model: &M,
     grads: Option<&GradientsParams>,
@@ -61,7 +61,7 @@ impl ModuleVisitor for Search<'_> {
             self.statistics.extend(culprit(Part::Statistic, value));
             return;
         }
-        // An attention mask may hold infinities on purpose; NaN is never meant, wherever it is.
+        // An attention mask may hold infinities on purpose; NaN is never intended.
         let meant = |found: &Culprit| found.nan == 0 && !param.is_require_grad();
         self.parameters.extend(culprit(Part::Parameter, value).filter(|found| !meant(found)));
         if let Some(grad) = self.grads.and_then(|grads| grads.get::<D>(param.id)) {
@@ -70,8 +70,8 @@ impl ModuleVisitor for Search<'_> {
     }
 }
 
-/// NaN elements, infinite elements, and elements in all; `None` if all is well, or if the device
-/// cannot be read: a device that failed has nothing to say about culprits.
+/// Counts NaN elements, infinite elements, and all elements; `None` if nothing is wrong, or if the device cannot
+/// be read: a failed device says nothing about culprits.
 fn count<const D: usize>(tensor: Tensor<D>) -> Option<[usize; 3]> {
     let elements = tensor.shape().num_elements();
     let nan = how_many(tensor.clone().is_nan())?;
@@ -87,7 +87,7 @@ fn count<const D: usize>(tensor: Tensor<D>) -> Option<[usize; 3]> {
     }
 }
 
-/// How many are true; `None` if the device cannot be read.
+/// Counts the true elements; `None` if the device cannot be read.
 pub(super) fn how_many<const D: usize>(flags: Tensor<D, Bool>) -> Option<usize> {
     let data = flags.int().sum().try_into_data().ok()?;
     data.convert::<i64>().iter::<i64>().next().and_then(|n| usize::try_from(n).ok())

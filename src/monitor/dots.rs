@@ -1,4 +1,4 @@
-//! Inner products over whole models, read together.
+//! Inner products over whole models, in one readback.
 
 use std::collections::HashSet;
 
@@ -10,18 +10,18 @@ use super::sums::Sums;
 use crate::Error;
 use crate::wide::widened;
 
-/// One side of a product: a number for every element of a model's parameters.
+/// One side of a product: one number for every element of a model's parameters.
 #[derive(Clone, Copy)]
 pub(crate) enum Side<'a> {
-    /// The parameters that have a gradient here: no running statistics, and nothing frozen.
+    /// The parameters that have a gradient here, without running statistics and frozen parameters.
     Trained(&'a GradientsParams),
     Grads(&'a GradientsParams),
-    /// The first less the second, element by element: the difference of two products would be lost in
-    /// their rounding.
+    /// The first minus the second, element by element: in a difference of two products, it would be lost to
+    /// rounding.
     Difference(&'a GradientsParams, &'a GradientsParams),
 }
 
-/// `⟨a, b⟩` of each pair, over the parameters that both sides have. One readback for all.
+/// Returns `⟨a, b⟩` for each pair, over the parameters that both sides have. One readback for all.
 pub(crate) fn dots<M: Module>(model: &M, pairs: &[(Side, Side)]) -> Result<Vec<f64>, Error> {
     let mut walk = Dots { pairs, sums: Sums::default(), of: Vec::new(), seen: HashSet::new() };
     model.visit(&mut walk);
@@ -33,7 +33,7 @@ pub(crate) fn dots<M: Module>(model: &M, pairs: &[(Side, Side)]) -> Result<Vec<f
     Ok(products)
 }
 
-/// These values, each of one element, in one readback.
+/// Reads these values, each of one element, in one readback.
 pub(crate) fn scalars(values: Vec<Tensor<1>>) -> Result<Vec<f64>, Error> {
     let mut sums = Sums::default();
     values.into_iter().for_each(|value| sums.value(value.without_autodiff()));
@@ -43,9 +43,9 @@ pub(crate) fn scalars(values: Vec<Tensor<1>>) -> Result<Vec<f64>, Error> {
 struct Dots<'a> {
     pairs: &'a [(Side<'a>, Side<'a>)],
     sums: Sums,
-    /// Which pair each of the sums is a part of.
+    /// The pair that each of the sums belongs to.
     of: Vec<usize>,
-    /// A parameter used in two places is visited twice, and has one gradient.
+    /// Parameters already visited: one used in two places is visited twice, but has one gradient.
     seen: HashSet<ParamId>,
 }
 

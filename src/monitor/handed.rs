@@ -1,4 +1,4 @@
-//! What a caller hands over, checked by what the host knows of it: nothing is read.
+//! Checks of the loss and gradients passed by a caller, from what the host knows of them: nothing is read.
 
 use std::collections::HashSet;
 use std::fmt;
@@ -12,14 +12,14 @@ use crate::Error;
 /// Why a loss or gradients cannot be used.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) enum Misfit {
-    /// The tensor of this name has so many elements, and stands for one number.
+    /// The tensor with this name has this many elements, but stands for one number.
     Elements(&'static str, usize),
-    /// None of the model's parameters, of which so many ask for a gradient, has one.
+    /// None of the model's parameters has a gradient; this many require one.
     Foreign(usize),
 }
 
 impl Misfit {
-    /// As an error of the public item `owner`.
+    /// Returns the error of the public item `owner`.
     pub(crate) fn of(self, owner: &'static str) -> Error {
         match self {
             Self::Elements(name, got) => {
@@ -29,7 +29,7 @@ impl Misfit {
         }
     }
 
-    /// The same where the caller gave a function for the loss, and not gradients.
+    /// Returns the error for a caller that passed a function for the loss instead of gradients.
     pub(crate) fn of_function(self, owner: &'static str) -> Error {
         match self {
             Self::Foreign(all) => {
@@ -61,7 +61,7 @@ impl fmt::Display for Misfit {
     }
 }
 
-/// Checks that `value` has one element: of several the first alone would be read.
+/// Checks that `value` has one element: of several, only the first would be read.
 pub(crate) fn one_number(name: &'static str, value: &Tensor<1>) -> Result<(), Misfit> {
     match value.shape().num_elements() {
         1 => Ok(()),
@@ -69,7 +69,7 @@ pub(crate) fn one_number(name: &'static str, value: &Tensor<1>) -> Result<(), Mi
     }
 }
 
-/// Checks that some parameter of `model` has a gradient in `grads`: without one a step does nothing.
+/// Checks that some parameter of `model` has a gradient in `grads`: without one, a step does nothing.
 pub(crate) fn any_gradient<M: Module>(model: &M, grads: &GradientsParams) -> Result<(), Misfit> {
     let mut find = Find { grads, found: false };
     model.visit(&mut find);
@@ -81,7 +81,7 @@ pub(crate) fn any_gradient<M: Module>(model: &M, grads: &GradientsParams) -> Res
     Err(Misfit::Foreign(count.0.len()))
 }
 
-/// Both checks, of what a step is made from.
+/// Makes both checks for the inputs of a step.
 pub(crate) fn loss_and_gradients<M: Module>(
     model: &M,
     grads: &GradientsParams,
@@ -102,7 +102,7 @@ impl ModuleVisitor for Find<'_> {
     }
 }
 
-/// The parameters that ask for a gradient, each once.
+/// The parameters that require a gradient, each once.
 struct Count(HashSet<ParamId>);
 
 impl ModuleVisitor for Count {

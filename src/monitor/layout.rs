@@ -1,4 +1,4 @@
-//! Which parameters a model has, and what they are called.
+//! The parameters of a model, and their paths.
 
 use std::collections::HashMap;
 
@@ -19,7 +19,7 @@ pub(crate) struct Entry {
     pub(crate) id: ParamId,
     pub(crate) path: String,
     pub(crate) shape: Vec<usize>,
-    /// Whether it asks for a gradient. Frozen parameters and buffers do not.
+    /// Whether it requires a gradient. Frozen parameters and buffers do not.
     pub(crate) trainable: bool,
 }
 
@@ -38,12 +38,13 @@ impl Layout {
         self.index.contains_key(&id)
     }
 
-    /// Whether one of them is in more than one place.
+    /// Returns whether a parameter is used in more than one place.
     pub(crate) fn is_tied(&self) -> bool {
         self.tied
     }
 
-    /// Field names joined by dots, as Burn's parameter groups match them; empty if it is unknown.
+    /// Returns the field names joined by dots, as Burn's parameter groups match them; empty if the parameter is
+    /// unknown.
     pub(crate) fn path(&self, id: ParamId) -> &str {
         self.index.get(&id).map_or("", |&at| &self.entries[at].path)
     }

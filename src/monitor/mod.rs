@@ -1,7 +1,7 @@
-//! Measuring: tensors in, plain numbers out.
+//! Monitoring: measures tensors and returns plain numbers.
 //!
-//! This is the only place that reads from a device. It knows no threshold and never says "too
-//! large"; guards and clips do.
+//! Only this module reads from a device. It holds no thresholds and never judges a value too large; guards and
+//! clips do that.
 
 mod activation;
 mod blame;
@@ -43,24 +43,23 @@ use crate::{Culprit, Error, Fault, Parameter, Reading};
 use sums::Sums;
 pub(crate) use sums::{OnDevice, Squares};
 
-/// Loss, gradient norm, and every parameter's gradient norm: one step's [`Reading`].
+/// Measures one training step: the loss, the gradient norm, and the gradient norm of each parameter.
 ///
-/// For those who write their own loop; [`Keel`](crate::Keel) measures by itself. The caller fills in
-/// `attempt`, `update` and `lr`.
+/// For custom training loops; a [`Keel`](crate::Keel) measures on its own. The caller fills in `attempt`,
+/// `update` and `lr` of the [`Reading`].
 ///
-/// `grad_norm` is `√Σᵢ‖gᵢ‖²` over the parameters of `model` that have a gradient in `grads`. Half
-/// precision is squared and summed in `f32`. A sum of squares above the largest `f32` reads as an
-/// infinite norm, on every device and for every element type up to `f32`: optimizers square
-/// gradients too. Nor is anything left of squares below the least number that `f32` holds: elements below 10⁻²³ count
-/// for nothing, and a norm of nothing else reads as 0.
+/// `grad_norm` is `√Σᵢ‖gᵢ‖²` over the parameters of `model` that have a gradient in `grads`. Half precision is
+/// squared and summed in `f32`. A sum of squares above the largest `f32` gives an infinite norm, on every device
+/// and for every element type up to `f32`, because optimizers square gradients too. Squares below the smallest
+/// `f32` are lost: elements below 10⁻²³ contribute nothing, and a norm of only such elements is 0.
 ///
 /// # Errors
-/// If `loss` has not one element, no parameter of `model` has a gradient in `grads`, or the device fails
-/// while it is read.
+/// If `loss` does not have exactly one element, no parameter of `model` has a gradient in `grads`, or the device
+/// fails during the readback.
 ///
 /// # Cost
-/// One pass over the gradients and one readback, whatever the number of parameters. On Flex with the
-/// `flex` feature that is one fused parallel read, on all cores.
+/// One pass over the gradients and one readback, whatever the number of parameters. On Flex with the `flex`
+/// feature, the pass is one fused parallel read on all cores.
 pub fn measure<M: Module>(
     model: &M,
     grads: &GradientsParams,
@@ -70,23 +69,23 @@ pub fn measure<M: Module>(
     Monitor::new(model, Vec::new()).measure(model, grads, Some(loss), false)
 }
 
-/// Measures one model, again and again.
+/// Measures one model repeatedly.
 #[derive(Debug, Clone)]
 pub(crate) struct Monitor {
     layout: Layout,
-    /// The buffers that a forward pass writes: checked in every reading.
+    /// The buffers that a forward pass writes, checked in every reading.
     statistics: Vec<ParamId>,
-    /// The parameters of the last reading, and their paths, which readings share.
+    /// The parameters of the last reading and their paths, which readings share.
     last: (Vec<ParamId>, Arc<[String]>),
-    /// Which of them, by index, are of type `f16`.
+    /// The indices of those parameters that are of type `f16`.
     halves: Vec<usize>,
-    /// The other norms of the whole gradient that are wanted.
+    /// The powers of the other norms of the whole gradient that are requested.
     powers: Vec<f64>,
-    /// How often the device was read.
+    /// The number of readbacks.
     readbacks: Cell<u64>,
 }
 
-/// The norm from which on a square may overflow in `f16`: the square root of 65504, the largest number.
+/// The norm above which a square may overflow in `f16`: the square root of 65504, its largest number.
 pub(crate) const HALF_SQUARES: f64 = 255.9;
 
 impl Monitor {
@@ -102,7 +101,7 @@ impl Monitor {
         }
     }
 
-    /// With these norms of the whole gradient in every reading; what is below 1 is the power of none.
+    /// Adds norms of the whole gradient to every reading; powers below 1 are ignored.
     pub(crate) fn with_powers(self, powers: impl Iterator<Item = f64>) -> Self {
         let mut powers: Vec<f64> = powers.filter(|power| *power >= 1.0).collect();
         powers.sort_by(f64::total_cmp);
@@ -110,17 +109,17 @@ impl Monitor {
         Self { powers, ..self }
     }
 
-    /// One that measures the same of another model.
+    /// Returns a monitor that takes the same measurements of another model.
     pub(crate) fn anew<M: Module>(&self, model: &M, statistics: Vec<ParamId>) -> Self {
         Self { powers: self.powers.clone(), ..Self::new(model, statistics) }
     }
 
-    /// The parameters of the model.
+    /// Returns the layout of the model's parameters.
     pub(crate) fn layout(&self) -> &Layout {
         &self.layout
     }
 
-    /// How often the device was read, searches after a fault left out.
+    /// Returns the number of readbacks, not counting searches after a fault.
     pub(crate) fn readbacks(&self) -> u64 {
         self.readbacks.get()
     }
@@ -129,8 +128,8 @@ impl Monitor {
         self.readbacks.set(self.readbacks.get() + 1);
     }
 
-    /// Adds to `sums` all that a reading is made of, and tells what is what: the gradients, the
-    /// statistics, and with `parameters` the parameters that have a gradient.
+    /// Adds everything that a reading needs to `sums`, and returns what each slot holds: the gradients, the
+    /// statistics, and with `parameters` also the parameters that have a gradient.
     pub(crate) fn gather<M: Module, S: Squares>(
         &self,
         model: &M,
@@ -145,8 +144,8 @@ impl Monitor {
         (gather.slots, gather.sums)
     }
 
-    /// One reading; with `parameters`, the parameters themselves are checked too, and their norms are in it.
-    /// Without a loss it is left to the caller.
+    /// Takes one reading. With `parameters`, the parameters themselves are also checked, and the reading includes
+    /// their norms. Without `loss`, the caller fills in the loss.
     pub(crate) fn measure<M: Module>(
         &mut self,
         model: &M,
@@ -186,7 +185,7 @@ impl Monitor {
         let layers = Layers::new(paths.clone(), norms).unwrap_or_default();
 
         let mut reading = Reading::new(0);
-        // Without a look at the parameters there are not as many as paths.
+        // If the parameters were not measured, there are fewer sizes than paths.
         reading.sizes = Layers::new(paths, sizes).unwrap_or_default();
         let ends = values.len() - usize::from(loss.is_some());
         let of_powers = values.get(slots.len()..ends).unwrap_or_default();
@@ -204,19 +203,19 @@ impl Monitor {
         Ok(reading)
     }
 
-    /// Whether every parameter that had a gradient in the last reading is finite in `model`.
+    /// Returns whether every parameter that had a gradient in the last reading is finite in `model`.
     pub(crate) fn is_sound<M: Module>(&self, model: &M) -> Result<bool, Error> {
         self.count_readback();
         Self::are_finite(model, self.last.0.iter().copied())
     }
 
-    /// Whether some gradient of type `f16`, times `factor`, may have a square that overflows there.
+    /// Returns whether a gradient of type `f16`, times `factor`, may have a square that overflows `f16`.
     pub(crate) fn halves_overflow(&self, now: &Reading, factor: f64) -> bool {
         let norms: Vec<f64> = now.layers.iter().map(|(_, norm)| norm).collect();
         self.halves.iter().any(|&at| norms.get(at).is_some_and(|norm| norm * factor > HALF_SQUARES))
     }
 
-    /// How far each parameter that had a gradient in the last reading has moved, and how large it was.
+    /// Returns how far each parameter that had a gradient in the last reading has moved, and its norm before.
     pub(crate) fn moves<M: Module>(
         &self,
         before: &M,
@@ -232,7 +231,8 @@ impl Monitor {
         Ok((layers(&moves), layers(&sizes)))
     }
 
-    /// The sums of squares of what has changed in each of these parameters, in the order of the model. One readback.
+    /// Returns the sums of squares of the change in each of these parameters, in the order of the model. One
+    /// readback.
     pub(crate) fn distances<M: Module>(
         before: &M,
         after: &M,
@@ -241,8 +241,8 @@ impl Monitor {
         Ok(sizes_and_moves(before, after, ids)?.1)
     }
 
-    /// Every parameter with its norm, and with how it is stepped where that is known, in the order of the model. One
-    /// readback.
+    /// Returns every parameter with its norm and, where it is known, with how it is stepped, in the order of the
+    /// model. One readback.
     pub(crate) fn parameters<M: Module>(
         &self,
         model: &M,
@@ -260,13 +260,13 @@ impl Monitor {
         Ok(entries.zip(sums).map(parameter).collect())
     }
 
-    /// Whether these parameters are finite, and their squares too.
+    /// Returns whether these parameters and their squares are finite.
     fn are_finite<M: Module>(model: &M, ids: impl Iterator<Item = ParamId>) -> Result<bool, Error> {
         let sums = squares_of(model, ids, Sums::default()).read()?;
         Ok(sums.iter().all(|sum| sum.is_finite()))
     }
 
-    /// Whether there is anything to train: its parameters that ask for a gradient.
+    /// Returns the parameters that require a gradient; an error if there are none.
     fn trainable(&self) -> Result<Vec<ParamId>, Error> {
         let trainable = self.layout.entries().iter().filter(|entry| entry.trainable);
         let trainable: Vec<ParamId> = trainable.map(|entry| entry.id).collect();
@@ -279,7 +279,8 @@ impl Monitor {
         }
     }
 
-    /// The same of a model in the middle of training. What is finite may be as large as it is.
+    /// Checks that a model in the middle of training has something to train and is not broken. Finite values are
+    /// accepted, however large they are.
     pub(crate) fn check_resumed<M: Module>(&self, model: &M) -> Result<(), Error> {
         self.trainable()?;
         let broken = |culprit: &Culprit| culprit.nan + culprit.infinite > 0;
@@ -291,7 +292,7 @@ impl Monitor {
         }
     }
 
-    /// Whether there is anything to train, and nothing is broken before the first step.
+    /// Checks that there is something to train, and that nothing is broken before the first step.
     pub(crate) fn check_fit<M: Module>(&self, model: &M) -> Result<(), Error> {
         let trainable = self.trainable()?;
         let watched = trainable.into_iter().chain(self.statistics.iter().copied());
@@ -306,7 +307,7 @@ impl Monitor {
         }
     }
 
-    /// The paths of these parameters: the very ones of the last reading, if they are the same.
+    /// Returns the paths of these parameters, sharing those of the last reading if the parameters are the same.
     fn paths<M: Module>(&mut self, model: &M, ids: Vec<ParamId>) -> Arc<[String]> {
         if self.last.0 != ids {
             if !ids.iter().all(|id| self.layout.contains(*id)) {
@@ -319,14 +320,14 @@ impl Monitor {
     }
 }
 
-/// Puts everything that a reading needs into one set of sums.
+/// Adds everything that a reading needs to one set of sums.
 struct Gather<'a, S> {
     grads: &'a GradientsParams,
     statistics: &'a [ParamId],
     parameters: bool,
     sums: S,
     slots: Vec<Slot>,
-    /// A parameter used in two places is visited twice, and has one gradient.
+    /// Parameters already visited: one used in two places is visited twice, but has one gradient.
     seen: HashSet<ParamId>,
 }
 
@@ -349,7 +350,7 @@ impl<S: Squares> ModuleVisitor for Gather<'_, S> {
     }
 }
 
-/// Adds the squares of these parameters to `sums`, each once.
+/// Adds the squares of these parameters to `sums`, each parameter once.
 pub(crate) fn squares_of<M: Module, S: Squares>(
     model: &M,
     ids: impl Iterator<Item = ParamId>,
@@ -373,8 +374,8 @@ impl<S: Squares> ModuleVisitor for Values<S> {
     }
 }
 
-/// The sums of squares of these parameters before, and of what has changed in them, in the order of the model. One
-/// readback.
+/// Returns the sums of squares of these parameters before, and of the change in them, in the order of the model.
+/// One readback.
 fn sizes_and_moves<M: Module>(
     before: &M,
     after: &M,
@@ -384,13 +385,13 @@ fn sizes_and_moves<M: Module>(
     before.visit(&mut old);
     let mut new = Moves { ids, ..old };
     after.visit(&mut new);
-    // The old ones were visited first, and in the same order.
+    // The old parameters were visited first, in the same order.
     let mut sizes = new.sums.read()?;
     let moves = sizes.split_off(sizes.len() / 2);
     Ok((sizes, moves))
 }
 
-/// The sizes of old parameters at the first visit, and at the second how far the new ones are off.
+/// Measures the old parameters in the first visit, and in the second how far the new ones have moved.
 struct Moves {
     ids: HashSet<ParamId>,
     old: Shelf,

@@ -1,4 +1,4 @@
-//! Norms of the whole gradient to other powers than 2.
+//! Norms of the whole gradient with powers other than 2.
 
 use std::collections::HashSet;
 
@@ -9,25 +9,25 @@ use burn::tensor::Tensor;
 use super::sums::Sums;
 use crate::wide::{LEAST_SCALE, powers, widened};
 
-/// Adds what [`norms`] needs: of each gradient the largest element, and for each finite power the sum of the
-/// powers of all over the largest.
+/// Adds what [`norms`] needs: for each gradient the largest element, and for each finite power the sum of the
+/// powers of all elements divided by the largest.
 pub(super) fn add<M: Module>(model: &M, grads: &GradientsParams, powers: &[f64], sums: &mut Sums) {
     if !powers.is_empty() {
         model.visit(&mut Add { grads, powers, sums, seen: HashSet::new() });
     }
 }
 
-/// The norm to each power, from what was added.
+/// Returns the norm for each power, from the added values.
 pub(super) fn norms(powers: &[f64], values: &[f64]) -> Vec<(f64, f64)> {
     let gradients = || values.chunks_exact(1 + powers.iter().filter(|p| p.is_finite()).count());
-    // Not `max`, which forgets NaN.
+    // `max` would drop NaN.
     let larger = |a: f64, of: &[f64]| if of[0] > a || of[0].is_nan() { of[0] } else { a };
     let largest = gradients().fold(0.0, larger);
     let norm = |(at, &power): (usize, &f64)| {
         if power.is_infinite() || largest == 0.0 || !largest.is_finite() {
             return (power, largest);
         }
-        // Powers are in order, so that an infinite one comes after all of these. What was divided by is what counts.
+        // Powers are sorted, so that an infinite one comes last. The divisor that was actually used counts.
         let scale = largest.max(LEAST_SCALE);
         let share = |of: &[f64]| of[1 + at] * (of[0].max(LEAST_SCALE) / scale).powf(power);
         let sum: f64 = gradients().map(share).sum();

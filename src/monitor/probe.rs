@@ -1,4 +1,4 @@
-//! Looking at activations from inside a forward pass.
+//! Observation of activations from inside a forward pass.
 
 use std::fmt;
 use std::ops::RangeInclusive;
@@ -16,28 +16,29 @@ use crate::error::check::Param;
 use crate::shared::Shared;
 use crate::wide::widened;
 
-/// What a model is handed so that its activations can be watched.
+/// Observes activations from inside a model's forward pass.
 ///
-/// A model's `forward` takes a `&Probe` and passes activations through [`watch`](Self::watch), which
-/// returns them unchanged. With [`Probe::off`] that is all it does. [`blame`](super::blame) runs the
-/// forward pass with one that looks for what is not finite. One that is [sampled](Self::every) tells of
-/// each activation `x`, in every `n`-th step,
+/// A model's `forward` takes a `&Probe` and passes activations through [`watch`](Self::watch), which returns them
+/// unchanged. With [`Probe::off`], it does nothing else. [`blame`](super::blame) runs the forward pass with a
+/// probe that searches for non-finite values. A probe that [samples](Self::every) reports, for each activation
+/// `x`, in every `n`-th step:
 ///
 /// ```text
 /// mean/NAME        x̄
 /// std/NAME         √(1/n·Σ(x − x̄)²)
 /// kurtosis/NAME    1/n·Σ(x − x̄)⁴/std⁴: 3 for a normal distribution; left out at std = 0
 /// abs_max/NAME     max|x|
-/// headroom/NAME    log₂(largest number of the type/max|x|); left out at 0
-/// dead/NAME        the share of units that are 0 in all of the batch
-/// saturated/NAME   the share of elements in the outer 1.5 % of a range; left out if any is beyond it
+/// headroom/NAME    log₂(largest number of the type/max|x|); left out at max|x| = 0
+/// dead/NAME        the share of units that are 0 in the whole batch
+/// saturated/NAME   the share of elements in the outer 1.5 % of a range; left out if any lies beyond it
 /// nonfinite/NAME   the share of elements that are NaN or infinite
 /// ```
 ///
-/// The first five are over the finite elements, so that one NaN hides nothing of the others; where there is
-/// none they are left out. A unit is an index of the last axis, or of axis 1 of a tensor of rank 4 or
-/// more, unless [`watch_units`](Self::watch_units) says otherwise, and one with a NaN in it is not dead. The range is −1 to 1, which is that of `tanh`, and is what
-/// `|x| > 0.97` counts; [`watch_within`](Self::watch_within) has others.
+/// The first five are taken over the finite elements, so that one NaN does not hide the rest; if no element is
+/// finite, they are left out. A unit is an index along the last axis, or along axis 1 of a tensor of rank 4 or
+/// more, unless [`watch_units`](Self::watch_units) says otherwise; a unit that contains a NaN is not dead. The
+/// range is −1 to 1, as for `tanh`, so that `saturated` counts `|x| > 0.97`; [`watch_within`](Self::watch_within)
+/// sets another range.
 ///
 /// ```
 /// use burn::nn::{Linear, LinearConfig, Relu};
@@ -68,14 +69,14 @@ use crate::wide::widened;
 /// # Ok::<(), evenkeel::Error>(())
 /// ```
 ///
-/// With a [`Watch`](super::Watch), take [its own](super::Watch::probe): the activations then are in its
-/// observations, and in its one readback. Copies of a probe are one probe.
+/// With a [`Watch`](super::Watch), use [its probe](super::Watch::probe): the activations are then part of the
+/// watch's observations, and of its one readback. Clones of a probe share one state.
 ///
 /// # Cost
-/// None when it is off, or the step is not sampled: no pass, no readback, no allocation. Otherwise about 25
-/// passes over each activation, of tensor operations, with three of its size alive at once (on Flex with the
-/// `flex` feature, three reads of it, at once), and one readback for all activations of the step together. A count above 2²⁴ is rounded where a device sums in
-/// `f32`.
+/// None when the probe is off or the step is not sampled: no pass, no readback, no allocation. Otherwise about 25
+/// passes of tensor operations over each activation, with three tensors of its size alive at once (on Flex with
+/// the `flex` feature, three reads of it, made immediately), and one readback for all activations of the step
+/// together. A count above 2²⁴ is rounded where a device sums in `f32`.
 #[derive(Clone, Default)]
 pub struct Probe {
     mode: Mode,
@@ -85,55 +86,55 @@ pub struct Probe {
 enum Mode {
     #[default]
     Off,
-    /// Reads everything at once, for a search after a fault.
+    /// Reads everything immediately, for a search after a fault.
     Searching(Arc<Mutex<Vec<Watched>>>),
     Sampling(Arc<Sampling>),
 }
 
-/// What copies of a probe have in common.
+/// The state that clones of a probe share.
 struct Sampling {
-    /// Whether the step that is on its way is sampled: all that is looked at in a step that is not.
+    /// Whether the current step is sampled: the only check made in a step that is not.
     due: AtomicBool,
     taken: Shared<Vec<Taken>>,
-    /// Of a probe by itself: how often it looks, and how many steps there were.
+    /// For a probe without a watch: the sampling interval, and the number of steps so far.
     every: Option<u64>,
     steps: AtomicU64,
     readbacks: AtomicU64,
 }
 
-/// What was seen of one activation.
+/// Non-finite counts, magnitude and headroom of one activation.
 #[derive(Debug, Clone, PartialEq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 #[non_exhaustive]
 pub struct Watched {
-    /// The name that it was watched under.
+    /// The name under which it was watched.
     pub name: String,
-    /// How many of its elements are NaN.
+    /// The number of NaN elements.
     pub nan: usize,
-    /// How many of its elements are infinite.
+    /// The number of infinite elements.
     pub infinite: usize,
-    /// How many elements it has.
+    /// The number of elements.
     pub elements: usize,
-    /// The largest absolute value among the finite ones; 0 if there is none.
+    /// The largest absolute value among the finite elements; 0 if there is none.
     pub largest: f64,
-    /// By how many factors of two `largest` may still grow before it overflows the element type.
+    /// The factors of two by which `largest` can still grow before it overflows the element type.
     pub headroom: f64,
 }
 
 impl Watched {
-    /// Whether all of it is finite.
+    /// Returns whether all elements are finite.
     pub fn is_finite(&self) -> bool {
         self.nan == 0 && self.infinite == 0
     }
 }
 
 impl Probe {
-    /// A probe that does nothing.
+    /// Creates a probe that does nothing.
     pub fn off() -> Self {
         Self::default()
     }
 
-    /// A probe that looks at the first step, and at every `n`-th from there. [`observe`](Self::observe)
+    /// Creates a probe that samples the first step and every `n`-th step from there. [`observe`](Self::observe)
     /// ends a step.
     ///
     /// # Errors
@@ -142,7 +143,7 @@ impl Probe {
         Ok(Self::sampling(Some(Param("Probe", "every").at_least(1, n)?)))
     }
 
-    /// A probe that a watch turns on and off.
+    /// Creates a probe that a watch turns on and off.
     pub(super) fn of_a_watch() -> Self {
         Self::sampling(None)
     }
@@ -159,12 +160,12 @@ impl Probe {
         }
     }
 
-    /// A probe that looks at everything it is shown.
+    /// Creates a probe that looks at every activation.
     pub(crate) fn on() -> Self {
         Self { mode: Mode::Searching(Arc::default()) }
     }
 
-    /// Whether it looks, in the step that is on its way.
+    /// Returns whether the probe is on in the current step.
     pub fn is_on(&self) -> bool {
         match &self.mode {
             Mode::Off => false,
@@ -173,14 +174,14 @@ impl Probe {
         }
     }
 
-    /// The activation, unchanged; autodiff does not notice. Of several of the same name in a step, the last
-    /// one counts.
+    /// Returns the activation unchanged; autodiff is not affected. If a name is used several times in a step, the
+    /// last activation counts.
     pub fn watch<const D: usize>(&self, name: &str, activation: Tensor<D>) -> Tensor<D> {
         self.watch_within(name, -1.0..=1.0, activation)
     }
 
-    /// The same for an activation with this range, as `0.0..=1.0` is a sigmoid's, which is what `saturated`
-    /// refers to. A range that has no width saturates nothing.
+    /// Watches an activation with this range, which `saturated` refers to; a sigmoid's is `0.0..=1.0`. With a
+    /// range of no width, nothing is saturated.
     pub fn watch_within<const D: usize>(
         &self,
         name: &str,
@@ -193,9 +194,9 @@ impl Probe {
         activation
     }
 
-    /// The same for an activation whose units lie along this axis, counted from 0, which is what `dead` refers
-    /// to: 1 for the channels of a one-dimensional convolution, `[batch, channels, length]`. Of an axis that the
-    /// activation does not have, `dead` is left out.
+    /// Watches an activation whose units lie along this axis, counted from 0, which `dead` refers to: 1 for the
+    /// channels of a one-dimensional convolution, `[batch, channels, length]`. If the activation does not have
+    /// the axis, `dead` is left out.
     pub fn watch_units<const D: usize>(
         &self,
         name: &str,
@@ -234,11 +235,12 @@ impl Probe {
         }
     }
 
-    /// Ends a step: what was seen in it, if it was sampled and anything was shown. `None` of a probe that is
-    /// off, and of a [watch's](super::Watch::probe), whose observations have it.
+    /// Ends a step and returns its observation, if the step was sampled and any activation was watched. Returns
+    /// `None` for a probe that is off, and for a [watch's](super::Watch::probe), whose numbers are in the watch's
+    /// observations.
     ///
     /// # Errors
-    /// If the device fails while it is read.
+    /// If the device fails during the readback.
     pub fn observe(&self) -> Result<Option<Observation>, Error> {
         let Mode::Sampling(with) = &self.mode else { return Ok(None) };
         let Some(every) = with.every else { return Ok(None) };
@@ -259,7 +261,7 @@ impl Probe {
         Ok(Some(seen))
     }
 
-    /// How often it has read from the device by itself; searches after a fault are not counted.
+    /// Returns the number of readbacks made by this probe itself; searches after a fault are not counted.
     pub fn readbacks(&self) -> u64 {
         match &self.mode {
             Mode::Sampling(with) => with.readbacks.load(Relaxed),
@@ -267,7 +269,7 @@ impl Probe {
         }
     }
 
-    /// Takes what was seen in this step, and says whether the next one is sampled.
+    /// Takes what was seen in this step, and sets whether the next one is sampled.
     pub(super) fn end_step(&self, next: bool) -> Vec<Taken> {
         match &self.mode {
             Mode::Sampling(with) => {
@@ -278,7 +280,7 @@ impl Probe {
         }
     }
 
-    /// Everything that it was shown, in order.
+    /// Returns everything that the probe was shown, in order.
     pub(crate) fn into_seen(self) -> Vec<Watched> {
         match self.mode {
             Mode::Searching(seen) => seen.lock().map(|seen| seen.clone()).unwrap_or_default(),
@@ -293,7 +295,7 @@ impl fmt::Debug for Probe {
     }
 }
 
-/// What there is to see of a tensor; `None` if the device cannot be read.
+/// Examines a tensor; `None` if the device cannot be read.
 pub(super) fn look<const D: usize>(name: &str, tensor: Tensor<D>) -> Option<Watched> {
     let elements = tensor.shape().num_elements();
     let limit = largest_finite(tensor.dtype());

@@ -1,17 +1,17 @@
-//! Whole tensors as numbers, for what is looked at once and not in every step.
+//! Whole tensors as numbers, for values that are read once rather than in every step.
 
 use burn::tensor::{Int, Tensor};
 
 use crate::Error;
 
-/// Every element, in row-major order.
+/// Returns every element, in row-major order.
 pub(crate) fn numbers<const D: usize>(tensor: Tensor<D>) -> Result<Vec<f64>, Error> {
     let failed = |cause| Error::io("reading a tensor", cause);
     let data = tensor.without_autodiff().try_into_data().map_err(failed)?;
     Ok(data.convert::<f64>().iter::<f64>().collect())
 }
 
-/// Every element, in row-major order.
+/// Returns every element, in row-major order.
 pub(crate) fn integers<const D: usize>(tensor: Tensor<D, Int>) -> Result<Vec<i64>, Error> {
     let failed = |cause| Error::io("reading a tensor", cause);
     let data = tensor.try_into_data().map_err(failed)?;

@@ -1,4 +1,4 @@
-//! How much of an update is lost in the rounding of half precision.
+//! The share of an update that is lost to rounding in half precision.
 
 use std::collections::HashSet;
 
@@ -17,7 +17,7 @@ pub(crate) struct Rounding {
 }
 
 impl Rounding {
-    /// `None` if no parameter in half precision has a gradient.
+    /// Returns `None` if no parameter in half precision has a gradient.
     pub(crate) fn of<M: Module>(model: &M, grads: &GradientsParams) -> Option<Self> {
         let mut look = Look { grads, before: Shelf::default(), asked: Shelf::default() };
         model.visit(&mut look);
@@ -25,7 +25,7 @@ impl Rounding {
         (!before.is_empty()).then_some(Self { before, asked })
     }
 
-    /// The share of those elements that are in `after` what they were. One readback.
+    /// Returns the share of those elements that are unchanged in `after`. One readback.
     pub(crate) fn lost<M: Module>(self, after: &M) -> Result<f64, Error> {
         let mut compare = Compare { rounding: &self, sums: Sums::default(), seen: HashSet::new() };
         after.visit(&mut compare);

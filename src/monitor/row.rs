@@ -1,4 +1,4 @@
-//! The numbers of steps that were decided on the device, read together and late.
+//! The numbers of steps that were decided on the device, read together and later.
 
 use std::sync::Arc;
 
@@ -9,7 +9,7 @@ use super::Monitor;
 use crate::report::Layers;
 use crate::{Error, Fault, Reading};
 
-/// What one of the sums of squares is of.
+/// The tensor that a sum of squares belongs to.
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum Slot {
     Gradient(ParamId, DType),
@@ -34,8 +34,8 @@ impl Slot {
     }
 }
 
-/// One step's numbers, still on the device: the sums of the slots, and after them the loss, the sum of
-/// all gradients, the clips' factor, and whether everything was finite before the update and after it.
+/// The numbers of one step, still on the device: the sums of the slots, followed by the loss, the sum of all
+/// gradients, the clips' factor, and whether everything was finite before the update and after it.
 #[derive(Debug)]
 pub(crate) struct Row {
     values: Tensor<1>,
@@ -43,23 +43,23 @@ pub(crate) struct Row {
     paths: Arc<[String]>,
 }
 
-/// One step's numbers, as they arrive.
+/// The numbers of one step, after they are read.
 #[derive(Debug)]
 pub(crate) struct Late {
     pub(crate) reading: Reading,
     pub(crate) factor: f64,
-    /// Whether the device has let the update through.
+    /// Whether the device applied the update.
     pub(crate) applied: bool,
 }
 
 impl Monitor {
-    /// Keeps a step's numbers for later.
+    /// Keeps the numbers of a step for later.
     pub(crate) fn row<M: Module>(&mut self, model: &M, values: Tensor<1>, slots: Vec<Slot>) -> Row {
         let ids = slots.iter().filter_map(Slot::gradient).collect();
         Row { values, slots, paths: self.paths(model, ids) }
     }
 
-    /// The numbers of all these steps, in order. One readback.
+    /// Returns the numbers of all these steps, in order. One readback.
     pub(crate) fn late(&self, rows: Vec<Row>) -> Result<Vec<Late>, Error> {
         self.count_readback();
         let (mut shapes, mut transaction) = (Vec::new(), Transaction::default());
@@ -103,8 +103,7 @@ fn late(slots: &[Slot], paths: Arc<[String]>, values: Vec<f64>) -> Late {
     }
     let applied = applied == 1.0;
     if !applied {
-        // Finite before and dropped all the same: squares overflow in half precision, or the update
-        // has overflowed.
+        // Finite before, but dropped: squares overflow in half precision, or the update has overflowed.
         let why = if finite == 1.0 { Fault::Update } else { Fault::Gradient };
         reading.fault = reading.fault.or(Some(why));
     }

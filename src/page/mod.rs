@@ -1,4 +1,4 @@
-//! The pages of HTML that a run and an advice are shown on: one look, and nothing that isn't in the file.
+//! The HTML pages of a run and of an advice: one style, and nothing that isn't in the file.
 
 use std::fmt::Write;
 
@@ -8,7 +8,7 @@ use crate::text::escaped;
 const LAYOUT: &str = include_str!("page.css");
 const SCRIPT: &str = include_str!("page.js");
 
-/// How much of a page's width a picture takes.
+/// The share of a page's width that a chart takes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Width {
     Full,
@@ -25,7 +25,7 @@ impl Width {
         }
     }
 
-    /// How many have place beside each other.
+    /// Returns how many fit side by side.
     pub(crate) fn beside(self) -> usize {
         match self {
             Self::Full => 1,
@@ -43,7 +43,7 @@ impl Width {
     }
 }
 
-/// A number that stands out: what it is, itself, and a word on it.
+/// A headline number: its name, its value, and a remark.
 #[derive(Debug, Clone)]
 pub(crate) struct Tile {
     name: &'static str,
@@ -57,12 +57,12 @@ impl Tile {
     }
 }
 
-/// A page as far as it is written.
+/// A page under construction.
 #[derive(Debug)]
 pub(crate) struct Page(String);
 
 impl Page {
-    /// A page with its heading, and a line below it.
+    /// Starts a page with its heading and a line below it.
     pub(crate) fn new(title: &str, more: &str) -> Self {
         let (title, more) = (escaped(title), escaped(more));
         Self(format!(
@@ -74,7 +74,7 @@ impl Page {
         ))
     }
 
-    /// Numbers beside each other.
+    /// Adds headline numbers, side by side.
     pub(crate) fn tiles(&mut self, tiles: &[Tile]) {
         self.0.push_str("<dl class=\"tiles\">\n");
         for Tile { name, value, more } in tiles {
@@ -88,7 +88,7 @@ impl Page {
         self.0.push_str("</dl>\n");
     }
 
-    /// Pictures, as many beside each other as have place.
+    /// Adds charts, as many side by side as fit.
     pub(crate) fn charts(&mut self, charts: &[(Width, Chart)]) {
         self.0.push_str("<section class=\"charts\" aria-label=\"pictures\">\n");
         for (width, chart) in charts {
@@ -98,12 +98,12 @@ impl Page {
         self.0.push_str("</section>\n");
     }
 
-    /// HTML as it is.
+    /// Adds HTML verbatim.
     pub(crate) fn push(&mut self, html: &str) {
         self.0.push_str(html);
     }
 
-    /// The whole page, with a line at its foot.
+    /// Returns the finished page, with a footer line.
     pub(crate) fn finish(mut self, foot: &str) -> String {
         let _ = write!(
             self.0,
@@ -115,7 +115,7 @@ impl Page {
     }
 }
 
-/// What stands between grave accents is code, and all is escaped; a single one is itself.
+/// Escapes the text and marks what stands between backticks as code; a single backtick is kept.
 pub(crate) fn coded(text: &str) -> String {
     let text = escaped(text);
     let parts: Vec<&str> = text.split('`').collect();

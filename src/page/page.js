@@ -1,5 +1,5 @@
 (() => {
-  // Without this script every word is there too: in titles, and in the table.
+  // Without this script, all the text is still available: in titles, and in the table.
   const tip = document.createElement("div");
   tip.id = "tip";
   tip.hidden = true;
@@ -16,7 +16,7 @@
   };
   for (const svg of document.querySelectorAll("svg[data-hover]")) {
     const data = JSON.parse(svg.dataset.hover);
-    // Titles would show a second time, and later.
+    // Otherwise the titles would appear a second time, later.
     for (const title of svg.querySelectorAll("title")) {
       const owner = title.parentNode;
       owner.setAttribute("aria-label", title.textContent);

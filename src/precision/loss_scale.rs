@@ -1,4 +1,4 @@
-//! A factor on the loss that is as large as the gradients allow.
+//! Dynamic loss scaling: a factor on the loss that is as large as the gradients allow.
 
 use crate::Error;
 use crate::checkpoint::{Persist, State};
@@ -6,17 +6,15 @@ use crate::error::check::Param;
 
 /// Dynamic loss scaling.
 ///
-/// A gradient below 6·10⁻⁸ is 0 in half precision, and one above 65504 is infinite. The loss is
-/// multiplied by a scale before the backward pass, which moves all gradients up, and the gradients are
-/// divided by it afterwards, in `f32`:
+/// A gradient below 6·10⁻⁸ is 0 in half precision, and one above 65504 is infinite. The loss is multiplied by a scale
+/// before the backward pass, which scales all gradients up, and the gradients are divided by it afterwards, in `f32`:
 ///
 /// ```text
 /// loss · scale  →  backward  →  unscale  →  check  →  clip  →  update
 /// ```
 ///
-/// The order of the last four is [`Keel`](crate::Keel)'s, and cannot be got wrong. The first is the
-/// loop's: `(loss.clone() * keel.loss_scale()).backward()`, with the unscaled loss given to
-/// [`Keel::step`](crate::Keel::step).
+/// [`Keel`](crate::Keel) does the last four, always in that order. The loop does the first:
+/// `(loss.clone() * keel.loss_scale()).backward()`, with the unscaled loss given to [`Keel::step`](crate::Keel::step).
 ///
 /// ```text
 /// overflow   a gradient is non-finite while the loss is finite: the step is skipped; after `hysteresis`
@@ -24,20 +22,20 @@ use crate::error::check::Param;
 /// growth     after `every` applied updates since the last change, scale ← min(scale · growth, ceiling)
 /// ```
 ///
-/// An overflow that can be answered by a lower scale is not counted among the rejections in a row. One
-/// at the floor is: it is a fault of the model and not of the scale, and ends, by the keel's bound, in
-/// a rewind or in a halt that names the guilty tensors. Scales elsewhere fall for ever without a word,
-/// or stop at the floor without one.
+/// An overflow that a lower scale can answer is not counted among the rejections in a row. An overflow at the floor is:
+/// it is a fault of the model and not of the scale, and once the keel's bound is exceeded it ends in a rewind, or in a
+/// halt that names the tensors at fault. In other libraries the scale falls silently without end, or stops silently at
+/// the floor.
 ///
 /// # Range
-/// A scale is from 2⁻¹²⁶ to 2¹²⁶, so that neither it nor what it is divided out by leaves `f32`, in which gradients
-/// are unscaled. The floor is at most the ceiling; [`Builder::build`](crate::Builder::build) says so.
+/// A scale is from 2⁻¹²⁶ to 2¹²⁶, so that neither it nor its reciprocal leaves the range of `f32`, in which gradients
+/// are unscaled. The floor is at most the ceiling; [`Builder::build`](crate::Builder::build) checks this.
 ///
 /// Defaults: scale 65536, growth 2 every 2000 updates, backoff 0.5, hysteresis 1, floor 1, ceiling 2²⁴.
 ///
-/// Source: Micikevicius et al. 2018 (arXiv 1710.03740), section 3.2; the numbers are those of torch's
-/// `GradScaler`, floor and hysteresis those of Megatron's `DynamicGradScaler`. There a tolerated
-/// overflow is forgotten when the scale grows; here, after an applied update.
+/// Source: Micikevicius et al. 2018 (arXiv 1710.03740), section 3.2. The defaults are those of torch's `GradScaler`;
+/// floor and hysteresis are from Megatron's `DynamicGradScaler`. There, a tolerated overflow is forgotten when the
+/// scale grows; here, after an applied update.
 ///
 /// ```
 /// use evenkeel::precision::LossScale;
@@ -60,15 +58,15 @@ pub struct LossScale {
     hysteresis: u64,
     floor: f64,
     ceiling: f64,
-    /// Applied updates since the last change.
+    /// Number of applied updates since the last change.
     calm: u64,
-    /// Overflows in a row that did not yet lower it.
+    /// Number of overflows in a row that haven't lowered the scale yet.
     tolerated: u64,
 }
 
 const NAME: &str = "LossScale";
 
-/// Of both this number and its reciprocal `f32` has all digits.
+/// The lowest scale: both it and its reciprocal have full precision in `f32`.
 const LOWEST: f64 = f32::MIN_POSITIVE as f64;
 
 fn in_range(name: &'static str, value: f64) -> Result<f64, Error> {
@@ -77,7 +75,7 @@ fn in_range(name: &'static str, value: f64) -> Result<f64, Error> {
 }
 
 impl LossScale {
-    /// A scale that follows the gradients.
+    /// Creates a scale that follows the gradients.
     pub fn dynamic() -> Self {
         Self {
             value: 65536.0,
@@ -92,7 +90,7 @@ impl LossScale {
         }
     }
 
-    /// A scale that stays as it is; every overflow is a fault.
+    /// Creates a constant scale; every overflow is a fault.
     ///
     /// # Errors
     /// If `value` is not [in range](Self).
@@ -101,16 +99,16 @@ impl LossScale {
         Ok(Self { value, floor: value, ceiling: value, ..Self::dynamic() })
     }
 
-    /// The scale to begin with.
+    /// Sets the initial scale.
     ///
     /// # Errors
-    /// If it is not [in range](Self).
+    /// If `value` is not [in range](Self).
     pub fn start(mut self, value: f64) -> Result<Self, Error> {
         self.value = in_range("start", value)?;
         Ok(self)
     }
 
-    /// How it grows: by `factor` after every `every` applied updates.
+    /// Sets the growth: the scale is multiplied by `factor` after every `every` applied updates.
     ///
     /// # Errors
     /// If `factor` is below 1 or not finite, or `every` is 0.
@@ -123,10 +121,10 @@ impl LossScale {
         Ok(self)
     }
 
-    /// What an overflow multiplies it by.
+    /// Sets the factor that an overflow multiplies the scale by.
     ///
     /// # Errors
-    /// If it is not above 0 and below 1.
+    /// If `factor` is not above 0 and below 1.
     pub fn backoff(mut self, factor: f64) -> Result<Self, Error> {
         if !(factor > 0.0 && factor < 1.0) {
             return Err(Error::parameter(NAME, "backoff", "above 0 and below 1", factor));
@@ -135,47 +133,47 @@ impl LossScale {
         Ok(self)
     }
 
-    /// How many overflows in a row lower it.
+    /// Sets how many overflows in a row lower the scale.
     ///
     /// # Errors
-    /// If it is 0, or above 1000: so many overflows in a row are not those of a scale.
+    /// If `overflows` is 0, or above 1000: that many overflows in a row are not caused by the scale.
     pub fn hysteresis(mut self, overflows: u64) -> Result<Self, Error> {
         let ok = (1..=1000).contains(&overflows);
         self.hysteresis = Param(NAME, "hysteresis").must(ok, "from 1 to 1000", overflows)?;
         Ok(self)
     }
 
-    /// The lowest that it may become.
+    /// Sets the lowest scale.
     ///
     /// # Errors
-    /// If it is not [in range](Self).
+    /// If `value` is not [in range](Self).
     pub fn floor(mut self, value: f64) -> Result<Self, Error> {
         self.floor = in_range("floor", value)?;
         Ok(self)
     }
 
-    /// The highest that it may become.
+    /// Sets the highest scale.
     ///
     /// # Errors
-    /// If it is not [in range](Self).
+    /// If `value` is not [in range](Self).
     pub fn ceiling(mut self, value: f64) -> Result<Self, Error> {
         self.ceiling = in_range("ceiling", value)?;
         Ok(self)
     }
 
-    /// Checks what no setting shows alone.
+    /// Checks what a single setting can't show.
     pub(crate) fn check(&self) -> Result<(), Error> {
         let must = format_args!("at most the ceiling, which is {}", self.ceiling);
         Param(NAME, "floor").must(self.floor <= self.ceiling, must, self.floor).map(|_| ())
     }
 
-    /// What the loss is to be multiplied by.
+    /// Returns the factor to multiply the loss by.
     pub fn value(&self) -> f64 {
         self.value
     }
 
-    /// A gradient overflowed. `true` if this is answered, by a lower scale now or once the hysteresis
-    /// is used up; `false` if the scale is as low as it may be.
+    /// Records that a gradient overflowed. Returns `true` if a lower scale answers it, now or once the hysteresis is
+    /// used up, and `false` if the scale is already at its floor.
     pub fn overflowed(&mut self) -> bool {
         if self.value <= self.floor {
             return false;
@@ -189,13 +187,13 @@ impl LossScale {
         true
     }
 
-    /// An update was applied.
+    /// Records that an update was applied.
     pub fn applied(&mut self) {
         self.tolerated = 0;
         self.calm += 1;
         if self.calm >= self.every {
             self.calm = 0;
-            // A start above the ceiling is kept, and grows no further.
+            // An initial scale above the ceiling is kept, and doesn't grow.
             self.value = (self.value * self.growth).min(self.ceiling.max(self.value));
         }
     }

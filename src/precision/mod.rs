@@ -1,4 +1,4 @@
-//! Training in half precision: keeping small gradients from vanishing.
+//! Loss scaling, which keeps small gradients from vanishing in half precision.
 
 mod loss_scale;
 

@@ -1,7 +1,9 @@
-//! Several ranks of one run: replicas of a model that see different batches and take the same steps.
+//! Data-parallel training: several ranks of one run, each with a replica of the model, see different batches and take
+//! the same steps.
 //!
-//! With [`Builder::ranks`](crate::Builder::ranks) a keel averages the gradients over all ranks before it judges them,
-//! and what it judges by is the same on all: so is the verdict. A loop stays as it is, and runs once for each rank:
+//! With [`Builder::ranks`](crate::Builder::ranks), a keel averages the gradients over all ranks before it judges them.
+//! All ranks judge by the same numbers, so all reach the same verdict. The training loop doesn't change, and runs once
+//! per rank:
 //!
 //! ```
 //! use burn::module::Module;
@@ -44,29 +46,28 @@
 //! ```
 //!
 //! # What is the same, and what is not
-//! - The update is along `Σ wᵢ·gᵢ / Σ wᵢ` over the ranks, and its loss is the same mean: a mean and not a sum, so
-//!   rates and bounds of norms mean what they mean on one device. The weights are those of
+//! - The update is along `Σ wᵢ·gᵢ / Σ wᵢ` over the ranks, and its loss is the same mean. Because it is a mean and not a
+//!   sum, rates and bounds of norms mean the same as on one device. The weights are those of
 //!   [`accumulate_weighted`](crate::Keel::accumulate_weighted), and 1 in a plain [`step`](crate::Keel::step).
 //! - A rank that has run out of batches calls [`step_accumulated`](crate::Keel::step_accumulated) with nothing
-//!   accumulated: it weighs nothing, and makes the update of the others.
-//! - A fault is everyone's, and the report says on which ranks it was seen, with their tensors as culprits. With
-//!   [`accumulate`](crate::Keel::accumulate) a bad batch is dropped by its own rank alone, and the others make their
-//!   update without it.
-//! - Parameters, optimizers, averages, snapshots, guards and clips are the same on all ranks, bit for bit.
-//!   Running statistics, as those of a BatchNorm, are each rank's own.
-//! - Threads need [replicas](replica) that share nothing; clones do.
-//! - In the first step the norms of the parameters are compared: replicas that began differently halt. So do ranks
-//!   that ask for different rates, and that have come apart.
+//!   accumulated. Its weight is 0, and it makes the same update as the others.
+//! - A fault on one rank is a fault on all. The report says on which ranks it was seen, with their tensors as culprits.
+//!   With [`accumulate`](crate::Keel::accumulate), a bad batch is dropped only by its own rank, and the others make
+//!   their update without it.
+//! - Parameters, optimizers, averages, snapshots, guards and clips are the same on all ranks, bit for bit. Running
+//!   statistics, such as those of a BatchNorm, are separate on each rank.
+//! - Threads need [replicas](replica), which share nothing that is written to. Clones do share such state.
+//! - The first step compares the norms of the parameters: replicas that started out differently halt. So do ranks that
+//!   ask for different rates, and ranks that have diverged.
 //!
-//! # Who has left
-//! No rank waits for one that is gone, or for longer than it was told to. If one is missing, all that are left halt in
-//! the same step, and [`Halted::rank_error`](crate::Halted::rank_error) says who it was. A rank that halts by itself,
-//! because its device has failed, say, tells the others.
+//! # When a rank leaves
+//! No rank waits for one that has left, or for longer than its limit. If a rank is missing, all remaining ranks halt in
+//! the same step, and [`Halted::rank_error`](crate::Halted::rank_error) says which one is missing. A rank that halts on
+//! its own, for example because its device failed, notifies the others.
 //!
 //! # On GPUs
-//! [`Threads`] adds tensors up on each rank's own device, and takes them there as Burn does. Where Burn has a
-//! collective operation, which is on CUDA alone, that is faster, and knows no bound on waiting; so let the ranks meet
-//! first:
+//! [`Threads`] adds tensors up on each rank's own device, and copies them there the way Burn does. Burn's collective
+//! operation, which exists only on CUDA, is faster, but has no limit on waiting; so let the ranks meet first:
 //!
 //! ```no_run
 //! use burn::tensor::distributed::{ReduceOperation, all_reduce};
@@ -106,11 +107,11 @@ use burn::tensor::Tensor;
 
 use crate::tied::apart;
 
-/// A copy of `model` for another thread: the same weights, and nothing that both write to.
+/// Returns a copy of `model` for another thread: the same weights, and nothing that both write to.
 ///
-/// Clones share more than that. Running statistics, as those of a BatchNorm, are one buffer for all of them; and the
-/// parameters are the same leaves of Burn's graph, where backward passes in several threads get in each other's way: at
-/// times they panic, or wait for each other without end.
+/// Clones share more than that. Running statistics, such as those of a BatchNorm, are one buffer for all clones. The
+/// parameters are the same leaves of Burn's graph, where backward passes in several threads interfere with each other:
+/// at times they panic, or wait for each other forever.
 ///
 /// # Cost
 /// Copies handles.
@@ -118,53 +119,53 @@ pub fn replica<M: Module>(model: &M) -> M {
     apart(model)
 }
 
-/// What a rank of a run is to the others: two operations that all ranks call in the same order.
+/// A rank's connection to the others: two operations that all ranks call in the same order.
 ///
-/// Each call ends in the same way on all ranks that are still there: with the same result bit for bit, or with an
-/// error on all. A call never waits without end.
+/// Each call ends in the same way on all remaining ranks: with the same result, bit for bit, or with an error on all of
+/// them. A call never waits forever.
 pub trait Ranks: Send {
-    /// Which rank this is, from 0.
+    /// Returns the number of this rank, counted from 0.
     fn rank(&self) -> usize;
 
-    /// How many ranks there are.
+    /// Returns the number of ranks.
     fn count(&self) -> usize;
 
-    /// Shows these numbers to all ranks: what all have shown, in the order of ranks. They may be NaN, and arrive bit
-    /// by bit.
+    /// Shows these numbers to all ranks, and returns what all ranks have shown, in rank order. The numbers may be NaN,
+    /// and are passed on bit by bit.
     ///
     /// # Errors
-    /// If a rank is missing, or does something else.
+    /// If a rank is missing, or calls a different operation.
     fn gather(&mut self, mine: Vec<f64>) -> Result<Vec<Vec<f64>>, RankError>;
 
-    /// The sum over all ranks of tensors of one length, on the device of this rank's.
+    /// Returns the sum over all ranks of tensors of the same length, on the device of this rank's tensor.
     ///
     /// # Errors
-    /// If a rank is missing, or does something else.
+    /// If a rank is missing, or calls a different operation.
     fn sum(&mut self, mine: Tensor<1>) -> Result<Tensor<1>, RankError>;
 }
 
-/// Why ranks cannot go on together.
+/// Why the ranks cannot continue together.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum RankError {
     /// A rank has ended, or given up its place.
     #[error("rank {rank} has left")]
     Left {
-        /// The first of them.
+        /// The first rank that left.
         rank: usize,
     },
-    /// A rank did not come in time.
+    /// A rank did not arrive in time.
     #[error("rank {rank} has not come within {limit:?}")]
     Late {
-        /// The first of them.
+        /// The first rank that is missing.
         rank: usize,
-        /// How long it was waited for.
+        /// How long the others waited for it.
         limit: Duration,
     },
-    /// Ranks do different things, or with tensors of different sizes.
+    /// Ranks call different operations, or pass tensors of different sizes.
     #[error("rank {rank} does something else than the ranks before it")]
     OutOfStep {
-        /// The first that differs.
+        /// The first rank that differs.
         rank: usize,
     },
 }

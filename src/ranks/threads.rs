@@ -1,7 +1,7 @@
-//! Ranks that are threads of one process.
+//! Ranks as threads of one process.
 //!
-//! Invariant: a round is either complete, and then so for all ranks, or it is broken for all for good. Which of the
-//! two is decided once, under the lock.
+//! Invariant: a round is either complete for all ranks, or broken for all of them permanently. Which of the two is
+//! decided once, under the lock.
 
 use std::fmt;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
@@ -13,19 +13,19 @@ use super::{RankError, Ranks};
 use crate::Error;
 use crate::error::check::Param;
 
-/// One of several ranks in threads of one process: each thread has its own, and gives its place up by dropping it.
+/// One of several ranks in threads of one process. Each thread has its own, and gives up its place by dropping it.
 ///
-/// Tensors are added in the order of ranks, on the device of each, so that all come to the same sum.
+/// Tensors are added in rank order, on the device of each rank, so all ranks get the same sum.
 ///
 /// # Cost
-/// Each rank adds up the tensors of all. Two hand-overs between threads for each operation.
+/// Each rank adds up the tensors of all ranks. Each operation takes two hand-overs between threads.
 pub struct Threads {
     rank: usize,
     patience: Duration,
     table: Arc<Table>,
 }
 
-/// How long a rank is waited for, unless said otherwise.
+/// How long to wait for a rank by default.
 const PATIENCE: Duration = Duration::from_secs(60);
 
 struct Table {
@@ -33,11 +33,11 @@ struct Table {
     over: Condvar,
 }
 
-/// What is on the table.
+/// The state of the current round.
 struct Round {
     number: u64,
     given: Vec<Option<Gift>>,
-    /// What all had given in the last complete round.
+    /// What all ranks gave in the last complete round.
     last: Arc<[Gift]>,
     broken: Option<RankError>,
 }
@@ -59,7 +59,7 @@ impl Gift {
 }
 
 impl Threads {
-    /// So many ranks, in order. Each waits a minute for the others.
+    /// Creates `count` ranks, in order. Each waits a minute for the others.
     ///
     /// # Errors
     /// If `count` is 0.
@@ -72,10 +72,10 @@ impl Threads {
         Ok((0..count).map(rank).collect())
     }
 
-    /// Waits so long for the others at most: longer than any of them may need for a batch.
+    /// Sets the longest time to wait for the others. It should be longer than any of them may need for a batch.
     ///
     /// # Errors
-    /// If it is no time at all.
+    /// If it is zero.
     pub fn patience(mut self, at_most: Duration) -> Result<Self, Error> {
         if at_most.is_zero() {
             return Err(Error::parameter("Threads", "patience", "above 0", "0"));
@@ -107,7 +107,7 @@ impl Threads {
             .wait_timeout_while(round, self.patience, waits)
             .unwrap_or_else(PoisonError::into_inner);
         if round.number != number {
-            // The next round has not ended without this rank.
+            // The next round cannot have ended without this rank, so `last` is the round that this rank took part in.
             return Ok(round.last.clone());
         }
         let rank = round.given.iter().position(Option::is_none).unwrap_or_default();
@@ -124,7 +124,7 @@ impl Table {
     }
 }
 
-/// A rank is not in the middle of a round when it leaves: it is missing in the present one.
+/// A rank never leaves in the middle of a round: it is missing in the current one.
 impl Drop for Threads {
     fn drop(&mut self) {
         let mut round = self.table.lock();
@@ -165,7 +165,7 @@ impl Ranks for Threads {
             Gift::Numbers(_) => None,
             Gift::Tensor(tensor) => Some((**tensor).clone().to_device(&device)),
         });
-        // All are there, or the round would not have ended so.
+        // All tensors are there, or the round would not be complete.
         tensors.reduce(|sum, tensor| sum + tensor).ok_or(RankError::OutOfStep { rank: self.rank })
     }
 }

@@ -1,4 +1,4 @@
-//! A run on the terminal, while it goes on.
+//! A progress bar in the terminal.
 
 use std::fmt::Write;
 
@@ -7,16 +7,16 @@ use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use super::{Entry, Sink};
 use crate::{Error, Verdict};
 
-/// A progress bar on the terminal: updates, time left, loss, rate, gradient norm, and how many steps were
-/// clipped, skipped and rewound.
+/// A progress bar in the terminal: updates, time left, loss, learning rate, gradient norm, and the number of
+/// clipped, skipped and rewound steps.
 ///
 /// ```text
 /// 00:41 ━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━╸───────── 7503/10000 (24.3/s, 00:01:42)
 ///       loss 2.314e-1  rate 7.50e-4  norm 1.82e0  clipped 31 %  3 skipped  1 rewound
 /// ```
 ///
-/// It is drawn on the standard error stream, and not at all where that is no terminal. A rewind takes it
-/// back. `clipped` is of all steps that were applied.
+/// It is drawn on standard error, and not at all if that is not a terminal. A rewind moves it back. `clipped` is
+/// a share of all applied steps.
 ///
 /// ```
 /// use evenkeel::record::{Bar, Entry, Logbook};
@@ -39,23 +39,23 @@ pub struct Bar {
 }
 
 impl Bar {
-    /// A bar of this many updates.
+    /// Creates a bar for this many updates.
     pub fn over(updates: u64) -> Self {
         Self::on(ProgressBar::new(updates), ProgressDrawTarget::stderr())
     }
 
-    /// A bar of a run whose length is not known.
+    /// Creates a bar for a run of unknown length.
     pub fn endless() -> Self {
         Self::on(ProgressBar::no_length(), ProgressDrawTarget::stderr())
     }
 
-    /// The same bar, drawn elsewhere.
+    /// Draws the bar to another target.
     pub fn drawn_on(self, target: ProgressDrawTarget) -> Self {
         self.bar.set_draw_target(target);
         self
     }
 
-    /// The bar itself: for printing lines above it, or for joining several.
+    /// Returns the underlying bar: for printing lines above it, or for joining several.
     pub fn bar(&self) -> &ProgressBar {
         &self.bar
     }
@@ -78,7 +78,7 @@ impl Bar {
             if !text.is_empty() {
                 text.push_str("  ");
             }
-            // Writing to a text does not fail.
+            // Writing to a string does not fail.
             let _ = text.write_fmt(words);
         };
         if let Some(loss) = entry.get("loss") {
@@ -109,7 +109,7 @@ impl Bar {
 impl Sink for Bar {
     fn write(&mut self, entry: &Entry) -> Result<(), Error> {
         if !self.began {
-            // What was done before a resume took none of this run's time.
+            // Updates made before a resume took none of this run's time.
             self.began = true;
             self.bar.set_position(entry.update);
             self.bar.reset_eta();
@@ -129,7 +129,7 @@ impl Sink for Bar {
     }
 }
 
-/// What was drawn last stays.
+/// Leaves the last state on the terminal.
 impl Drop for Bar {
     fn drop(&mut self) {
         self.bar.abandon();

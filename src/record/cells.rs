@@ -1,14 +1,14 @@
-//! Cells to a row of CSV and back.
+//! Conversion of cells to a row of CSV and back.
 
 use std::borrow::Cow;
 
 use csv_core::{ReadFieldResult, Reader, Writer};
 
-/// Adds one row and the end of its line.
+/// Appends one row and its line ending.
 pub(super) fn write<'a>(to: &mut Vec<u8>, cells: impl IntoIterator<Item = &'a str>) {
     let mut writer = Writer::new();
     for (at, cell) in cells.into_iter().enumerate() {
-        // A quote on each side of what may be quotes only, and a comma.
+        // A cell may consist only of quotes, which are doubled, plus a quote on each side and a comma.
         let mut out = vec![0; 2 * cell.len() + 4];
         let mut end = 0;
         if at > 0 {
@@ -22,7 +22,7 @@ pub(super) fn write<'a>(to: &mut Vec<u8>, cells: impl IntoIterator<Item = &'a st
     to.extend(&out[..end]);
 }
 
-/// The cells of a row that ends as its line does; `None` if this is none.
+/// Returns the cells of a row that ends with its line; `None` if the line is not a row.
 pub(super) fn read(mut line: &[u8]) -> Option<Vec<String>> {
     let (mut reader, mut out, mut cells) = (Reader::new(), vec![0; line.len()], Vec::new());
     loop {
@@ -38,7 +38,7 @@ pub(super) fn read(mut line: &[u8]) -> Option<Vec<String>> {
 
 const BREAKS: [char; 2] = ['\n', '\r'];
 
-/// A name without line breaks: written as in a program, so that two names stay two.
+/// Returns a name without line breaks. They are escaped as in source code, so that two names stay different.
 pub(super) fn name(text: &str) -> Cow<'_, str> {
     match text.contains(BREAKS) {
         true => text.replace('\n', "\\n").replace('\r', "\\r").into(),
@@ -46,7 +46,7 @@ pub(super) fn name(text: &str) -> Cow<'_, str> {
     }
 }
 
-/// Rows are lines, so that half of one can be told from a whole one.
+/// Rows are single lines, so that a partial row can be told from a whole one.
 pub(super) fn one_line(text: &str) -> String {
     text.replace(BREAKS, " ")
 }

@@ -1,11 +1,11 @@
-//! The entries of a run, turned from rows into columns.
+//! The entries of a run, transposed from rows to columns.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 
 use super::{Entry, History};
 use crate::Verdict;
 
-/// A number over a run: place among the entries, attempt, value.
+/// A number in a run: index of the entry, attempt, value.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(super) struct Point {
     pub(super) entry: usize,
@@ -26,7 +26,7 @@ impl Row {
     }
 }
 
-/// All numbers of the steps that were applied, by name, and the entries that they are from.
+/// All numbers of applied steps, by name, and the entries they come from.
 #[derive(Debug)]
 pub(super) struct Columns<'a> {
     pub(super) entries: Vec<&'a Entry>,
@@ -51,35 +51,35 @@ impl<'a> Columns<'a> {
         Self { entries, names, series }
     }
 
-    /// The first and the last step, also where steps were recorded out of order.
+    /// Returns the first and the last step, even if steps were recorded out of order.
     pub(super) fn span(&self) -> Option<(u64, u64)> {
         let attempts = || self.entries.iter().map(|entry| entry.attempt);
         Some((attempts().min()?, attempts().max()?))
     }
 
-    /// The number of this name in all steps that were applied and have it.
+    /// Returns the number with this name in all applied steps that have it.
     pub(super) fn line(&self, name: &str) -> &[Point] {
         self.series.get(name).map_or(&[], Vec::as_slice)
     }
 
-    /// The finite values of that line.
+    /// Returns the finite values of that series.
     pub(super) fn finite(&self, name: &str) -> Vec<f64> {
         self.line(name).iter().map(|p| p.value).filter(|x| x.is_finite()).collect()
     }
 
-    /// Names of numbers that are of no part of the model.
+    /// Iterates over the names of numbers that belong to no part of the model.
     pub(super) fn whole(&self) -> impl Iterator<Item = &'a str> {
         self.names.iter().copied().filter(|name| !name.contains('/'))
     }
 
-    /// A quantity of every part of the model that is not a group of others, in the model's order.
+    /// Returns a quantity for every part of the model that is not a group of others, in the model's order.
     pub(super) fn parts(&self, quantity: &str) -> Vec<Row> {
         let parts: Vec<(&str, &str)> = self
             .names
             .iter()
             .filter_map(|name| Some((*name, name.strip_prefix(quantity)?.strip_prefix('/')?)))
             .collect();
-        // A group stands for every path above one of a parameter.
+        // A path that lies above another one is that of a group.
         let above: HashSet<&str> = parts
             .iter()
             .flat_map(|(_, path)| path.match_indices('.').map(|(dot, _)| &path[..dot]))
@@ -92,14 +92,13 @@ impl<'a> Columns<'a> {
         leaves.map(row).filter(|row| !row.points.is_empty()).collect()
     }
 
-    /// A norm of every layer: of the parameters that have all of their path but the last name in common,
-    /// `√Σᵢ‖xᵢ‖²`.
+    /// Returns a norm of every layer: `√Σᵢ‖xᵢ‖²` over the parameters whose paths differ only in the last name.
     pub(super) fn layers(&self, quantity: &str) -> Vec<Row> {
         folded(self.parts(quantity), |path| path.rsplit_once('.').map_or(path, |(layer, _)| layer))
     }
 
-    /// The same in at most `most` rows: paths are cut shorter, or if that is not enough, neighbours taken
-    /// together.
+    /// Returns the norms of the layers in at most `most` rows: paths are cut shorter, or if that is not enough,
+    /// neighbours are merged.
     pub(super) fn layers_within(&self, quantity: &str, most: usize) -> Vec<Row> {
         let mut rows = self.layers(quantity);
         let mut depth = rows.iter().map(|row| row.name.split('.').count()).max().unwrap_or(0);
@@ -127,12 +126,12 @@ impl<'a> Columns<'a> {
         rows
     }
 
-    /// `‖Δp‖/‖p‖` of every layer, where both are known.
+    /// Returns `‖Δp‖/‖p‖` of every layer, where both are known.
     pub(super) fn update_ratios(&self) -> Vec<Row> {
         ratios(self.layers("update_norm"), &self.layers("param_norm"))
     }
 
-    /// The same in at most `most` rows.
+    /// Returns the update ratios in at most `most` rows.
     pub(super) fn update_ratios_within(&self, most: usize) -> Vec<Row> {
         let norms = self.layers_within("param_norm", most);
         ratios(self.layers_within("update_norm", most), &norms)
@@ -156,7 +155,7 @@ fn folded<'r>(rows: Vec<Row>, layer: impl for<'p> Fn(&'p str) -> &'p str + 'r) -
     order.into_iter().map(row).collect()
 }
 
-/// `√Σᵢxᵢ²` at every entry that has any.
+/// Returns `√Σᵢxᵢ²` for every entry that has any of these numbers.
 fn sum<'r>(rows: impl Iterator<Item = &'r Row>) -> Vec<Point> {
     let mut squares: BTreeMap<usize, Point> = BTreeMap::new();
     for point in rows.flat_map(|row| &row.points) {

@@ -1,4 +1,4 @@
-//! One row for each step.
+//! CSV: one row for each step.
 
 use std::collections::HashMap;
 use std::io::{self, BufRead, BufReader, BufWriter, Read, Write};
@@ -18,16 +18,18 @@ use crate::Error;
 /// 1,1,Skip,"batch 1: update 1 skipped (…), …",NaN,0.001,1.0,0.001,NaN
 /// ```
 ///
-/// A line break in a name is written as `\n` or `\r`, one in a reason as a space. A cell is empty where a step has no number of that name. Numbers have as many digits as it takes to read
-/// the same bits back; others are `NaN`, `inf` and `-inf`, as most readers know them.
+/// A line break in a name is written as `\n` or `\r`, and one in a reason as a space. A cell is empty if the step
+/// has no number of that name. Numbers have enough digits to read the same bits back; non-finite ones are written
+/// as `NaN`, `inf` and `-inf`, which most readers understand.
 ///
-/// *When a new name comes*, it becomes a column at the end, and the file is written anew with it: beside,
-/// and then renamed, so that it is always whole. That happens rarely, because names seldom change; if every
-/// step had new ones, it would be slow. With [`columns`](Self::columns) it never happens.
+/// *A new name* becomes a column at the end, and the file is rewritten with it: first under another name, then
+/// renamed, so that the file is always whole. This is rare, because names seldom change; if every step had new
+/// names, it would be slow. With [`columns`](Self::columns) it never happens.
 ///
-/// *Opened again* at attempt 0, the file is moved to its name and `.old`, in place of what is there, and a
-/// new one begun. At a later attempt, rows from there on are cut off, as is half a row at the end, and the
-/// rest is gone on with. A file with any other row that is no step is an error and stays as it is.
+/// *Reopened* at attempt 0, the existing file is renamed with `.old` appended, replacing any earlier one, and a
+/// new file is started. Reopened at a later attempt, rows from that attempt on are cut off, as is a partial row
+/// at the end, and the file is continued. A file with any other row that is not a step is an error and is left
+/// unchanged.
 ///
 /// ```
 /// use evenkeel::record::{Csv, Entry, Logbook};
@@ -46,7 +48,7 @@ use crate::Error;
 #[derive(Debug)]
 pub struct Csv {
     path: PathBuf,
-    /// Whether these are all the columns there will be.
+    /// Whether the columns are fixed.
     fixed: bool,
     columns: Columns,
     lines: Option<Lines>,
@@ -60,11 +62,11 @@ struct Columns {
     known: HashMap<String, usize>,
 }
 
-/// How many rows are held back at the most.
+/// The largest number of rows that are buffered.
 const ROWS: usize = 1024;
 
 impl Csv {
-    /// The file, made with its folder when it is opened.
+    /// Creates a sink for this file. The file and its folder are created when the sink is opened.
     pub fn new(path: impl Into<PathBuf>) -> Self {
         Self {
             path: path.into(),
@@ -75,10 +77,10 @@ impl Csv {
         }
     }
 
-    /// Only these names, in this order, beside the first four columns.
+    /// Sets the columns to only these names, in this order, after the first four columns.
     ///
     /// # Errors
-    /// If one is there twice, or is `attempt`, `update`, `verdict` or `why`.
+    /// If a name occurs twice, or is `attempt`, `update`, `verdict` or `why`.
     pub fn columns<N: AsRef<str>>(
         mut self,
         names: impl IntoIterator<Item = N>,
@@ -94,7 +96,7 @@ impl Csv {
         Ok(self)
     }
 
-    /// Writes the rows that are held back, and before them the names that are new.
+    /// Writes the buffered rows, after adding columns for new names.
     fn write_rows(&mut self) -> Result<(), Error> {
         let Self { columns, lines: Some(lines), .. } = self else { return Ok(()) };
         let before = columns.names.len();
@@ -116,7 +118,7 @@ impl Csv {
         Ok(())
     }
 
-    /// The columns of the file, and where the last row before `attempt` ends.
+    /// Returns the columns of the file, and where the last row before `attempt` ends.
     fn scan(&self, attempt: u64) -> Result<(Option<Columns>, u64), Error> {
         let (mut columns, mut end) = (None, 0);
         each_line(&self.path, |line, after| {
@@ -175,7 +177,7 @@ impl Sink for Csv {
 }
 
 impl Columns {
-    /// Whether it is new. Names are kept as they are written.
+    /// Adds a name and returns whether it is new. Names are kept as they are written.
     fn add(&mut self, name: &str) -> bool {
         let new = self.position(name).is_none();
         if new {
@@ -202,14 +204,14 @@ impl Columns {
         row[3] = entry.why.as_deref().map(cells::one_line).unwrap_or_default();
         for (name, value) in entry.iter() {
             if let Some(at) = self.position(name) {
-                // As `Debug`, which turns to exponents where they are shorter.
+                // Formatted with `Debug`, which uses exponents where they are shorter.
                 row[RESERVED.len() + at] = format!("{value:?}");
             }
         }
         cells::write(to, row.iter().map(String::as_str));
     }
 
-    /// Copies a whole file; the last names are new.
+    /// Copies a whole file, adding empty cells for the last `added` names.
     fn widen(&self, from: &mut dyn Read, added: usize, to: &mut dyn Write) -> io::Result<()> {
         let (mut from, mut to) = (BufReader::new(from), BufWriter::new(to));
         let mut line = Vec::new();
@@ -219,7 +221,7 @@ impl Columns {
         to.write_all(&line)?;
         line.clear();
         while from.read_until(b'\n', &mut line)? > 0 {
-            // Rows are lines, and an empty cell is nothing.
+            // Each row is one line, and an added empty cell is a comma.
             line.pop();
             line.resize(line.len() + added, b',');
             line.push(b'\n');

@@ -6,12 +6,11 @@ use super::names::Names;
 use crate::monitor::Observation;
 use crate::{Incident, Report, Verdict};
 
-/// One training step as it is recorded: position, verdict, flat names and numbers, and for a step that
-/// was not applied, why.
+/// One training step as it is recorded: position, verdict, named numbers, and the reason if it was not applied.
 ///
-/// Names are those of [`Observation`]: a quantity, and for a part of the model its path after a slash.
-/// They keep the order in which they were first given, and each is there once: a later number of the same
-/// name replaces the earlier one. All NaNs are the same.
+/// Names are those of [`Observation`]: a quantity, followed for a part of the model by a slash and its path. They
+/// keep the order in which they were first given, and each occurs once: a later number of the same name replaces
+/// the earlier one. All NaNs are treated as equal.
 ///
 /// ```
 /// use evenkeel::record::Entry;
@@ -23,39 +22,40 @@ use crate::{Incident, Report, Verdict};
 #[derive(Debug, Clone)]
 #[non_exhaustive]
 pub struct Entry {
-    /// How many steps were asked for before this one: its place in the run, which never goes back.
+    /// The number of steps attempted before this one: its position in the run, which never goes back.
     pub attempt: u64,
-    /// How many updates the weights had seen. A rewind lowers it.
+    /// The number of updates applied to the weights before this step. A rewind lowers it.
     pub update: u64,
-    /// What became of the step.
+    /// The verdict on the step.
     pub verdict: Verdict,
-    /// Of a step that was not applied, why: one line. Of one that was, what the keel or a policy had to
-    /// [say](Report::notices) at it, if anything.
+    /// For a step that was not applied, the reason, in one line. For an applied step, the
+    /// [notices](Report::notices) of the keel or a policy, if any.
     pub why: Option<String>,
     names: Arc<Names>,
     values: Vec<f64>,
 }
 
 impl Entry {
-    /// What a keel made of a step:
+    /// Creates the entry of a keel's step, with these numbers:
     ///
     /// ```text
     /// loss, lr, grad_norm          as in the reading
-    /// factor                       what the clips left of the gradient
-    /// lr_cap                       where there is a bound: the most that the highest rate could be
+    /// factor                       the factor that the clips left of the gradient
+    /// lr_cap                       with a bound: the highest value that the highest rate could take
     /// effective_lr                 what the bounds left of lr, times factor
-    /// clip_bound                   where a clip was active: grad_norm · factor, to which it cut
-    /// grad_norm/<path>             of each parameter
+    /// clip_bound                   if a clip was active: grad_norm · factor, the norm it was clipped to
+    /// grad_norm/<path>             for each parameter
     /// ```
     ///
-    /// Of a step that is not applied, `why` is its [`Incident`] in words, which its notices are part of. Of one that is
-    /// [pending](Report::pending) only `lr` is known: record it when it is [late](crate::Stepped::late).
+    /// For a step that is not applied, `why` is its [`Incident`] in words, including its notices. For a step that
+    /// is [pending](Report::pending), only `lr` is known: record it when its report is
+    /// [late](crate::Stepped::late).
     pub fn of(report: &Report) -> Self {
         Self::like(Arc::default(), report, None, true)
     }
 
-    /// A report with what was seen of its step, and with the norms of its layers or without. If its names
-    /// turn out to be those that are expected, they are shared and not made anew.
+    /// Creates the entry of a report and an observation, with or without the norms of its layers. If its names
+    /// turn out to be the expected ones, they are shared instead of allocated.
     pub(super) fn like(
         names: Arc<Names>,
         report: &Report,
@@ -99,7 +99,7 @@ impl Entry {
         entry
     }
 
-    /// A step of a custom loop, applied, with no numbers yet.
+    /// Creates the entry of an applied step of a custom loop, without numbers.
     pub fn new(attempt: u64, update: u64) -> Self {
         Self {
             attempt,
@@ -111,51 +111,51 @@ impl Entry {
         }
     }
 
-    /// The same entry, not applied, and why.
+    /// Marks the step as not applied, with this verdict and reason.
     pub fn not_applied(self, verdict: Verdict, why: impl Into<String>) -> Self {
         Self { verdict, why: Some(why.into()), ..self }
     }
 
-    /// The same entry, applied, with what a policy had to say at it.
+    /// Marks the step as applied, with a notice from a policy.
     pub fn noticed(self, what: impl Into<String>) -> Self {
         Self { verdict: Verdict::Apply, why: Some(what.into()), ..self }
     }
 
-    /// The same entry with what a [`Watch`](crate::monitor::Watch) saw of this step.
+    /// Adds the numbers of an observation of this step by a [`Watch`](crate::monitor::Watch).
     pub fn with(mut self, observation: &Observation) -> Self {
         observation.iter().for_each(|(name, value)| self.set(name, value));
         self
     }
 
-    /// The same entry with this number.
+    /// Adds this number.
     pub fn value(mut self, name: &str, value: f64) -> Self {
         self.set(name, value);
         self
     }
 
-    /// The number of this name.
+    /// Returns the number with this name.
     pub fn get(&self, name: &str) -> Option<f64> {
         self.names.position(name).map(|at| self.values[at])
     }
 
-    /// Name and number of each, in the order in which they were given.
+    /// Iterates over names and numbers, in the order in which they were given.
     pub fn iter(&self) -> impl ExactSizeIterator<Item = (&str, f64)> {
         self.names.iter().zip(self.values.iter().copied())
     }
 
-    /// How many numbers there are.
+    /// Returns how many numbers the entry has.
     pub fn len(&self) -> usize {
         self.values.len()
     }
 
-    /// Whether there are no numbers.
+    /// Returns whether there are no numbers.
     pub fn is_empty(&self) -> bool {
         self.values.is_empty()
     }
 
-    /// There may be more names than numbers: those that are expected to come.
+    /// Sets a number. There may be more names than numbers: those that are expected next.
     fn set(&mut self, name: &str, value: f64) {
-        // One NaN for all, so that what is read back is what was written.
+        // All NaNs are made the same, so that an entry that is read back equals the one written.
         let value = if value.is_nan() { f64::NAN } else { value };
         match self.names.position(name) {
             Some(at) if at < self.values.len() => self.values[at] = value,
@@ -168,25 +168,25 @@ impl Entry {
         }
     }
 
-    /// Lets go of names for which no number has come.
+    /// Drops names for which no number was given.
     fn cut_names(&mut self) {
         if self.names.len() > self.values.len() {
             self.names = Arc::new(self.names.first(self.values.len()));
         }
     }
 
-    /// The names, which are shared between entries that have the same ones.
+    /// Returns the names, which entries with the same names share.
     pub(super) fn names(&self) -> &Arc<Names> {
         &self.names
     }
 
-    /// The same entry; `names` are equal to its own, and held in their place.
+    /// Replaces the names by an equal, shared list.
     pub(super) fn sharing(self, names: Arc<Names>) -> Self {
         Self { names, ..self }
     }
 }
 
-/// Equal bit by bit: NaN is NaN.
+/// Bitwise equality, in which NaN equals NaN.
 impl PartialEq for Entry {
     fn eq(&self, other: &Self) -> bool {
         let bits = |entry: &Self| entry.values.iter().map(|x| x.to_bits()).collect::<Vec<_>>();

@@ -1,4 +1,4 @@
-//! A file of lines that is written at its end.
+//! A file of lines that is appended to.
 
 use std::fs::{self, File, TryLockError};
 use std::io::{BufRead, BufReader, Read, Seek, SeekFrom, Write};
@@ -6,22 +6,23 @@ use std::path::{Path, PathBuf};
 
 use crate::Error;
 
-/// A file of whole lines, and what is to be added to it.
+/// A file of whole lines, and the lines to be appended.
 #[derive(Debug)]
 pub(super) struct Lines {
     path: PathBuf,
     file: File,
-    /// How long the part is that is known to be whole.
+    /// The length of the part that is known to be whole.
     whole: u64,
     /// Whole lines that are not in the file yet.
     pub(super) pending: Vec<u8>,
 }
 
-/// How much is held back at the most, in bytes.
+/// The size above which buffered lines are written, in bytes.
 const PENDING: usize = 1 << 16;
 
 impl Lines {
-    /// The file, and its folder, made if they are not there. Another log that writes it is an error.
+    /// Opens the file, creating it and its folder if they do not exist. It is an error if another log writes the
+    /// file.
     pub(super) fn open(path: &Path) -> Result<Self, Error> {
         let failed = |cause| Error::io(format_args!("opening {}", path.display()), cause);
         if let Some(folder) = path.parent() {
@@ -41,7 +42,7 @@ impl Lines {
         self.whole
     }
 
-    /// Moves what is there out of the way, to the same name with `.old` after it.
+    /// Renames the existing file, appending `.old` to its name.
     pub(super) fn set_aside(&mut self) -> Result<(), Error> {
         let failed = |cause| Error::io(format_args!("moving {}", self.path.display()), cause);
         fs::rename(&self.path, beside(&self.path, ".old")).map_err(failed)?;
@@ -49,7 +50,7 @@ impl Lines {
         Ok(())
     }
 
-    /// Ends the file here, after a whole line.
+    /// Truncates the file here, after a whole line.
     pub(super) fn cut(&mut self, at: u64) -> Result<(), Error> {
         let cut = self.file.set_len(at).and_then(|()| self.file.seek(SeekFrom::Start(at)));
         cut.map_err(|cause| Error::io(format_args!("shortening {}", self.path.display()), cause))?;
@@ -57,12 +58,12 @@ impl Lines {
         Ok(())
     }
 
-    /// Writes what is pending, if it is much.
+    /// Writes the pending lines if there is enough to write.
     pub(super) fn flush_if_full(&mut self) -> Result<(), Error> {
         if self.pending.len() >= PENDING { self.flush() } else { Ok(()) }
     }
 
-    /// Writes what is pending. If that fails, the file ends as it did before.
+    /// Writes the pending lines. If that fails, the file ends where it did before.
     pub(super) fn flush(&mut self) -> Result<(), Error> {
         match self.file.write_all(&self.pending) {
             Ok(()) => {
@@ -77,7 +78,7 @@ impl Lines {
         }
     }
 
-    /// Writes the file anew from what it holds. Whatever happens, it is the old one or the new one.
+    /// Rewrites the file from its contents. Whatever happens, the result is either the old file or the new one.
     pub(super) fn rewrite(
         &mut self,
         how: impl FnOnce(&mut dyn Read, &mut dyn Write) -> std::io::Result<()>,
@@ -104,8 +105,8 @@ impl Lines {
     }
 }
 
-/// Hands each whole line over, and where it ends in the file; `false` ends the reading. A last line without
-/// an end is half of one, because whoever wrote it was killed, and is left out.
+/// Calls `each` with each whole line and its end offset in the file; `false` stops reading. A last line without a
+/// line ending is partial, because its writer was killed, and is left out.
 pub(super) fn each_line(
     path: &Path,
     mut each: impl FnMut(&[u8], u64) -> Result<bool, String>,
@@ -131,7 +132,7 @@ pub(super) fn each_line(
     Ok(())
 }
 
-/// The same name with this after it.
+/// Returns the path with this appended to its name.
 fn beside(path: &Path, extension: &str) -> PathBuf {
     let mut name = path.as_os_str().to_owned();
     name.push(extension);
@@ -144,7 +145,7 @@ fn open(path: &Path) -> std::io::Result<File> {
 
 fn lock(file: &File, path: &Path) -> Result<(), Error> {
     match file.try_lock() {
-        // There are file systems without locks.
+        // Some file systems do not support locks.
         Ok(()) | Err(TryLockError::Error(_)) => Ok(()),
         Err(TryLockError::WouldBlock) => {
             let doing = format_args!("opening {}", path.display());

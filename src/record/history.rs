@@ -1,4 +1,4 @@
-//! A whole run in bounded memory.
+//! The record of a whole run in bounded memory.
 
 use std::collections::{HashSet, VecDeque};
 use std::sync::Arc;
@@ -9,20 +9,21 @@ use super::thin::{Numbered, Thinned};
 use crate::error::check::Param;
 use crate::{Error, Verdict};
 
-/// A run in bounded memory: the latest steps whole, the earlier ones thinned, extremes and incidents kept.
+/// The record of a run in bounded memory: recent steps in full, earlier ones thinned, extremes and incidents
+/// kept.
 ///
-/// Of a `capacity` of `n` entries,
+/// With a `capacity` of `n` entries:
 ///
-/// - `n/4` are the latest steps, whatever they were;
-/// - up to `n/4` are earlier steps that were not applied. When there are more, one of the least severe goes,
-///   where they are closest together;
-/// - up to `n/2` stand for the earlier steps that were applied. These lie in stretches of equal length,
-///   which doubles when there are too many: of each stretch are kept the steps of the lowest and of the
-///   highest `loss` and `grad_norm`, and the first of those that have the most numbers, so that what is
-///   looked at now and then is not lost. The first step of the run is always kept.
+/// - `n/4` hold the latest steps, whatever their verdict;
+/// - up to `n/4` hold earlier steps that were not applied. When there are more, one of the least severe is
+///   dropped, where they are closest together;
+/// - up to `n/2` represent the earlier steps that were applied. These are divided into stretches of equal length,
+///   which doubles when there are too many. Of each stretch, the steps with the lowest and the highest `loss` and
+///   `grad_norm` are kept, and the first of the steps with the most numbers, so that samples taken only now and
+///   then are not lost. The first step of the run is always kept.
 ///
-/// So the extremes of loss and norm over the whole run are among the entries however long it is, and a
-/// spike shows in a plot of them. Counts are over all steps.
+/// The extremes of loss and norm over the whole run are therefore among the entries however long the run is, and
+/// a spike is visible in a plot of them. Counts are over all steps.
 ///
 /// ```
 /// use evenkeel::record::{Entry, History};
@@ -42,22 +43,21 @@ use crate::{Error, Verdict};
 #[derive(Debug, Clone)]
 pub struct History {
     capacity: usize,
-    /// How many were pushed.
+    /// The number of steps pushed.
     steps: u64,
     counts: [u64; 4],
     clipped: u64,
     latest: VecDeque<Numbered>,
     earlier: Thinned,
-    /// Lists of names that were met lately, to be shared.
+    /// Name lists of recent entries, to be shared.
     shapes: VecDeque<Arc<Names>>,
 }
 
-/// How many lists of names are remembered. Steps that are sampled and steps that are not, clipped and not
-/// clipped, make four.
+/// The number of name lists remembered. Steps that are sampled or not, and clipped or not, make four.
 const SHAPES: usize = 16;
 
 impl History {
-    /// An empty one that holds up to this many entries.
+    /// Creates an empty history that holds up to this many entries.
     ///
     /// # Errors
     /// If `capacity` is below 32.
@@ -78,7 +78,7 @@ impl History {
         }
     }
 
-    /// Adds a step, which comes after all that are there.
+    /// Adds a step, which must come after all earlier ones.
     pub fn push(&mut self, entry: &Entry) {
         let entry = self.shared(entry.clone());
         self.counts[entry.verdict as usize] += 1;
@@ -93,19 +93,19 @@ impl History {
         }
     }
 
-    /// All entries that are kept, in order.
+    /// Iterates over all kept entries, in order.
     pub fn entries(&self) -> impl Iterator<Item = &Entry> {
         let mut earlier: Vec<&Numbered> = self.earlier.iter().collect();
         earlier.sort_unstable_by_key(|one| one.number);
         earlier.into_iter().chain(&self.latest).map(|one| &one.entry)
     }
 
-    /// The entries of steps that were not applied, in order.
+    /// Iterates over the kept entries of steps that were not applied, in order.
     pub fn incidents(&self) -> impl Iterator<Item = &Entry> {
         self.entries().filter(|entry| entry.verdict != Verdict::Apply)
     }
 
-    /// The names of all numbers of the entries that are kept, in the order in which they first appear.
+    /// Iterates over the names of all numbers in the kept entries, in order of first appearance.
     pub fn names(&self) -> impl Iterator<Item = &str> {
         let (mut lists, mut names, mut found) = (HashSet::new(), HashSet::new(), Vec::new());
         for entry in self.entries() {
@@ -116,37 +116,37 @@ impl History {
         found.into_iter()
     }
 
-    /// Attempt and number of each entry that has one of this name, in order.
+    /// Returns the attempt and the value of every kept entry that has a number of this name, in order.
     pub fn series(&self, name: &str) -> Vec<(u64, f64)> {
         self.entries().filter_map(|entry| Some((entry.attempt, entry.get(name)?))).collect()
     }
 
-    /// How many steps ended so, of all that were pushed.
+    /// Returns how many of all pushed steps had this verdict.
     pub fn count(&self, verdict: Verdict) -> u64 {
         self.counts[verdict as usize]
     }
 
-    /// How many steps were applied with a `factor` below 1, of all that were pushed.
+    /// Returns how many of all pushed steps were applied with a `factor` below 1.
     pub fn clipped(&self) -> u64 {
         self.clipped
     }
 
-    /// How many steps were pushed.
+    /// Returns the number of steps pushed.
     pub fn steps(&self) -> u64 {
         self.steps
     }
 
-    /// How many entries are kept: at most the capacity.
+    /// Returns the number of kept entries, at most the capacity.
     pub fn len(&self) -> usize {
         self.latest.len() + self.earlier.len()
     }
 
-    /// Whether no step was pushed.
+    /// Returns whether no step has been pushed.
     pub fn is_empty(&self) -> bool {
         self.steps == 0
     }
 
-    /// The same entry, whose names are held in common with the earlier ones.
+    /// Returns the same entry, sharing its list of names with earlier ones.
     fn shared(&mut self, entry: Entry) -> Entry {
         if let Some(known) = self.shapes.iter().find(|known| is_same(known, entry.names())) {
             let known = known.clone();
@@ -165,7 +165,7 @@ fn is_same(one: &Arc<Names>, other: &Arc<Names>) -> bool {
 }
 
 impl Default for History {
-    /// Up to 4000 entries.
+    /// Creates an empty history that holds up to 4000 entries.
     fn default() -> Self {
         Self::holding(4000)
     }

@@ -1,4 +1,4 @@
-//! One line of JSON for each step.
+//! JSON Lines: one object for each step.
 
 use std::path::{Path, PathBuf};
 
@@ -6,21 +6,22 @@ use super::file::{Lines, each_line};
 use super::{Entry, History, Sink};
 use crate::Error;
 
-/// A file of JSON Lines: one object for each step, flat, its fields always in the same order.
+/// A JSON Lines file: one flat object for each step, with its fields always in the same order.
 ///
 /// ```text
 /// {"attempt":0,"update":0,"verdict":"Apply","loss":0.53,"lr":0.001,"factor":1.0, …}
 /// {"attempt":1,"update":1,"verdict":"Skip","why":"batch 1: update 1 skipped (…), …","loss":"NaN", …}
 /// ```
 ///
-/// First are `attempt`, `update`, `verdict` (`Apply`, `Skip`, `Rewind` or `Halt`) and, of a step that was
-/// not applied, `why`; then the numbers in the order of the [`Entry`]. A number is written with as many
-/// digits as it takes to read the same bits back. Those that JSON has no word for are the texts `"NaN"`,
+/// The first fields are `attempt`, `update`, `verdict` (`Apply`, `Skip`, `Rewind` or `Halt`) and, for a step that
+/// was not applied, `why`; then come the numbers in the order of the [`Entry`]. Numbers are written with enough
+/// digits to read the same bits back. Numbers that JSON cannot represent are written as the strings `"NaN"`,
 /// `"inf"` and `"-inf"`.
 ///
-/// *Opened again* at attempt 0, the file is moved to its name and `.old`, in place of what is there, and a
-/// new one begun. At a later attempt, lines from there on are cut off, as is half a line at the end, and
-/// the rest is gone on with. A file with any other line that is no step is an error and stays as it is.
+/// *Reopened* at attempt 0, the existing file is renamed with `.old` appended, replacing any earlier one, and a
+/// new file is started. Reopened at a later attempt, lines from that attempt on are cut off, as is a partial line
+/// at the end, and the file is continued. A file with any other line that is not a step is an error and is left
+/// unchanged.
 ///
 /// [`History::read`] reads the file back.
 ///
@@ -45,7 +46,7 @@ pub struct JsonLines {
 }
 
 impl JsonLines {
-    /// The file, made with its folder when it is opened.
+    /// Creates a sink for this file. The file and its folder are created when the sink is opened.
     pub fn new(path: impl Into<PathBuf>) -> Self {
         Self { path: path.into(), lines: None }
     }
@@ -87,20 +88,20 @@ impl Sink for JsonLines {
 }
 
 impl History {
-    /// The run in a file of [`JsonLines`], in as much memory as [`History::default`].
+    /// Reads a run from a file of [`JsonLines`], in as much memory as [`History::default`] uses.
     ///
-    /// A last line that is not whole, because the process was killed, is left out.
+    /// A partial last line, left by a killed process, is ignored.
     ///
     /// # Errors
-    /// If the file cannot be read, or has another line that is no step; the error names it.
+    /// If the file cannot be read, or another of its lines is not a step; the error names the line.
     pub fn read(path: impl AsRef<Path>) -> Result<Self, Error> {
         Self::read_until(path, u64::MAX)
     }
 
-    /// The steps of attempts below this one: for a run that is resumed, with `keel.attempts()`.
+    /// Reads the steps of attempts below `attempt`. For a run that is resumed, pass `keel.attempts()`.
     ///
     /// # Errors
-    /// As [`read`](Self::read).
+    /// See [`read`](Self::read).
     pub fn read_until(path: impl AsRef<Path>, attempt: u64) -> Result<Self, Error> {
         let mut history = Self::default();
         read(path.as_ref(), |entry, _| {
@@ -114,7 +115,7 @@ impl History {
     }
 }
 
-/// Hands each whole step over, and where it ends in the file; `false` ends the reading.
+/// Calls `each` with each whole step and its end offset in the file; `false` stops reading.
 fn read(path: &Path, mut each: impl FnMut(Entry, u64) -> bool) -> Result<(), Error> {
     each_line(path, |line, end| {
         let entry = serde_json::from_slice(line).map_err(|cause| cause.to_string())?;

@@ -1,19 +1,19 @@
-//! What a run leaves behind: its steps as names and numbers, in memory, in files, and live.
+//! The record of a run: its steps as named numbers, in memory, in files, and live.
 //!
-//! An [`Entry`] is one training step as flat names and numbers, and a [`History`] a whole run of them in
-//! bounded memory. A [`Logbook`] writes entries off the training thread, wherever there is a [`Sink`]:
+//! An [`Entry`] is one training step as a flat list of names and numbers, and a [`History`] is a whole run of
+//! entries in bounded memory. A [`Logbook`] writes entries off the training thread, to any number of [`Sink`]s:
 //!
 //! | sink | what it is | feature |
 //! |---|---|---|
-//! | `JsonLines` | a file, one object a line; [`History`] reads it back | `record` |
-//! | `Csv` | a file, one column a name | `record` |
+//! | `JsonLines` | a file with one JSON object per line, which [`History`] can read | `record` |
+//! | `Csv` | a file with one column per name | `record` |
 //! | `TensorBoard` | event files for TensorBoard | `tensorboard` |
-//! | `Bar` | a progress bar on the terminal | `progress` |
+//! | `Bar` | a progress bar in the terminal | `progress` |
 //!
-//! With the feature `tracing`, each step of a [`Keel`](crate::Keel) is an event of that crate as well.
+//! With the feature `tracing`, each step of a [`Keel`](crate::Keel) is also emitted as a `tracing` event.
 //!
-//! Of a history, [`findings`] says in words what it gives away, and an [`Overview`] shows it: as a page,
-//! as pictures, and for a terminal.
+//! [`findings`] lists in words what stands out in a history, and an [`Overview`] shows it as an HTML page, as SVG
+//! files, or in a terminal.
 
 #[cfg(feature = "progress")]
 mod bar;

@@ -1,9 +1,9 @@
-//! The names of an entry's numbers, which entries have in common.
+//! The names of an entry's numbers, which entries share.
 
 use std::collections::HashMap;
 use std::sync::Arc;
 
-/// Names in order, each once.
+/// An ordered list of unique names.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Names {
     list: Vec<Arc<str>>,
@@ -11,19 +11,19 @@ pub(super) struct Names {
 }
 
 impl Names {
-    /// Where this name is.
+    /// Returns the position of this name.
     pub(super) fn position(&self, name: &str) -> Option<usize> {
         self.at.get(name).copied()
     }
 
-    /// Adds a name that is not there yet.
+    /// Adds a name that is not in the list yet.
     pub(super) fn push(&mut self, name: &str) {
         let name: Arc<str> = name.into();
         self.at.insert(name.clone(), self.list.len());
         self.list.push(name);
     }
 
-    /// Only the first ones.
+    /// Returns only the first `n` names.
     pub(super) fn first(&self, n: usize) -> Self {
         let list = self.list[..n].to_vec();
         let at = list.iter().cloned().zip(0..).collect();
@@ -39,7 +39,7 @@ impl Names {
     }
 }
 
-// By hand, because what is in the map follows from the list.
+// Implemented by hand, because the map follows from the list.
 impl PartialEq for Names {
     fn eq(&self, other: &Self) -> bool {
         self.list == other.list

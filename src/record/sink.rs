@@ -1,11 +1,11 @@
-//! Where entries go.
+//! The destination of entries.
 
 use super::Entry;
 use crate::Error;
 
-/// Takes the steps of a run, one after the other: a file, a display, a service.
+/// A destination for the steps of a run, in order: a file, a display, a service.
 ///
-/// Give it to a [`Logbook`](super::Logbook), which calls it on a thread of its own; or call it yourself.
+/// Pass it to a [`Logbook`](super::Logbook), which calls it on a separate thread, or call it directly.
 ///
 /// ```
 /// use evenkeel::Error;
@@ -31,24 +31,23 @@ use crate::Error;
 /// # }
 /// ```
 pub trait Sink: Send {
-    /// Called before the first step, which is the one of this attempt or a later one. What is there of
-    /// steps from this attempt on is of a run that was stopped after its last checkpoint, and is
-    /// superseded.
+    /// Called before the first step, whose attempt is `attempt` or later. Steps from this attempt on that are
+    /// already there belong to a run that was stopped after its last checkpoint, and are superseded.
     ///
     /// # Errors
-    /// If nothing can be written there.
+    /// If the destination cannot be written to.
     fn open(&mut self, attempt: u64) -> Result<(), Error> {
         let _ = attempt;
         Ok(())
     }
 
-    /// Takes a step. It may be held back until the next [`flush`](Self::flush).
+    /// Writes a step. It may be buffered until the next [`flush`](Self::flush).
     ///
     /// # Errors
     /// If it cannot be written.
     fn write(&mut self, entry: &Entry) -> Result<(), Error>;
 
-    /// Lets everything that was taken out.
+    /// Writes everything that is buffered.
     ///
     /// # Errors
     /// If it cannot be written.

@@ -1,36 +1,36 @@
-//! Fewer steps that still show what the run did.
+//! Thinning: keeps fewer steps that still show the course of the run.
 
 use super::Entry;
 use crate::Verdict;
 
-/// An entry, and how many were pushed before it.
+/// An entry, and the number of entries pushed before it.
 #[derive(Debug, Clone)]
 pub(super) struct Numbered {
     pub(super) number: u64,
     pub(super) entry: Entry,
 }
 
-/// Entries that have been let go by the latest ones.
+/// Thinned entries, earlier than the latest ones.
 #[derive(Debug, Clone)]
 pub(super) struct Thinned {
-    /// How many entries of applied steps there may be, and of others.
+    /// The largest number of entries of applied steps, and of other steps.
     applied_at_most: usize,
     incidents_at_most: usize,
     first: Option<Numbered>,
-    /// How many applied steps one stretch is of.
+    /// The number of applied steps in a stretch.
     length: u64,
     stretches: Vec<Stretch>,
-    /// How many entries the stretches hold.
+    /// The number of entries in the stretches.
     applied: usize,
     incidents: Vec<Numbered>,
 }
 
-/// What is kept of some steps in a row.
+/// The entries kept for consecutive steps.
 #[derive(Debug, Clone, Default)]
 struct Stretch {
-    /// How many steps it stands for.
+    /// The number of steps it represents.
     steps: u64,
-    /// In order. Which of them stand for what is decided anew when others join.
+    /// The kept entries, in order. Which extremes they represent is determined again when others join.
     kept: Vec<Numbered>,
 }
 
@@ -74,7 +74,7 @@ impl Thinned {
             Some(last) if last.steps < self.length => self.applied -= last.join(stretch),
             _ => self.stretches.push(stretch),
         }
-        // One place is the first step's.
+        // One place is reserved for the first step.
         while self.applied >= self.applied_at_most {
             self.length *= 2;
             let mut stretches = std::mem::take(&mut self.stretches).into_iter();
@@ -87,19 +87,20 @@ impl Thinned {
         }
     }
 
-    /// Of too many, one of the least severe goes, where they are closest together.
+    /// Adds an incident. If there are too many, one of the least severe is dropped, where they are closest
+    /// together.
     fn push_incident(&mut self, one: Numbered) {
         self.incidents.push(one);
         if self.incidents.len() <= self.incidents_at_most {
             return;
         }
-        // What a policy had to say of an applied step is said once, and is worth more than one skip of many.
+        // A notice of a policy on an applied step occurs once, and is worth more than one skip of many.
         let severity = |at: usize| match self.incidents[at].entry.verdict {
             Verdict::Apply => Verdict::Rewind,
             verdict => verdict,
         };
         let room = |at: usize| self.incidents[at + 1].number - self.incidents[at - 1].number;
-        // Neither the first nor the last, which have a neighbour on one side only.
+        // The first and the last are kept: each has a neighbour on one side only.
         let least = (1..self.incidents.len() - 1).min_by_key(|at| (severity(*at), room(*at)));
         if let Some(least) = least {
             self.incidents.remove(least);
@@ -108,13 +109,13 @@ impl Thinned {
 }
 
 impl Stretch {
-    /// Takes the steps after its own in, and returns how many entries are let go.
+    /// Joins the following stretch to this one, and returns how many entries are dropped.
     fn join(&mut self, next: Stretch) -> usize {
         self.steps += next.steps;
         self.kept.extend(next.kept);
         let before = self.kept.len();
         let mut needed = Vec::with_capacity(1 + 2 * WATCHED.len());
-        // `max_by` takes the last of equal ones, so from the back it is the first.
+        // `max_by` returns the last of equal elements, so on the reversed iterator it returns the first.
         let richest = self.kept.iter().rev().max_by_key(|one| one.entry.len());
         needed.extend(richest.map(|one| one.number));
         for name in WATCHED {

@@ -1,4 +1,4 @@
-//! An entry as one flat map.
+//! Serialization of an entry as a flat map.
 
 use std::fmt;
 
@@ -8,8 +8,8 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use super::Entry;
 
-/// Flat: `attempt`, `update`, `verdict`, if there is one `why`, and then the numbers by name; those that
-/// are not finite as text.
+/// Serialized flat: `attempt`, `update`, `verdict`, `why` if there is one, and then the numbers by name,
+/// non-finite ones as strings.
 impl Serialize for Entry {
     fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
         let fields = 3 + usize::from(self.why.is_some()) + self.len();

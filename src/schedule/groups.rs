@@ -1,4 +1,4 @@
-//! Several schedules that go in step.
+//! Several schedules that advance together.
 
 use std::fmt;
 
@@ -11,15 +11,14 @@ use crate::Error;
 use crate::checkpoint::{Persist, State};
 use crate::error::check::Param;
 
-/// A schedule for all parameters, and others for groups of them, under one counter.
+/// A schedule for all parameters, with separate ones for parameter groups, under one counter.
 ///
-/// [`step`](Self::step) returns a [`Rate`] with the way back: [`Keel::step`](crate::Keel::step) holds
-/// all of the schedules when it skips a step, and moves and dampens all of them when it rewinds.
-/// Burn's own `ModuleLrScheduler` takes our schedules as well, but has no way back.
+/// [`step`](Self::step) returns a [`Rate`] that remembers the schedules it came from. [`Keel::step`](crate::Keel::step)
+/// holds all of them when it skips a step, and moves and dampens all of them when it rewinds. Burn's own
+/// `ModuleLrScheduler` accepts our schedules as well, but can't be held or moved back.
 ///
-/// Where a parameter is in several groups, the last one counts, as in Burn. Where the rate of any
-/// group is not finite, the value of the whole [`Rate`] is NaN, so that [`Keel`](crate::Keel) makes
-/// no update at it.
+/// If a parameter is in several groups, the last one counts, as in Burn. If the rate of any group is not finite, the
+/// value of the whole [`Rate`] is NaN, so that [`Keel`](crate::Keel) makes no update with it.
 ///
 /// ```
 /// use burn::module::{ParamGroup, ParamId};
@@ -45,7 +44,7 @@ use crate::error::check::Param;
 pub struct GroupScheduler {
     base: Scheduler<Boxed>,
     groups: Vec<(ParamGroup, Scheduler<Boxed>)>,
-    /// Whether a model has shown that it has parameters in all of them: not part of the state.
+    /// Whether a model was found to have parameters in all groups; not part of the state.
     fitted: bool,
 }
 
@@ -60,13 +59,13 @@ impl fmt::Debug for GroupScheduler {
 }
 
 impl GroupScheduler {
-    /// A counter at update 0, over `base` for all parameters.
+    /// Creates a scheduler at update 0, with `base` for all parameters.
     pub fn new(base: impl Schedule + Send + Sync + 'static) -> Self {
         Self { base: base.boxed().start(), groups: Vec::new(), fitted: false }
     }
 
-    /// Another schedule for the parameters of `group`, at the same update. [`Keel::step`](crate::Keel::step)
-    /// halts if the model has none.
+    /// Adds a separate schedule for the parameters of `group`, at the same update. [`Keel::step`](crate::Keel::step)
+    /// halts if the model has no such parameters.
     pub fn with_group(
         mut self,
         group: ParamGroup,
@@ -79,7 +78,7 @@ impl GroupScheduler {
         self
     }
 
-    /// The index of the update whose rates [`step`](Self::step) returns next.
+    /// Returns the index of the update whose rates [`step`](Self::step) returns next.
     pub fn position(&self) -> u64 {
         self.base.position()
     }
@@ -89,7 +88,7 @@ impl GroupScheduler {
         self.all().for_each(|schedule| schedule.seek(update));
     }
 
-    /// Dampens all schedules: see [`Scheduler::dampen`].
+    /// Dampens all schedules; see [`Scheduler::dampen`].
     ///
     /// # Errors
     /// If `factor` is not above 0 and at most 1. The schedules are then unchanged.
@@ -98,9 +97,9 @@ impl GroupScheduler {
         Ok(())
     }
 
-    /// The rates of the next update, without moving.
+    /// Returns the rates of the next update, without advancing.
     pub fn peek(&self) -> ModuleLearningRate {
-        // Burn builds rates by group in no other way.
+        // Burn has no other way to build rates by group.
         let base = ModuleLrScheduler::new(self.base.peek());
         let add = |all: ModuleLrScheduler, (group, curve): &(ParamGroup, Scheduler<Boxed>)| {
             all.with_group(group.clone(), curve.peek())
@@ -108,23 +107,23 @@ impl GroupScheduler {
         self.groups.iter().fold(base, add).step()
     }
 
-    /// The rates of the next update, and one step forward. At `u64::MAX` the position stays.
+    /// Returns the rates of the next update, and advances by one. At `u64::MAX` the position no longer advances.
     pub fn step(&mut self) -> Rate<'_> {
         let (rates, at) = (self.peek(), self.position());
         let finite = self.all().all(|schedule| schedule.peek().is_finite());
         self.seek(at.saturating_add(1));
-        // Burn's rates cannot be listed. One that is not a number must not hide behind the base.
+        // Burn's rates cannot be listed, and a non-finite one must not hide behind the base.
         let value = if finite { rates.base() } else { f64::NAN };
         Rate::from_schedule(value, at, self).with_groups(rates)
     }
 
-    /// The same schedules as one of Burn's, for `Learner::new`.
+    /// Converts the schedules into one of Burn's, for `Learner::new`.
     pub fn into_burn(self) -> ModuleLrScheduler {
         let base = ModuleLrScheduler::new(self.base);
         self.groups.into_iter().fold(base, |all, (group, curve)| all.with_group(group, curve))
     }
 
-    /// One setback for all of them, so that a `Damping` that they share takes it once.
+    /// Passes one setback to all of them, so that a `Damping` that they share takes it once.
     fn take(&mut self, setback: &mut Setback) {
         self.all().for_each(|schedule| schedule.take(setback));
     }
@@ -184,13 +183,12 @@ impl Persist for GroupScheduler {
     }
 
     /// # Errors
-    /// If the state is not of as many groups, its numbers are out of range, or a curve was another
-    /// one.
+    /// If the state has a different number of groups, its numbers are out of range, or it was saved with another curve.
     fn restore(&mut self, state: &State) -> Result<(), Error> {
         let before = self.state();
         let restored = self.try_restore(state);
         if restored.is_err() {
-            // What the schedules have just given, they take back.
+            // The schedules accept the state that they have just returned.
             let _ = self.try_restore(&before);
         }
         restored

@@ -15,7 +15,7 @@ pub(super) fn lerp(a: f64, b: f64, w: f64) -> f64 {
 }
 
 /// Keeps a product or a power representable: infinity, of either sign, becomes the largest finite
-/// number. Growth without an end would otherwise reach infinity at some update.
+/// number. Unbounded growth would otherwise reach infinity at some update.
 pub(super) fn saturate(x: f64) -> f64 {
     x.clamp(f64::MIN, f64::MAX)
 }
@@ -25,7 +25,7 @@ pub(super) fn progress(t: u64, over: u64) -> f64 {
     t as f64 / over as f64
 }
 
-/// `base^t`, kept finite, so that it can meet a 0.
+/// `base^exponent`, kept finite so that it can be multiplied by 0.
 pub(super) fn power(base: f64, exponent: f64) -> f64 {
     saturate(base.powf(exponent))
 }

@@ -1,8 +1,9 @@
-//! Values that depend on the index of the update: learning rates above all.
+//! Schedules for learning rates and other values, as pure functions of the update index.
 //!
-//! A [`Schedule`] is a pure function of a `u64`. It knows no optimizer, no loss and no clock, so it
-//! can be read at any update, in any order, and resuming needs the position alone. Any closure is
-//! one. Combinators build larger ones; [`Scheduler`] counts updates for a training loop.
+//! A [`Schedule`] is a pure function of a `u64`. It doesn't depend on an optimizer, a loss or a clock, so it
+//! can be read at any update, in any order, and resuming needs only the position. Any closure from `u64` to `f64`
+//! is a schedule. Combinators build larger schedules from smaller ones, and [`Scheduler`] counts updates for a
+//! training loop.
 //!
 //! ```
 //! use evenkeel::schedule::{Cosine, Ramp, Schedule};
@@ -19,38 +20,38 @@
 //! # Ok::<(), evenkeel::Error>(())
 //! ```
 //!
-//! # What every schedule keeps
+//! # Guarantees
 //!
-//! - `at(0)` is the value of the first applied update.
-//! - The unit is *updates that were applied*: neither epochs, nor batches, nor rejected steps.
-//! - A schedule with an end holds its last value past it.
-//! - Whatever the constructor accepted is finite for every `u64`, unless it was asked to have
+//! - `at(0)` is the value for the first applied update.
+//! - The unit is *applied updates*, not epochs, batches or rejected steps.
+//! - A schedule with an end holds its last value past that end.
+//! - Every schedule that its constructor accepts is finite for every `u64`, unless it was asked to have
 //!   [no value past its end](Past::Error).
 //!
-//! # What there is
+//! # Overview
 //!
 //! | | |
 //! |---|---|
-//! | level, and up | [`Constant`], [`Ramp`], [`Logarithmic`], [`ExponentialWarmup`], [`Geometric`] |
-//! | down | [`Cosine`], [`Polynomial`], [`Exponential`], [`InverseTime`], [`InverseSqrt`], [`Rex`], [`TanhDecay`], [`Cooldown`] |
-//! | in steps | [`Step`], [`MultiStep`], [`PiecewiseConstant`], [`PiecewiseLinear`], [`PiecewiseCosine`] |
+//! | constant or rising | [`Constant`], [`Ramp`], [`Logarithmic`], [`ExponentialWarmup`], [`Geometric`] |
+//! | decaying | [`Cosine`], [`Polynomial`], [`Exponential`], [`InverseTime`], [`InverseSqrt`], [`Rex`], [`TanhDecay`], [`Cooldown`] |
+//! | stepwise or piecewise | [`Step`], [`MultiStep`], [`PiecewiseConstant`], [`PiecewiseLinear`], [`PiecewiseCosine`] |
 //! | whole runs | [`OneCycle`], [`Wsd`], [`Noam`], [`Cyclic`], [`WarmRestarts`], [`RangeSweep`] |
-//! | made of others | [`then`](Schedule::then), [`Sequence`], [`times`](Schedule::times), [`plus`](Schedule::plus), [`mean`](Schedule::mean), [`min`](Schedule::min), [`max`](Schedule::max), [`clamp`](Schedule::clamp), [`scale`](Schedule::scale), [`shift`](Schedule::shift), [`advance`](Schedule::advance), [`until`](Schedule::until), [`repeat`](Schedule::repeat), [`stretch`](Schedule::stretch), [`noise`](Schedule::noise) |
-//! | by their usual names | [`recipe`], and those of transformers in [`recipe::Transformers`] |
-//! | by parameter group | [`GroupScheduler`] |
-//! | for another unit, or another optimizer | [`Run`], [`tuning`] |
-//! | to look at | [`Preview`], [`Plot`] |
-//! | in a file | with the feature `serde`, `ScheduleConfig` |
+//! | combinators | [`then`](Schedule::then), [`Sequence`], [`times`](Schedule::times), [`plus`](Schedule::plus), [`mean`](Schedule::mean), [`min`](Schedule::min), [`max`](Schedule::max), [`clamp`](Schedule::clamp), [`scale`](Schedule::scale), [`shift`](Schedule::shift), [`advance`](Schedule::advance), [`until`](Schedule::until), [`repeat`](Schedule::repeat), [`stretch`](Schedule::stretch), [`noise`](Schedule::noise) |
+//! | recipes under familiar names | [`recipe`], with those of transformers in [`recipe::Transformers`] |
+//! | per parameter group | [`GroupScheduler`] |
+//! | for another unit or another optimizer | [`Run`], [`tuning`] |
+//! | previews and plots | [`Preview`], [`Plot`] |
+//! | in a file | `ScheduleConfig`, with the feature `serde` |
 //!
-//! What they are called elsewhere, and where they differ from it on purpose, is in
+//! For their names in other libraries, and for deliberate differences, see
 //! [`docs::schedules`](crate::docs::schedules).
 //!
 //! # Feedback
 //!
-//! [`Plateau`], [`Greedy`] and [`Damping`] are factors that depend on what they were told. They are
-//! schedules like any other, to be [multiplied](Schedule::times) with one at any place. A clone shares
-//! the memory: it is the handle to tell them by. What they have learnt is saved and restored with the
-//! [`Scheduler`] around them.
+//! [`Plateau`], [`Greedy`] and [`Damping`] are factors that depend on feedback from the run. They are
+//! schedules like any other and can be [multiplied](Schedule::times) with another schedule anywhere. Clones
+//! share their memory, so a clone is the handle through which feedback is given. What these factors have learnt
+//! is saved and restored with the [`Scheduler`] around them.
 
 mod compose;
 #[cfg(feature = "serde")]
@@ -93,12 +94,12 @@ use std::sync::Arc;
 use crate::Error;
 use crate::checkpoint::State;
 
-/// Any schedule behind a pointer: what [`Schedule::boxed`] gives. Cloning copies the pointer.
+/// Any schedule behind a pointer, as returned by [`Schedule::boxed`]. Cloning copies the pointer.
 pub type Boxed = Arc<dyn Schedule + Send + Sync>;
 
-/// A value as a pure function of the update's index.
+/// A value as a pure function of the update index.
 ///
-/// Implementors give [`at`](Self::at); everything else is provided. Closures are schedules:
+/// Only [`at`](Self::at) is required; every other method is provided. Closures are schedules:
 ///
 /// ```
 /// use evenkeel::schedule::Schedule;
@@ -107,13 +108,13 @@ pub type Boxed = Arc<dyn Schedule + Send + Sync>;
 /// assert_eq!(sawtooth.at(10), 1e-3);
 /// ```
 pub trait Schedule {
-    /// The value for update `update`, counted from 0.
+    /// Returns the value for update `update`, counted from 0.
     fn at(&self, update: u64) -> f64;
 
-    /// This schedule before update `at`, and `next` from it on, which then starts at its own 0.
+    /// Switches from this schedule to `next` at update `at`; `next` then starts at its own update 0.
     ///
     /// `y(t) = self(t)` for `t < at`, `next(t − at)` for `t ≥ at`. With `at = 0` only `next` is
-    /// ever seen. Sequences of more than two nest: `a.then(10, b.then(20, c))` runs `c` from
+    /// used. Sequences of more than two nest: `a.then(10, b.then(20, c))` runs `c` from
     /// update 30.
     ///
     /// Agrees with optax `join_schedules` and torch `SequentialLR`.
@@ -124,7 +125,7 @@ pub trait Schedule {
         Then::new(self, at, next)
     }
 
-    /// The product of two schedules.
+    /// Returns the product of two schedules.
     fn times<S: Schedule>(self, other: S) -> Times<Self, S>
     where
         Self: Sized,
@@ -132,7 +133,7 @@ pub trait Schedule {
         Times::new(self, other)
     }
 
-    /// The sum of two schedules.
+    /// Returns the sum of two schedules.
     fn plus<S: Schedule>(self, other: S) -> Plus<Self, S>
     where
         Self: Sized,
@@ -140,7 +141,7 @@ pub trait Schedule {
         Plus::new(self, other)
     }
 
-    /// The mean of two schedules, at every update. That of three is
+    /// Returns the mean of two schedules at every update. The mean of three is
     /// `a.plus(b).plus(c).scale(1.0 / 3.0)`.
     fn mean<S: Schedule>(self, other: S) -> Mean<Self, S>
     where
@@ -149,7 +150,7 @@ pub trait Schedule {
         Mean::new(self, other)
     }
 
-    /// The smaller of two schedules, at every update.
+    /// Returns the smaller of two schedules at every update.
     fn min<S: Schedule>(self, other: S) -> Min<Self, S>
     where
         Self: Sized,
@@ -157,7 +158,7 @@ pub trait Schedule {
         Min::new(self, other)
     }
 
-    /// The larger of two schedules, at every update.
+    /// Returns the larger of two schedules at every update.
     fn max<S: Schedule>(self, other: S) -> Max<Self, S>
     where
         Self: Sized,
@@ -165,7 +166,7 @@ pub trait Schedule {
         Max::new(self, other)
     }
 
-    /// This schedule, kept between `low` and `high`.
+    /// Clamps this schedule to values between `low` and `high`.
     ///
     /// # Errors
     /// If a bound is not finite, or `low` is above `high`.
@@ -176,7 +177,7 @@ pub trait Schedule {
         Clamp::new(self, low, high)
     }
 
-    /// This schedule multiplied by `factor`.
+    /// Multiplies this schedule by `factor`.
     ///
     /// # Errors
     /// If `factor` is not finite.
@@ -187,7 +188,7 @@ pub trait Schedule {
         Scale::new(self, factor)
     }
 
-    /// This schedule, begun `by` updates late; before, it stands at its `at(0)`.
+    /// Delays this schedule by `by` updates; until then it stays at its `at(0)`.
     fn shift(self, by: u64) -> Shift<Self>
     where
         Self: Sized,
@@ -195,10 +196,10 @@ pub trait Schedule {
         Shift::new(self, by)
     }
 
-    /// This schedule, begun at its update `by`: `y(t) = self(t + by)`.
+    /// Starts this schedule at its update `by`: `y(t) = self(t + by)`.
     ///
-    /// A warm-up from 0 makes no difference at its first update; `advance(1)` begins it one notch
-    /// higher, and it ends one update earlier.
+    /// The first update of a warmup from 0 changes nothing; `advance(1)` starts the warmup one step
+    /// higher, and ends it one update earlier.
     fn advance(self, by: u64) -> Advance<Self>
     where
         Self: Sized,
@@ -206,12 +207,12 @@ pub trait Schedule {
         Advance::new(self, by)
     }
 
-    /// This schedule up to update `at`, and past it what `past` says: hold, cycle or error.
+    /// Ends this schedule at update `at`; `past` determines what follows: hold, cycle or error.
     ///
-    /// Without this a curve goes on by itself: one with an end holds it.
+    /// Without `until` a curve simply continues; one with an end holds its last value.
     ///
     /// # Errors
-    /// If it is to cycle, and `at` is 0.
+    /// If `past` is `Past::Cycle` and `at` is 0.
     fn until(self, at: u64, past: Past) -> Result<Until<Self>, Error>
     where
         Self: Sized,
@@ -219,7 +220,7 @@ pub trait Schedule {
         Until::new(self, at, past)
     }
 
-    /// The first `every` updates of this schedule, over and over: `y(t) = self(t mod every)`.
+    /// Repeats the first `every` updates of this schedule endlessly: `y(t) = self(t mod every)`.
     ///
     /// # Errors
     /// If `every` is 0.
@@ -230,7 +231,7 @@ pub trait Schedule {
         Until::new(self, every, Past::Cycle)
     }
 
-    /// The first `from` updates of this schedule, spread over `to`: a longer or a shorter run on the
+    /// Spreads the first `from` updates of this schedule over `to` updates, for a longer or shorter run on the
     /// same curve. See [`Stretch`], and [`Scheduler::extend_to`] for a run that is under way.
     fn stretch(self, from: u64, to: u64) -> Stretch<Self>
     where
@@ -239,7 +240,7 @@ pub trait Schedule {
         Stretch::new(self, from, to)
     }
 
-    /// This schedule with reproducible random noise on it.
+    /// Applies reproducible random noise to this schedule.
     fn noise(self, noise: Noise) -> Noisy<Self>
     where
         Self: Sized,
@@ -247,7 +248,7 @@ pub trait Schedule {
         Noisy::new(self, noise)
     }
 
-    /// A stretch of this schedule, to be read ahead of time or printed as a line of blocks.
+    /// Returns a view of this schedule over `updates`, to be read ahead of time or printed as a line of blocks.
     fn preview(&self, updates: Range<u64>) -> Preview<'_, Self>
     where
         Self: Sized,
@@ -255,7 +256,7 @@ pub trait Schedule {
         Preview::new(self, updates)
     }
 
-    /// A counter over this schedule, at update 0.
+    /// Returns a counter over this schedule, at update 0.
     fn start(self) -> Scheduler<Self>
     where
         Self: Sized,
@@ -263,7 +264,7 @@ pub trait Schedule {
         Scheduler::new(self)
     }
 
-    /// This schedule behind a pointer, so that different ones have one type.
+    /// Puts this schedule behind a pointer, so that different schedules have the same type.
     fn boxed(self) -> Boxed
     where
         Self: Sized + Send + Sync + 'static,
@@ -271,32 +272,33 @@ pub trait Schedule {
         Arc::new(self)
     }
 
-    /// What later values depend on beside the update: nothing, unless there is
+    /// Returns the state that later values depend on, apart from the update index. It is empty unless there is
     /// [feedback](self#feedback) in the schedule.
     fn state(&self) -> State {
         State::new()
     }
 
-    /// Takes that state back, all of it or none.
+    /// Restores a saved [`state`](Self::state), entirely or not at all.
     ///
     /// # Errors
-    /// If the state is not one of this schedule's; it is then unchanged.
+    /// If the state does not belong to this schedule, which is then unchanged.
     fn restore(&self, state: &State) -> Result<(), Error> {
         state.only(&[])
     }
 
-    /// Training went back to an earlier state, where this schedule had the [`state`](Self::state) `then`. Takes
-    /// it back, unless overridden: what feedback has learnt since is of weights that were abandoned. A
-    /// [`Damping`] keeps what it has, or no rewind could add to the one before.
+    /// Called when training has been rewound to a point where this schedule had the [`state`](Self::state) `then`.
+    ///
+    /// By default this restores `then`, since what feedback has learnt in the meantime concerns weights that were
+    /// abandoned. A [`Damping`] keeps its current state instead, so that the damping of repeated rewinds accumulates.
     ///
     /// # Errors
-    /// If the state is not one of this schedule's.
+    /// If the state does not belong to this schedule.
     fn rewound(&self, then: &State) -> Result<(), Error> {
         self.restore(then)
     }
 
-    /// Training was set back, to update `update`, and its rate is to be damped. `true` if a
-    /// [`Damping`] in the schedule has taken it; `false` leaves it to the [`Scheduler`]'s own gain.
+    /// Called when training has been set back to update `update` and its rate is to be damped. Returns `true` if a
+    /// [`Damping`] in the schedule has taken the setback, or `false` to leave it to the [`Scheduler`]'s own gain.
     fn damp(&self, update: u64, setback: &mut Setback) -> bool {
         let _ = (update, setback);
         false

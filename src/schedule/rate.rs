@@ -1,4 +1,4 @@
-//! A rate that remembers the schedule it came from.
+//! A learning rate that remembers the schedule it came from.
 
 use std::fmt;
 use std::ops::Deref;
@@ -11,14 +11,13 @@ use crate::{Error, fit};
 
 /// A learning rate on its way from a [`Scheduler`](super::Scheduler) to an optimizer.
 ///
-/// For arithmetic, printing and comparison it is the number it derefs to. It also goes straight
-/// into Burn's own [`ModuleOptimizer::step`](burn::optim::ModuleOptimizer::step). What it adds is
-/// the way back: it borrows the schedule it came from, so that [`Keel::step`](crate::Keel::step)
-/// can hold the schedule when the update is skipped, and move it back on a rewind. Nobody has to
-/// remember to do so, and nobody can forget.
+/// It dereferences to a number, and behaves like that number in arithmetic, printing and comparison. It can also be
+/// passed directly to Burn's own [`ModuleOptimizer::step`](burn::optim::ModuleOptimizer::step). In addition, it borrows
+/// the schedule it came from, so that [`Keel::step`](crate::Keel::step) can hold the schedule when the update is
+/// skipped, and move it back on a rewind. The training loop doesn't have to do this itself, so it can't be forgotten.
 ///
-/// A plain `f64`, or what Burn's own schedulers return, converts into a `Rate` with no way back: a
-/// skipped step then uses up one update of that schedule, and a rewind does not move it.
+/// A plain `f64`, or a rate from Burn's own schedulers, converts into a `Rate` that has no schedule to go back to: a
+/// skipped step then uses up one update of that schedule, and a rewind doesn't move it.
 ///
 /// ```
 /// use evenkeel::schedule::{Ramp, Schedule};
@@ -38,7 +37,7 @@ pub struct Rate<'s> {
     origin: Option<Origin<'s>>,
 }
 
-/// The schedule to settle with, and the update that the rate was read at.
+/// The schedule to hold or move, and the update at which the rate was read.
 struct Origin<'s> {
     schedule: &'s mut dyn Rewindable,
     at: u64,
@@ -47,28 +46,28 @@ struct Origin<'s> {
 }
 
 impl Origin<'_> {
-    /// Where the schedule belongs, before this update or after it. A first update that was not made, and comes
-    /// to light after others, puts it back to before the first.
+    /// Returns where the schedule belongs, before this update or after it. If a first update that was not made comes to
+    /// light only after others, this is before the first.
     fn place(&self, used: bool) -> u64 {
         self.at.saturating_add(used.into()).saturating_sub(self.lag)
     }
 }
 
-/// What a rate may do to the schedule it came from.
+/// The operations of a rate on the schedule it came from.
 pub(crate) trait Rewindable {
     fn move_to(&mut self, update: u64);
     fn dampen_by(&mut self, factor: f64, warm_up: u64);
 
-    /// What feedback in it has learnt.
+    /// Returns what feedback in the schedule has learned.
     fn memory(&self) -> State;
 
-    /// Feedback in it goes back to that.
+    /// Restores feedback in the schedule to `then`.
     fn rewound(&mut self, then: &State) -> Result<(), Error>;
 
-    /// The highest value of the schedule, as far as its samples show it; `None` if it has none.
+    /// Returns the highest value of the schedule, as far as its samples show; `None` if it has none.
     fn peak(&self) -> Option<f64>;
 
-    /// Checks by `fit` the groups of parameters that it has rates for, until they have passed once.
+    /// Checks with `fit` the parameter groups that the schedule has rates for, until they have passed once.
     fn check_groups(
         &mut self,
         fit: &dyn Fn(&[&ParamGroup]) -> Result<(), Error>,
@@ -83,40 +82,40 @@ impl<'s> Rate<'s> {
         Self { value, groups: None, origin: Some(Origin { schedule, at, lag: 0 }) }
     }
 
-    /// The same rate with others for some parameter groups.
+    /// Adds separate rates for some parameter groups.
     pub(super) fn with_groups(mut self, groups: ModuleLearningRate) -> Self {
         self.groups = Some(groups);
         self
     }
 
-    /// As high as the [bounds](crate::bound) of the keel let it be: no rate of your own at all. Without a bound
-    /// the step [halts](crate::Halted) and says so.
+    /// Returns a rate that is as high as the [bounds](crate::bound) of the keel allow, so you don't have to choose one.
+    /// Without a bound, the step [halts](crate::Halted) and says so.
     ///
-    /// Stands for [`HIGHEST`](Self::HIGHEST) where a number is wanted, in reports and logs.
+    /// Where a number is needed, as in reports and logs, it is [`HIGHEST`](Self::HIGHEST).
     pub fn highest() -> Self {
         Self::from(Self::HIGHEST)
     }
 
-    /// The number that [`highest`](Self::highest) is: higher than any rate that trains.
+    /// The value of [`highest`](Self::highest): higher than any rate that trains.
     pub const HIGHEST: f64 = 1e30;
 
-    /// The rate: the base rate, where parameter groups have their own.
+    /// Returns the rate, or the base rate if parameter groups have their own.
     pub fn value(&self) -> f64 {
         self.value
     }
 
-    /// The update at which the schedule was read; `None` if there is no schedule to go back to.
+    /// Returns the update at which the schedule was read; `None` if there is no schedule to go back to.
     pub fn position(&self) -> Option<u64> {
         self.origin.as_ref().map(|origin| origin.at)
     }
 
-    /// The rates by parameter group, where there are any.
+    /// Returns the rates by parameter group, if there are any.
     pub(crate) fn groups(&self) -> Option<&ModuleLearningRate> {
         self.groups.as_ref()
     }
 
-    /// Checks that every group of the schedule has a parameter in `model`. Groups of Burn's own schedulers
-    /// cannot be listed.
+    /// Checks that every group of the schedule has a parameter in `model`. The groups of Burn's own schedulers cannot
+    /// be listed.
     pub(crate) fn check_groups<M: Module>(&mut self, model: &M) -> Result<(), Error> {
         let Some(Origin { schedule, .. }) = &mut self.origin else { return Ok(()) };
         schedule.check_groups(&|groups| {
@@ -124,26 +123,27 @@ impl<'s> Rate<'s> {
         })
     }
 
-    /// The highest rate that the schedule ever gives, as far as samples show it, damping left out; `None` of a
-    /// plain rate, and of a schedule that rises without end.
+    /// Returns the highest rate that the schedule ever gives, as far as samples show, ignoring damping; `None` for a
+    /// plain rate, and for a schedule that rises without end.
     ///
     /// # Cost
-    /// Some 260 evaluations of the schedule.
+    /// About 260 evaluations of the schedule.
     pub(crate) fn peak(&self) -> Option<f64> {
         self.origin.as_ref()?.schedule.peak()
     }
 
-    /// Where the schedule goes on, if the update is made, or if it is not; `None` if there is no schedule.
+    /// Returns where the schedule continues, depending on whether the update is made (`used`) or not; `None` if there
+    /// is no schedule.
     pub(crate) fn next(&self, used: bool) -> Option<u64> {
         self.origin.as_ref().map(|origin| origin.place(used))
     }
 
-    /// The update was not applied: the schedule will give this rate again.
+    /// Settles an update that was not applied: the schedule will give this rate again.
     pub(crate) fn hold(self) {
         self.settle(false);
     }
 
-    /// Earlier updates, `by` of them, turn out not to have been made: the schedule lags by as many. This one
+    /// Records that `by` earlier updates turned out not to have been made: the schedule lags by as many. This update
     /// may be among them.
     pub(crate) fn lag(&mut self, by: u64) {
         if let Some(Origin { lag, .. }) = &mut self.origin {
@@ -151,7 +151,7 @@ impl<'s> Rate<'s> {
         }
     }
 
-    /// The update was made: the schedule goes on to the next.
+    /// Settles an update that was made: the schedule advances to the next.
     pub(crate) fn go_on(self) {
         self.settle(true);
     }
@@ -163,12 +163,12 @@ impl<'s> Rate<'s> {
         }
     }
 
-    /// What feedback in the schedule has learnt; `None` of a plain rate.
+    /// Returns what feedback in the schedule has learned; `None` for a plain rate.
     pub(crate) fn memory(&self) -> Option<State> {
         self.origin.as_ref().map(|origin| origin.schedule.memory())
     }
 
-    /// Feedback in the schedule goes back to that.
+    /// Restores feedback in the schedule to `then`.
     pub(crate) fn rewound(&mut self, then: &State) -> Result<(), Error> {
         match &mut self.origin {
             Some(origin) => origin.schedule.rewound(then),
@@ -176,8 +176,8 @@ impl<'s> Rate<'s> {
         }
     }
 
-    /// Training went back: so does the schedule, damped, and climbing to its level over `warm_up`
-    /// updates. `false` if there is none to move.
+    /// Moves the schedule back with training, damped, and climbing to its level over `warm_up` updates. Returns `false`
+    /// if there is no schedule to move.
     pub(crate) fn rewind(self, to: Option<u64>, damp: f64, warm_up: u64) -> bool {
         let Some(origin) = self.origin else {
             return false;

@@ -1,33 +1,34 @@
-//! What is saved of a curve: samples, to know it by, and the memory of the feedback in it.
+//! What is saved of a curve: samples, to identify it, and the memory of the feedback in it.
 
 use super::Schedule;
 use crate::Error;
 use crate::checkpoint::State;
 
-/// Where a curve is sampled: every update at first, then eight in each doubling, and far away.
+/// Returns the updates at which a curve is sampled: every one at first, then eight per doubling, and two far away.
 fn samples() -> impl Iterator<Item = u64> {
     let octaves = (5..34).flat_map(|octave| (8..16u64).map(move |eighth| eighth << (octave - 3)));
     (0..32).chain(octaves).chain([1 << 48, u64::MAX])
 }
 
-/// Curves saved and loaded on different machines may differ in the last places of a cosine.
+/// The relative difference up to which samples are the same: curves saved and loaded on different machines may differ
+/// in the last places of a cosine.
 const SAME: f64 = 1e-9;
 
-/// The names that it takes in a saved state.
+/// The names of a curve's parts in a saved state.
 pub(super) const NAMES: [&str; 2] = ["curve", "remembers"];
 pub(super) const FEEDBACK: &str = "feedback";
 
-/// `state` with the curve in it.
+/// Returns `state` with the curve added.
 pub(super) fn with_curve(state: State, curve: &dyn Schedule) -> State {
     let feedback = curve.state();
     state
         .with_list("curve", samples().map(|t| curve.at(t)).collect())
-        // Burn's records cannot be listed: this betrays feedback that would be passed over.
+        // Burn's records cannot be listed: this count reveals feedback that would be passed over.
         .with_count("remembers", feedback.len() as u64)
         .with_part(FEEDBACK, feedback)
 }
 
-/// The largest absolute value among the samples; `None` of a curve that rises for as long as anybody looks, or
+/// Returns the largest absolute value among the samples; `None` for a curve that is largest at `LONGEST` or later, or
 /// is not finite somewhere: it has no peak that a run would ever see.
 pub(super) fn peak(curve: &dyn Schedule) -> Option<f64> {
     const LONGEST: u64 = 1 << 30;
@@ -44,7 +45,7 @@ pub(super) fn peak(curve: &dyn Schedule) -> Option<f64> {
     (at < LONGEST).then_some(peak)
 }
 
-/// Gives the curve its memory back, if it is the curve that was saved. Otherwise it is unchanged.
+/// Restores the memory of the curve, if it is the curve that was saved. Otherwise it is unchanged.
 pub(super) fn restore(curve: &dyn Schedule, state: &State) -> Result<(), Error> {
     let samples = state.list("curve")?;
     let before = curve.state();
@@ -54,11 +55,11 @@ pub(super) fn restore(curve: &dyn Schedule, state: &State) -> Result<(), Error> 
             "it has {saved} values of feedback, and this schedule has {own}"
         )));
     }
-    // The memory goes first: the samples were taken with it.
+    // The memory is restored first, because the samples were taken with it.
     curve.restore(&state.part(FEEDBACK))?;
     let same = same(curve, samples);
     if same.is_err() {
-        // What the curve has just given, it takes back.
+        // The curve accepts the state that it has just returned.
         let _ = curve.restore(&before);
     }
     same

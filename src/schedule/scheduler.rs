@@ -1,4 +1,4 @@
-//! The only counter a schedule ever sees.
+//! The scheduler: a schedule with a position.
 
 use burn::lr_scheduler::{LrScheduler, LrSchedulerRecord};
 
@@ -9,16 +9,15 @@ use crate::Error;
 use crate::checkpoint::{Persist, State};
 use crate::error::check::Param;
 
-/// The name that it takes in a saved state.
+/// The name of the damping in a saved state.
 const DAMPING: &str = "damping";
 
-/// A schedule with a position: what a training loop holds.
+/// A schedule with a position, held by a training loop.
 ///
-/// The `k`-th [`step`](Self::step), counted from 0, returns `gain · curve(k)` and moves on by one.
-/// `gain` is 1 until something [dampens](Self::dampen) the schedule; after a rewind it may climb to its
-/// level slowly.
+/// The `k`-th [`step`](Self::step), counted from 0, returns `gain · curve(k)` and advances by one. `gain` is 1 until
+/// the schedule is [dampened](Self::dampen); after a rewind, it may climb to its level slowly.
 ///
-/// It implements Burn's [`LrScheduler`], so every schedule also goes into `Learner::new` and into
+/// It implements Burn's [`LrScheduler`], so every schedule can also be passed to `Learner::new` and to
 /// `ModuleLrScheduler::with_group`.
 ///
 /// ```
@@ -36,13 +35,15 @@ const DAMPING: &str = "damping";
 ///
 /// # Saving
 ///
-/// [`state`](Persist::state) and [`restore`](Persist::restore) are strict: the saved state carries
-/// samples of the curve, and a curve that differs is refused with the first update at which it does.
-/// The samples are every update up to 32, and eight in each doubling from there on; a curve that
-/// differs between two of them only passes for the same.
-/// What [feedback](crate::schedule#feedback) in the curve has learnt is saved with it.
-/// To go on with another curve on purpose, a longer one say, take the position alone and
-/// [`seek`](Self::seek) to it.
+/// [`state`](Persist::state) and [`restore`](Persist::restore) are strict. The saved state contains samples of the
+/// curve, and a curve that differs is refused with the first sampled update at which it does. The samples are every
+/// update up to 32, and eight per doubling from there on; a curve that differs only between two samples passes as the
+/// same.
+///
+/// The memory of [feedback](crate::schedule#feedback) in the curve is saved with it.
+///
+/// To continue with a different curve on purpose, such as a longer one, take only the position and [`seek`](Self::seek)
+/// to it.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Scheduler<S> {
     curve: S,
@@ -51,51 +52,51 @@ pub struct Scheduler<S> {
 }
 
 impl<S> Scheduler<S> {
-    /// A counter over `curve`, at update 0.
+    /// Creates a scheduler for `curve`, at update 0.
     pub fn new(curve: S) -> Self {
         Self { curve, position: 0, damping: Damped::default() }
     }
 
-    /// The index of the update whose rate [`step`](Self::step) returns next.
+    /// Returns the index of the update whose rate [`step`](Self::step) returns next.
     pub fn position(&self) -> u64 {
         self.position
     }
 
-    /// Moves to `update`; the next [`step`](Self::step) returns its rate. Costs the same for any
-    /// distance, in either direction.
+    /// Moves to `update`; the next [`step`](Self::step) returns its rate. The cost is the same for any distance, in
+    /// either direction.
     pub fn seek(&mut self, update: u64) {
         self.position = update;
     }
 
-    /// What dampening has left of the curve: 1 until something dampens it.
+    /// Returns the factor that dampening has put on the curve: 1 until something dampens it.
     pub fn gain(&self) -> f64 {
         self.damping.gain()
     }
 
-    /// The curve.
+    /// Returns the curve.
     pub fn curve(&self) -> &S {
         &self.curve
     }
 }
 
 impl<S: Schedule> Scheduler<S> {
-    /// The rate of the next update, without moving.
+    /// Returns the rate of the next update, without advancing.
     pub fn peek(&self) -> f64 {
         saturate(self.damping.at(self.position) * self.curve.at(self.position))
     }
 
-    /// The rate of the next update, and one step forward.
+    /// Returns the rate of the next update, and advances by one.
     ///
-    /// The rate remembers this schedule, so that [`Keel::step`](crate::Keel::step) can hold it or
-    /// move it back; anywhere else it is a number. At `u64::MAX` the position stays.
+    /// The rate remembers this schedule, so that [`Keel::step`](crate::Keel::step) can hold it or move it back.
+    /// Anywhere else it is just a number. At `u64::MAX` the position no longer advances.
     pub fn step(&mut self) -> Rate<'_> {
         let (value, at) = (self.peek(), self.position);
         self.position = at.saturating_add(1);
         Rate::from_schedule(value, at, self)
     }
 
-    /// Multiplies every rate from now on by `factor`, on top of earlier factors: a
-    /// [`Damping`](super::Damping) in the curve takes it, or else the [gain](Self::gain).
+    /// Multiplies every rate from now on by `factor`, on top of earlier factors. If there is a
+    /// [`Damping`](super::Damping) in the curve, it takes the factor; otherwise the [gain](Self::gain) does.
     ///
     /// # Errors
     /// If `factor` is not above 0 and at most 1. The schedule is then unchanged.
@@ -104,11 +105,11 @@ impl<S: Schedule> Scheduler<S> {
         Ok(())
     }
 
-    /// The same schedule for a run that was to end at update `from`, and now ends at `to`: what is
-    /// left of the curve is spread over the updates that are left. What was passed stays as it was.
+    /// Adapts the schedule to a run that was to end at update `from`, and now ends at `to`: the rest of the curve is
+    /// spread over the remaining updates. The part that has passed is unchanged.
     ///
-    /// To resume the changed run later on, build the same curve again: it is
-    /// `curve.stretch(from, to).since(position)`, with the position of the change.
+    /// To resume the changed run later, build the same curve again: it is `curve.stretch(from, to).since(position)`,
+    /// where `position` is that of the change.
     ///
     /// ```
     /// use evenkeel::schedule::{Ramp, Schedule};
@@ -122,7 +123,7 @@ impl<S: Schedule> Scheduler<S> {
     /// ```
     ///
     /// # Errors
-    /// If the position is past one of the ends.
+    /// If the position is past `from` or `to`.
     pub fn extend_to(self, from: u64, to: u64) -> Result<Scheduler<Stretch<S>>, Error> {
         let Self { curve, position, damping } = self;
         Ok(Scheduler { curve: curve.stretch(from, to).since(position)?, position, damping })
@@ -152,7 +153,7 @@ impl<S: Schedule> Rewindable for Scheduler<S> {
 }
 
 impl<S: Schedule> Scheduler<S> {
-    /// The curve takes it, or else the gain.
+    /// Passes the setback to the curve or, if the curve doesn't take it, to the gain.
     pub(super) fn take(&mut self, setback: &mut Setback) {
         if !self.curve.damp(self.position, setback) {
             setback.apply(&mut self.damping, self.position);
@@ -167,7 +168,7 @@ impl<S: Schedule> Persist for Scheduler<S> {
     }
 
     /// # Errors
-    /// If the state is not a scheduler's, its numbers are out of range, or its curve was another one.
+    /// If the state is not a scheduler's, its numbers are out of range, or it was saved with another curve.
     fn restore(&mut self, state: &State) -> Result<(), Error> {
         let [curve, remembers] = saved::NAMES;
         let own = state.clone().without_part(saved::FEEDBACK).without_part(DAMPING);
@@ -180,13 +181,12 @@ impl<S: Schedule> Persist for Scheduler<S> {
     }
 }
 
-/// `step`, `state` and `restore` in Burn's words.
+/// `step`, `state` and `restore` under Burn's names.
 ///
 /// # Panics
-/// Burn's `load_record` cannot return an error, and resuming silently from another place would
-/// ruin a run without a trace. So `load_record` panics, with the text of the error that
-/// [`Persist::restore`] gives, if the record does not fit; use that method where a panic is not
-/// acceptable.
+/// Burn's `load_record` cannot return an error, and silently resuming from another place would ruin a run without a
+/// trace. So `load_record` panics if the record doesn't fit, with the text of the error that [`Persist::restore`]
+/// returns. Use that method where a panic is not acceptable.
 impl<S: Schedule + Clone + Send + Sync + 'static> LrScheduler for Scheduler<S> {
     fn step(&mut self) -> f64 {
         Self::step(self).value()

@@ -1,41 +1,39 @@
-//! Lengths in the units that people think in.
+//! Lengths of training, in the units that people plan in.
 
 use crate::Error;
 use crate::error::check::Param;
 
-/// A length of training, in the unit that it was planned in.
+/// A length of training, in the unit in which it was planned.
 ///
-/// Schedules count updates and nothing else. What was planned in another unit is converted once, by
-/// a [`Run`], which knows what an update is made of.
+/// Schedules count only updates. A length that was planned in another unit is converted once, by a [`Run`], which knows
+/// what an update consists of.
 #[derive(Debug, Clone, Copy, PartialEq)]
 #[non_exhaustive]
 pub enum Time {
     /// Applied updates.
     Updates(u64),
-    /// Samples that the updates have seen.
+    /// Samples seen by the updates.
     Samples(u64),
-    /// Tokens that the updates have seen.
+    /// Tokens seen by the updates.
     Tokens(u64),
     /// Passes over the data set; half a pass is 0.5.
     Epochs(f64),
-    /// A part of the whole run, in `[0, 1]`.
+    /// A fraction of the whole run, in `[0, 1]`.
     Fraction(f64),
 }
 
-/// What one update of a run is made of: what turns samples, tokens, epochs and fractions into
-/// updates.
+/// The makeup of an update, used to convert samples, tokens, epochs and fractions into updates.
 ///
 /// ```text
-/// samples an update = batch · accumulate · devices
-/// Samples(n)   ⌈n / samples an update⌉
-/// Tokens(n)    ⌈n / (samples an update · tokens a sample)⌉
-/// Epochs(e)    e · updates an epoch, rounded
+/// samples per update = batch · accumulate · devices
+/// Samples(n)   ⌈n / samples per update⌉
+/// Tokens(n)    ⌈n / (samples per update · tokens per sample)⌉
+/// Epochs(e)    e · updates per epoch, rounded
 /// Fraction(f)  f · the length of the run, rounded
 /// ```
 ///
-/// An epoch has `⌈⌈data set / (batch · devices)⌉ / accumulate⌉` updates: the last batch may be
-/// smaller, and the last update may have fewer batches. Where the last, incomplete ones are
-/// [dropped](Self::drop_last), both are rounded down.
+/// An epoch has `⌈⌈data set / (batch · devices)⌉ / accumulate⌉` updates: the last batch may be smaller, and the last
+/// update may have fewer batches. If incomplete ones are [dropped](Self::drop_last), both divisions round down.
 ///
 /// ```
 /// use evenkeel::schedule::{Run, Time, recipe};
@@ -63,7 +61,7 @@ pub struct Run {
 const NAME: &str = "Run";
 
 impl Run {
-    /// Updates on one batch of `samples` samples each.
+    /// Creates a run whose updates are each made from one batch of `samples` samples.
     ///
     /// # Errors
     /// If `samples` is 0.
@@ -73,43 +71,41 @@ impl Run {
         Ok(Self { batch, accumulate: 1, devices: 1, dataset, drop_last: false, tokens, length })
     }
 
-    /// Gradients of so many batches make one update.
+    /// Sets how many batches' gradients make one update. Set this before the [length](Self::lasting).
     ///
     /// # Errors
-    /// If it is 0, or an update has more samples than can be counted. Set this before the
-    /// [length](Self::lasting).
+    /// If it is 0, or an update has more samples than can be counted.
     pub fn accumulate(mut self, batches: u64) -> Result<Self, Error> {
         self.accumulate = Param(NAME, "accumulate").at_least(1, batches)?;
         self.counted("accumulate", batches)
     }
 
-    /// So many devices work on a batch of their own at the same time.
+    /// Sets how many devices work at the same time, each on a separate batch. Set this before the
+    /// [length](Self::lasting).
     ///
     /// # Errors
-    /// If it is 0, or an update has more samples than can be counted. Set this before the
-    /// [length](Self::lasting).
+    /// If it is 0, or an update has more samples than can be counted.
     pub fn devices(mut self, devices: u64) -> Result<Self, Error> {
         self.devices = Param(NAME, "devices").at_least(1, devices)?;
         self.counted("devices", devices)
     }
 
-    /// The data set has so many samples.
+    /// Sets the number of samples in the data set. Set this before the [length](Self::lasting).
     ///
     /// # Errors
-    /// If it is 0. Set this before the [length](Self::lasting).
+    /// If it is 0.
     pub fn dataset(mut self, samples: u64) -> Result<Self, Error> {
         self.dataset = Some(Param(NAME, "dataset").at_least(1, samples)?);
         Ok(self)
     }
 
-    /// At the end of an epoch, a batch that is not full is dropped, and so is an update that has not
-    /// all of its batches.
+    /// Drops, at the end of an epoch, a batch that is not full and an update that doesn't have all of its batches.
     pub fn drop_last(mut self) -> Self {
         self.drop_last = true;
         self
     }
 
-    /// A sample has so many tokens.
+    /// Sets the number of tokens in a sample.
     ///
     /// # Errors
     /// If it is 0.
@@ -118,7 +114,7 @@ impl Run {
         Ok(self)
     }
 
-    /// How long the run is.
+    /// Sets the length of the run.
     ///
     /// # Errors
     /// If it cannot be converted into updates, or is a fraction.
@@ -128,12 +124,12 @@ impl Run {
         Ok(self)
     }
 
-    /// How many samples make one update.
+    /// Returns how many samples make one update.
     pub fn samples_per_update(&self) -> u64 {
         self.batch.saturating_mul(self.accumulate).saturating_mul(self.devices)
     }
 
-    /// How many updates make one epoch.
+    /// Returns how many updates make one epoch.
     ///
     /// # Errors
     /// If the size of the data set is not known.
@@ -146,11 +142,10 @@ impl Run {
         })
     }
 
-    /// How many updates a time is.
+    /// Converts a time into updates.
     ///
     /// # Errors
-    /// If what the conversion needs is not known, or the number of epochs or the fraction makes no
-    /// sense.
+    /// If something that the conversion needs is not known, or the number of epochs or the fraction is out of range.
     pub fn updates(&self, time: Time) -> Result<u64, Error> {
         match time {
             Time::Updates(updates) => Ok(updates),

@@ -1,7 +1,7 @@
-//! What becomes of a good rate when something else is changed.
+//! Rules for adapting a good learning rate when another setting changes.
 //!
-//! Each of these keeps one quantity constant, and says which. They are where to begin looking, not
-//! what to end with: a rate that was found for one setting is a guess for another.
+//! Each rule keeps one quantity constant, and says which. The result is a starting point, not a final value: a rate
+//! that was found for one setting is a guess for another.
 
 use crate::Error;
 use crate::error::check::Param;
@@ -13,17 +13,16 @@ use crate::error::check::Param;
 ///                            p ← p − rate·(g + μ·v)   Nesterov's
 /// ```
 ///
-/// with `μ` the momentum and `d` the dampening. Of a gradient that stays the same, the step
-/// becomes
+/// with `μ` the momentum and `d` the dampening. For a gradient that stays the same, the step becomes
 ///
 /// ```text
 /// gain = (1 − d)/(1 − μ)     or   1 + μ·(1 − d)/(1 − μ)   with Nesterov's
 /// ```
 ///
-/// times as long as without momentum, after some `1/(1 − μ)` updates.
+/// times as long as without momentum, after about `1/(1 − μ)` updates.
 ///
-/// In Burn the dampening is 0.1 unless set, and 0 in PyTorch: with `μ = 0.9` that is a gain of 9 there
-/// and of 10 here.
+/// The default dampening is 0.1 in Burn and 0 in PyTorch: with `μ = 0.9`, that is a gain of 9 in Burn and of 10 in
+/// PyTorch.
 ///
 /// ```
 /// use evenkeel::schedule::tuning::Momentum;
@@ -42,7 +41,7 @@ pub struct Momentum {
 }
 
 impl Momentum {
-    /// A momentum of `μ`, without dampening.
+    /// Creates a momentum of `μ`, without dampening.
     ///
     /// # Errors
     /// If `μ` is not at least 0 and below 1.
@@ -51,12 +50,12 @@ impl Momentum {
         Ok(Self { mu, dampening: 0.0, nesterov: false })
     }
 
-    /// Plain SGD.
+    /// Creates plain SGD, without momentum.
     pub fn none() -> Self {
         Self { mu: 0.0, dampening: 0.0, nesterov: false }
     }
 
-    /// A dampening of `d`.
+    /// Sets the dampening to `d`.
     ///
     /// # Errors
     /// If `d` is not at least 0 and below 1.
@@ -65,13 +64,13 @@ impl Momentum {
         Ok(self)
     }
 
-    /// Nesterov's form.
+    /// Switches to Nesterov's form.
     pub fn nesterov(mut self) -> Self {
         self.nesterov = true;
         self
     }
 
-    /// How many times longer steps become.
+    /// Returns how many times longer steps become.
     pub fn gain(&self) -> f64 {
         let heavy = (1.0 - self.dampening) / (1.0 - self.mu);
         match self.nesterov {
@@ -81,14 +80,13 @@ impl Momentum {
     }
 }
 
-/// The rate with momentum `to`, after `rate` with momentum `from`: `rate · gain(from)/gain(to)`.
+/// Returns the rate for momentum `to`, given `rate` for momentum `from`: `rate · gain(from)/gain(to)`.
 ///
-/// Kept is the effective rate, `rate · gain`: the length of the step that a lasting gradient leads to.
+/// Kept constant: the effective rate, `rate · gain`, which is the length of the step that a lasting gradient leads to.
 ///
-/// Limits: it says nothing of stability. On a quadratic, momentum `μ` alone is stable up to a rate of
-/// `2(1 + μ)/λ` in place of `2/λ`, so that adding momentum with the effective rate kept makes
-/// training more stable, and removing it less. The noise of the gradients is averaged over a longer
-/// time, and a schedule's changes are felt later.
+/// Limits: it says nothing about stability. On a quadratic, momentum `μ` alone is stable up to a rate of `2(1 + μ)/λ`
+/// instead of `2/λ`, so that adding momentum at the same effective rate makes training more stable, and removing it
+/// less stable. The noise of the gradients is averaged over a longer time, and a schedule's changes take effect later.
 ///
 /// ```
 /// use evenkeel::schedule::tuning::{Momentum, rate_for_momentum};
@@ -105,18 +103,17 @@ pub fn rate_for_momentum(rate: f64, from: Momentum, to: Momentum) -> Result<f64,
     Ok(Param("rate_for_momentum", "rate").non_negative(rate)? * from.gain() / to.gain())
 }
 
-/// A rate for Adam, after `rate` with SGD: `rate · gain · rms(g)`.
+/// Returns a rate for Adam, given `rate` for SGD: `rate · gain · rms(g)`.
 ///
-/// `gradient` is the root mean square of the gradient's elements, `‖g‖/√n` over `n` parameters, as
-/// training with SGD shows it: [`Reading::grad_norm`](crate::Reading::grad_norm) over `√n`.
+/// `gradient` is the root mean square of the gradient's elements, `‖g‖/√n` over `n` parameters, as measured in training
+/// with SGD: [`Reading::grad_norm`](crate::Reading::grad_norm) divided by `√n`.
 ///
-/// Kept is the size of the update, over all parameters: SGD's is the effective rate times the
-/// gradient, and Adam's is at most about the rate itself in each parameter, whatever the gradient is.
+/// Kept constant: the size of the update, over all parameters. SGD's update is the effective rate times the gradient,
+/// and Adam's is at most about the rate itself in each parameter, whatever the gradient is.
 ///
-/// Limits: a starting point, to within a factor of 10. Adam makes small gradients count as much as
-/// large ones, which is why it is used; so no rate makes the two alike. Its updates are shorter than
-/// the rate where gradients are mostly noise, by down to `√((1 − β₁)/(1 + β₁))`. Never copy a rate
-/// from SGD to Adam as it is.
+/// Limits: it is a starting point, to within a factor of 10. Adam makes small gradients count as much as large ones,
+/// which is why it is used, so no rate makes the two equivalent. Where gradients are mostly noise, Adam's updates are
+/// shorter than the rate, by a factor of down to `√((1 − β₁)/(1 + β₁))`. Never copy a rate from SGD to Adam unchanged.
 ///
 /// # Errors
 /// If `rate` or `gradient` is negative or not finite.
@@ -126,9 +123,9 @@ pub fn adam_from_sgd(rate: f64, momentum: Momentum, gradient: f64) -> Result<f64
     Ok(rate * momentum.gain() * gradient)
 }
 
-/// The other way round: a rate for SGD, after `rate` with Adam: `rate/(gain · rms(g))`.
+/// Returns a rate for SGD, given `rate` for Adam: `rate/(gain · rms(g))`. This is the inverse of [`adam_from_sgd`].
 ///
-/// The limits are those of [`adam_from_sgd`].
+/// It has the same limits.
 ///
 /// # Errors
 /// If `rate` is negative or not finite, or `gradient` is not positive and finite.
@@ -138,15 +135,14 @@ pub fn sgd_from_adam(rate: f64, momentum: Momentum, gradient: f64) -> Result<f64
     Ok(rate / (momentum.gain() * gradient))
 }
 
-/// The rate of SGD for batches of `to` samples, after `rate` for batches of `from`:
-/// `rate · to/from`.
+/// Returns the rate of SGD for batches of `to` samples, given `rate` for batches of `from`: `rate · to/from`.
 ///
-/// Kept is the way made per sample: one large step in place of several small ones.
+/// Kept constant: the distance covered per sample, in one large step instead of several small ones.
 ///
-/// Limits: it holds as long as the rate does not change much from one small step to the next, which
-/// is not so at the start, so warm up; and only up to some batch size, from which on larger batches
-/// have nothing more to average and the rate is bounded by the curvature. Goyal et al. went from 256
-/// to 8192. The number of updates is to shrink by the same factor.
+/// Limits: it holds as long as the rate doesn't change much from one small step to the next, which isn't the case at
+/// the start, so use a warmup. It also holds only up to some batch size, from which on larger batches have nothing more
+/// to average and the rate is bounded by the curvature. Goyal et al. went from 256 to 8192. The number of updates
+/// should shrink by the same factor.
 ///
 /// Source: Goyal et al. 2017 (arXiv 1706.02677), section 2.1.
 ///
@@ -156,12 +152,12 @@ pub fn linear_scaling(rate: f64, from: u64, to: u64) -> Result<f64, Error> {
     Ok(Param("linear_scaling", "rate").non_negative(rate)? * ratio("linear_scaling", from, to)?)
 }
 
-/// The rate for batches of `to` samples, after `rate` for batches of `from`: `rate · √(to/from)`.
+/// Returns the rate for batches of `to` samples, given `rate` for batches of `from`: `rate · √(to/from)`.
 ///
-/// Kept is the noise that a step brings in. This is the rule for Adam and its relatives, whose
-/// updates do not grow with the gradient; [`Adam::for_batch`] moves its other settings as well.
+/// Kept constant: the noise that a step introduces. This is the rule for Adam and its relatives, whose updates don't
+/// grow with the gradient; [`Adam::for_batch`] adapts Adam's other settings as well.
 ///
-/// Limits: those of [`linear_scaling`]; and for Adam it assumes that gradients are mostly noise.
+/// Limits: those of [`linear_scaling`]; for Adam, it also assumes that gradients are mostly noise.
 ///
 /// Source: Krizhevsky 2014 (arXiv 1404.5997), section 5; Malladi et al. 2022 (arXiv 2205.10287) for
 /// Adam and RMSProp.
@@ -180,26 +176,26 @@ fn ratio(owner: &'static str, from: u64, to: u64) -> Result<f64, Error> {
 /// The settings of Adam that depend on the batch size.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Adam {
-    /// The rate.
+    /// The learning rate.
     pub rate: f64,
-    /// The share of the past in the first moment.
+    /// The decay of the first moment: the share of the past in it.
     pub beta_1: f64,
-    /// The share of the past in the second moment.
+    /// The decay of the second moment: the share of the past in it.
     pub beta_2: f64,
-    /// What keeps the division from being one by 0.
+    /// The term that prevents a division by 0.
     pub epsilon: f64,
 }
 
 impl Adam {
-    /// The settings for batches of `to` samples, if these are for batches of `from`. With
-    /// `κ = to/from`:
+    /// Returns the settings for batches of `to` samples, given these for batches of `from`. With `κ = to/from`, they
+    /// are:
     ///
     /// ```text
     /// rate·√κ     1 − κ·(1 − β₁)     1 − κ·(1 − β₂)     ε/√κ
     /// ```
     ///
-    /// Kept is the stochastic differential equation that Adam follows: the noise of a step, and how
-    /// many samples its moments remember.
+    /// Kept constant: the stochastic differential equation that Adam follows, that is, the noise of a step and how many
+    /// samples its moments remember.
     ///
     /// Source: Malladi et al. 2022 (arXiv 2205.10287), definition 5.3. Its limits are those of
     /// [`sqrt_scaling`].
@@ -218,8 +214,8 @@ impl Adam {
     /// ```
     ///
     /// # Errors
-    /// If a setting makes no sense, a batch is empty, or the ratio is so large that a moment would
-    /// remember less than one step.
+    /// If a setting is out of range, a batch is empty, or the ratio is so large that a moment would remember less than
+    /// one step.
     pub fn for_batch(self, from: u64, to: u64) -> Result<Self, Error> {
         let Self { rate, beta_1, beta_2, epsilon } = self;
         let rate = Param("Adam", "rate").non_negative(rate)?;
@@ -227,7 +223,7 @@ impl Adam {
         let beta_2 = Param("Adam", "beta_2").below_one(beta_2)?;
         let epsilon = Param("Adam", "epsilon").non_negative(epsilon)?;
         let kappa = ratio("Adam", from, to)?;
-        // Moments that have no memory have none to keep.
+        // Moments without memory have none to keep.
         let beta = |beta: f64| if beta == 0.0 { 0.0 } else { 1.0 - kappa * (1.0 - beta) };
         let fits = beta(beta_1) >= 0.0 && beta(beta_2) >= 0.0;
         let most = (from as f64 / (1.0 - beta_1.min(beta_2))).round();
@@ -242,17 +238,17 @@ impl Adam {
     }
 }
 
-/// The length of a linear warm-up for Adam that needs no tuning: `⌈2/(1 − β₂)⌉` updates.
+/// Returns the length of a linear warmup for Adam that needs no tuning: `⌈2/(1 − β₂)⌉` updates.
 ///
-/// 2000 for the usual 0.999, and 40 for 0.95.
+/// This is 2000 for the usual `β₂` of 0.999, and 40 for 0.95.
 ///
-/// Source: Ma & Yarats 2019 (arXiv 1910.04209), section 5; it does about what RAdam does. Limits: the
-/// variance of the second moment is the only thing that it waits for.
+/// Source: Ma & Yarats 2019 (arXiv 1910.04209), section 5; it does about the same as RAdam. Limits: the variance of the
+/// second moment is the only thing that it waits for.
 ///
 /// # Errors
 /// If `beta_2` is not at least 0 and below 1.
 pub fn untuned_warm_up(beta_2: f64) -> Result<u64, Error> {
     let beta_2 = Param("untuned_warm_up", "beta_2").below_one(beta_2)?;
-    // 2/(1 − 0.999) is a hair above 2000.
+    // In floating point, 2/(1 − 0.999) is slightly above 2000.
     Ok((2.0 / (1.0 - beta_2) - 1e-6).ceil() as u64)
 }

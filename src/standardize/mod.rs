@@ -1,10 +1,10 @@
-//! Features, and targets, of zero mean and unit deviation.
+//! Standardization of features and targets to zero mean and unit deviation.
 //!
-//! What a column is measured in decides how high the rate may go: the curvature of a loss grows with
-//! the square of its inputs, and a column of thousands beside one of thousandths leaves no rate that
-//! suits both. [`Standardize`] takes that out, inside the model, so that it is saved with it. For
-//! targets its [`inverse`](Standardize::inverse) turns predictions back. Where a few values are wild,
-//! [`fit_robust`](Standardize::fit_robust) goes by median and quartiles instead.
+//! The units of a column limit the learning rate: the curvature of a loss grows with the square of its inputs, and if
+//! one column is in the thousands and another in the thousandths, no rate suits both. [`Standardize`] removes the
+//! difference inside the model, so that it is saved with the model. For targets, [`inverse`](Standardize::inverse)
+//! turns predictions back into their units. If the data has outliers, [`fit_robust`](Standardize::fit_robust) uses the
+//! median and the quartiles instead.
 //!
 //! ```
 //! use burn::module::Module;

@@ -1,4 +1,4 @@
-//! The layer.
+//! The standardization layer.
 
 use burn::module::{Module, Param};
 use burn::tensor::{Device, Tensor, TensorData};
@@ -7,25 +7,24 @@ use super::{Moments, Quantiles};
 use crate::Error;
 use crate::error::check::Param as Checked;
 
-/// Takes the mean and the deviation that each column had in the training data out of it.
+/// Standardizes each column by the mean and the deviation that it had in the training data.
 ///
 /// ```text
-/// z = (x − μ)/σ      0 where σ = 0      and with `at_most`, z no further from 0 than that
+/// z = (x − μ)/σ      0 where σ = 0      clamped to ±`at_most`, if that is set
 /// x = z·σ + μ                           the inverse
 /// ```
 ///
-/// `μ` and `σ` are fitted once and never trained: no gradient, no weight decay. They are in the model's
-/// record as any parameter is; to load one, make the layer with [`identity`](Self::identity) first.
+/// `μ` and `σ` are fitted once and never trained: no gradient, no weight decay. They are part of the model's record, as
+/// any parameter is; to load one, create the layer with [`identity`](Self::identity) first.
 ///
-/// A column that was constant when it was fitted is 0 for ever, whatever it is later: nothing is known
-/// of its scale, and what has never been seen to vary cannot have been learnt from. (scikit-learn's
-/// `StandardScaler` passes such a column on as `x − μ`, at whatever size.) NaN stays NaN, for
-/// [`Keel`](crate::Keel) to find.
+/// A column that was constant when it was fitted is always mapped to 0, whatever its later values: its scale is
+/// unknown, and a model cannot have learnt from a column that never varied. (scikit-learn's `StandardScaler` passes
+/// such a column on as `x − μ`, at whatever size.) NaN stays NaN, for [`Keel`](crate::Keel) to detect.
 ///
-/// Fit on the training data alone: statistics of what is held out must not reach the model.
+/// Fit on the training data only: statistics of held-out data must not reach the model.
 ///
 /// # Cost
-/// Two passes over its input.
+/// Two passes over the input.
 #[derive(Module, Debug)]
 #[doc(alias = "StandardScaler")]
 pub struct Standardize {
@@ -38,11 +37,11 @@ pub struct Standardize {
 const NAME: &str = "Standardize";
 
 impl Standardize {
-    /// Fitted on these batches, with columns along the last axis; on their device. [`Moments`] does
-    /// it in parts, and along another axis.
+    /// Fits the layer to these batches, with columns along the last axis; it is on the device of the batches. To fit in
+    /// parts, or along another axis, use [`Moments`].
     ///
     /// # Errors
-    /// As [`Moments::push`], and if there is no data.
+    /// See [`Moments::push`]; also if there is no data.
     ///
     /// # Cost
     /// One readback of each batch.
@@ -54,13 +53,13 @@ impl Standardize {
         moments.standardize()
     }
 
-    /// Fitted on the median and the quartiles of these batches, so that a few wild values don't decide the
-    /// scale of all others, and with what comes out held within 10 of 0; columns along the last axis, on the
-    /// device of the batches. [`Quantiles`] does it in parts, and along another axis. What it is held within is
-    /// no part of a record: load one into `Standardize::identity(…).at_most(10.0)`.
+    /// Fits the layer to the median and the quartiles of these batches, so that a few outliers don't decide the scale
+    /// of all other values, and limits its output to `[−10, 10]`. Columns are along the last axis; the layer is on the
+    /// device of the batches. To fit in parts, or along another axis, use [`Quantiles`]. The limit is not part of a
+    /// record: load one into `Standardize::identity(…).at_most(10.0)`.
     ///
     /// # Errors
-    /// As [`Quantiles::push`], and if there is no data.
+    /// See [`Quantiles::push`]; also if there is no data.
     ///
     /// # Cost
     /// One readback of each batch.
@@ -73,7 +72,7 @@ impl Standardize {
         quantiles.standardize()
     }
 
-    /// One that changes nothing, for `columns` columns along the last axis: to load a record into.
+    /// Creates a layer that changes nothing, for `columns` columns along the last axis, to load a record into.
     pub fn identity(columns: usize, device: &Device) -> Self {
         Self::with(None, &vec![0.0; columns], &vec![1.0; columns], device)
     }
@@ -92,14 +91,13 @@ impl Standardize {
         Self { mean: constant(means), deviation: constant(deviations), axis, at_most: None }
     }
 
-    /// The same with columns along this axis.
+    /// Sets the axis that the columns lie along.
     pub fn along(mut self, axis: usize) -> Self {
         self.axis = Some(axis);
         self
     }
 
-    /// The same with every output held in `[−z, z]`: one wild measurement then cannot take the model
-    /// with it. 10 is a usual bound.
+    /// Limits every output to `[−z, z]`, so that a single outlier cannot derail the model. 10 is a usual bound.
     ///
     /// # Errors
     /// If `z` is not positive and finite.
@@ -108,10 +106,10 @@ impl Standardize {
         Ok(self)
     }
 
-    /// `x` of any rank, standardized; of the same shape and type.
+    /// Standardizes `x`, of any rank; the result has the same shape and type.
     ///
     /// # Panics
-    /// As Burn does, if the axis has another length than there are columns.
+    /// As Burn does, if the length of the axis is not the number of columns.
     pub fn forward<const D: usize>(&self, x: Tensor<D>) -> Tensor<D> {
         let (mean, deviation) = self.rows(&x);
         let constant = deviation.clone().equal_elem(0.0);
@@ -125,18 +123,18 @@ impl Standardize {
         .cast(dtype)
     }
 
-    /// What [`forward`](Self::forward) was given, from what it returned: for targets, predictions in
-    /// the targets' own units. A constant column is its constant.
+    /// Inverts [`forward`](Self::forward): for targets, turns predictions back into the targets' own units. A constant
+    /// column becomes its constant.
     ///
     /// # Panics
-    /// As Burn does, if the axis has another length than there are columns.
+    /// As Burn does, if the length of the axis is not the number of columns.
     pub fn inverse<const D: usize>(&self, z: Tensor<D>) -> Tensor<D> {
         let (mean, deviation) = self.rows(&z);
         let dtype = z.dtype();
         (z.cast(mean.dtype()) * deviation + mean).cast(dtype)
     }
 
-    /// Mean and deviation, shaped to go with `x`.
+    /// Mean and deviation, reshaped to broadcast against `x`.
     fn rows<const D: usize>(&self, x: &Tensor<D>) -> (Tensor<D>, Tensor<D>) {
         let columns = self.mean.val().dims()[0];
         let axis = self.axis.unwrap_or(D.saturating_sub(1));

@@ -1,4 +1,4 @@
-//! Mean and deviation of every column, in one pass and in any number of parts.
+//! Mean and deviation of each column, in one pass and in any number of parts.
 
 use burn::tensor::{Device, Tensor};
 
@@ -7,7 +7,7 @@ use crate::Error;
 use crate::error::check::Param;
 use crate::monitor::numbers;
 
-/// Count, mean, and spread of every column of some data, taken in batch by batch.
+/// Count, mean, and deviation of each column, accumulated batch by batch.
 ///
 /// ```text
 /// n ← n + 1     δ = x − m     m ← m + δ/n     S ← S + δ·(x − m)                     one more value
@@ -15,8 +15,8 @@ use crate::monitor::numbers;
 /// σ = √(S/n)
 /// ```
 ///
-/// `σ` is the population's deviation, as in scikit-learn's `StandardScaler`. Everything is in `f64`. The
-/// order of batches, and how the data is parted, matter only in the last digits.
+/// `σ` is the population's deviation, as in scikit-learn's `StandardScaler`. All arithmetic is in `f64`. The order of
+/// the batches, and the way the data is split, affect only the last digits.
 ///
 /// Source: Welford 1962; Chan, Golub & LeVeque 1979, *Updating formulae and a pairwise algorithm for
 /// computing sample variances*.
@@ -36,13 +36,13 @@ use crate::monitor::numbers;
 /// ```
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Moments {
-    /// The axis that the columns lie along; the last one, if not said.
+    /// The axis that the columns lie along; `None` for the last one.
     axis: Option<usize>,
     columns: Vec<Column>,
     device: Option<Device>,
 }
 
-/// One column.
+/// Count, mean, and sum of squared deviations of one column.
 #[derive(Debug, Clone, Copy, Default, PartialEq)]
 pub(crate) struct Column {
     pub(crate) count: u64,
@@ -85,7 +85,7 @@ impl Column {
         }
     }
 
-    /// Whether it has one value, as far as `f32` can tell.
+    /// Whether all of its values are one value, to the precision of `f32`.
     pub(crate) fn is_constant(&self) -> bool {
         self.deviation() <= f64::from(f32::EPSILON) / 2.0 * self.mean.abs()
     }
@@ -93,8 +93,7 @@ impl Column {
 
 const NAME: &str = "Moments";
 
-/// The values of each column of a batch, all of them finite; no column of an empty one. `name` is whose error
-/// it is.
+/// The values of each column of a batch, all of them finite; no columns if the batch is empty. Errors carry `name`.
 pub(super) fn columns<const D: usize>(
     name: &'static str,
     axis: Option<usize>,
@@ -122,21 +121,21 @@ pub(super) fn columns<const D: usize>(
 }
 
 impl Moments {
-    /// Of nothing yet; columns lie along the last axis, as in `[rows, columns]`.
+    /// Creates an empty accumulator; columns lie along the last axis, as in `[rows, columns]`.
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// The same with columns along this axis: 1 for the channels of images `[n, channels, h, w]`.
+    /// Creates an empty accumulator with columns along this axis: 1 for the channels of images `[n, channels, h, w]`.
     pub fn along(axis: usize) -> Self {
         Self { axis: Some(axis), ..Self::default() }
     }
 
-    /// Takes a batch in, of any rank. An empty one changes nothing.
+    /// Adds a batch of any rank. An empty one changes nothing.
     ///
     /// # Errors
-    /// If it has another number of columns than those before it, no such axis, or a value that is not
-    /// finite; nothing is taken in then.
+    /// If the number of columns differs from that of earlier batches, the axis does not exist, or a value is not
+    /// finite; nothing is added then.
     ///
     /// # Cost
     /// One readback of the whole batch; the arithmetic is on the host.
@@ -150,10 +149,10 @@ impl Moments {
         self.merge(&Self { axis: self.axis, columns, device: Some(device) })
     }
 
-    /// Takes in what another part of the data has given.
+    /// Adds the statistics of another part of the data.
     ///
     /// # Errors
-    /// If it has another number of columns, or another axis.
+    /// If the number of columns or the axis differs.
     pub fn merge(&mut self, other: &Self) -> Result<(), Error> {
         if self.axis != other.axis {
             let (must, got) = (format!("{:?}", self.axis), format!("{:?}", other.axis));
@@ -172,27 +171,27 @@ impl Moments {
         Ok(())
     }
 
-    /// How many values of each column were taken in.
+    /// Returns the number of values that were added to each column.
     pub fn count(&self) -> u64 {
         self.columns.first().map_or(0, |column| column.count)
     }
 
-    /// The mean of each column.
+    /// Returns the mean of each column.
     pub fn means(&self) -> Vec<f64> {
         self.columns.iter().map(|column| column.mean).collect()
     }
 
-    /// The deviation of each column; 0 where it has one value only, as far as `f32` can tell: where `σ`
-    /// is at most half of `f32::EPSILON` times the mean.
+    /// Returns the deviation of each column; 0 where the column is constant to the precision of `f32`, that is, where
+    /// `σ` is at most half of `f32::EPSILON` times the mean.
     pub fn deviations(&self) -> Vec<f64> {
         let deviation = |c: &Column| if c.is_constant() { 0.0 } else { c.deviation() };
         self.columns.iter().map(deviation).collect()
     }
 
-    /// The layer that takes these means and deviations out, on the device of the data.
+    /// Creates the layer that standardizes by these means and deviations, on the device of the data.
     ///
     /// # Errors
-    /// If nothing was taken in.
+    /// If there is no data.
     pub fn standardize(&self) -> Result<Standardize, Error> {
         match &self.device {
             Some(device) => {

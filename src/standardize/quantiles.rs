@@ -1,4 +1,4 @@
-//! Median and spread of every column, which a few wild values don't move.
+//! Median and spread of each column, which a few outliers don't move.
 
 use burn::tensor::{Device, Tensor};
 
@@ -7,17 +7,17 @@ use super::moments::{Column, columns};
 use crate::Error;
 use crate::error::check::Param;
 
-/// Median and spread of every column of some data, taken in batch by batch.
+/// Median and spread of each column, accumulated batch by batch.
 ///
 /// ```text
-/// spread = (q₀.₇₅ − q₀.₂₅)/1.349       where that is 0, the deviation
+/// spread = (q₀.₇₅ − q₀.₂₅)/1.349       the deviation, if that is 0
 /// ```
 ///
-/// 1.349 is the distance of the quartiles of a normal distribution of deviation 1, so that the spread of normal
-/// data is its deviation. Up to a quarter of the values of a column may be wild without moving either by much,
-/// where one is enough to move mean and deviation anywhere. Quantiles are interpolated linearly, as numpy's are
-/// by default. A column in which one value is more than half of all may have a spread of 0 without being
-/// constant; then its deviation is taken.
+/// 1.349 is the distance between the quartiles of a normal distribution of deviation 1, so the spread of normal data is
+/// its deviation. Up to a quarter of the values of a column may be outliers without moving the median or the spread by
+/// much, whereas a single one can move mean and deviation anywhere. Quantiles are interpolated linearly, as numpy's are
+/// by default. A column in which one value makes up more than half of the data may have an interquartile range of 0
+/// without being constant; its spread is then its deviation.
 ///
 /// Source: scikit-learn's `RobustScaler` with `unit_variance=True`; Hyndman & Fan 1996, *Sample quantiles in
 /// statistical packages*, definition 7.
@@ -37,7 +37,7 @@ use crate::error::check::Param;
 /// ```
 ///
 /// # Cost
-/// Keeps every value that it is shown, as `f32`.
+/// Keeps every value that is added, as `f32`.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Quantiles {
     axis: Option<usize>,
@@ -46,27 +46,27 @@ pub struct Quantiles {
 }
 
 const NAME: &str = "Quantiles";
-/// How far apart the quartiles of a normal distribution are, in its deviations.
+/// The distance between the quartiles of a normal distribution, in units of its deviation.
 const QUARTILES: f64 = 1.348_979_500_392_163_5;
-/// What a robustly standardized value is held to.
+/// The bound on a robustly standardized value.
 const AT_MOST: f64 = 10.0;
 
 impl Quantiles {
-    /// Of nothing yet; columns lie along the last axis, as in `[rows, columns]`.
+    /// Creates an empty accumulator; columns lie along the last axis, as in `[rows, columns]`.
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// The same with columns along this axis: 1 for the channels of images `[n, channels, h, w]`.
+    /// Creates an empty accumulator with columns along this axis: 1 for the channels of images `[n, channels, h, w]`.
     pub fn along(axis: usize) -> Self {
         Self { axis: Some(axis), ..Self::default() }
     }
 
-    /// Takes a batch in, of any rank. An empty one changes nothing.
+    /// Adds a batch of any rank. An empty one changes nothing.
     ///
     /// # Errors
-    /// If it has another number of columns than those before it, no such axis, or a value that is not
-    /// finite; nothing is taken in then.
+    /// If the number of columns differs from that of earlier batches, the axis does not exist, or a value is not
+    /// finite; nothing is added then.
     ///
     /// # Cost
     /// One readback of the whole batch.
@@ -87,17 +87,17 @@ impl Quantiles {
         Ok(())
     }
 
-    /// How many values of each column were taken in.
+    /// Returns the number of values that were added to each column.
     pub fn count(&self) -> u64 {
         self.columns.first().map_or(0, |column| column.len() as u64)
     }
 
-    /// The median of each column.
+    /// Returns the median of each column.
     pub fn medians(&self) -> Vec<f64> {
         self.sorted().map(|values| quantile(&values, 0.5)).collect()
     }
 
-    /// The spread of each column; 0 where it has one value only, as far as `f32` can tell.
+    /// Returns the spread of each column; 0 where the column is constant to the precision of `f32`.
     pub fn spreads(&self) -> Vec<f64> {
         self.sorted().map(|values| spread(&values)).collect()
     }
@@ -110,11 +110,11 @@ impl Quantiles {
         })
     }
 
-    /// The layer that takes these medians and spreads out, and [holds](Standardize::at_most) what is left
-    /// within 10 of 0; on the device of the data.
+    /// Creates the layer that standardizes by these medians and spreads, and [limits](Standardize::at_most) the result
+    /// to `[−10, 10]`; on the device of the data.
     ///
     /// # Errors
-    /// If nothing was taken in.
+    /// If there is no data.
     pub fn standardize(&self) -> Result<Standardize, Error> {
         let Some(device) = &self.device else {
             return Err(Error::parameter(NAME, "count", "at least 1", 0));
@@ -123,7 +123,7 @@ impl Quantiles {
     }
 }
 
-/// Of sorted values, between two of them in proportion.
+/// A quantile of sorted values, interpolated linearly.
 pub(crate) fn quantile(sorted: &[f64], share: f64) -> f64 {
     let Some(last) = sorted.len().checked_sub(1) else { return f64::NAN };
     let at = share * last as f64;
@@ -131,13 +131,13 @@ pub(crate) fn quantile(sorted: &[f64], share: f64) -> f64 {
     low + (high - low) * (at - at.floor())
 }
 
-/// Of sorted values.
+/// The spread of sorted values.
 pub(crate) fn spread(sorted: &[f64]) -> f64 {
     let all = Column::of(sorted.iter().copied());
     let quartiles = (quantile(sorted, 0.75) - quantile(sorted, 0.25)) / QUARTILES;
     match all.is_constant() {
         true => 0.0,
-        // Quartiles that differ by rounding alone are one value.
+        // Quartiles that differ only by rounding count as one value.
         false if quartiles > f64::from(f32::EPSILON) * all.mean.abs() => quartiles,
         false => all.deviation(),
     }

@@ -1,4 +1,4 @@
-//! The loss scale, on its way to where the gradients are made.
+//! The loss scale, passed to the step that computes the gradients.
 
 use std::fmt;
 use std::sync::Arc;
@@ -9,38 +9,39 @@ use burn::module::{
 };
 use burn::tensor::{Device, Tensor};
 
-/// What a model's own [`TrainStep`](burn::train::TrainStep) multiplies its loss by, where the keel has a
-/// [loss scale](crate::Builder::loss_scale): a field of the model, without parameters and not in its records.
+/// The factor by which a model's own [`TrainStep`](burn::train::TrainStep) multiplies its loss, if the keel has a
+/// [loss scale](crate::Builder::loss_scale). It is a field of the model, has no parameters and is not in the model's
+/// records.
 ///
-/// A copy shows the same number, which the [trainer](super::KeelTrainer::loss_factor) moves. Until it is given to one
-/// the factor is 1.
+/// All clones share one value, which the [trainer](super::KeelTrainer::loss_factor) updates. Until one of them is
+/// passed to a trainer, the factor is 1.
 ///
-/// An example is among those of the [module](super#a-loss-scale).
+/// For an example, see the [module](super#a-loss-scale).
 #[derive(Clone)]
 pub struct LossFactor(Arc<Number>);
 
 struct Number {
     bits: AtomicU64,
-    /// How often it was asked for.
+    /// How often the value was read.
     asked: AtomicU64,
 }
 
 impl LossFactor {
-    /// A factor of 1.
+    /// Creates a factor of 1.
     pub fn new() -> Self {
         Self(Arc::new(Number { bits: AtomicU64::new(1f64.to_bits()), asked: AtomicU64::new(0) }))
     }
 
-    /// The factor of this step.
+    /// Returns the factor of this step.
     pub fn value(&self) -> f64 {
         self.0.asked.fetch_add(1, Ordering::Relaxed);
         f64::from_bits(self.0.bits.load(Ordering::Acquire))
     }
 
-    /// The loss times the factor, to go backward from. The output shows the loss itself.
+    /// Returns the loss times the factor, for the backward pass. The output of the step shows the unscaled loss.
     ///
     /// # Cost
-    /// One multiplication of one number, on the device.
+    /// One multiplication of a single number, on the device.
     pub fn scaled(&self, loss: Tensor<1>) -> Tensor<1> {
         loss.mul_scalar(self.value())
     }
@@ -49,7 +50,7 @@ impl LossFactor {
         self.0.bits.store(value.to_bits(), Ordering::Release);
     }
 
-    /// How often it was asked for since the last time that this was.
+    /// Returns how often the value was read since the last call of this method.
     pub(super) fn asked(&self) -> u64 {
         self.0.asked.swap(0, Ordering::Relaxed)
     }

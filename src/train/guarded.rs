@@ -13,10 +13,11 @@ use burn::train::{InferenceStep, TrainOutput, TrainStep};
 use super::TrainLoss;
 use super::inner::Shared;
 
-/// A model whose updates a keel makes: what a [`KeelTrainer`](super::KeelTrainer) hands to Burn's learner.
+/// A model whose updates are made by a keel. A [`KeelTrainer`](super::KeelTrainer) hands it to Burn's learner.
 ///
-/// In all else it is the model: its parameters have the same paths, and a record of one loads into the other.
-/// [`Module::valid`] gives the weights to evaluate, which are averages where the keel or the optimizer averages.
+/// In all other respects it is the model: its parameters have the same paths, and a record of either loads into the
+/// other. [`Module::valid`] returns the weights to evaluate, which are averages if the keel or the optimizer keeps
+/// averages.
 pub struct Guarded<M: Module> {
     model: M,
     shared: Arc<Shared<M>>,
@@ -27,12 +28,12 @@ impl<M: Module + 'static> Guarded<M> {
         Self { model, shared }
     }
 
-    /// The model itself.
+    /// Returns the wrapped model.
     pub fn inner(&self) -> &M {
         &self.model
     }
 
-    /// Takes the model out.
+    /// Unwraps the model.
     pub fn into_inner(self) -> M {
         self.model
     }
@@ -65,7 +66,7 @@ impl<M: Module + 'static> Module for Guarded<M> {
         self.model.collect_devices(devices)
     }
 
-    /// Burn's strategies fork the model to the training device before the first epoch: the keel is built then.
+    /// Burn's strategies fork the model to the training device before the first epoch; the keel is built at that point.
     fn fork(self, device: &Device) -> Self {
         let Self { model, shared } = self;
         let model = shared.begin(model.fork(device));
@@ -96,8 +97,8 @@ impl<M: Module + 'static> Module for Guarded<M> {
         self.with(|model| model.map(mapper))
     }
 
-    /// Also the moment at which the rest of a checkpoint is taken: Burn saves a model by its record, on the thread
-    /// that trains.
+    /// Also captures the rest of the checkpoint at this moment: Burn saves a model by its record, on the training
+    /// thread.
     fn into_record(self) -> ModuleRecord {
         self.shared.capture(&self.model);
         self.model.into_record()
@@ -129,7 +130,7 @@ where
         Self { model, shared }
     }
 
-    /// Each shard has the sums of one device: one norm and one verdict are over all of them.
+    /// Each shard has the sums of one device; one norm and one verdict cover all of them.
     fn optimize_multi(
         self,
         optimizer: &mut ModuleOptimizer,

@@ -1,7 +1,7 @@
-//! What the model's clones, the checkpointers and the user have in common: the keel, and what is on its way to it.
+//! State shared by the model's clones, the checkpointers and the user: the keel, and what is pending for it.
 //!
-//! Invariant: where `stopped` is there, nothing more is done to a model. The schedule is locked after the rest, and by
-//! nobody who holds it and asks for the rest.
+//! Invariant: once `stopped` is set, nothing more is done to a model. The schedule is locked last, and never by code
+//! that then asks for the rest.
 
 use std::collections::VecDeque;
 use std::path::{Path, PathBuf};
@@ -22,31 +22,31 @@ use crate::{Builder, Error, Halted, Incidents, Keel, Report, Stepped, monitor, t
 
 /// The name of the schedule in a checkpoint.
 pub(super) const SCHEDULE: &str = "schedule";
-/// That of the batches of an update.
+/// The name of the batches of an update in a checkpoint.
 const WINDOW: &str = "window";
 
 type Listener = Box<dyn FnMut(&Report) + Send>;
 
 pub(super) struct Inner<M: Module> {
-    /// Until there is a model on the device where it is trained.
+    /// `Some` until there is a model on the device where it is trained.
     builder: Option<Builder<M>>,
     keel: Option<Keel<M>>,
-    /// Of the forward passes since the last update, with the sum of their weights.
+    /// The losses of the forward passes since the last update, with the sum of their weights.
     losses: Vec<Tensor<1>>,
     weight: f64,
     window: Window,
-    /// Where the model's own step finds the loss scale.
+    /// The factor through which the model's own step reads the loss scale.
     factor: Option<LossFactor>,
-    /// In which updates it is measured how far the weights move.
+    /// How many updates lie between measurements of how far the weights move.
     ratio_every: u64,
-    /// For Burn's checkpointer, which asks later, on another thread.
+    /// Checkpoints for Burn's checkpointer, which asks for them later, on another thread.
     captured: VecDeque<Result<Checkpoint, Error>>,
-    /// To go on from.
+    /// The checkpoint to continue from.
     restored: Option<Checkpoint>,
-    /// Why there are no more steps.
+    /// Why no more steps are made.
     stopped: Option<String>,
     interrupter: Interrupter,
-    /// Where a checkpoint goes if training halts.
+    /// Where a checkpoint is written if training halts.
     directory: Option<PathBuf>,
     listener: Option<Listener>,
 }
@@ -97,7 +97,7 @@ impl<M: Module + 'static> Shared<M> {
         self.lock().ratio_every = updates;
     }
 
-    /// Whether the loss is scaled; before training begins.
+    /// Returns whether the loss is scaled; for use before training begins.
     pub(super) fn is_scaled(&self) -> bool {
         self.lock().builder.as_ref().is_some_and(Builder::is_scaled)
     }
@@ -122,7 +122,7 @@ impl<M: Module + 'static> Shared<M> {
         self.lock().stopped.clone()
     }
 
-    /// What the keel says; `None` before there is one.
+    /// Applies `what` to the keel; `None` before there is one.
     pub(super) fn ask<T>(&self, what: impl FnOnce(&Keel<M>) -> T) -> Option<T> {
         self.lock().keel.as_ref().map(what)
     }
@@ -131,11 +131,12 @@ impl<M: Module + 'static> Shared<M> {
         self.ask(|keel| keel.incidents().clone()).unwrap_or_default()
     }
 
-    /// Before the first forward pass, with the model on the device where it is trained.
+    /// Builds the keel, and resumes if there is a checkpoint: before the first forward pass, with the model on the
+    /// device where it is trained.
     pub(super) fn begin(&self, model: M) -> M {
         let mut inner = self.lock();
         let inner = &mut *inner;
-        // Burn forks a model place by place.
+        // Burn forks a model place by place, which unties tied weights.
         let model = tie(model);
         if let Some(builder) = inner.builder.take() {
             let fits = builder.check_trainer(inner.factor.is_some());
@@ -156,7 +157,7 @@ impl<M: Module + 'static> Shared<M> {
         }
     }
 
-    /// A forward pass was made.
+    /// Records a forward pass.
     pub(super) fn forward(&self, loss: Tensor<1>, weight: f64) {
         let mut inner = self.lock();
         inner.losses.push(loss.without_autodiff());
@@ -165,7 +166,7 @@ impl<M: Module + 'static> Shared<M> {
         self.log.forward();
     }
 
-    /// The model after an update along gradients that are sums over the forward passes since the last one.
+    /// Returns the model after an update along gradients that are sums over the forward passes since the last one.
     pub(super) fn update(&self, model: M, grads: GradientsParams) -> M {
         let mut inner = self.lock();
         let losses = std::mem::take(&mut inner.losses);
@@ -196,14 +197,14 @@ impl<M: Module + 'static> Shared<M> {
         model
     }
 
-    /// The weights to evaluate, in inference mode: averages, if there are any.
+    /// Returns the weights to evaluate, in inference mode: averages, if there are any.
     pub(super) fn evaluated(&self, model: &M) -> M {
         let averaged =
             self.ask(|keel| keel.averaged(model).unwrap_or_else(|| keel.eval_model(model).valid()));
         averaged.unwrap_or_else(|| model.valid())
     }
 
-    /// Keeps what a checkpoint of this moment holds, for Burn's checkpointer.
+    /// Captures a checkpoint of this moment, for Burn's checkpointer.
     pub(super) fn capture(&self, model: &M) {
         let mut inner = self.lock();
         if inner.directory.is_none() {
@@ -253,14 +254,15 @@ impl<M: Module + 'static> Inner<M> {
         }
     }
 
-    /// Shows the model's own step what its loss is to be multiplied by.
+    /// Shows the model's own step the factor for its loss.
     fn show_scale(&self) {
         if let (Some(factor), Some(keel)) = (&self.factor, &self.keel) {
             factor.set(keel.loss_scale());
         }
     }
 
-    /// What is wrong with the gradients of so many forward passes, if their loss was to be scaled and was not.
+    /// Returns what is wrong with the gradients of `passes` forward passes, if their loss should have been scaled and
+    /// was not.
     fn unscaled(&self, passes: usize) -> Option<String> {
         let factor = self.factor.as_ref()?;
         let scale = self.keel.as_ref().map_or(1.0, Keel::loss_scale);
@@ -273,7 +275,7 @@ impl<M: Module + 'static> Inner<M> {
         })
     }
 
-    /// How far the weights have moved, as a share of their size; where that is measured.
+    /// Returns how far the weights have moved, relative to their size, if this update is one where it is measured.
     fn update_ratio(&self, report: &Report, before: &M, after: &M) -> Option<f64> {
         let due = report.reading.update.is_multiple_of(self.ratio_every);
         if !report.is_applied() || !due {
@@ -308,7 +310,7 @@ impl<M: Module + 'static> Inner<M> {
         }
     }
 
-    /// Burn writes no checkpoint where training ends before the end of an epoch.
+    /// Saves the state, because Burn writes no checkpoint when training ends before the end of an epoch.
     fn halt(&mut self, rates: &SharedRates, halted: Halted<M>) -> (M, Option<Report>) {
         let (mut why, report) = (halted.to_string(), halted.report().clone());
         let model = halted.into_model();
@@ -326,8 +328,8 @@ impl<M: Module + 'static> Inner<M> {
     }
 }
 
-/// The mean of the losses, and how many there were. One that isn't one number is given as it is: a keel says what is
-/// wrong with it.
+/// Returns the mean of the losses, and how many there were. A loss that isn't a single number is returned unchanged:
+/// the keel reports what is wrong with it.
 fn mean(losses: Vec<Tensor<1>>) -> Option<(Tensor<1>, usize)> {
     let count = losses.len();
     if let Some(odd) = losses.iter().find(|loss| monitor::one_number("loss", loss).is_err()) {

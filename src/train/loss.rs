@@ -1,18 +1,19 @@
-//! Where the loss of a step is found.
+//! Access to the loss of a step.
 
 use burn::tensor::Tensor;
 use burn::train::{
     ClassificationOutput, MultiLabelClassificationOutput, RegressionOutput, SequenceOutput,
 };
 
-/// An output of a [`TrainStep`](burn::train::TrainStep) that shows its loss: Burn's are, and one of your own
-/// [becomes one](super#an-output-of-your-own) by one line.
+/// An output of a [`TrainStep`](burn::train::TrainStep) that exposes its loss. Burn's outputs implement it, and one of
+/// your own [can implement it](super#an-output-of-your-own) in one line.
 pub trait TrainLoss {
-    /// The loss whose gradients the step has made, of one element.
+    /// Returns the loss whose gradients the step has computed, a tensor of one element.
     fn loss(&self) -> Tensor<1>;
 
-    /// How much this batch counts among those of one update, if the [trainer accumulates](super::KeelTrainer::accumulate):
-    /// its samples or its tokens, if the loss is a mean over them. 1 unless overridden; the rows, of Burn's outputs.
+    /// Returns the weight of this batch among those of one update, if the
+    /// [trainer accumulates](super::KeelTrainer::accumulate): its number of samples or tokens, if the loss is a mean
+    /// over them. The default is 1; Burn's outputs return their number of rows.
     fn weight(&self) -> f64 {
         1.0
     }

@@ -1,4 +1,4 @@
-//! What a keel measures, among Burn's metrics.
+//! A keel's measurements as Burn metrics.
 
 use std::collections::VecDeque;
 use std::fmt;
@@ -13,30 +13,30 @@ use burn::train::metric::{
 
 use crate::Report;
 
-/// What is told of a step.
+/// What is logged about a step.
 #[derive(Debug, Clone)]
 pub(super) struct Told {
     pub(super) report: Report,
     /// `‖Δp‖/‖p‖`, where it was measured.
     pub(super) update_ratio: Option<f64>,
-    /// The scale that the step's own gradients had.
+    /// The loss scale of the step's own gradients.
     pub(super) loss_scale: f64,
 }
 
-/// What is told of steps, for metrics on another thread: one place for each forward pass, because Burn shows each to
-/// its metrics, and a report in the last place of those that an update was made from.
+/// A log of steps, for metrics on another thread. It has one place per forward pass, because Burn shows each pass to
+/// its metrics; the report of an update is in the last place of those that the update was made from.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Log(Arc<Mutex<Places>>);
 
 #[derive(Debug, Default)]
 struct Places {
-    /// The number of the first.
+    /// The number of the first place.
     first: u64,
     places: VecDeque<Option<Told>>,
 }
 
 impl Log {
-    /// So many places are kept for a metric that lags behind.
+    /// How many places are kept for a metric that lags behind.
     const KEPT: usize = 4096;
 
     fn lock(&self) -> MutexGuard<'_, Places> {
@@ -65,10 +65,10 @@ impl Log {
     }
 }
 
-/// A number of each step as one of Burn's metrics of training: on its terminal, in its plots and logs.
+/// One number per step, as one of Burn's training metrics: shown on its terminal, and in its plots and logs.
 ///
-/// A [`KeelTrainer`](super::KeelTrainer) registers one of each kind. Register none with
-/// [`metrics`](burn::train::SupervisedTraining::metrics), which would add it to validation too, where there are no
+/// A [`KeelTrainer`](super::KeelTrainer) registers one metric of each kind. Don't register one with
+/// [`metrics`](burn::train::SupervisedTraining::metrics), which would also add it to validation, where there are no
 /// steps.
 #[derive(Clone)]
 pub struct KeelMetric {
@@ -90,7 +90,7 @@ pub(super) enum Kind {
 }
 
 impl Kind {
-    /// Those of every keel; the loss scale is one for those that have one.
+    /// The kinds that every keel has; keels with a loss scale also have that one.
     pub(super) const ALL: [Self; 6] = [
         Self::Loss,
         Self::GradientNorm,
@@ -112,13 +112,13 @@ impl Kind {
         }
     }
 
-    /// What it shows of a step; nothing of one that has none.
+    /// Returns the value for this step; `None` if the step has none.
     fn of(self, told: &Told) -> Option<f64> {
         let report = &told.report;
         let applied = report.is_applied();
         match self {
             Self::Rejected => Some(f64::from(u8::from(!applied))),
-            // That of an overflow too: it is what shows why.
+            // Shown for an overflow too, because it explains the overflow.
             Self::LossScale => Some(told.loss_scale),
             _ if !applied => None,
             Self::Loss => Some(report.reading.loss),

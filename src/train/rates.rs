@@ -1,4 +1,4 @@
-//! The schedule, which Burn's learner asks and the keel moves.
+//! The schedule, which Burn's learner reads and the keel advances.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -7,15 +7,15 @@ use burn::lr_scheduler::{LrScheduler, LrSchedulerRecord};
 use crate::checkpoint::Persist;
 use crate::schedule::{GroupScheduler, Rate, Schedule, Scheduler};
 
-/// A schedule that a [`KeelTrainer`](super::KeelTrainer) takes: a [`Scheduler`], or a [`GroupScheduler`].
+/// A schedule that a [`KeelTrainer`](super::KeelTrainer) accepts: a [`Scheduler`] or a [`GroupScheduler`].
 pub trait Rates: Persist + Send {
-    /// The rate of the next update; moves the schedule on.
+    /// Returns the rate of the next update, and advances the schedule.
     fn rate(&mut self) -> Rate<'_>;
 
-    /// That rate, or the base rate of several, and the schedule as it is.
+    /// Returns the rate of the next update, or the base rate if there are several, without advancing the schedule.
     fn base(&self) -> f64;
 
-    /// Of how many updates it has given the rate.
+    /// Returns how many updates it has given a rate for.
     fn position(&self) -> u64;
 }
 
@@ -47,7 +47,7 @@ impl Rates for GroupScheduler {
     }
 }
 
-/// One schedule for the learner and the keel.
+/// The schedule shared by the learner and the keel.
 #[derive(Clone)]
 pub(super) struct SharedRates(Arc<Mutex<dyn Rates>>);
 
@@ -57,12 +57,13 @@ impl SharedRates {
     }
 
     pub(super) fn lock(&self) -> MutexGuard<'_, dyn Rates + 'static> {
-        // A curve of the user's that panics leaves nothing half done.
+        // A panic in a user's curve leaves nothing half done.
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-/// The learner steps its schedule before each update, whatever becomes of it: here it only looks.
+/// The learner steps its schedule before each update, whether or not the update is applied; so this step only reads the
+/// rate.
 impl LrScheduler for SharedRates {
     fn step(&mut self) -> f64 {
         self.lock().base()
@@ -72,6 +73,6 @@ impl LrScheduler for SharedRates {
         self.lock().state().to_lr_record()
     }
 
-    /// The state comes back with the keel's own file, which knows what belongs together.
+    /// Does nothing: the state is restored from the keel's own file, together with everything that belongs to it.
     fn load_record(&mut self, _: LrSchedulerRecord) {}
 }

@@ -1,4 +1,4 @@
-//! The keel's file among those of Burn's checkpoints.
+//! The keel's file in Burn's checkpoints.
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -10,10 +10,10 @@ use burn::train::checkpoint::{Checkpointer, CheckpointerError, FileCheckpointer}
 use super::inner::Shared;
 use crate::checkpoint::Checkpoint;
 
-/// The file of a run that was halted.
+/// The file name for a run that halted.
 pub(super) const HALTED: &str = "halted.keel";
 
-/// Saves Burn's record of the schedule, and the keel beside it.
+/// Saves Burn's record of the schedule, and the keel next to it.
 pub(super) struct Slot<M: Module> {
     pub(super) scheduler: FileCheckpointer,
     pub(super) directory: PathBuf,

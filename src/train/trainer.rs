@@ -1,4 +1,4 @@
-//! What the user holds.
+//! The trainer: what the user configures and launches.
 
 use std::fmt;
 use std::path::Path;
@@ -18,7 +18,7 @@ use crate::checkpoint::Checkpoint;
 use crate::error::check::Param;
 use crate::{Builder, Error, Incidents, Report};
 
-/// A keel for one run of Burn's [`SupervisedTraining`]: see [`train`](super).
+/// Connects a keel to one run of Burn's [`SupervisedTraining`]; see [`train`](super).
 #[doc(alias = "Trainer")]
 pub struct KeelTrainer<M: Module> {
     shared: Arc<Shared<M>>,
@@ -36,23 +36,25 @@ where
     M: TrainStep + InferenceStep + Module + fmt::Display + 'static,
     <M as TrainStep>::Output: TrainLoss,
 {
-    /// A trainer that steps by this schedule and this keel. The keel is built when training begins, with the model on
-    /// its device; what is wrong with it stops the training then, with the reason in
+    /// Creates a trainer that steps with this schedule and this keel. The keel is built when training begins, with the
+    /// model on its device. An error in building it stops training at that point, with the reason in
     /// [`interrupted`](LearningResult::interrupted).
     pub fn new(rates: impl Rates + 'static, keel: Builder<M>) -> Self {
         Self { shared: Shared::new(SharedRates::new(rates), keel), directory: None }
     }
 
-    /// Saves and restores by files in `directory/checkpoint`, `directory` being that of the training: the model, the
-    /// optimizer and the schedule where Burn's [default checkpointers] have them, and `keel-N.keel` beside them, with
-    /// the state of all that moves together. Call this in the place of `with_default_checkpointers`.
+    /// Saves and restores checkpoints as files in `directory/checkpoint`, where `directory` is that of the training
+    /// run. The model, the optimizer and the schedule are where Burn's [default checkpointers] put them; next to them
+    /// is `keel-N.keel`, with the state of everything that moves together. Call this instead of
+    /// `with_default_checkpointers`.
     ///
-    /// [`SupervisedTraining::checkpoint`] resumes from an epoch: on a CPU bit by bit the run that was not interrupted,
-    /// with the same batches. A `keel-N.keel` that is missing is a panic of Burn's, like any file of a checkpoint; one
-    /// that does not fit stops the training with the reason. If training halts, the state is written to `halted.keel`:
-    /// see [`go_on_from`](Self::go_on_from).
+    /// [`SupervisedTraining::checkpoint`] resumes from an epoch. On a CPU, with the same batches, the resumed run is
+    /// bit for bit the one that was not interrupted. A missing `keel-N.keel` makes Burn panic, like any missing file of
+    /// a checkpoint; one that doesn't fit stops training with the reason. If training halts, the state is written to
+    /// `halted.keel`; see [`go_on_from`](Self::go_on_from).
     ///
-    /// Burn's optimizer file is of an optimizer that steps nothing: the keel's is in its own file.
+    /// Burn's optimizer file belongs to an optimizer that makes no steps; the state of the keel's optimizer is in the
+    /// keel's own file.
     ///
     /// [default checkpointers]: SupervisedTraining::with_default_checkpointers
     pub fn checkpoints(mut self, directory: impl AsRef<Path>) -> Self {
@@ -62,10 +64,10 @@ where
         self
     }
 
-    /// Makes an update of each `batches` batches, from the mean of their gradients; one that is not finite is dropped
-    /// alone. Use this, and not Burn's `grads_accumulation`. What is left at the end of an epoch goes into the first
-    /// update of the next, and is in a [checkpoint](Self::checkpoints): to resume in the middle of an update, `batches`
-    /// has to be what it was.
+    /// Makes one update from every `batches` batches, along the mean of their gradients. Only a batch with non-finite
+    /// gradients is dropped, not the whole update. Use this rather than Burn's `grads_accumulation`. Batches left over
+    /// at the end of an epoch go into the first update of the next, and are part of a [checkpoint](Self::checkpoints):
+    /// to resume in the middle of an update, `batches` must be what it was.
     ///
     /// # Errors
     /// If `batches` is 0.
@@ -75,56 +77,57 @@ where
         Ok(self)
     }
 
-    /// Gives the keel's [loss scale](Builder::loss_scale) to the model, whose own step makes the gradients: `factor` is a
-    /// copy of a field of the model, and its step goes backward from [`LossFactor::scaled`]. If a step has not asked
-    /// for it, that ends the training.
+    /// Passes the keel's [loss scale](Builder::loss_scale) to the model, whose own step computes the gradients.
+    /// `factor` is a clone of a field of the model; the model's step must run the backward pass from
+    /// [`LossFactor::scaled`]. A step that doesn't read the factor ends training.
     pub fn loss_factor(self, factor: &LossFactor) -> Self {
         self.shared.set_factor(factor.clone());
         self
     }
 
-    /// Measures how far the weights move, for the metric `‖Δp‖/‖p‖`, in each update whose number is a multiple of
-    /// `updates`: 10, unless said otherwise here. A share of about 0.001 is common; next to nothing is too low a rate.
+    /// Measures the metric `‖Δp‖/‖p‖`, how far an update moves the weights relative to their size, in each update whose
+    /// number is a multiple of `updates`. The default is 10. A ratio of about 0.001 is common; one close to 0 means
+    /// that the rate is too low.
     ///
     /// # Errors
     /// If `updates` is 0.
     ///
     /// # Cost
-    /// In those updates one pass over the parameters and one readback.
+    /// One pass over the parameters and one readback in each of those updates.
     pub fn update_ratio_every(self, updates: u64) -> Result<Self, Error> {
         self.shared
             .set_ratio_every(Param("KeelTrainer", "update_ratio_every").at_least(1, updates)?);
         Ok(self)
     }
 
-    /// Calls `listener` with the report of each step, on the thread that trains: for a
-    /// [`Logbook`](crate::record::Logbook), say.
+    /// Calls `listener` with the report of each step, on the training thread; for example, to write to a
+    /// [`Logbook`](crate::record::Logbook).
     pub fn on_step(self, listener: impl FnMut(&Report) + Send + 'static) -> Self {
         self.shared.set_listener(listener);
         self
     }
 
-    /// Goes on from a checkpoint of a keel, such as `halted.keel`, when training begins.
+    /// Continues from a checkpoint of a keel, such as `halted.keel`, when training begins.
     ///
-    /// Burn knows nothing of it, and counts epochs from where it is told to.
+    /// Burn isn't aware of this, and counts epochs from where it is set to start.
     pub fn go_on_from(self, saved: Checkpoint) -> Self {
         self.shared.go_on_from(saved);
         self
     }
 
-    /// The learner of `model`, for [`SupervisedTraining::launch`].
+    /// Returns the learner of `model`, for [`SupervisedTraining::launch`].
     pub fn learner(&self, model: M) -> Learner<Guarded<M>> {
-        // It is never asked for a step.
+        // This optimizer never makes a step.
         let optimizer = SgdConfig::new().init();
         Learner::new(Guarded::new(model, self.shared.clone()), optimizer, self.shared.rates.clone())
     }
 
-    /// Attaches the keel to a training: stops it when the keel halts, registers the metrics, and the checkpointers
-    /// [if asked](Self::checkpoints).
+    /// Attaches the keel to a training run: stops training when the keel halts, registers the metrics, and registers
+    /// the checkpointers [if enabled](Self::checkpoints).
     ///
-    /// The metrics, of training: loss of applied steps, norm of the gradient, factor of the clips, effective rate,
+    /// The metrics are, for training only: loss of applied steps, gradient norm, clip factor, effective rate,
     /// [share of the weights](Self::update_ratio_every) that an update moves, loss scale if there is one, and share of
-    /// rejected steps. All are of updates: with several batches or devices for one, of their mean.
+    /// rejected steps. All are measured per update; if several batches or devices make one update, on their mean.
     pub fn attach(
         &self,
         training: SupervisedTraining<Guarded<M>>,
@@ -148,9 +151,9 @@ where
         })
     }
 
-    /// Attaches the keel and trains `model`. The model of the result has the weights to evaluate, and is sound: if the
-    /// keel has halted, [`interrupted`](LearningResult::interrupted) says why, and the model is the
-    /// [best there is](crate::Halted::into_model).
+    /// Attaches the keel and trains `model`. The returned model has the weights to evaluate and is sound. If the keel
+    /// halted, [`interrupted`](LearningResult::interrupted) says why, and the model is the
+    /// [best available](crate::Halted::into_model).
     pub fn launch(
         &self,
         training: SupervisedTraining<Guarded<M>>,
@@ -159,22 +162,22 @@ where
         self.attach(training).launch(self.learner(model))
     }
 
-    /// How many updates were made; 0 before training.
+    /// Returns how many updates were made; 0 before training.
     pub fn updates(&self) -> u64 {
         self.shared.ask(|keel| keel.updates()).unwrap_or(0)
     }
 
-    /// Where the schedule is.
+    /// Returns the position of the schedule.
     pub fn position(&self) -> u64 {
         self.shared.rates.lock().position()
     }
 
-    /// The steps that were not applied, and why.
+    /// Returns the steps that were not applied, with the reasons.
     pub fn incidents(&self) -> Incidents {
         self.shared.incidents()
     }
 
-    /// Why there are no more steps, if the keel has ended the training.
+    /// Returns why no more steps are made, if the keel has ended training.
     pub fn stopped(&self) -> Option<String> {
         self.shared.stopped()
     }

@@ -3,7 +3,7 @@
 use crate::Error;
 use crate::checkpoint::{Persist, State};
 
-/// How many batches an update is made from, and how many of them have been seen, whatever became of them.
+/// How many batches an update is made from, and how many of them have been seen, whether or not they were used.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(super) struct Window {
     pub(super) batches: u64,
@@ -14,7 +14,7 @@ impl Window {
     /// Each batch is an update.
     pub(super) const ONE: Self = Self { batches: 1, taken: 0 };
 
-    /// Counts a batch; whether it was the last of its update.
+    /// Counts a batch, and returns whether it was the last of its update.
     pub(super) fn take(&mut self) -> bool {
         self.taken += 1;
         let full = self.taken >= self.batches;
@@ -30,7 +30,7 @@ impl Persist for Window {
         State::new().with_count("batches", self.batches).with_count("taken", self.taken)
     }
 
-    /// Between two updates any number of batches may be the next.
+    /// Between two updates, any number of batches may come next.
     fn restore(&mut self, state: &State) -> Result<(), Error> {
         state.only(&["batches", "taken"])?;
         let (batches, taken) = (state.counter("batches")?, state.counter("taken")?);

@@ -1,4 +1,4 @@
-//! How far outputs lie apart.
+//! Distances between outputs.
 
 use std::fmt;
 use std::sync::Arc;
@@ -8,7 +8,7 @@ use burn::tensor::activation::{log_softmax, relu, sigmoid};
 
 type Own = Arc<dyn Fn(Tensor<2>, Tensor<2>) -> Tensor<1> + Send + Sync>;
 
-/// A distance of outputs before a step from those after it. It grows as the rate to a power.
+/// A distance between the outputs before and after a step. It grows as a power of the rate.
 #[derive(Clone)]
 pub(super) enum Distance {
     MeanKl,
@@ -31,7 +31,7 @@ impl fmt::Debug for Distance {
 }
 
 impl Distance {
-    /// The power of the rate that it grows as, for small steps.
+    /// Returns the power of the rate with which it grows, for small steps.
     pub(super) fn power(&self) -> f64 {
         match self {
             Self::MeanKl | Self::BinaryKl => 2.0,
@@ -65,7 +65,7 @@ impl Distance {
     }
 }
 
-/// `ln(1 + eˣ)`, of any size.
+/// Computes `ln(1 + eˣ)` without overflow.
 fn softplus(x: Tensor<2>) -> Tensor<2> {
     relu(x.clone()) + (-x.abs()).exp().log1p()
 }

@@ -1,7 +1,8 @@
-//! Trust regions: a step is as long as the model's outputs may move.
+//! Trust regions: bound each step by how far the model's outputs may move.
 //!
-//! A [`TrustRegion`] is a [bound](crate::bound) that looks at what a step does: it tries the optimizer's own step on a
-//! copy, and compares the outputs. So it knows curvature and depth, whatever the architecture and the optimizer are.
+//! A [`TrustRegion`] is a [bound](crate::bound) that measures the effect of a step: it tries the optimizer's own
+//! step on a copy of the model and compares the outputs. It therefore accounts for curvature and depth, whatever
+//! the architecture and the optimizer.
 
 mod distance;
 
@@ -19,24 +20,26 @@ use crate::shared::Shared;
 use crate::{Error, Parameter, Reading, Verdict};
 use distance::Distance;
 
-/// Bounds the rate by how far a step moves the outputs of the model on the batch at hand.
+/// Bounds the rate by how far a step moves the outputs of the model on the current batch.
 ///
 /// ```text
 /// mean_kl(δ)         mean over rows of KL(softmax z ‖ softmax z′) ≤ δ              δ = 0.01 to 0.03
-/// binary_kl(δ)       the same of independent binary outputs, summed over columns
+/// binary_kl(δ)       the same for independent binary outputs, summed over columns
 /// worst_sample(r)    max over rows of (max_k Δz_k − min_k Δz_k) ≤ r·π                r = 0.3 to 1
 /// residual(c)        rms(Δz) ≤ c·rms(z − y)                                          c = 0.1 to 0.3
 /// ```
 ///
-/// `z` are the outputs before the step, `z′ = z + Δz` those after it, `y` targets of a regression. The step is the
-/// optimizer's own, momentum and preconditioner included: it is made by a copy of the optimizer on a copy of the model,
-/// at the rate of the last bound, and again while that is off by more than 3 %. Both are evaluated in inference mode,
-/// where BatchNorm uses its running statistics, and dropout leaves everything in and draws nothing.
+/// `z` are the outputs before the step, `z′ = z + Δz` the outputs after it, and `y` the targets of a regression.
+/// The step is the optimizer's own, momentum and preconditioner included: a copy of the optimizer makes it on a
+/// copy of the model, at the rate of the last bound, and repeats it while the rate is off by more than 3 %. Both
+/// models are evaluated in inference mode, where BatchNorm uses its running statistics and dropout is disabled
+/// and draws no random numbers.
 ///
-/// Like a [`Governor`](crate::curvature::Governor) it goes to a [`Keel`](crate::Keel) as a [bound](crate::bound), and
-/// looks at the model before each step; clones share what it has seen. Where the step of the batch is not applied the
-/// measurement is forgotten. It measures at each of the first 40 updates, then at every tenth and after a loss that is
-/// more than twice the mean of the last; the bound falls at once and grows by at most 1.3 a time.
+/// Like a [`Governor`](crate::curvature::Governor), it is passed to a [`Keel`](crate::Keel) as a
+/// [bound](crate::bound) and watches the model before each step; clones share their measurements. If the step of
+/// a batch is not applied, its measurement is dropped. It measures at each of the first 40 updates, then at every
+/// tenth and after a loss more than twice the mean of recent losses. The bound falls at once and grows by at most
+/// a factor of 1.3 per measurement.
 ///
 /// ```
 /// use burn::module::Module;
@@ -71,25 +74,26 @@ use distance::Distance;
 /// ```
 ///
 /// # Shapes
-/// Outputs are `[rows, classes]`: flatten logits of higher rank, and select the rows that count where there is padding.
-/// For [`residual`](Self::residual) they are the outputs less the targets.
+/// Outputs are `[rows, classes]`: flatten logits of higher rank, and if there is padding, select the rows that
+/// count. For [`residual`](Self::residual), pass the outputs minus the targets.
 ///
-/// # What it does not do
-/// It sees this batch alone: a step that suits it may still be wrong for others. In deep networks with momentum the
-/// [`Governor`](crate::curvature::Governor) bounds better.
+/// # Limitations
+/// It sees the current batch only: a step that suits this batch may still be wrong for others. In deep networks
+/// with momentum, the [`Governor`](crate::curvature::Governor) is the better bound.
 ///
 /// # Edges
-/// A step that moves no output is not bounded by it, and the bound grows. One that makes outputs that are not finite
-/// lowers it a hundredfold. Clips are not in the step that is tried. For plain descent the bound is higher by as much as
-/// they leave out; with momentum it is lower than it need be where they leave out much.
+/// A step that moves no output is not bounded, and the bound grows. A step that produces non-finite outputs
+/// lowers the bound a hundredfold. The trial step is made without clips. For plain descent, the bound is raised
+/// accordingly, divided by the share of the gradient that they keep; with momentum, it is lower than necessary
+/// where they clip heavily.
 ///
 /// # Cost
-/// When a measurement is due: a forward pass for the outputs before the step, and one to five updates of copies, each
-/// with a forward pass and a readback; usually one or two. When none is due: nothing.
+/// When a measurement is due: a forward pass for the outputs before the step, and one to five updates of copies,
+/// each with a forward pass and a readback; usually one or two. When none is due: nothing.
 ///
-/// Source: the trust regions of TRPO (Schulman et al. 2015, arXiv 1502.05477) and of K-FAC's KL clipping (Ba et al. 2017)
-/// for the divergence; Sao 2026 (arXiv 2603.13552) for the worst sample: beyond π no Taylor model of the
-/// cross entropy holds.
+/// Source: for the divergence, the trust regions of TRPO (Schulman et al. 2015, arXiv 1502.05477) and of K-FAC's
+/// KL clipping (Ba et al. 2017); for the worst sample, Sao 2026 (arXiv 2603.13552): beyond π, no Taylor model of
+/// the cross entropy holds.
 #[derive(Debug, Clone)]
 #[doc(alias = "kl_clip")]
 #[doc(alias = "target_kl")]
@@ -98,7 +102,7 @@ pub struct TrustRegion {
     limit: f64,
     cadence: Cadence,
     growth: f64,
-    /// Whether a step is as many times shorter as the clips make the gradient: without a momentum.
+    /// Whether a step shrinks by the same factor as the clips shrink the gradient, as it does without momentum.
     follows: bool,
     memory: Shared<Memory>,
 }
@@ -108,15 +112,16 @@ const NAME: &str = "TrustRegion";
 /// The rate that is tried first.
 const START: f64 = 1e-3;
 
-/// So often a rate is tried for one measurement, and so near the one it was tried at is right.
+/// The maximum number of rates tried per measurement, and how near its trial rate a result must be to be
+/// accepted.
 const ROUNDS: usize = 5;
 const NEAR: f64 = 1.03;
 
-/// What a rate may be multiplied or divided by from one try to the next.
+/// The maximum factor by which the rate changes from one trial to the next.
 const MOST: f64 = 100.0;
 
 impl TrustRegion {
-    /// The mean over rows of the divergence of the predicted classes is at most `delta`.
+    /// Bounds the mean over rows of the divergence of the predicted classes by `delta`.
     ///
     /// # Errors
     /// If it is not positive and finite.
@@ -124,7 +129,8 @@ impl TrustRegion {
         Ok(Self::of(Distance::MeanKl, Named(NAME, "mean_kl").positive(delta)?))
     }
 
-    /// The same for columns that are independent binary outputs, as logits.
+    /// Bounds the divergence of columns that are independent binary outputs, given as logits, by `delta`: the
+    /// mean over rows of the sum over columns.
     ///
     /// # Errors
     /// If `delta` is not positive and finite.
@@ -132,7 +138,7 @@ impl TrustRegion {
         Ok(Self::of(Distance::BinaryKl, Named(NAME, "binary_kl").positive(delta)?))
     }
 
-    /// The outputs of the worst row move apart by at most `share·π`.
+    /// Bounds how far the outputs of the worst row move apart, by `share·π`.
     ///
     /// # Errors
     /// If `share` is not positive and finite.
@@ -141,8 +147,8 @@ impl TrustRegion {
         Ok(Self::of(Distance::WorstSample, limit))
     }
 
-    /// The outputs of a regression move by at most `share` of what they are off the targets. What is watched are the
-    /// outputs less the targets.
+    /// Bounds how far the outputs of a regression move, by `share` times their distance from the targets. The
+    /// watched function must return the outputs minus the targets.
     ///
     /// # Errors
     /// If `share` is not positive and finite.
@@ -150,8 +156,9 @@ impl TrustRegion {
         Ok(Self::of(Distance::Residual, Named(NAME, "residual").positive(share)?))
     }
 
-    /// A distance of your own, of the outputs before a step from those after it, is at most `limit`. It is one number,
-    /// and grows as the rate to `power` for small steps: 1 for differences, 2 for divergences and squares.
+    /// Bounds a custom distance between the outputs before and after a step, by `limit`. The distance is a single
+    /// number, which for small steps grows as the rate to the power of `power`: 1 for differences, 2 for
+    /// divergences and squares.
     ///
     /// # Errors
     /// If `limit` or `power` is not positive and finite.
@@ -171,13 +178,13 @@ impl TrustRegion {
         Self { distance, limit, cadence, growth: 1.3, follows: false, memory }
     }
 
-    /// For how many updates at the start it measures at each one.
+    /// Sets the number of initial updates at which it measures every time.
     pub fn dense_over(mut self, updates: u64) -> Self {
         self.cadence.dense = updates;
         self
     }
 
-    /// How many updates lie between measurements after that.
+    /// Sets how many updates lie between measurements after that.
     ///
     /// # Errors
     /// If it is 0.
@@ -186,25 +193,26 @@ impl TrustRegion {
         Ok(self)
     }
 
-    /// The most that the rate may be now; `None` before the first measurement.
+    /// Returns the highest rate allowed now; `None` before the first measurement.
     pub fn rate_at_most(&self) -> Option<f64> {
         self.memory.with(|memory| memory.now().cap)
     }
 
-    /// How many measurements there were.
+    /// Returns the number of measurements so far.
     pub fn measurements(&self) -> u64 {
         self.memory.with(|memory| memory.now().measured)
     }
 
-    /// Whether it would measure before this update.
+    /// Returns whether it would measure before this update.
     pub fn is_due(&self, update: u64) -> bool {
         let most = self.rate_at_most();
         self.memory.with(|memory| memory.is_due(update, most, self.cadence))
     }
 
-    /// Measures, if it is due before `update`, and moves the bound. `grads` are those that the step is to be made
-    /// along, not scaled; `optimizer` gives a copy of the optimizer, as [`Keel::optimizer`](crate::Keel::optimizer)
-    /// does; `outputs` are those of a model in inference mode, for the same batch each time.
+    /// Measures, if a measurement is due before `update`, and updates the bound. `grads` are the gradients that
+    /// the step will follow, not scaled; `optimizer` returns a copy of the optimizer, as
+    /// [`Keel::optimizer`](crate::Keel::optimizer) does; `outputs` computes the outputs of a model in inference
+    /// mode, for the same batch each time.
     ///
     /// # Errors
     /// If no parameter of `model` has a gradient, the distance is not one number, or the device cannot be read.
@@ -223,7 +231,7 @@ impl TrustRegion {
         let before = outputs(&model.valid());
         let mut rate = self.rate_at_most().unwrap_or(START);
         for _ in 0..ROUNDS {
-            // No norm is told: nothing is decided by it here.
+            // The norm is irrelevant: nothing is decided by it here.
             let pace = Pace::new(rate, 1.0, f64::MAX);
             let after = optimizer().update(pace, model.clone(), copied(model, grads));
             let distance = self.distance.between(before.clone(), outputs(&after.valid()));
@@ -264,7 +272,7 @@ impl StepBound for TrustRegion {
         self.memory.with(|memory| memory.record(now, ruling));
     }
 
-    /// The bound is the lower one of now and then.
+    /// The bound is the lower of the current and the earlier one.
     fn rewound(&mut self, then: &State) -> Result<(), Error> {
         let then = Memory::restored(then)?;
         self.memory.with(|memory| memory.went_back(then));
@@ -286,7 +294,7 @@ impl StepBound for TrustRegion {
     }
 }
 
-/// The same gradients once more: an update uses them up.
+/// Copies the gradients, because an update consumes them.
 fn copied<M: Module>(model: &M, grads: &GradientsParams) -> GradientsParams {
     struct Copy<'a>(&'a GradientsParams, GradientsParams, HashSet<ParamId>);
 

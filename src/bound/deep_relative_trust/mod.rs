@@ -1,7 +1,7 @@
-//! A bound on the sum over layers of relative changes.
+//! A bound on the sum of the layers' relative changes.
 //!
-//! Invariant: `matrices` has the parameters of rank 2 and higher, in the order of the model, each once; `rms` is
-//! known of those that are `active`, and finite.
+//! Invariant: `matrices` holds the parameters of rank 2 and higher, in model order, each once; `rms` is known for
+//! those that are `active`, and is finite.
 
 mod slack;
 
@@ -14,36 +14,37 @@ use crate::checkpoint::State;
 use crate::error::check::Param;
 use crate::{Error, Layers, Parameter, Reading, Verdict};
 
-/// Bounds the rate by the weights that it changes: the relative changes of all layers together are at most τ.
+/// Bounds the rate by how much it changes the weights: the relative changes of all layers add up to at most τ.
 ///
 /// ```text
-/// rate ≤ τ / Σₗ uₗ/rₗ          over the matrices, that is the parameters of rank 2 and higher
-/// rₗ = max(rms(Wₗ), 0.1/√fan-inₗ), and at most 1.5 times that of the start
-/// uₗ = the size of a step at a rate of 1, in the root mean square:
-///      1 for Adam, Lion and their kin, 1/√(the longer side) or so for Muon; for descent and momentum
+/// rate ≤ τ / Σₗ uₗ/rₗ          over the matrices, that is, the parameters of rank 2 and higher
+/// rₗ = max(rms(Wₗ), 0.1/√fan-inₗ), and at most 1.5 times its initial value
+/// uₗ = the root mean square of a step at a rate of 1:
+///      1 for Adam, Lion and similar optimizers, about 1/√(the longer side) for Muon; for descent and momentum
 ///      mₗ ← μ·mₗ + rms(gₗ)     uₗ ← max(0.95·uₗ, mₗ)
-/// τ = 0.3·√(1 − μ)            μ = 0 for all but momentum
+/// τ = 0.3·√(1 − μ)            μ = 0 without momentum
 /// ```
 ///
-/// and up to 4·√(1 − μ), as long as the loss shows that it bears more:
+/// and up to 4·√(1 − μ), as long as the loss shows that it can bear more:
 ///
 /// ```text
-/// rate·Σ √nᵢ·‖gᵢ‖ ≤ min(L, L₀ − L)          over all parameters, of nᵢ elements: Adam, Lion and their kin
+/// rate·Σ √nᵢ·‖gᵢ‖ ≤ min(L, L₀ − L)          over all parameters, of nᵢ elements: Adam, Lion and similar
 /// rate·Σ ‖gᵢ‖²/(1 − μ) ≤ min(L, L₀ − L)     descent and momentum
 /// ```
 ///
-/// The sum is the most that a step may change the loss by in the first order, so that this is Polyak's step as a bound;
-/// `L` and the norms are means over the last ten steps or so, `L₀` is one over the first ten. A deep plain network is
-/// that sensitive from the start, and τ stays; a transformer or a recurrent network of the same weights is thirty
-/// times less so, and would be held back. τ grows by at most 10 % an update.
+/// The sum is the most by which a step can change the loss to first order, so this is Polyak's step size used as
+/// a bound. `L` and the norms are means over roughly the last ten steps, and `L₀` is a mean over the first ten. A
+/// deep plain network is that sensitive from the start, and τ stays where it is; a transformer or a recurrent
+/// network with the same weights is thirty times less sensitive and would be held back. τ grows by at most 10 %
+/// per update.
 ///
-/// `rate·uₗ/rₗ` is how much of layer `l` one step replaces. What a deep network computes is a product over its
-/// layers, and changes at most as the product of one plus these shares: each of 16 layers bears a sixteenth of
-/// what a single one does. The bound knows that, and the rate need not.
+/// `rate·uₗ/rₗ` is the share of layer `l` that one step replaces. A deep network computes a product over its
+/// layers, which changes at most by the product of one plus each of these shares: each of 16 layers can bear a
+/// sixteenth of what a single layer can. The bound accounts for depth, so the rate need not.
 ///
-/// How the optimizer steps each parameter need not be told: a keel tries a copy of it when it is built. So Muon on the
-/// hidden matrices and AdamW on the others, or any other mixture, are bounded by one sum. `mₗ` is the most that
-/// an average of such gradients can be; the clips' factor is in it.
+/// How the optimizer steps each parameter does not have to be specified: a keel finds out by trying a copy of it
+/// when it is built. Mixtures, such as Muon on the hidden matrices and AdamW on the rest, are therefore bounded
+/// by one sum. `mₗ` is the largest that an average of such gradients can be; it includes the clips' factor.
 ///
 /// ```
 /// use burn::nn::LinearConfig;
@@ -71,24 +72,25 @@ use crate::{Error, Layers, Parameter, Reading, Verdict};
 /// ```
 ///
 /// # What counts as a layer
-/// - Vectors are left out: biases and the gains of normalisation layers start at 0 or 1 and are bounded by what
-///   they add to. Embeddings are matrices like others. A weight in two places is one.
-/// - A matrix that starts at 0 counts as one of a tenth of the size that keeps the variance of its inputs,
+/// - Vectors are excluded: biases and the gains of normalization layers start at 0 or 1 and are bounded by what
+///   they add to. Embeddings count as matrices like any other. A weight used in two places counts once.
+/// - A matrix that starts at 0 counts as a tenth of the size that preserves the variance of its inputs,
 ///   `1/√fan-in`: measured by its own size it could never move.
-/// - A weight that grows counts as at most 1.5 times what it was: a bound that grew with the weights would let steps
-///   grow that make the weights grow. Muon, whose steps are large in all directions, ended so in losses of 100 to 250 at
-///   high rates. A weight before a normalisation layer has no scale of its own; for it the bound is on the safe side.
-/// - Frozen parameters are left out until they have a gradient.
+/// - A weight that grows counts as at most 1.5 times its initial size: a bound that grew with the weights would
+///   allow larger steps, which make the weights grow further. With Muon, whose steps are large in all directions,
+///   that ended in losses of 100 to 250 at high rates. The scale of a weight before a normalization layer has no
+///   effect; for such a weight the bound is conservative.
+/// - Frozen parameters are excluded until they have a gradient.
 ///
 /// # Edges
-/// An optimizer whose step of a matrix depends on the gradient's size in another way is refused when a keel is built.
-/// Descent and momentum are refused with [`Decide::OnDevice`](crate::Decide::OnDevice): their bound needs the
-/// norms of the step's own gradient.
+/// An optimizer whose step for a matrix depends on the gradient's size in any other way is refused when a keel is
+/// built. Descent and momentum are refused with [`Decide::OnDevice`](crate::Decide::OnDevice), because their
+/// bound needs the norms of the step's own gradient.
 ///
-/// # What it comes to
-/// Training losses after 300 updates with warm-up and cosine, at the best rate of seven decades without a bound, and
-/// at a rate of 100 with it; medians of 3 seeds with Adam, of 2 with momentum. `examples/step_bounds`, where held-out
-/// losses are too.
+/// # Results
+/// Training losses after 300 updates with warmup and cosine decay: without a bound, at the best rate within seven
+/// decades; with it, at a rate of 100. Medians of 3 seeds with Adam and 2 with momentum. `examples/step_bounds`
+/// also shows held-out losses.
 ///
 /// | | Adam | bounded | momentum | bounded |
 /// |---|---|---|---|---|
@@ -107,35 +109,38 @@ use crate::{Error, Layers, Parameter, Reading, Verdict};
 /// | imbalanced classes | 0.010 | 0.009 | 0.070 | 0.014 |
 /// | autoencoder | 0.062 | 0.062 | 0.073 | 0.073 |
 ///
-/// Where every layer has a BatchNorm a step bears more than the weights say, and momentum is held too low.
+/// Where every layer has a BatchNorm, a step can be larger than the weights suggest, and momentum is held too
+/// low.
 ///
-/// Ten times as long, 3000 updates with Adam, 2 seeds: standardized regression 0.018 bounded at a rate of 100, 0.032
-/// without a bound at its best rate; raw classification 0.080 and 0.079; imbalanced classes 0.000 and 0.000;
-/// heavy-tailed targets 0.208 and 0.158. With batches of 8 rows instead of 64 on six of the problems, and of 512 on
-/// three, the loss at a rate of 100 is below the best one without a bound on seven of the nine; it is 2 % of the way to
-/// the trivial loss above it for heavy-tailed targets with 512 rows, and 6 % for the plain net with 8.
+/// With ten times as many updates (3000, Adam, 2 seeds), bounded at a rate of 100 against the best rate without a
+/// bound: standardized regression 0.018 and 0.032; raw classification 0.080 and 0.079; imbalanced classes 0.000
+/// and 0.000; heavy-tailed targets 0.208 and 0.158. With batches of 8 rows instead of 64 on six of the problems,
+/// and of 512 on three, the loss at a rate of 100 is below the best unbounded loss on seven of the nine. On the
+/// other two it is above it, by 2 % of the distance to the trivial loss for heavy-tailed targets with 512 rows,
+/// and by 6 % for the plain network with 8.
 ///
-/// # What it does not do
-/// It bounds the size of the change and not its direction, so it does not see curvature: with too large a τ a
-/// plain deep network still diverges. It is no schedule: a rate that falls at the end is worth as much as ever.
+/// # Limitations
+/// It bounds the size of the change and not its direction, so it does not see curvature: if τ is too large, a
+/// plain deep network still diverges. It does not replace a schedule: decaying the rate at the end helps as much
+/// as ever.
 ///
 /// # Cost
-/// A pass over the parameters at each of the first ten updates and then at every tenth, in the readback that
-/// there is anyway.
+/// One pass over the parameters at each of the first ten updates and then at every tenth, using the readback that
+/// takes place anyway.
 ///
-/// Source: Bernstein et al. 2020 (arXiv 2002.03432), who bound each layer's relative change by the inverse of
-/// the depth; here the sum is bounded, so that layers of different sizes share what there is. Polyak 1987, for the step
-/// by the loss; Loizou et al. 2021 (arXiv 2002.10542) for that of a batch.
+/// Source: Bernstein et al. 2020 (arXiv 2002.03432), who bound each layer's relative change by the inverse of the
+/// depth; here the sum is bounded, so that layers of different sizes share the total. Polyak 1987 for the step
+/// size from the loss; Loizou et al. 2021 (arXiv 2002.10542) for the step size of a single batch.
 #[derive(Debug, Clone, PartialEq)]
 pub struct DeepRelativeTrust {
     tau: f64,
     relaxed: f64,
-    /// Whether each matrix is bounded by itself, and not their sum.
+    /// Whether each matrix is bounded separately, rather than their sum.
     each: bool,
     every: u64,
     matrices: Vec<Matrix>,
     index: HashMap<String, usize>,
-    /// All parameters, in the order of the model.
+    /// All parameters, in model order.
     steps: Vec<Step>,
     slack: Slack,
 }
@@ -146,7 +151,7 @@ struct Step {
     path: String,
     /// The square root of the number of elements.
     root: f64,
-    /// Unknown of a vector that is stepped in another way.
+    /// `None` for a vector that is stepped in an unsupported way.
     direction: Option<Direction>,
 }
 
@@ -155,30 +160,31 @@ struct Matrix {
     direction: Direction,
     /// The square root of the number of elements.
     root: f64,
-    /// What the rms counts as at least.
+    /// The minimum that the rms counts as.
     floor: f64,
     rms: f64,
-    /// That of the start, and what the rms counts as at most.
+    /// The initial rms, which limits what a grown rms counts as.
     first: f64,
     active: bool,
-    /// What an average of the gradients is at most, and the highest that it was, slowly forgotten.
+    /// The largest that an average of the gradients can be, and its slowly decaying maximum.
     average: f64,
     highest: f64,
 }
 
 const NAME: &str = "DeepRelativeTrust";
 
-/// What is left of the memory of a step's size after one more.
+/// The share of the remembered step size that is kept per step.
 const FORGET: f64 = 0.95;
 
-/// So many times the size of the start counts as the size of a matrix that has grown.
+/// A matrix that has grown counts as at most this many times its initial size.
 const GROWN: f64 = 1.5;
 
-/// At each of so many updates at the start the weights are looked at: then they change fastest.
+/// The weights are measured at each of this many initial updates, because they change fastest then.
 const DENSE: u64 = 10;
 
 impl Default for DeepRelativeTrust {
-    /// τ = 0.3, up to 4 where the loss bears it; looks at the weights at every tenth update.
+    /// Creates a bound with τ = 0.3, up to 4 where the loss can bear it, that measures the weights at every tenth
+    /// update.
     fn default() -> Self {
         Self { relaxed: 4.0, ..Self::of(0.3) }
     }
@@ -198,7 +204,7 @@ impl DeepRelativeTrust {
         }
     }
 
-    /// The sum of relative changes is at most `tau`, whatever the loss bears.
+    /// Bounds the sum of relative changes by `tau`, whatever the loss can bear.
     ///
     /// # Errors
     /// If it is not positive and finite.
@@ -206,11 +212,12 @@ impl DeepRelativeTrust {
         Ok(Self::of(Param(NAME, "tau").positive(tau)?))
     }
 
-    /// The relative change of each matrix is at most `share`, usually 0.01, however many there are:
+    /// Bounds the relative change of each matrix by `share`, usually 0.01, however many matrices there are:
     /// `rate ≤ share·minₗ rₗ/uₗ`.
     ///
-    /// What LARS, Fromage and others bound. A deep plain network needs less for each layer the deeper it is: of 16
-    /// layers 0.01 trained none, where the sum over layers did. For networks whose layers lie side by side.
+    /// This is what LARS, Fromage and others bound. In a deep plain network, the share that each layer can bear
+    /// falls with depth: with 16 layers, 0.01 did not train at all, whereas the sum over layers did. Suited to
+    /// networks whose layers lie in parallel.
     ///
     /// # Errors
     /// If it is not positive and finite.
@@ -220,10 +227,10 @@ impl DeepRelativeTrust {
         Ok(Self { each: true, ..Self::of(share) })
     }
 
-    /// Up to `tau` where the loss bears it.
+    /// Allows τ to grow up to `tau` where the loss can bear it.
     ///
     /// # Errors
-    /// If it is below the τ that there is, or not finite.
+    /// If it is below the current τ, or not finite.
     pub fn relaxed_to(mut self, tau: f64) -> Result<Self, Error> {
         let fits = tau.is_finite() && tau >= self.tau;
         let must = format_args!("a finite number of at least {}", self.tau);
@@ -231,12 +238,12 @@ impl DeepRelativeTrust {
         Ok(self)
     }
 
-    /// The τ of the next step: the one that was set, or what the loss [bears](Self).
+    /// Returns the τ of the next step: the one that was set, or what the loss [can bear](Self).
     pub fn tau(&self) -> f64 {
         self.slack.tau
     }
 
-    /// How many updates lie between looks at the weights, after the first ten.
+    /// Sets how many updates lie between measurements of the weights, after the first ten.
     ///
     /// # Errors
     /// If it is 0.
@@ -245,8 +252,8 @@ impl DeepRelativeTrust {
         Ok(self)
     }
 
-    /// The bound on the rate for weights and gradients as they were last seen; `None` without a matrix among
-    /// them, and for descent and momentum before the first gradient.
+    /// Returns the bound on the rate for the weights and gradients as last measured. `None` if there is no matrix
+    /// among them, and for descent and momentum before the first gradient.
     pub fn cap(&self) -> Option<f64> {
         self.cap_of(&self.matrices)
     }
@@ -255,11 +262,11 @@ impl DeepRelativeTrust {
         let shares = matrices.iter().filter(|matrix| matrix.active).map(Matrix::share);
         let all = if self.each { shares.fold(0.0, f64::max) } else { shares.sum() };
         let cap = self.slack.tau / all;
-        // Without anything to bound it is infinite.
+        // It is infinite if there is nothing to bound.
         cap.is_finite().then_some(cap)
     }
 
-    /// Takes in what this reading shows of the matrices, of whose gradients `left` is left.
+    /// Updates the matrices from this reading, where `left` is the share of the gradient that the clips kept.
     fn look(&self, matrices: &mut [Matrix], now: &Reading, left: f64) {
         if by_gradient(matrices) {
             self.each(matrices, &now.layers, |matrix, norm| {
@@ -272,16 +279,16 @@ impl DeepRelativeTrust {
         self.each(matrices, &now.sizes, |matrix, norm| matrix.rms = norm / matrix.root);
     }
 
-    /// The most that a step at a rate of 1 changes the loss by in the first order.
+    /// Returns the most by which a step at a rate of 1 changes the loss, to first order.
     fn slope(&self, now: &Reading, left: f64) -> f64 {
         let mut steps = self.steps.iter();
-        // In the same order, with some left out. Of what isn't among them nothing is known.
+        // In the same order, with some left out. Nothing is known about a layer that is not among them.
         let each = now.layers.iter().map(|(path, norm)| {
             let mut ahead = steps.clone();
             let Some(step) = ahead.find(|step| step.path == path) else { return f64::INFINITY };
             steps = ahead;
             match step.direction {
-                // What no sum of absolute values of the gradient exceeds.
+                // An upper bound on the sum of the gradient's absolute values.
                 Some(Direction::Normalized { size }) => size * step.root * norm,
                 Some(Direction::Gradient { size, momentum }) => {
                     size * left * norm * norm / (1.0 - momentum)
@@ -292,7 +299,7 @@ impl DeepRelativeTrust {
         each.sum()
     }
 
-    /// What has a norm here is active.
+    /// A matrix that has a norm here is active.
     fn each(&self, matrices: &mut [Matrix], norms: &Layers, take: impl Fn(&mut Matrix, f64)) {
         for (path, norm) in norms.iter().filter(|(_, norm)| norm.is_finite()) {
             if let Some(matrix) = self.index.get(path).and_then(|&at| matrices.get_mut(at)) {
@@ -304,14 +311,15 @@ impl DeepRelativeTrust {
 }
 
 impl Step {
-    /// How it is stepped, in numbers that can be saved.
+    /// Returns how the matrix is stepped, as numbers that can be saved.
     fn parts(&self) -> [f64; 2] {
         self.direction.map_or([-1.0; 2], Direction::parts)
     }
 }
 
 impl Matrix {
-    /// How much of it a step at a rate of 1 replaces; more where momentum makes many steps of one.
+    /// Returns the share of the matrix that a step at a rate of 1 replaces; more where momentum turns one step
+    /// into many.
     fn share(&self) -> f64 {
         let step = match self.direction {
             Direction::Normalized { size } => size,
@@ -321,12 +329,13 @@ impl Matrix {
     }
 }
 
-/// Whether the size of a step depends on the gradient, of any of them.
+/// Returns whether the step size of any matrix depends on the gradient.
 fn by_gradient(matrices: &[Matrix]) -> bool {
     matrices.iter().any(|matrix| matches!(matrix.direction, Direction::Gradient { .. }))
 }
 
-/// Inputs of one output. Burn's linear layers have `[in, out]`, its convolutions `[out, in, …]`.
+/// Returns the number of inputs per output. Burn's linear layers are `[in, out]`, its convolutions
+/// `[out, in, …]`.
 fn fan_in(shape: &[usize]) -> f64 {
     let inputs = match shape {
         [inputs, _] => *inputs,
@@ -341,7 +350,7 @@ impl StepBound for DeepRelativeTrust {
         let elements = |of: &Parameter| of.shape.iter().product::<usize>() as f64;
         let is_matrix = |of: &&Parameter| of.shape.len() > 1 && elements(of) > 0.0;
         let mut known = parameters.iter().filter(is_matrix).filter_map(|of| of.direction);
-        // A frozen one may be thawed, and is then stepped like the others.
+        // A frozen parameter may be unfrozen, and is then stepped like the others.
         let usual = known.next().unwrap_or(Direction::Normalized { size: 1.0 });
         let (mut matrices, mut index) = (Vec::new(), HashMap::new());
         for parameter in parameters.iter().filter(is_matrix) {
@@ -376,7 +385,7 @@ impl StepBound for DeepRelativeTrust {
         let step = |of: &Parameter| Step {
             path: of.path.clone(),
             root: elements(of).sqrt(),
-            // A thawed one too.
+            // An unfrozen parameter is stepped like the others here too.
             direction: if of.trainable { of.direction } else { Some(usual) },
         };
         self.steps = parameters.iter().map(step).collect();

@@ -1,25 +1,25 @@
-//! How much more a step may replace than the weights suggest, by what the loss bears.
+//! How far τ may grow beyond what the weights suggest, judged by the loss.
 
 use crate::Error;
 use crate::checkpoint::State;
 use crate::stat::Ema;
 
-/// How much more than τ the loss bears.
+/// The slack above τ that the loss can bear.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct Slack {
     /// The τ that is allowed now.
     pub(super) tau: f64,
     loss: Ema<f64>,
     slope: Ema<f64>,
-    /// The mean of so many first losses.
+    /// The mean of the first losses.
     first: f64,
     seen: u64,
 }
 
-/// What τ may be multiplied by at an update.
+/// The maximum factor by which τ grows per update.
 pub(super) const GROWTH: f64 = 1.1;
 
-/// So many losses are the first ones.
+/// How many losses count as the first ones.
 const FIRST: u64 = 10;
 
 impl Slack {
@@ -27,8 +27,8 @@ impl Slack {
         Self { tau, loss: Ema::new(0.9), slope: Ema::new(0.9), first: 0.0, seen: 0 }
     }
 
-    /// A step was applied, of this loss, which would change it by `slope` times the rate at most; `unit` is the cap
-    /// of τ = 1.
+    /// Records an applied step with this loss, which a step changes by at most `slope` times the rate; `unit` is
+    /// the cap for τ = 1.
     pub(super) fn push(
         &mut self,
         loss: f64,
@@ -50,11 +50,11 @@ impl Slack {
         else {
             return;
         };
-        // A loss may have any number added to it: what it has come down by is what it is about.
+        // A loss may have an arbitrary constant added to it, so what counts is how far it has fallen.
         let down = self.first - loss;
         let at_stake = if loss > 0.0 { loss.min(down) } else { down };
         let borne = at_stake / (slope * unit);
-        // Of a slope of 0 nobody knows what it bears.
+        // A slope of 0 says nothing about what the loss can bear.
         let borne = if borne.is_finite() { borne } else { least };
         self.tau = borne.min(self.tau * GROWTH).min(most).max(least);
     }
@@ -78,7 +78,7 @@ impl Slack {
             return Err(Error::record("the slack of a bound is not finite"));
         }
         Ok(Self {
-            // The bound that goes on may be set differently.
+            // The bound that resumes may be configured differently.
             tau: tau.min(most).max(least),
             loss: fresh.loss.refilled(state.counter("losses")?, state.list("loss")?)?,
             slope: fresh.slope.refilled(state.counter("slopes")?, state.list("slope")?)?,

@@ -14,7 +14,7 @@ fn started(tau: f64) -> DeepRelativeTrust {
     let mut bound = DeepRelativeTrust::new(tau).unwrap();
     let mut frozen = Parameter::new("c.weight", [5, 5], 50.0);
     frozen.trainable = false;
-    // Of rms 0.5 and 0.25, and one of zeros: 0.1/√16.
+    // An rms of 0.5 and of 0.25, and a matrix of zeros: 0.1/√16.
     let mut parameters = vec![
         Parameter::new("a.weight", [4, 4], 2.0),
         Parameter::new("a.bias", [4], 9.0),
@@ -47,15 +47,15 @@ fn the_bound_is_that_of_the_formula() {
         bound.record(&now, 1.0, verdict);
         assert!((bound.cap().unwrap() - cap).abs() < 1e-15, "{verdict}");
     }
-    // Nothing is bounded by a model without a matrix.
+    // A model without a matrix is not bounded.
     let mut none = DeepRelativeTrust::default();
     let vectors = [Parameter::new("bias", [4], 1.0), Parameter::new("empty", [0, 4], 0.0)];
     none.start(&stepped(vectors, ADAM)).unwrap();
     assert_eq!(none.rate_at_most(&Reading::new(0), 1.0), None);
 }
 
-/// A matrix of four times its size counts as one of 1.5 times, one of zeros as 1.5 times its least, and so it is after a
-/// resume on the grown weights.
+/// A matrix of four times its size counts as 1.5 times its size, one of zeros as 1.5 times its minimum, and both
+/// still do after resuming with the grown weights.
 #[test]
 fn a_bound_does_not_grow_with_the_weights() {
     let matrices = [Parameter::new("a", [4, 4], 2.0), Parameter::new("b", [16, 3], 0.0)];
@@ -65,7 +65,7 @@ fn a_bound_does_not_grow_with_the_weights() {
     bound.record(&grown, 1.0, Verdict::Apply);
     let expected = 0.3 / (1.0 / 0.75 + 40.0 / 1.5);
     assert!((bound.cap().unwrap() - expected).abs() < 1e-15);
-    // Smaller ones count as they are.
+    // Smaller matrices count at their actual size.
     let shrunk = sizes(&[("a", 1.0), ("b", 0.0)]);
     assert!((bound.rate_at_most(&shrunk, 1.0).unwrap() - 0.3 / (4.0 + 40.0)).abs() < 1e-15);
 
@@ -76,7 +76,7 @@ fn a_bound_does_not_grow_with_the_weights() {
     assert_eq!(resumed, bound);
 }
 
-/// The largest change counts, of the matrix of zeros here.
+/// The largest change counts, here that of the matrix of zeros.
 #[test]
 fn each_matrix_is_bounded_by_itself_where_that_is_asked_for() {
     let parameters = [
@@ -108,7 +108,7 @@ fn descent_is_bounded_by_its_gradients() {
         bound.record(&now, 0.5, Verdict::Skip);
         bound.record(&now, 0.5, Verdict::Apply);
     }
-    // It is forgotten slowly.
+    // The size decays slowly.
     bound.record(&now, 0.0, Verdict::Apply);
     let cap = bound.cap().unwrap();
     assert!((cap / (tau * 0.5 / (2.0 * 5.25 * FORGET)) - 1.0).abs() < 1e-12, "{cap}");
@@ -118,8 +118,8 @@ fn descent_is_bounded_by_its_gradients() {
     assert!(said.ends_with("got one of another kind for `a`"), "{said}");
 }
 
-/// Two matrices of 16 elements and rms ½, of whose gradients the slope is known: τ grows slowly up to what the
-/// loss bears, falls at once, and knows nothing before the loss has come down.
+/// Two matrices of 16 elements and rms ½ whose gradients have a known slope: τ grows slowly up to what the loss
+/// can bear, falls at once, and is not relaxed before the loss has fallen.
 #[test]
 fn it_is_relaxed_as_far_as_the_loss_bears() {
     let parameters = [Parameter::new("a", [4, 4], 2.0), Parameter::new("b", [4, 4], 2.0)];
@@ -139,7 +139,7 @@ fn it_is_relaxed_as_far_as_the_loss_bears() {
     assert_eq!(bound.cap(), Some(0.15));
     (0..12).for_each(|_| step(&mut bound, 4.0, 1.0));
     assert_eq!(bound.tau(), 0.3, "the loss has not come down");
-    // It comes down to 2, which is as much as is left: 2/(4·½) = 1 for a norm of 1.
+    // The loss falls to 2, which is also what is left: 2/(4·½) = 1 for a norm of 1.
     (0..5).for_each(|_| step(&mut bound, 2.0, 1.0));
     let grown = bound.tau();
     step(&mut bound, 2.0, 1.0);
@@ -147,19 +147,19 @@ fn it_is_relaxed_as_far_as_the_loss_bears() {
     (0..200).for_each(|_| step(&mut bound, 2.0, 1.0));
     assert!((bound.tau() - 1.0).abs() < 1e-9, "{}", bound.tau());
     assert!((bound.cap().unwrap() - 0.5).abs() < 1e-9);
-    // With a loss of 1 left, of 4, it is half of that; and no less than it was set to.
+    // With a loss of 1 left, of 4, τ is half of that, and never less than its setting.
     (0..200).for_each(|_| step(&mut bound, 1.0, 1.0));
     assert!((bound.tau() - 0.5).abs() < 1e-9, "{}", bound.tau());
     (0..200).for_each(|_| step(&mut bound, 1.0, 1e9));
     assert_eq!(bound.tau(), 0.3);
     (0..400).for_each(|_| step(&mut bound, 1.0, 1e-9));
     assert_eq!(bound.tau(), 2.0);
-    // What is added to a loss takes nothing away: 101 have come down by 3.
+    // A constant added to the loss changes nothing: a loss that started 100 higher has also fallen by 3.
     let mut other = started();
     (0..10).for_each(|_| step(&mut other, 104.0, 2.0));
     (0..300).for_each(|_| step(&mut other, 101.0, 2.0));
     assert!((other.tau() - 0.75).abs() < 1e-9, "{}", other.tau());
-    // Nor is anything known of a parameter that is none of the model's, or of a slope of 0.
+    // Nothing is known either for a parameter that is not in the model, or for a slope of 0.
     let foreign = Layers::new(["c".to_string()], vec![1.0]).unwrap();
     bound.record(&Reading::new(9).with_layers(foreign), 1.0, Verdict::Apply);
     assert_eq!(bound.tau(), 0.3);
@@ -211,8 +211,8 @@ fn its_state_resumes_it_and_what_is_wrong_is_named() {
     assert!(DeepRelativeTrust::default().every(0).is_err());
 }
 
-/// Each is bounded as it is stepped: rms ½ and steps of ⅛ in one, of its gradient in another, and a vector of which
-/// nobody knows how it is stepped, so that nothing is relaxed.
+/// Each parameter is bounded as it is stepped: rms ½ and steps of ⅛ in one, by its gradient in another, and a
+/// vector for which the step is unknown, so nothing is relaxed.
 #[test]
 fn each_parameter_is_bounded_as_it_is_stepped() {
     let muon = Parameter::new("a", [4, 4], 2.0);
@@ -233,7 +233,7 @@ fn each_parameter_is_bounded_as_it_is_stepped() {
         bound.record(&now, 0.5, Verdict::Apply);
         cap
     };
-    // A quarter of each for the first and the third, which is stepped like the first, and ½·8/4/½ for the second.
+    // A quarter each for the first and the third, which is stepped like the first, and ½·8/4/½ for the second.
     let cap = step(&mut bound, &[1.0, 8.0], 4.0);
     assert!((cap / (0.3 / (0.25 + 2.0)) - 1.0).abs() < 1e-12, "{cap}");
     let cap = step(&mut bound, &[1.0, 8.0, 1.0], 4.0);
@@ -251,8 +251,8 @@ fn each_parameter_is_bounded_as_it_is_stepped() {
     assert_eq!(unsure.tau(), 0.3);
 }
 
-/// How the optimizer steps is found by trying it, on weights that are others when a run is resumed: LAMB's step is as
-/// long as they are.
+/// How the optimizer steps is found by trying it, on weights that differ when a run is resumed: LAMB's step is as
+/// large as the weights.
 #[test]
 fn how_the_optimizer_steps_is_saved_unless_it_is_set_differently() {
     let of = |direction| {

@@ -1,4 +1,4 @@
-//! Activations on Flex of type `f32`: two reads of the buffer in place of tensor operations.
+//! Activations on Flex of type `f32`: two reads of the buffer instead of tensor operations.
 
 use burn::backend::Flex;
 use burn::tensor::Tensor;
@@ -7,26 +7,27 @@ use rayon::prelude::*;
 use super::NUMBERS;
 use crate::monitor::sums::{fits, in_order};
 
-/// Elements that one task reads, and below which one core is done before others have woken up.
+/// The number of elements that one task reads; with fewer than this, one core finishes before others have woken
+/// up.
 const CHUNK: usize = 1 << 16;
-/// Elements that stay in the nearest cache between the loops over them.
+/// The number of elements that stay in the nearest cache between the loops over them.
 const RUN: usize = 1024;
-/// Sums that run beside each other, so that the compiler can use vectors.
+/// The number of parallel sums, so that the compiler can use vector instructions.
 const LANES: usize = 8;
 
-/// What is known after the first read.
+/// The results of the first read.
 #[derive(Clone, Copy, Default)]
 struct First {
     finite: f64,
     beyond: f64,
     ends: f64,
-    /// Of the finite elements.
+    /// The sum of the finite elements.
     sum: f64,
     largest: f32,
 }
 
-/// The numbers of an activation whose units lie along `axis`; `None` if it is not one for Flex. `near` and
-/// `beyond` are the bounds, low and high, at which saturation begins and a range ends.
+/// Returns the numbers of an activation whose units lie along `axis`; `None` if Flex cannot measure it. `near`
+/// and `beyond` are the low and high bounds at which saturation begins and the range ends.
 pub(super) fn numbers<const D: usize>(
     tensor: &Tensor<D>,
     axis: usize,
@@ -43,7 +44,7 @@ pub(super) fn numbers<const D: usize>(
 
     let first = each(x, |x| first(x, near, beyond)).into_iter().fold(First::default(), First::plus);
     let largest = f64::from(first.largest);
-    // Over the largest, so that no power overflows.
+    // Divided by the largest, so that no power overflows.
     let by = if largest > 0.0 { largest.recip() } else { 1.0 };
     let count = first.finite.max(1.0);
     let mean = first.sum * by / count;
@@ -55,7 +56,7 @@ pub(super) fn numbers<const D: usize>(
     Some([first.finite, largest, first.beyond, mean, second, fourth, alive, first.ends])
 }
 
-/// `of` each chunk, in their order, whichever core was first: the same bits every time.
+/// Returns `of` each chunk, in order, whichever core finishes first, so that the bits are the same every time.
 fn each<T: Send>(x: &[f32], of: impl Fn(&[f32]) -> T + Send + Sync) -> Vec<T> {
     match x.len() <= CHUNK {
         true => vec![of(x)],
@@ -122,7 +123,7 @@ fn moments(x: &[f32], by: f64, mean: f64) -> [f64; 2] {
     sums.map(|lanes| lanes.iter().sum())
 }
 
-/// How many units have an element that is not 0, where each is `inner` elements in a row. NaN is not 0.
+/// Counts the units with an element other than 0, where each is `inner` elements in a row. NaN is not 0.
 fn alive(x: &[f32], units: usize, inner: usize) -> f64 {
     let mut alive = vec![0_u32; units];
     for sample in x.chunks(units * inner) {

@@ -1,5 +1,5 @@
-//! Sums of tensors of CubeCL devices: one launch for several tensors, each of which is read once. With Burn's
-//! fusion those of all tensors are one operation in its queue.
+//! Sums of tensors on CubeCL devices: one launch for several tensors, each of which is read once. With Burn's
+//! fusion, the sums of all tensors are one operation in its queue.
 
 use burn::backend::TensorMetadata;
 use burn::backend::cubecl::dtype_to_storage_type;
@@ -12,35 +12,35 @@ use burn_cubecl::tensor::CubeTensor;
 
 use crate::cube::{Primitive, call, given, taken, width};
 
-/// Units of a cube: what every device has.
+/// The number of units in a cube, which every device supports.
 const UNITS: usize = 256;
 
-/// Units that read side by side.
+/// The number of units that read side by side.
 const GROUP: usize = 32;
 
-/// Units that add up what all have found.
+/// The number of units that add up the results of all units.
 const FEW: usize = 16;
 
-/// Elements that are worth a cube.
+/// The number of elements that are worth a cube.
 const SHARE: usize = 1 << 15;
 
-/// Cubes that keep a large device busy.
+/// The number of cubes that keep a large device busy.
 const CUBES: usize = 512;
 
-/// Tensors that wait to be summed.
+/// Tensors waiting to be summed.
 #[derive(Default)]
 pub(super) struct Batch {
     tensors: Vec<(usize, Primitive)>,
 }
 
-/// Parts of sums, one after the other: of each slot, how many.
+/// Partial sums, one after the other, and how many each slot has.
 pub(super) struct Parts {
     pub(super) values: Tensor<1>,
     pub(super) slots: Vec<(usize, usize)>,
 }
 
 impl Batch {
-    /// Takes the tensor if there is a kernel for it; gives it back if not.
+    /// Takes the tensor if there is a kernel for it; returns it otherwise.
     pub(super) fn take<const D: usize>(
         &mut self,
         slot: usize,
@@ -52,12 +52,12 @@ impl Batch {
         }
     }
 
-    /// The parts of all sums, by device.
+    /// Returns the partial sums, by device.
     pub(super) fn launch(self) -> Vec<Parts> {
         self.by_device().into_iter().map(|tensors| sum(tensors, None)).collect()
     }
 
-    /// All sums, by device: of which slots, and the sums in that order.
+    /// Returns all sums by device: their slots, and the sums in that order.
     pub(super) fn rows(self) -> impl Iterator<Item = (Vec<usize>, Tensor<1>)> {
         self.by_device().into_iter().map(|tensors| {
             let most = tensors.iter().map(|(_, tensor)| parts(tensor)).max().unwrap_or(1);
@@ -84,8 +84,8 @@ impl Batch {
     }
 }
 
-/// `Σx²` on the device, of one element; the tensor back if there is no kernel for it.
-// What is given back is what was given, and goes no further than the caller.
+/// Returns `Σx²` on the device, as one element; returns the tensor if there is no kernel for it.
+// The error is the argument itself, and goes no further than the caller.
 #[allow(clippy::result_large_err)]
 pub(super) fn square<const D: usize>(tensor: Tensor<D>) -> Result<Tensor<1>, Tensor<D>> {
     let Parts { values, slots } = sum(vec![(0, taken(tensor)?)], None);
@@ -95,13 +95,13 @@ pub(super) fn square<const D: usize>(tensor: Tensor<D>) -> Result<Tensor<1>, Ten
     })
 }
 
-/// How many cubes sum a tensor, each of them a part.
+/// Returns how many cubes sum a tensor; each makes one partial sum.
 fn parts(tensor: &Primitive) -> usize {
     tensor.shape().num_elements().div_ceil(SHARE).min(CUBES)
 }
 
-/// The parts of the sums of tensors of one device. With `room` there are that many of each, of which the
-/// last may be nothing.
+/// Returns the partial sums of tensors of one device. With `room`, each tensor has that many, of which the last
+/// may be empty.
 fn sum(tensors: Vec<(usize, Primitive)>, room: Option<usize>) -> Parts {
     let slots: Vec<_> = tensors.iter().map(|(slot, tensor)| (*slot, parts(tensor))).collect();
     let counts: Vec<_> = slots.iter().map(|(_, parts)| *parts).collect();
@@ -114,7 +114,7 @@ fn sum(tensors: Vec<(usize, Primitive)>, room: Option<usize>) -> Parts {
             return Vec::new();
         };
         let out = empty_device_dtype(client.clone(), device, [all].into(), DType::F32);
-        // Beside the sums, and what else a kernel has to know.
+        // Bindings are also needed for the sums, and for the other arguments of a kernel.
         let free = client.properties().hardware.max_bindings.saturating_sub(2) as usize;
         let most = free.clamp(1, TOGETHER);
         let mut at = 0;
@@ -137,22 +137,22 @@ fn sum(tensors: Vec<(usize, Primitive)>, room: Option<usize>) -> Parts {
     }
 }
 
-/// What one kernel can sum together.
+/// The properties that tensors of one kernel share.
 #[derive(Clone, Copy, PartialEq)]
 struct Alike {
     dtype: DType,
     width: usize,
 }
 
-/// A tensor, where its parts go, and how many there are.
+/// A tensor, the position of its partial sums, and their number.
 struct One {
     tensor: CubeTensor,
     at: u32,
     cubes: u32,
 }
 
-/// Tensors that one launch sums, where the device has enough bindings: a launch takes longer than a small
-/// tensor.
+/// The number of tensors that one launch sums, if the device has enough bindings: a launch takes longer than a
+/// small tensor.
 const TOGETHER: usize = 16;
 
 fn launch(of: Alike, ones: Vec<One>, out: &CubeTensor, room: usize) {
@@ -179,8 +179,7 @@ fn launch(of: Alike, ones: Vec<One>, out: &CubeTensor, room: usize) {
     );
 }
 
-/// Where the sums of a tensor go, the first cube after those that make them, and how often each of their
-/// units reads.
+/// The position of a tensor's partial sums, the end of its range of cubes, and how often each unit reads.
 #[derive(CubeType, CubeLaunch, Clone, Copy)]
 struct Place {
     at: u32,
@@ -188,8 +187,8 @@ struct Place {
     turns: u32,
 }
 
-/// Each cube sums a block of one tensor; then some of its units add up what a few have found, and one of
-/// them that.
+/// Each cube sums a block of one tensor; then a few of its units add up the results of all units, and one unit
+/// adds up theirs.
 #[cube(launch)]
 fn squares<X: Float, N: Size>(
     tensors: &Sequence<Box<[Vector<X, N>]>>,
@@ -237,7 +236,7 @@ fn squares<X: Float, N: Size>(
         }
         out[(at + cube - begin) as usize] = all;
     }
-    // The last cube of a tensor clears the room that is left.
+    // The last cube of a tensor zeroes the unused room.
     if cube + 1 == end {
         let mut i = (end - begin) as usize + unit;
         while i < room as usize {
@@ -247,8 +246,8 @@ fn squares<X: Float, N: Size>(
     }
 }
 
-/// The squares that this unit sums: those that a group of units reads together lie side by side, turn after
-/// turn.
+/// Returns the sum of the squares that this unit reads. Elements read together by a group of units lie side by
+/// side, turn after turn.
 #[cube]
 fn block<X: Float, N: Size>(x: &[Vector<X, N>], turns: u32, cube: u32) -> f32 {
     let (unit, turns) = (UNIT_POS as usize, turns as usize);
@@ -282,7 +281,7 @@ mod tests {
             sums.square(x);
             expected.push(exact);
         }
-        // Views: every element counts once, and nothing else does.
+        // Views: every element they show counts once, and no other.
         let whole = Tensor::<1>::from_floats([1.0, 2.0, 3.0, 4.0, 5.0, 6.0], &device);
         let whole = whole.reshape([2, 3]);
         for (view, exact) in [
@@ -290,7 +289,7 @@ mod tests {
             (whole.clone().narrow(1, 1, 2), 4.0 + 9.0 + 25.0 + 36.0),
             (whole.clone().narrow(0, 1, 1), 16.0 + 25.0 + 36.0),
             (whole.clone().narrow(0, 0, 1).expand([2, 3]), 2.0 * (1.0 + 4.0 + 9.0)),
-            // Four elements that begin at the second.
+            // Four elements, starting at the second.
             (whole.clone().reshape([1, 6]).narrow(1, 1, 4), 4.0 + 9.0 + 16.0 + 25.0),
             (Tensor::zeros([0, 3], &device), 0.0),
         ] {
@@ -302,7 +301,7 @@ mod tests {
         }
     }
 
-    /// In single precision, where half precision would overflow at 256.
+    /// Summed in single precision; half precision would overflow at 256.
     #[test]
     fn half_precision_is_summed_in_single() {
         let device = Device::wgpu(DeviceKind::DefaultDevice);
@@ -319,7 +318,7 @@ mod tests {
         }
     }
 
-    /// Left on the device, in the order in which they came.
+    /// Left on the device, in the order in which they were added.
     #[test]
     fn sums_that_nobody_reads_are_those_that_are_read() {
         let device = Device::wgpu(DeviceKind::DefaultDevice);

@@ -1,4 +1,4 @@
-//! Sums of Flex tensors: every buffer read once, in place, on all cores.
+//! Sums of Flex tensors: every buffer is read once, in place, on all cores.
 
 use burn::backend::flex::FlexTensor;
 use burn::backend::{BackendTensor, DispatchTensor, DispatchTensorKind};
@@ -8,21 +8,21 @@ use rayon::prelude::*;
 
 use super::bounded;
 
-/// Elements that one task sums: 256 KiB of `f32`, so that a large tensor makes work for every core
+/// The number of elements that one task sums: 256 KiB of `f32`, so that a large tensor gives work to every core
 /// and a task is worth its dispatch.
 pub(super) const CHUNK: usize = 1 << 16;
 
-/// Below this many elements in all, one core is done before others have woken up.
+/// With fewer elements in all, one core finishes before others have woken up.
 pub(super) const ALONE: usize = 1 << 18;
 
-/// Flex tensors that wait to be summed.
+/// Flex tensors waiting to be summed.
 #[derive(Default)]
 pub(super) struct Batch {
     tensors: Vec<(usize, FlexTensor)>,
 }
 
 impl Batch {
-    /// Takes the tensor if it lives on Flex and is of a float type; gives it back if not.
+    /// Takes the tensor if it is on Flex and of a float type; returns it otherwise.
     pub(super) fn take<const D: usize>(
         &mut self,
         slot: usize,
@@ -39,7 +39,7 @@ impl Batch {
         }
     }
 
-    /// Puts each sum into its slot.
+    /// Writes each sum to its slot.
     pub(super) fn read(self, sums: &mut [f64]) {
         let elements: usize = self.tensors.iter().map(|(_, t)| t.layout().num_elements()).sum();
         let mut tasks: Vec<(usize, Block<'_>)> = Vec::with_capacity(self.tensors.len());
@@ -54,7 +54,7 @@ impl Batch {
         for (slot, _) in &self.tensors {
             sums[*slot] = 0.0;
         }
-        // In the order of the chunks, whichever core was first: the same bits every time.
+        // In the order of the chunks, whichever core finished first, so that the bits are the same every time.
         for ((slot, _), partial) in tasks.iter().zip(partial) {
             sums[*slot] += partial;
         }
@@ -66,8 +66,8 @@ impl Batch {
     }
 }
 
-/// The tensor over a buffer whose elements are its elements, each once, in whatever order: a sum
-/// does not mind a transposition, but a broadcast or a narrowed view has to be written out.
+/// Returns the tensor over a buffer that holds exactly its elements, each once, in any order: a sum does not
+/// depend on a transposition, but a broadcast or a narrowed view has to be copied out.
 pub(super) fn dense(tensor: FlexTensor) -> FlexTensor {
     let layout = tensor.layout();
     let elements = layout.num_elements();
@@ -132,13 +132,13 @@ impl Block<'_> {
     }
 }
 
-/// Lanes that the compiler can keep in registers, whatever its vectors are.
+/// The number of lanes that the compiler can keep in registers, whatever the vector width.
 pub(super) const LANES: usize = 16;
 
-/// Elements summed in the arithmetic of `A` before they are added up in `f64`.
+/// The number of elements summed in the arithmetic of `A` before they are added up in `f64`.
 pub(super) const RUN: usize = 1024;
 
-/// `Σx²`: squared and summed in `A` over short runs, and in `f64` from there on.
+/// Returns `Σx²`: squared and summed in `A` over short runs, and in `f64` from there on.
 pub(super) fn squares<E: Copy, A: Float + AsPrimitive<f64>>(
     values: &[E],
     widen: impl Fn(E) -> A,

@@ -1,4 +1,4 @@
-//! Several sums at once of Flex tensors of type `f32`: every buffer read once, on all cores.
+//! Several sums at once over Flex tensors of type `f32`: every buffer is read once, on all cores.
 
 use burn::backend::flex::FlexTensor;
 use burn::backend::{DispatchDevice, Flex};
@@ -9,11 +9,11 @@ use rayon::prelude::*;
 use super::flex::{ALONE, LANES, RUN, dense, squares};
 use crate::shelf::Shelf;
 
-/// Elements that one task looks at: so few that they are still in the cache of a core when the next task
-/// over the same elements begins.
+/// The number of elements that one task reads: few enough that they are still in a core's cache when the next
+/// task over the same elements begins.
 const CHUNK: usize = 1 << 14;
 
-/// Flex tensors that wait to be looked at.
+/// Flex tensors waiting to be read.
 #[derive(Default)]
 pub(super) struct Batch {
     counted: Vec<([usize; 3], FlexTensor)>,
@@ -23,12 +23,13 @@ pub(super) struct Batch {
     folds: Vec<Fold>,
 }
 
-/// A sum over samples, and what goes into it.
+/// A sum over samples, and what is added to it.
 struct Fold {
     id: ParamId,
     slot: Option<usize>,
     sum: FlexTensor,
-    /// What `sum` was so far: itself, what is held elsewhere too and so must stay as it is, or nothing.
+    /// The previous value of the sum: `sum` itself, a tensor that is also held elsewhere and must not change, or
+    /// nothing.
     onto: Onto<FlexTensor>,
     g: FlexTensor,
 }
@@ -50,7 +51,7 @@ enum Task<'a> {
 }
 
 impl Batch {
-    /// Takes the tensor, if it can, for `Σx²`, the number of zeros, and that of non-finite elements.
+    /// Takes the tensor, if it can, for `Σx²`, the number of zeros, and the number of non-finite elements.
     pub(super) fn counted<const D: usize>(
         &mut self,
         slots: [usize; 3],
@@ -115,10 +116,10 @@ impl Batch {
         None
     }
 
-    /// Takes the tensors, if it can, for `s + g`, and `Σ(s + g)²` if there is a slot; `g` for nothing.
+    /// Takes the tensors, if it can, for `s + g`, and for `Σ(s + g)²` if there is a slot.
     ///
-    /// The sum is written over `s` where nobody else holds it. Where it is not to be added to, it is
-    /// nothing but room.
+    /// The sum is written over `s` if it is not held elsewhere. Without `adds`, the sum is `g` alone, and `s` is
+    /// only a buffer to reuse.
     pub(super) fn folded<const D: usize>(
         &mut self,
         (id, slot): (ParamId, Option<usize>),
@@ -144,7 +145,7 @@ impl Batch {
         None
     }
 
-    /// Puts each number into its slot, and each sum over samples onto the shelf.
+    /// Writes each number to its slot, and puts each sum over samples onto the shelf.
     pub(super) fn read(mut self, sums: &mut [f64], folded: &mut Shelf) {
         let mut tasks = Vec::new();
         for (slots, tensor) in &self.counted {
@@ -180,7 +181,7 @@ impl Batch {
         for task in &tasks {
             task.slots().iter().for_each(|&slot| sums[slot] = 0.0);
         }
-        // In the order of the chunks, whichever core was first: the same bits every time.
+        // In the order of the chunks, whichever core finished first, so that the bits are the same every time.
         for (task, partial) in tasks.iter().zip(partial) {
             task.slots().iter().zip(partial).for_each(|(&slot, part)| sums[slot] += part);
         }
@@ -189,7 +190,7 @@ impl Batch {
             sums[slot] = super::bounded(sums[slot]);
         }
         for Fold { id, sum, .. } in self.folds {
-            // The shelf knows no ranks, and whoever takes from it does.
+            // The shelf does not know ranks; its reader does.
             folded.put(id, Tensor::<1>::from_primitive::<Flex>(sum));
         }
     }
@@ -200,7 +201,7 @@ pub(in crate::monitor) fn fits<const D: usize>(tensor: &Tensor<D>) -> bool {
     on_flex && tensor.dtype() == DType::F32 && !tensor.is_autodiff()
 }
 
-/// The tensor over a buffer that has its elements in row-major order, and nothing else.
+/// Returns the tensor over a buffer that holds exactly its elements, in row-major order.
 pub(in crate::monitor) fn in_order(tensor: FlexTensor) -> FlexTensor {
     let layout = tensor.layout();
     let whole = tensor.bytes().len() == layout.num_elements() * size_of::<f32>();
@@ -210,7 +211,7 @@ pub(in crate::monitor) fn in_order(tensor: FlexTensor) -> FlexTensor {
     }
 }
 
-/// What each task comes to. Those over the same elements come one after the other, on one core.
+/// Returns the result of each task. Tasks over the same elements run one after the other, on one core.
 fn done(tasks: &mut [Task<'_>]) -> Vec<[f64; 3]> {
     if tasks.len() * CHUNK <= ALONE {
         return tasks.iter_mut().map(Task::run).collect();
@@ -223,7 +224,7 @@ fn done(tasks: &mut [Task<'_>]) -> Vec<[f64; 3]> {
     partial
 }
 
-/// The elements of a tensor in order, in runs; of none there is one run too.
+/// Returns the elements of a tensor in order, in runs; an empty tensor has one empty run.
 fn runs(tensor: &FlexTensor) -> impl Iterator<Item = &[f32]> {
     let elements = tensor.storage::<f32>();
     elements.chunks(CHUNK).chain(elements.is_empty().then_some(elements))
@@ -239,7 +240,7 @@ impl Task<'_> {
         }
     }
 
-    /// Where the elements begin that it has in common with others.
+    /// Returns the start of the elements that it may share with other tasks.
     fn place(&self) -> *const f32 {
         match self {
             Self::Counted(_, x) | Self::Moved(_, x, _) | Self::Ratio(_, _, x, _) => x.as_ptr(),
@@ -261,7 +262,7 @@ impl Task<'_> {
     }
 }
 
-/// Adds `g` to what the sum was so far.
+/// Adds `g` to the previous value of the sum.
 fn fold(sum: &mut [f32], onto: Onto<&[f32]>, g: &[f32]) {
     match onto {
         Onto::Nothing => sum.copy_from_slice(g),
@@ -272,10 +273,11 @@ fn fold(sum: &mut [f32], onto: Onto<&[f32]>, g: &[f32]) {
     }
 }
 
-/// `Σx²`, how many are 0, and how many are not finite: these in integers of the elements' width, so that
-/// they are counted by vectors, and run by run, so that only the first of the three reads memory.
+/// Returns `Σx²`, the number of zeros, and the number of non-finite elements. The counts are integers of the
+/// elements' width, so that they use vector instructions, and are taken run by run, so that only the first of the
+/// three reads memory.
 fn counted(values: &[f32]) -> [f64; 3] {
-    // Of the bits, which vectors compare as fast as numbers.
+    // Compares bits, which vector instructions do as fast as numbers.
     let is_zero = |x: &f32| u32::from(x.to_bits() << 1 == 0);
     let is_broken = |x: &f32| u32::from(x.to_bits() & EXPONENT == EXPONENT);
     let mut all = [0.0; 3];
@@ -296,10 +298,10 @@ fn counted(values: &[f32]) -> [f64; 3] {
     all
 }
 
-/// The bits that are all set in what is not finite.
+/// The bits that are all set in a non-finite number.
 const EXPONENT: u32 = 0x7f80_0000;
 
-/// `Σab`: in `f32` over short runs, and in `f64` from there on.
+/// Returns `Σab`: in `f32` over short runs, and in `f64` from there on.
 fn product(a: &[f32], b: &[f32]) -> f64 {
     let mut all = 0.0;
     for (a, b) in a.chunks(RUN).zip(b.chunks(RUN)) {
@@ -314,7 +316,7 @@ fn product(a: &[f32], b: &[f32]) -> f64 {
     all
 }
 
-/// `Σg²/max(v/c, least)` and `Σv/c`: in `f32` over short runs, and in `f64` from there on.
+/// Returns `Σg²/max(v/c, least)` and `Σv/c`: in `f32` over short runs, and in `f64` from there on.
 fn ratio([correction, least]: [f64; 2], g: &[f32], v: &[f32]) -> [f64; 3] {
     let (by, least) = ((1.0 / correction) as f32, least as f32);
     let one = |g: f32, v: f32| (g * g / (v * by).max(least), v * by);
@@ -338,7 +340,7 @@ fn ratio([correction, least]: [f64; 2], g: &[f32], v: &[f32]) -> [f64; 3] {
     all
 }
 
-/// `Σa²` and `Σ(b − a)²`: in `f32` over short runs, and in `f64` from there on.
+/// Returns `Σa²` and `Σ(b − a)²`: in `f32` over short runs, and in `f64` from there on.
 fn moved(a: &[f32], b: &[f32]) -> [f64; 3] {
     let square = |(a, b): (&f32, &f32)| (b - a) * (b - a);
     let mut all = [0.0; 3];

@@ -20,7 +20,7 @@ use crate::Error;
 use crate::shelf::Shelf;
 use crate::wide::widened;
 
-/// Sums to be read in one go. Slots are numbered in the order in which they were added.
+/// Sums to be read together. Slots are numbered in the order in which they were added.
 #[derive(Default)]
 pub(super) struct Sums {
     slots: usize,
@@ -34,13 +34,13 @@ pub(super) struct Sums {
     folded: Shelf,
 }
 
-/// Where sums of squares go.
+/// A collector of sums of squares.
 pub(crate) trait Squares {
     /// Adds `Σx²`, accumulated in at least `f32`.
     fn square<const D: usize>(&mut self, tensor: Tensor<D>);
 }
 
-/// What overflows `f32` reads as infinity, except of an `f64` tensor.
+/// A sum that overflows `f32` reads as infinity, except for an `f64` tensor.
 impl Squares for Sums {
     fn square<const D: usize>(&mut self, tensor: Tensor<D>) {
         let slot = self.take_slot();
@@ -59,13 +59,13 @@ impl Squares for Sums {
 }
 
 impl Sums {
-    /// Adds a single value, as it is.
+    /// Adds a single value, unchanged.
     pub(super) fn value(&mut self, tensor: Tensor<1>) {
         let slot = self.take_slot();
         self.portable.value(slot, tensor);
     }
 
-    /// Adds `Σx²`, the number of zeros, and that of non-finite elements.
+    /// Adds `Σx²`, the number of zeros, and the number of non-finite elements.
     pub(super) fn counted<const D: usize>(&mut self, tensor: Tensor<D>) {
         #[cfg(feature = "flex")]
         let tensor = {
@@ -85,7 +85,7 @@ impl Sums {
         self.value(count(tensor.is_finite().bool_not()));
     }
 
-    /// Adds `Σa²`, and after it `Σ(b − a)²`.
+    /// Adds `Σa²`, followed by `Σ(b − a)²`.
     pub(super) fn moved<const D: usize>(&mut self, a: Tensor<D>, b: Tensor<D>) {
         #[cfg(feature = "flex")]
         let (a, b) = {
@@ -112,7 +112,7 @@ impl Sums {
         self.portable.value(slot, (widened(a) * widened(b)).sum());
     }
 
-    /// Adds `Σg²/max(v/c, ε²)`, and after it `Σv/c`.
+    /// Adds `Σg²/max(v/c, ε²)`, followed by `Σv/c`.
     pub(super) fn ratio<const D: usize>(
         &mut self,
         g: Tensor<D>,
@@ -131,7 +131,7 @@ impl Sums {
         self.portable.square(slots[0], widened(g) / v.clamp_min(floor).sqrt());
     }
 
-    /// Whether sums and copies of this tensor are made on the host, in one parallel pass.
+    /// Returns whether sums and copies of this tensor are made on the host, in one parallel pass.
     #[cfg_attr(not(feature = "flex"), allow(unused_variables))]
     pub(super) fn is_on_the_host<const D: usize>(tensor: &Tensor<D>) -> bool {
         #[cfg(feature = "flex")]
@@ -140,20 +140,20 @@ impl Sums {
         return false;
     }
 
-    /// Copies a tensor that is [on the host](Self::is_on_the_host), into `room` if there is any; without room
-    /// it is held.
+    /// Copies a tensor that is [on the host](Self::is_on_the_host) into `room`, if there is any; without room,
+    /// the tensor is held.
     pub(super) fn copy<const D: usize>(
         &mut self,
         id: ParamId,
         room: Option<Tensor<D>>,
         x: Tensor<D>,
     ) {
-        // A sum that begins with it, and of which nothing is told.
+        // A sum that starts with this tensor, and that is not reported.
         self.fold(id, room, true, false, x);
     }
 
-    /// Adds `g` to a sum over samples, which [`read_folded`](Self::read_folded) gives back under this name,
-    /// and adds `Σ(s + g)²` if it is `told`. Where the sum begins, what is there of it is room.
+    /// Adds `g` to a sum over samples, which [`read_folded`](Self::read_folded) returns under this name, and adds
+    /// `Σ(s + g)²` if it is `told`. When the sum starts, an existing `s` is only a buffer to reuse.
     pub(super) fn fold<const D: usize>(
         &mut self,
         id: ParamId,
@@ -187,12 +187,12 @@ impl Sums {
         self.slots - 1
     }
 
-    /// All sums, by slot. One readback a device.
+    /// Returns all sums, by slot. One readback per device.
     pub(super) fn read(self) -> Result<Vec<f64>, Error> {
         self.read_folded().map(|(sums, _)| sums)
     }
 
-    /// All sums, by slot, and those over samples. One readback a device.
+    /// Returns all sums, by slot, and the sums over samples. One readback per device.
     #[cfg_attr(not(any(feature = "cube", feature = "flex")), allow(unused_mut))]
     pub(super) fn read_folded(mut self) -> Result<(Vec<f64>, Shelf), Error> {
         let mut sums = vec![f64::NAN; self.slots];
@@ -209,8 +209,8 @@ impl Sums {
         Ok((sums, self.folded))
     }
 
-    /// The same of tensors that are all [on the host](Self::is_on_the_host): without a readback, and so without
-    /// fail.
+    /// Returns the sums of tensors that are all [on the host](Self::is_on_the_host): without a readback, and
+    /// therefore without errors.
     #[cfg_attr(not(feature = "flex"), allow(unused_mut))]
     pub(super) fn on_the_host(mut self) -> (Vec<f64>, Shelf) {
         let mut sums = vec![f64::NAN; self.slots];
@@ -220,7 +220,7 @@ impl Sums {
     }
 }
 
-/// `Σx²` of one tensor, left on its device.
+/// Returns `Σx²` of one tensor, left on its device.
 fn square_on_device<const D: usize>(tensor: Tensor<D>) -> Tensor<1> {
     #[cfg(feature = "cube")]
     let tensor = match cube::square(tensor) {
@@ -231,8 +231,8 @@ fn square_on_device<const D: usize>(tensor: Tensor<D>) -> Tensor<1> {
     (tensor.clone() * tensor).sum()
 }
 
-/// The bound that squares must keep, so that the verdict on a gradient does not depend on whether a
-/// device sums in `f32` or in `f64`.
+/// Makes a sum of squares above the largest `f32` infinite, so that the verdict on a gradient does not depend on
+/// whether a device sums in `f32` or in `f64`.
 fn bounded(sum: f64) -> f64 {
     match sum > f64::from(f32::MAX) {
         true => f64::INFINITY,
@@ -246,7 +246,7 @@ mod tests {
 
     use super::*;
 
-    /// Views over other buffers: every element counts once, and nothing else does.
+    /// Views over other buffers: every element they show counts once, and no other.
     #[test]
     fn a_view_is_summed_as_what_it_shows() {
         let device = Device::flex();
@@ -269,7 +269,7 @@ mod tests {
         assert_eq!(sums.read().unwrap(), expected);
     }
 
-    /// On Flex by the fused pass, and in half precision by tensor operations.
+    /// On Flex with the fused pass, and in half precision with tensor operations.
     #[test]
     fn counts_distances_and_ratios_are_those_of_a_loop() {
         let device = Device::flex();
@@ -307,13 +307,13 @@ mod tests {
                 for (sum, exact) in [(read[11], ratio), (read[12], average)] {
                     assert!((sum - exact).abs() <= 1e-4 * exact, "{rows}: {sum} not {exact}");
                 }
-                // The last row, against itself and 1 more.
+                // The last row, against itself plus 1.
                 assert!((read[9] - 70.0).abs() < 1e-3, "{}", read[9]);
             }
         }
     }
 
-    /// Onto nothing, onto itself, and onto what somebody else holds, which stays as it is.
+    /// Added to nothing, to itself, and to a tensor that is held elsewhere, which must not change.
     #[test]
     fn a_sum_over_samples_is_that_of_a_loop() {
         let device = Device::flex();
@@ -339,7 +339,7 @@ mod tests {
                     }
                     expected.iter_mut().zip(of(k)).for_each(|(sum, g)| *sum += g);
                     let mut sums = Sums::default();
-                    // A view, over elements in another order.
+                    // A view whose elements are in another order.
                     let g = tensor(k).transpose().add_scalar(0.0).transpose();
                     sums.square(g.clone());
                     sums.fold(id, sum.take(), begins, true, g);

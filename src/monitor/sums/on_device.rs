@@ -1,17 +1,16 @@
-//! Sums of squares that stay where they are.
+//! Sums of squares that stay on their device.
 
 use burn::tensor::{DType, Device, Tensor};
 
 use super::{Squares, square_on_device};
 
-/// Sums of squares of many tensors, which nobody reads. Slots are numbered in the order in which they
-/// were added.
+/// Sums of squares of many tensors, which are not read. Slots are numbered in the order in which they were added.
 #[derive(Default)]
 pub(crate) struct OnDevice {
     slots: usize,
     #[cfg(feature = "cube")]
     cube: super::cube::Batch,
-    /// Of some slots, and in their order, the sums.
+    /// The sums, each with its slots in the same order.
     sums: Vec<(Vec<usize>, Tensor<1>)>,
 }
 
@@ -29,7 +28,7 @@ impl Squares for OnDevice {
 }
 
 impl OnDevice {
-    /// All sums by slot, on `device`, in `f64` if `least` or one of them is; `None` if there are none.
+    /// Returns all sums by slot, on `device`, in `f64` if `least` or one of them is; `None` if there are none.
     pub(crate) fn vector(self, device: &Device, least: DType) -> Option<Tensor<1>> {
         #[cfg_attr(not(feature = "cube"), allow(unused_mut))]
         let mut sums = self.sums;

@@ -1,4 +1,4 @@
-//! Sums by tensor operations, for any device.
+//! Sums with tensor operations, for any device.
 
 use burn::tensor::{DType, Device, Tensor, Transaction};
 
@@ -6,20 +6,20 @@ use super::{bounded, square_on_device};
 use crate::Error;
 use crate::wide::widened;
 
-/// Values that wait on their devices.
+/// Values waiting on their devices.
 #[derive(Default)]
 pub(super) struct Batch {
     groups: Vec<Group>,
 }
 
-/// Values of one device and one element type: what can be concatenated.
+/// Values of one device and one element type, which can be concatenated.
 struct Group {
     device: Device,
     dtype: DType,
-    /// Of each slot, how many of the values are parts of it.
+    /// For each slot, how many of the values are parts of it.
     slots: Vec<(usize, Kind, usize)>,
     values: Vec<Tensor<1>>,
-    /// Whether others may be joined to them.
+    /// Whether other values may be appended.
     grows: bool,
 }
 
@@ -38,8 +38,8 @@ impl Batch {
         self.add(vec![(slot, Kind::Value, 1)], widened(tensor));
     }
 
-    /// Adds sums in parts: of each slot, how many. They are read as they lie: to join them to others
-    /// would be work for the device.
+    /// Adds partial sums, with the number for each slot. They are read separately: joining them to others would
+    /// be work for the device.
     #[cfg(feature = "cube")]
     pub(super) fn parts(&mut self, slots: Vec<(usize, usize)>, values: Tensor<1>) {
         let slots = slots.into_iter().map(|(slot, parts)| (slot, Kind::Square, parts)).collect();
@@ -63,7 +63,7 @@ impl Batch {
         }
     }
 
-    /// Puts each sum into its slot. One readback a device, whatever the number of values.
+    /// Writes each sum to its slot. One readback per device, whatever the number of values.
     pub(super) fn read(mut self, sums: &mut [f64]) -> Result<(), Error> {
         while let Some(first) = self.groups.first() {
             let device = first.device.clone();

@@ -1,4 +1,4 @@
-//! One look at gradients and parameters, on its way.
+//! The measurements of one sample, gathered before the update and read after it.
 
 use std::collections::{HashMap, HashSet};
 
@@ -11,7 +11,7 @@ use crate::monitor::sums::{Squares, Sums};
 use crate::optim::SecondMoments;
 use crate::shelf::Shelf;
 
-/// What one of the sums is, of the parameter with this index.
+/// What a sum measures, for the parameter with this index.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(super) enum What {
     Gradient(usize),
@@ -19,23 +19,23 @@ pub(super) enum What {
     Update(usize),
     Zeros(usize),
     Broken(usize),
-    /// The product with the gradient before.
+    /// The product with the previous gradient.
     Product(usize),
     /// The square of the sum over a window.
     Window(usize),
-    /// What the ratio to the second moment comes to, and the second moment.
+    /// The ratio to the second moment, and the second moment itself.
     Ratio(usize),
     Moment(usize),
-    /// A value that the user passed.
+    /// A value passed by the user.
     Value(usize),
-    /// A number of an activation; of each there are several in a row.
+    /// A number of an activation; each activation has several in a row.
     Activation,
 }
 
-/// What was put together before the update, and is read after it.
+/// The part of a sample that is gathered before the update and read after it.
 #[derive(Default)]
 pub(super) struct Look {
-    /// What is known already: on a host that needs no readback, so that nothing is held for it.
+    /// Numbers already known: on a host that needs no readback, so that no tensors are held for them.
     pub(super) known: Vec<(What, f64)>,
     pub(super) sums: Sums,
     pub(super) what: Vec<What>,
@@ -43,14 +43,14 @@ pub(super) struct Look {
     pub(super) elements: Vec<usize>,
     /// The names of the user's values.
     pub(super) values: Vec<String>,
-    /// The activations that the probe has seen.
+    /// The activations seen by the probe.
     pub(super) activations: Vec<Facts>,
     /// The parameters before the update, and the gradients, as far as they are needed after it.
     pub(super) parameters: Kept,
     pub(super) gradients: Kept,
 }
 
-/// Tensors of a sample: themselves, or copies.
+/// Tensors of a sample: the originals, or copies.
 #[derive(Debug, Default)]
 pub(super) struct Kept {
     pub(super) themselves: Shelf,
@@ -76,28 +76,28 @@ impl Look {
     }
 }
 
-/// The memory that directions are compared with.
+/// The gradients that directions are compared with.
 #[derive(Debug, Default)]
 pub(super) struct Past {
     /// The gradients of the last sample.
     pub(super) gradients: Kept,
-    /// The sum of those of the window so far.
+    /// The sum of the gradients of the window so far.
     pub(super) window: Shelf,
 }
 
-/// Buffers for copies. An optimizer that is not alone with a tensor has to allocate another one in its place,
-/// which costs more than a copy does.
+/// Buffers for copies. If an optimizer shares a tensor, it has to allocate another one in its place, which costs
+/// more than a copy.
 #[derive(Debug, Default)]
 pub(super) struct Room {
     pub(super) parameters: Shelf,
     pub(super) gradients: Shelf,
 }
 
-/// What becomes of the gradients until after the update.
+/// How the gradients are kept until after the update.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(super) enum Keep {
     Nothing,
-    /// Copies, where those can be made on the host.
+    /// Copies, where they can be made on the host.
     Copies,
     Them,
 }
@@ -107,13 +107,13 @@ pub(super) struct Before<'a> {
     pub(super) grads: &'a GradientsParams,
     pub(super) keep: Keep,
     pub(super) look: Look,
-    /// A parameter used in two places is visited twice, and has one gradient.
+    /// Parameters already visited: one used in two places is visited twice, but has one gradient.
     pub(super) seen: HashSet<ParamId>,
     pub(super) room: Room,
     pub(super) host: Host,
 }
 
-/// What is done on the host, before the update.
+/// The sums and copies made on the host, before the update.
 #[derive(Default)]
 pub(super) struct Host {
     pub(super) sums: Sums,
@@ -123,7 +123,7 @@ pub(super) struct Host {
 }
 
 impl Before<'_> {
-    /// What is to be read after the update.
+    /// Returns what is to be read after the update.
     pub(super) fn end(self) -> Look {
         let Self { mut look, host, .. } = self;
         let (numbers, _) = host.sums.on_the_host();
@@ -153,7 +153,7 @@ impl ModuleVisitor for Before<'_> {
             false => look.parameters.themselves.put(id, value),
         }
         let is_here = Sums::is_on_the_host(&grad);
-        // What is held anyway is read once, with what is asked of it after the update.
+        // A gradient that is held anyway is read once, together with what is needed of it after the update.
         let (sums, what) = match is_here && self.keep != Keep::Them {
             true => (&mut host.sums, &mut host.what),
             false => (&mut look.sums, &mut look.what),
@@ -170,25 +170,25 @@ impl ModuleVisitor for Before<'_> {
     }
 }
 
-/// Visits the model after it, for what is read of a parameter before and after together.
+/// Visits the model after the update, for measurements that need a parameter both before and after it.
 pub(super) struct After<'a> {
     pub(super) look: Look,
     /// Whether there was an update.
     pub(super) updated: bool,
-    /// What the optimizer divides by, after the update.
+    /// The second moments of the optimizer, after the update.
     pub(super) moments: SecondMoments,
-    /// Where directions are compared.
+    /// The earlier gradients, if directions are compared.
     pub(super) past: Option<Compared<'a>>,
-    /// The indices of the parameters that it has not met yet: one used in two places is met twice.
+    /// The indices of the parameters not yet visited: one used in two places is visited twice.
     pub(super) places: HashMap<ParamId, usize>,
 }
 
-/// What gradients are compared with, and go into.
+/// The gradients that new ones are compared with and added to.
 pub(super) struct Compared<'a> {
     pub(super) past: &'a mut Past,
-    /// Those whose window has begun.
+    /// The parameters whose window has begun.
     pub(super) begun: HashSet<ParamId>,
-    /// Whether the window is full with this sample.
+    /// Whether this sample completes the window.
     pub(super) full: bool,
 }
 

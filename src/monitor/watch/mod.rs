@@ -1,4 +1,4 @@
-//! Looking at training itself: norms, updates and directions, now and then.
+//! Periodic observation of training: norms, updates and gradient directions.
 
 mod look;
 mod observation;
@@ -22,69 +22,74 @@ use crate::shelf::Shelf;
 use crate::{Error, Report, Verdict};
 use look::{Before, Keep, Look, Past, Room, What};
 
-/// Looks at every `n`-th step of training, and tells what it saw.
+/// Observes every `n`-th step of training: norms, updates and, on request, gradient directions and second
+/// moments.
 ///
-/// [`look`](Self::look) comes before the update and [`observe`](Self::observe) after it; with a custom
-/// loop in place of a [`Keel`](crate::Keel), [`observe_update`](Self::observe_update). Of each sampled
-/// step, for the whole model, for every parameter that has a gradient, and for each
+/// Call [`look`](Self::look) before the update and [`observe`](Self::observe) after it; in a custom loop without
+/// a [`Keel`](crate::Keel), call [`observe_update`](Self::observe_update) instead of the latter. For each sampled
+/// step, the observation holds, for the whole model, for every parameter that has a gradient, and for each
 /// [group](Self::group):
 ///
 /// ```text
-/// grad_norm        ‖g‖, before any clipping
-/// param_norm       ‖p‖, before the update
+/// grad_norm        ‖g‖ before any clipping
+/// param_norm       ‖p‖ before the update
 /// update_norm      ‖Δp‖            update_ratio     ‖Δp‖/‖p‖, left out at ‖p‖ = 0
 /// grad_zeros       the share of elements of g that are 0
-/// grad_nonfinite   the share that are NaN or infinite
+/// grad_nonfinite   the share of elements of g that are NaN or infinite
 /// ```
 ///
-/// with [`directions`](Self::directions) also, of the gradients of samples,
+/// With [`directions`](Self::directions), it also holds, computed from the gradients of the samples:
 ///
 /// ```text
-/// grad_cosine      ⟨g, h⟩/(‖g‖·‖h‖) with the gradient h of the sample before
+/// grad_cosine      ⟨g, h⟩/(‖g‖·‖h‖)     h the gradient of the previous sample
 /// grad_snr         (‖ḡ‖² − σ²/n)⁺/σ²     σ² = n/(n − 1)·(mean‖g‖² − ‖ḡ‖²)     over n samples
 /// ```
 ///
-/// left out where a gradient, or the noise, is 0; with [`second_moments`](Self::second_moments) also, where
-/// all parameters have one,
+/// These are left out where a gradient, or the noise, is 0. With [`second_moments`](Self::second_moments), it
+/// also holds, where all parameters have one:
 ///
 /// ```text
-/// second_moment_rms    √mean(g²/max(v̂, ε²))     v̂ the corrected average of g², after the update
+/// second_moment_rms    √mean(g²/max(v̂, ε²))     v̂ the bias-corrected average of g², after the update
 /// second_moment        √mean(v̂)
 /// ```
 ///
-/// with `g` times the report's factor, as the optimizer saw it (exact but for a clip that treats parameters
-/// or rates apart, and for gradients of a loss times a scale, which make the first that many times larger). The first is near 1 in calm training, and from 2.3 on, in the early layers, it foretells a
-/// loss spike: the average has fallen behind the gradient
-/// (Wortsman et al. 2023, arXiv 2304.13013, section 3.4 and algorithm 2). And of the step, where a report is known,
+/// Here `g` is multiplied by the report's factor, so that it is the gradient that the optimizer saw. This is
+/// exact except with a clip that treats parameters or rates separately, and with gradients of a scaled loss,
+/// which multiply `second_moment_rms` by the scale. `second_moment_rms` is near 1 in calm training. From 2.3 on,
+/// in the early layers, it predicts a loss spike: the average has fallen behind the gradient (Wortsman et al.
+/// 2023, arXiv 2304.13013, section 3.4 and algorithm 2). Where a report is known, the observation also holds, for
+/// the step:
 ///
 /// ```text
-/// lr, factor, effective_lr     the rate, what the clips left, and their product
-/// clip_rate, skip_rate         of all steps since the last sample, the clipped share of those applied,
-///                              and the share of those not applied
+/// lr, factor, effective_lr     the rate, the factor that the clips left, and their product
+/// clip_rate, skip_rate         over all steps since the last sample, the clipped share of applied steps,
+///                              and the share of steps that were not applied
 /// ```
 ///
-/// and last, what was passed to [`value`](Self::value), as the largest logit of an attention or of the
-/// output, and what was shown to its [`probe`](Self::probe). A rejected step has no update, and directions do
-/// not learn from it; an update along a gradient that is not finite, as nobody but a custom loop makes, begins
-/// their window anew. With [`Decide::OnDevice`](crate::Decide::OnDevice), a step whose report is
-/// pending has no `factor` and does not count in the two rates, and one that the device dropped shows an
-/// update of 0.
+/// Last come the values passed to [`value`](Self::value), such as the largest logit of an attention layer or of
+/// the output, and the activations passed to the [`probe`](Self::probe).
 ///
-/// The memory of directions is not part of a checkpoint: after a resume it begins anew.
+/// A rejected step has no update, and directions ignore it. An update along a non-finite gradient, which only a
+/// custom loop makes, restarts the window of directions. With [`Decide::OnDevice`](crate::Decide::OnDevice), a
+/// step whose report is pending has no `factor` and does not count in the two rates, and a step that the device
+/// dropped shows an update of 0.
+///
+/// The state of directions is not part of a checkpoint: after a resume it starts empty.
 ///
 /// # Cost
-/// Of a step that is not sampled: none. Of a sampled one, one readback, and passes over the parameters:
-/// about nine, four more with second moments, and four more with directions. On Flex with the `flex`
-/// feature, in parallel reads instead: of the gradients, twice where no second moments are shown, of old and new parameters, of second moments,
-/// and with directions of two sets of gradients. For what a probe costs, see [`Probe`].
+/// A step that is not sampled costs nothing. A sampled step costs one readback, and passes over the parameters:
+/// about nine, plus four with second moments and four with directions. On Flex with the `flex` feature, these are
+/// parallel reads instead: of the gradients (twice if no second moments are shown), of the old and new
+/// parameters, of the second moments, and with directions of two sets of gradients. For the cost of a probe, see
+/// [`Probe`].
 ///
-/// The parameters before the update are held until it is read, so that the update cannot write over them;
-/// on Flex they are copied, into buffers that are kept. Gradients are held as long where the optimizer has
-/// second moments or directions are compared. Directions hold two more sets of gradients; on Flex three,
-/// where the optimizer has no second moments to show.
+/// The parameters before the update are held until they are read, so that the update cannot overwrite them in
+/// place; on Flex they are copied into buffers that are reused. Gradients are held as long if the optimizer has
+/// second moments or directions are compared. Directions hold two more sets of gradients; on Flex, three if the
+/// optimizer has no second moments to show.
 ///
-/// Source of `grad_snr`: the unbiased estimates of McCandlish et al. 2018 (arXiv 1812.06162), appendix A,
-/// over steps in place of over batch sizes.
+/// Source of `grad_snr`: the unbiased estimates of McCandlish et al. 2018 (arXiv 1812.06162), appendix A, taken
+/// over steps instead of over batch sizes.
 ///
 /// ```
 /// use burn::nn::LinearConfig;
@@ -119,29 +124,29 @@ pub struct Watch {
     every: u64,
     layers: bool,
     groups: Vec<String>,
-    /// How many samples make a window, where directions are compared.
+    /// The number of samples in a window, if directions are compared.
     directions: Option<u64>,
-    /// How many steps have been looked at or passed over.
+    /// The number of steps seen so far, sampled or not.
     steps: u64,
     pending: Option<(Look, Layout)>,
     values: Vec<(String, Tensor<1>)>,
-    /// What is wrong with the coming sample: told when it is read.
+    /// The error of the coming sample, returned when the sample is read.
     unfit: Option<Error>,
     probe: Probe,
     moments: SecondMoments,
     past: Past,
     room: Room,
-    /// Whether the optimizer had second moments when it was last looked at: then it is one of ours, which frees
-    /// gradients without a look at who else holds them.
+    /// Whether the optimizer had second moments when it was last observed. If so it is one of this crate's, which
+    /// free gradients without checking whether they are held elsewhere.
     has_moments: bool,
     memory: HashMap<ParamId, Memory>,
-    /// How many samples are in the window.
+    /// The number of samples in the window so far.
     count: u64,
     tally: Tally,
     readbacks: u64,
 }
 
-/// What became of the steps since the last sample.
+/// The verdicts on the steps since the last sample.
 #[derive(Debug, Clone, Copy, Default)]
 struct Tally {
     applied: u64,
@@ -149,18 +154,18 @@ struct Tally {
     rejected: u64,
 }
 
-/// What is known of the earlier gradients of one parameter, beside their directions.
+/// Numbers kept of the earlier gradients of one parameter, in addition to their directions.
 #[derive(Debug, Clone, Copy, Default)]
 struct Memory {
     /// `Σg²` of the last sample.
     last: f64,
-    /// `Σg²`, summed over the window so far, and how many samples those are.
+    /// `Σg²` summed over the window so far, and the number of samples in it.
     squares: f64,
     samples: u64,
 }
 
 impl Watch {
-    /// Looks at the first step, and at every `n`-th from there.
+    /// Creates a watch that samples the first step and every `n`-th step from there.
     ///
     /// # Errors
     /// If `n` is 0.
@@ -186,21 +191,21 @@ impl Watch {
         })
     }
 
-    /// Whether every parameter is told of by itself: yes, unless said otherwise here.
+    /// Sets whether every parameter is reported individually. The default is `true`.
     pub fn layers(self, each: bool) -> Self {
         Self { layers: each, ..self }
     }
 
-    /// Tells of the parameters under this path together too. A prefix ends where a path does: `"head"`
-    /// covers `head` and `head.weight`, and not `header.weight`. Groups may overlap. One without parameters
+    /// Also reports the parameters under this path as a group. A prefix matches whole path components: `"head"`
+    /// covers `head` and `head.weight`, but not `header.weight`. Groups may overlap. A group without parameters
     /// is an error of [`observe`](Self::observe).
     pub fn group(mut self, prefix: &str) -> Self {
         self.groups.push(prefix.to_string());
         self
     }
 
-    /// Compares the directions of gradients: the cosine with the sample before, and the signal-to-noise
-    /// ratio over windows of `over` samples, which begin anew when they are full.
+    /// Compares the directions of gradients: the cosine with the previous sample, and the signal-to-noise ratio
+    /// over windows of `over` samples. When a window is full, a new one starts.
     ///
     /// # Errors
     /// If `over` is below 2.
@@ -208,22 +213,22 @@ impl Watch {
         Ok(Self { directions: Some(Param("Watch", "directions").at_least(2, over)?), ..self })
     }
 
-    /// Whether the next [`look`](Self::look) will look.
+    /// Returns whether the next [`look`](Self::look) takes a sample.
     pub fn is_due(&self) -> bool {
         self.steps.is_multiple_of(self.every)
     }
 
-    /// How often it has read from the device.
+    /// Returns the number of readbacks so far.
     pub fn readbacks(&self) -> u64 {
         self.readbacks
     }
 
-    /// A number of the user's own, of one element: the largest logit, an entropy, an auxiliary loss.
-    /// `value` is only called if the coming step is [sampled](Self::is_due). Of several of the same
-    /// name the last one counts. Of more than one element, it is an error of [`observe`](Self::observe).
+    /// Adds a custom number of one element: the largest logit, an entropy, an auxiliary loss. `value` is only
+    /// called if the coming step is [sampled](Self::is_due). If a name is given several times, the last value
+    /// counts. A tensor with more than one element is an error of [`observe`](Self::observe).
     ///
-    /// Attention logits that grow and grow foretell divergence (Wortsman et al. 2023, arXiv 2309.14322): the
-    /// larger they are, the less gradient the softmax passes on. Their maximum:
+    /// Attention logits that keep growing predict divergence (Wortsman et al. 2023, arXiv 2309.14322): the larger
+    /// they are, the less gradient passes through the softmax. To record their maximum:
     ///
     /// ```
     /// use burn::tensor::{Device, Distribution, Tensor};
@@ -253,15 +258,15 @@ impl Watch {
         }
     }
 
-    /// The probe for the model's forward pass: on in steps that are [sampled](Self::is_due), and what it sees
-    /// is in their observations. A copy may be kept for the whole training.
+    /// Returns the probe for the model's forward pass. It is on in steps that are [sampled](Self::is_due), and
+    /// their observations include its numbers. A clone may be kept for the whole training run.
     pub fn probe(&self) -> Probe {
         self.probe.clone()
     }
 
-    /// Looks at a step before its update, if it is due.
+    /// Observes a step before its update, if a sample is due.
     ///
-    /// `grads` are those of the loss; of a loss times a scale, the gradients' numbers have that scale.
+    /// `grads` are the gradients of the loss; if the loss is scaled, the gradients' numbers are scaled too.
     pub fn look<M: Module>(&mut self, model: &M, grads: &GradientsParams) {
         let due = self.is_due();
         self.steps += 1;
@@ -302,21 +307,21 @@ impl Watch {
         self.pending = Some((look, layout));
     }
 
-    /// The second moments of an optimizer after the update, before [`observe`](Self::observe):
-    /// `watch.second_moments(|| keel.second_moments())`. `moments` is only called if the step is sampled. An
-    /// optimizer that had none after an update, and has some later, is told of from the sample after that on.
+    /// Adds the second moments of an optimizer. Call it after the update and before [`observe`](Self::observe),
+    /// as `watch.second_moments(|| keel.second_moments())`. `moments` is only called if the step is sampled. If
+    /// an optimizer has none after an update and gains them later, they are reported from the sample after that.
     pub fn second_moments(&mut self, moments: impl FnOnce() -> SecondMoments) {
         if self.pending.is_some() {
             self.moments = moments();
         }
     }
 
-    /// What was seen of a step, with what a keel made of it; `None` of one that is not sampled. To be
-    /// called after every step, for the rates.
+    /// Returns the observation of a step, including the numbers of its report; `None` if the step is not sampled.
+    /// Call it after every step, so that the rates count them all.
     ///
     /// # Errors
-    /// If a [value](Self::value) has not one element, no parameter of the model had a gradient, a
-    /// [group](Self::group) has no parameter, or the device fails while it is read.
+    /// If a [value](Self::value) does not have exactly one element, no parameter of the model had a gradient, a
+    /// [group](Self::group) has no parameter, or the device fails during the readback.
     pub fn observe<M: Module>(
         &mut self,
         after: &M,
@@ -334,10 +339,10 @@ impl Watch {
         self.read(after, counts, Some(report))
     }
 
-    /// What was seen of a step that was applied in a custom loop; `None` of one that is not sampled.
+    /// Returns the observation of a step that was applied in a custom loop; `None` if the step is not sampled.
     ///
     /// # Errors
-    /// As [`observe`](Self::observe).
+    /// See [`observe`](Self::observe).
     pub fn observe_update<M: Module>(&mut self, after: &M) -> Result<Option<Observation>, Error> {
         self.read(after, true, None)
     }

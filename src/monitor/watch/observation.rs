@@ -1,15 +1,15 @@
-//! What one look at training came to: names and numbers.
+//! The numbers of one sampled step, by name.
 
 /// The numbers of one sampled step, by name.
 ///
-/// A name is a quantity, and for a part of the model its path after a slash: `grad_norm` is of the
-/// whole, `grad_norm/encoder.weight` of one parameter or of a group. Names do not change during a run;
-/// which of them are there does, where a number is not known: see [`Watch`](super::Watch).
+/// A name is a quantity, followed for a part of the model by a slash and its path: `grad_norm` is that of the
+/// whole model, `grad_norm/encoder.weight` that of one parameter or group. Names do not change during a run, but
+/// a number that is not known in a step is left out: see [`Watch`](super::Watch).
 #[derive(Debug, Clone, Default, PartialEq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 #[non_exhaustive]
 pub struct Observation {
-    /// How many steps were looked at or passed over before this one.
+    /// The number of steps before this one, sampled or not.
     pub step: u64,
     values: Vec<(String, f64)>,
 }
@@ -23,16 +23,16 @@ impl Observation {
         self.values.push((name.into(), value));
     }
 
-    /// Name and number of each, in the same order in every observation.
+    /// Iterates over names and numbers, in the same order in every observation.
     pub fn iter(&self) -> impl ExactSizeIterator<Item = (&str, f64)> {
         self.values.iter().map(|(name, value)| (name.as_str(), *value))
     }
 
-    /// The same with a number of yours, which replaces one of the same name: a validation loss, an accuracy.
+    /// Adds a custom number, replacing one of the same name: a validation loss, an accuracy.
     ///
-    /// [`Logbook::step`](crate::record::Logbook::step) records it with the step, so that it is in the files,
-    /// on the page and in the findings; [`metric`](crate::metric) says how. For a step that no
-    /// [`Watch`](super::Watch) has sampled begin with `Observation::default()`.
+    /// [`Logbook::step`](crate::record::Logbook::step) records it with the step, so that it appears in the files,
+    /// on the page and in the findings; see [`metric`](crate::metric). For a step that no [`Watch`](super::Watch)
+    /// has sampled, start with `Observation::default()`.
     ///
     /// ```
     /// use evenkeel::monitor::Observation;
@@ -50,7 +50,7 @@ impl Observation {
         self
     }
 
-    /// The number of this name.
+    /// Returns the number with this name.
     pub fn get(&self, name: &str) -> Option<f64> {
         self.iter().find(|(known, _)| *known == name).map(|(_, value)| value)
     }

@@ -1,4 +1,4 @@
-//! What can be added up over parameters, and what follows from the sums.
+//! Sums that can be added up over parameters, and the numbers that follow from them.
 
 use super::Observation;
 
@@ -12,23 +12,23 @@ pub(super) struct Parts {
     pub(super) parameter: f64,
     /// `ΣΔp²`; `None` if there was no update.
     pub(super) update: Option<f64>,
-    /// `Σg²/max(v̂, ε²)` with what the optimizer saw of the gradient, and `Σv̂`, after the update.
+    /// `Σg²/max(v̂, ε²)`, with the gradient as the optimizer saw it, and `Σv̂`, after the update.
     pub(super) moment: Option<(f64, f64)>,
     pub(super) zeros: f64,
     pub(super) broken: f64,
-    /// `Σ g·h` with the gradient `h` of the sample before, and `Σh²`.
+    /// `Σ g·h` with the gradient `h` of the previous sample, and `Σh²`.
     pub(super) before: Option<(f64, f64)>,
-    /// Of a full window: how many samples, `Σ(Σₜgₜ)²`, and `Σₜ Σgₜ²`.
+    /// For a full window: the number of samples, `Σ(Σₜgₜ)²`, and `Σₜ Σgₜ²`.
     pub(super) window: Option<(f64, f64, f64)>,
 }
 
 impl Parts {
     pub(super) fn plus(self, other: Self) -> Self {
-        // What one of two lacks, the sum lacks.
+        // A number that either of the two lacks is missing from the sum.
         let both = |a: Option<f64>, b: Option<f64>| Some(a? + b?);
         let before = self.before.zip(other.before).map(|(a, b)| (a.0 + b.0, a.1 + b.1));
         let moment = self.moment.zip(other.moment).map(|(a, b)| (a.0 + b.0, a.1 + b.1));
-        // A parameter that had no gradient in some sample has another number of them.
+        // A parameter that had no gradient in some sample has a different number of samples.
         let same = |(a, b): &((f64, f64, f64), (f64, f64, f64))| a.0 == b.0;
         let window = self.window.zip(other.window).filter(same);
         let window = window.map(|(a, b)| (a.0, a.1 + b.1, a.2 + b.2));
@@ -45,13 +45,13 @@ impl Parts {
         }
     }
 
-    /// The same where an optimizer saw this much of the gradient.
+    /// Returns the same sums for an optimizer that saw the gradient times `factor`.
     pub(super) fn seen_times(self, factor: f64) -> Self {
         let moment = self.moment.map(|(ratio, average)| (ratio * factor * factor, average));
         Self { moment, ..self }
     }
 
-    /// The numbers that follow, under names that end in `of`.
+    /// Adds the numbers that follow from the sums, under names that end in `of`.
     pub(super) fn tell(&self, of: &str, to: &mut Observation) {
         let mut push = |name: &str, value: f64| to.push(format!("{name}{of}"), value);
         push("grad_norm", self.gradient.sqrt());
@@ -81,7 +81,7 @@ impl Parts {
     fn cosine(&self) -> Option<f64> {
         let (product, before) = self.before?;
         let norms = self.gradient.sqrt() * before.sqrt();
-        // Rounding may leave it a little outside.
+        // Rounding may put the cosine slightly outside its range.
         let cosine = (product / norms).clamp(-1.0, 1.0);
         (norms > 0.0 && cosine.is_finite()).then_some(cosine)
     }

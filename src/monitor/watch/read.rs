@@ -1,4 +1,4 @@
-//! What a look has come to, in numbers.
+//! Reading a sample, and the numbers that follow from it.
 
 use burn::module::{Module, ParamId};
 
@@ -9,7 +9,7 @@ use crate::report::is_under;
 use crate::{Error, Report};
 
 impl Watch {
-    /// Reads what is pending, with the model as it is now, and whether there was an update.
+    /// Reads the pending sample, with the model as it is now; `updated` says whether there was an update.
     pub(super) fn read<M: Module>(
         &mut self,
         after: &M,
@@ -20,9 +20,9 @@ impl Watch {
         if let Some(error) = self.unfit.take() {
             return Err(error);
         }
-        // Not held any longer than it is looked at, whatever became of the step.
+        // The moments are not held longer than the sample, whatever the verdict on the step.
         let moments = std::mem::take(&mut self.moments);
-        // Before its first update an optimizer has none.
+        // An optimizer has no second moments before its first update.
         self.has_moments = !moments.is_empty() || (self.has_moments && !updated);
         let past = self.directions.map(|over| {
             let begun = self.memory.iter().filter(|(_, memory)| memory.samples > 0);
@@ -83,7 +83,7 @@ impl Watch {
                     std::mem::swap(&mut self.past.gradients, &mut gone);
                     self.remember(look.ids, &parts);
                 }
-                // The sums over the window have taken it in.
+                // The sums over the window already include the non-finite gradient.
                 false => self.begin_anew(),
             }
         }
@@ -91,7 +91,7 @@ impl Watch {
         Ok(Some(seen))
     }
 
-    /// Begins the window anew: what is there of its sums is room.
+    /// Restarts the window; the buffers of its sums are reused.
     fn begin_anew(&mut self) {
         self.count = 0;
         for memory in self.memory.values_mut() {
@@ -99,7 +99,7 @@ impl Watch {
         }
     }
 
-    /// What is known of each parameter.
+    /// Returns the sums of each parameter.
     fn parts(
         &self,
         what: &[What],
@@ -121,12 +121,12 @@ impl Watch {
                 What::Zeros(at) => parts[at].zeros = sum,
                 What::Broken(at) => parts[at].broken = sum,
                 What::Product(at) => parts[at].before = Some((sum, known(at).last)),
-                // The two come together, in this order.
+                // `Ratio` and `Moment` come together, in this order.
                 What::Ratio(at) => parts[at].moment = Some((sum, 0.0)),
                 What::Moment(at) => {
                     parts[at].moment = parts[at].moment.map(|(ratio, _)| (ratio, sum));
                 }
-                // The gradient comes first.
+                // `Gradient` comes before `Window`.
                 What::Window(at) => {
                     let Memory { squares, samples, .. } = known(at);
                     let squares = squares + parts[at].gradient;
@@ -153,7 +153,7 @@ impl Watch {
         }
     }
 
-    /// Takes a sample into the memory of directions.
+    /// Adds a sample to the memory of directions.
     fn remember(&mut self, ids: Vec<ParamId>, parts: &[Parts]) {
         let old = std::mem::take(&mut self.memory);
         self.count += 1;

@@ -1,4 +1,4 @@
-//! What a probe saw in the forward pass.
+//! Findings from the activations seen by a probe.
 
 use super::{Columns, Sign, middle, percent};
 use crate::doctor::finding::above;
@@ -8,7 +8,7 @@ use crate::text::short;
 
 type Found = Finding<Sign>;
 
-/// How many places are told of, the worst ones.
+/// The number of places that are reported, the worst ones.
 const SHOWN: usize = 4;
 
 pub(super) fn check(columns: &Columns<'_>) -> Vec<Found> {
@@ -27,7 +27,7 @@ pub(super) fn check(columns: &Columns<'_>) -> Vec<Found> {
     found
 }
 
-/// The median of the last three samples.
+/// Returns the median of the last three samples.
 fn now(row: &Row) -> Option<f64> {
     let last: Vec<f64> = row.finite().rev().take(3).collect();
     (last.len() == 3).then(|| middle(last)).flatten()

@@ -1,4 +1,4 @@
-//! The gradient as a whole.
+//! Findings from the gradient as a whole.
 
 use super::{Columns, Point, Sign, middle, windows};
 use crate::doctor::finding::above;
@@ -22,7 +22,7 @@ fn grew(columns: &Columns<'_>) -> Option<Found> {
         return None;
     }
     let of = |window: &[Point]| middle(window.iter().map(|p| p.value));
-    // Against the shortest there was: gradients are often longest at the very start.
+    // Compared with the smallest norm of the run: gradients are often largest at the very start.
     let usual = parts.iter().filter_map(|w| of(w)).fold(f64::INFINITY, f64::min);
     let last = of(parts.last()?)?;
     let found = above(last / usual, 30.0, 1000.0).filter(|(factor, ..)| factor.is_finite())?;
@@ -35,7 +35,7 @@ fn grew(columns: &Columns<'_>) -> Option<Found> {
     ))
 }
 
-/// Counted among the entries that are kept, the extremes of which a history does not lose.
+/// Counts among the kept entries, since a history never drops extremes.
 fn spikes(columns: &Columns<'_>) -> Option<Found> {
     let norms = finite(columns);
     let mut spikes: Vec<(f64, Point)> = Vec::new();

@@ -1,4 +1,4 @@
-//! Layers against each other.
+//! Findings from comparing layers with each other.
 
 use super::{Columns, Sign, middle};
 use crate::doctor::finding::{above, named};
@@ -7,10 +7,10 @@ use crate::record::columns::Row;
 use crate::text::short;
 
 type Found = Finding<Sign>;
-/// Its name, and a median.
+/// The name of a layer, and a median.
 type Layer = (String, f64);
 
-/// Samples below which a layer says nothing.
+/// The number of samples below which a layer is ignored.
 const ENOUGH: usize = 3;
 
 pub(super) fn check(columns: &Columns<'_>) -> Vec<Found> {
@@ -31,7 +31,7 @@ pub(super) fn check(columns: &Columns<'_>) -> Vec<Found> {
     found
 }
 
-/// The median of each over the later half of its samples.
+/// Returns the median of each layer over the later half of its samples.
 fn late_medians(rows: &[Row]) -> Vec<Layer> {
     let of = |row: &Row| {
         let values: Vec<f64> = row.finite().collect();
@@ -42,7 +42,7 @@ fn late_medians(rows: &[Row]) -> Vec<Layer> {
     rows.iter().filter_map(of).collect()
 }
 
-/// The least and the largest.
+/// Returns the layers with the smallest and the largest value.
 fn ends(of: &[Layer]) -> Option<(&Layer, &Layer)> {
     let by = |a: &&Layer, b: &&Layer| a.1.total_cmp(&b.1);
     Some((of.iter().min_by(by)?, of.iter().max_by(by)?))

@@ -1,4 +1,4 @@
-//! How the loss went, and at which rate.
+//! Findings from the course of the loss, and the rate that it depended on.
 
 use super::{Columns, Point, Sign, middle, windows};
 use crate::doctor::finding::above;
@@ -7,7 +7,7 @@ use crate::text::short;
 
 type Found = Finding<Sign>;
 
-/// Updates below which a loss says nothing.
+/// The number of updates below which a loss is ignored.
 const ENOUGH: usize = 20;
 
 /// The loss in one twentieth of the run.
@@ -36,7 +36,7 @@ pub(super) fn check(columns: &Columns<'_>) -> Vec<Found> {
             rate: middle(rates),
         })
     };
-    // Short runs in fewer parts, so that each has enough for a median.
+    // Short runs have fewer parts, so that each has enough points for a median.
     let count = (losses.len() as u64 / 5).clamp(4, 20);
     let parts: Vec<Part> = windows(&losses, count).into_iter().filter_map(part).collect();
     let (Some(&first), Some(&last)) = (parts.first(), parts.last()) else { return found };
@@ -94,7 +94,7 @@ fn plateau(parts: &[Part], first: Part, lowest: Part) -> Option<Found> {
     let least = |parts: &[Part]| parts.iter().map(|p| p.loss).fold(f64::INFINITY, f64::min);
     let (before, after) = (least(&early), least(&late));
     let share = ((before - after) / (first.loss - lowest.loss)).max(0.0);
-    // A rate that has run out is meant, and a loss near 0 has nowhere to go.
+    // A rate that has decayed to almost nothing is intentional, and a loss near 0 has nothing left to gain.
     let rates = |parts: &[Part]| middle(parts.iter().filter_map(|p| p.rate));
     let out = rates(&late).zip(rates(&early)).is_some_and(|(late, early)| late < 0.05 * early);
     let done = after.abs() < 0.05 * first.loss.abs();
@@ -115,7 +115,7 @@ fn plateau(parts: &[Part], first: Part, lowest: Part) -> Option<Found> {
     })
 }
 
-/// By how much the loss falls in an update, part by part.
+/// Measures by how much the loss falls per update, part by part.
 fn far_from_fastest(parts: &[Part]) -> Option<Found> {
     let fall = |pair: &[Part]| {
         let (a, b) = (pair[0], pair[1]);

@@ -1,4 +1,4 @@
-//! What a record says about its run, in words.
+//! Findings from the record of a run, in words.
 
 mod activations;
 mod gradients;
@@ -15,8 +15,8 @@ use super::columns::{Columns, Point};
 use crate::doctor::Finding;
 use crate::stat::median;
 
-/// What the record of a run gives away, the worst first: each with what was seen, the limit that it is
-/// beyond, and what to do.
+/// Returns what stands out in the record of a run, the most severe first: each finding with what was seen, the
+/// limit that it exceeds, and what to do.
 ///
 /// | sign | note | warning | severe |
 /// |---|---|---|---|
@@ -25,13 +25,13 @@ use crate::stat::median;
 /// | [`ManySkips`](Sign::ManySkips): share of all steps | > 1 % | > 5 % | > 20 % |
 /// | [`SkipsInARow`](Sign::SkipsInARow) | | ≥ 5 | ≥ 20 |
 /// | [`Rewinds`](Sign::Rewinds) | 1 | ≥ 3 | ≥ 10 |
-/// | [`Notice`](Sign::Notice): what a [report](crate::Report::notices) had to say | | always | |
+/// | [`Notice`](Sign::Notice): a notice of a [report](crate::Report::notices) | | always | |
 /// | [`MostlyClipped`](Sign::MostlyClipped): share of updates | > 50 % | > 90 % | |
 /// | [`LossNeverFell`](Sign::LossNeverFell): by 2 % of its first median | | | always |
-/// | [`LossRose`](Sign::LossRose): share of the way down lost again | | > 25 % | > 100 % |
-/// | [`Plateau`](Sign::Plateau): the last 40 % of updates' share of the way down | < 1 % | | |
-/// | [`Overfitting`](Sign::Overfitting): share of the way down lost again by a validation loss | | > 10 % | > 100 % |
-/// | [`RateFarFromFastest`](Sign::RateFarFromFastest): factor either way | > 10 | | |
+/// | [`LossRose`](Sign::LossRose): share of the decrease lost again | | > 25 % | > 100 % |
+/// | [`Plateau`](Sign::Plateau): share of the decrease in the last 40 % of updates | < 1 % | | |
+/// | [`Overfitting`](Sign::Overfitting): share of its decrease that a validation loss lost again | | > 10 % | > 100 % |
+/// | [`RateFarFromFastest`](Sign::RateFarFromFastest): factor in either direction | > 10 | | |
 /// | [`LargeUpdates`](Sign::LargeUpdates): median `‖Δp‖/‖p‖` of a layer | | > 0.1 | > 1 |
 /// | [`SmallUpdates`](Sign::SmallUpdates): the same | | < 10⁻⁵ | |
 /// | [`Overshoot`](Sign::Overshoot): median cosine of successive gradients | | < −0.3 | < −0.7 |
@@ -42,11 +42,12 @@ use crate::stat::median;
 /// | [`DeadUnits`](Sign::DeadUnits), [`SaturatedUnits`](Sign::SaturatedUnits): share | | > 30 % | > 90 % |
 /// | [`LittleHeadroom`](Sign::LittleHeadroom): largest value below the largest number, in factors of 2 | | < 3 | < 1 |
 ///
-/// A validation loss is a number of one of [these names](crate::metric::VALIDATION_LOSSES).
+/// A validation loss is a number with one of [these names](crate::metric::VALIDATION_LOSSES).
 ///
-/// The limits are rules of thumb. Signs of the loss need 20 updates, that of a validation loss four validations, those of layers and activations three
-/// samples by a [`Watch`](crate::monitor::Watch). Numbers are compared by medians, which a thinned
-/// [`History`] keeps well enough; counts of verdicts and clips are over all steps.
+/// The limits are rules of thumb. Signs of the loss need 20 updates, those of a validation loss four validations,
+/// and those of layers and activations three samples by a [`Watch`](crate::monitor::Watch). Numbers are compared
+/// by medians, which a thinned [`History`] preserves well enough; counts of verdicts and clips are over all
+/// steps.
 ///
 /// ```
 /// use evenkeel::record::{Entry, History, Sign, findings};
@@ -70,19 +71,19 @@ pub(super) fn found_in(history: &History, columns: &Columns<'_>) -> Vec<Finding<
     found.extend(gradients::check(columns));
     found.extend(layers::check(columns));
     found.extend(activations::check(columns));
-    // Stable: within a severity the order is that of the rules.
+    // The sort is stable: within a severity, findings keep the order of the rules.
     found.sort_by_key(|finding| std::cmp::Reverse(finding.severity));
     found
 }
 
-/// The median of the finite ones.
+/// Returns the median of the finite values.
 fn middle(values: impl IntoIterator<Item = f64>) -> Option<f64> {
     let mut values: Vec<f64> = values.into_iter().filter(|x| x.is_finite()).collect();
     median(&mut values)
 }
 
-/// Windows of equal length in steps, for what is there at each end and in between: the points that are in
-/// one, if there are at least three of them.
+/// Divides the points into windows of equal length in steps, for comparing the ends and the middle of a run.
+/// Windows of fewer than three points are left out.
 fn windows(points: &[Point], count: u64) -> Vec<&[Point]> {
     let (Some(first), Some(last)) = (points.first(), points.last()) else { return Vec::new() };
     let length =
@@ -93,7 +94,7 @@ fn windows(points: &[Point], count: u64) -> Vec<&[Point]> {
     found
 }
 
-/// A share as a percentage of as many digits as tell it from 0 and from all.
+/// Formats a share as a percentage, with enough digits to tell it from 0 and from all.
 pub(super) fn percent(share: f64) -> String {
     match 100.0 * share {
         p if p == 0.0 || p == 100.0 => format!("{p} %"),

@@ -1,53 +1,52 @@
-//! What is looked for in the record of a run.
+//! The signs that are looked for in the record of a run.
 
-/// What is looked for in the record of a run. The limits are in the table of
-/// [`findings`](super::findings).
+/// A sign that [`findings`](super::findings) looks for in the record of a run. The limits are in the table there.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 #[non_exhaustive]
 pub enum Sign {
     /// The run was halted.
     Halted,
-    /// Losses, gradients or other numbers that were not finite.
+    /// Losses, gradients or other numbers were not finite.
     NonFinite,
     /// Many steps were not applied.
     ManySkips,
-    /// Steps in a row were not applied.
+    /// Several consecutive steps were not applied.
     SkipsInARow,
     /// The run was rewound.
     Rewinds,
-    /// The keel or a policy said that it was in the way, or that it has stood down.
+    /// The keel or a policy reported that it was getting in the way, or that it has stood down.
     Notice,
     /// Most updates were clipped.
     MostlyClipped,
     /// The loss never fell.
     LossNeverFell,
-    /// The loss fell, and rose again.
+    /// The loss fell and rose again.
     LossRose,
-    /// The loss fell, and then no more.
+    /// The loss fell and then stopped falling.
     Plateau,
     /// The loss on held-out data rose while the training loss fell.
     Overfitting,
-    /// Most of the run had a rate far from where the loss fell fastest.
+    /// Most of the run used a rate far from the one at which the loss fell fastest.
     RateFarFromFastest,
-    /// Updates that move the weights far.
+    /// Updates move the weights far.
     LargeUpdates,
-    /// Updates that hardly move the weights.
+    /// Updates hardly move the weights.
     SmallUpdates,
     /// Successive gradients point against each other.
     Overshoot,
-    /// The gradient became much longer.
+    /// The gradient norm became much larger.
     GradientGrew,
-    /// Single gradients much longer than those around them.
+    /// Single gradients are much larger than those around them.
     GradientSpikes,
-    /// A layer whose gradient is far shorter than another's.
+    /// A layer's gradient is far smaller than another's.
     VanishingGradient,
-    /// A layer whose gradient was 0 throughout.
+    /// A layer's gradient was 0 throughout.
     NoGradient,
-    /// Units that are 0 for every input.
+    /// Units are 0 for every input.
     DeadUnits,
-    /// Units at the flat ends of their function.
+    /// Units are at the flat ends of their activation function.
     SaturatedUnits,
-    /// Activations close to overflow.
+    /// Activations are close to overflow.
     LittleHeadroom,
 }

@@ -1,4 +1,4 @@
-//! Each rule fires on a run that was made for it, and is silent on one beside it.
+//! Each rule fires on a run made for it, and is silent on a similar one.
 
 use super::*;
 use crate::Verdict;
@@ -16,7 +16,7 @@ fn run(steps: u64, numbers: impl Fn(u64) -> Numbers) -> History {
     history
 }
 
-/// A run of steps that are all well but for those that `verdict` picks out.
+/// A run of applied steps, except those for which `verdict` returns another verdict.
 fn judged(steps: u64, verdict: impl Fn(u64) -> Option<(Verdict, &'static str)>) -> History {
     let mut history = History::default();
     for k in 0..steps {
@@ -333,7 +333,7 @@ fn the_worst_comes_first() {
     assert!(severities.len() >= 3 && severities.is_sorted_by(|a, b| a >= b), "{severities:?}");
 }
 
-/// In a history of 100 000 steps, of which a few thousand are kept.
+/// Checked in a history of 100 000 steps, of which a few thousand are kept.
 #[test]
 fn a_long_run_is_told_of_as_a_short_one() {
     let history = run(100_000, |k| {
@@ -373,7 +373,7 @@ fn a_validation_loss_that_rises_while_training_falls() {
         Severity::Warning,
         &["test_loss"],
     );
-    // From the first validation on.
+    // Rises from the first validation on.
     let rising = |t: f64| 1.0 + t;
     fires(&run(400, with("val_loss", rising)), Sign::Overfitting, Severity::Severe, &["update 19"]);
 

@@ -1,4 +1,4 @@
-//! The loss on held-out data beside the training loss.
+//! Findings from comparing the loss on held-out data with the training loss.
 
 use super::{Columns, Point, Sign, middle};
 use crate::doctor::Finding;
@@ -6,7 +6,7 @@ use crate::doctor::finding::above;
 use crate::metric::VALIDATION_LOSSES;
 use crate::text::short;
 
-/// Validations below which nothing is said: a best one, and what came of it.
+/// The number of validations below which nothing is reported: a best one, and those after it.
 const ENOUGH: usize = 4;
 
 pub(super) fn check(columns: &Columns<'_>) -> Option<Finding<Sign>> {
@@ -27,11 +27,11 @@ fn overfitting(name: &str, columns: &Columns<'_>) -> Option<Finding<Sign>> {
         return None;
     }
     let late = middle(since[since.len() / 2..].iter().map(|p| p.value))?;
-    // Where it never fell there is no way down to take a share of.
+    // If the loss never fell, there is no decrease to take a share of.
     let way = (first.value - lowest.value).max(0.05 * lowest.value.abs());
     let lost = (late - lowest.value) / way;
 
-    // The training loss at both places, over a stretch that has some noise in it.
+    // The training loss at both points, each over a stretch long enough to average some noise.
     let reach = (last.attempt - first.attempt) / 20;
     let losses: Vec<Point> = finite("loss").collect();
     let around = |centre: u64| {

@@ -1,4 +1,4 @@
-//! What was not applied, and what was clipped.
+//! Findings from steps that were not applied or were clipped.
 
 use super::{Columns, Sign, middle, percent};
 use crate::Verdict;
@@ -22,8 +22,7 @@ pub(super) fn check(history: &History, columns: &Columns<'_>) -> Vec<Found> {
     rules.into_iter().flatten().chain(notices(columns)).collect()
 }
 
-/// What policies had to say of how they fare, each once. A report says it in sentences, the first of which is
-/// what was seen.
+/// Returns each notice of a policy once. A notice is made of sentences, the first of which says what was seen.
 fn notices(columns: &Columns<'_>) -> Vec<Found> {
     let mut said: Vec<&str> = Vec::new();
     for entry in columns.entries.iter().filter(|entry| entry.verdict == Verdict::Apply) {
@@ -38,14 +37,15 @@ fn notices(columns: &Columns<'_>) -> Vec<Found> {
     said.into_iter().map(finding).collect()
 }
 
-/// The reason in a sentence of an incident, which has it in parentheses; of other sentences, all.
+/// Returns the reason in the sentence of an incident, which has it in parentheses; for other sentences, the whole
+/// text.
 pub(in crate::record) fn reason(entry: &Entry) -> &str {
     let why = entry.why.as_deref().unwrap_or("no reason given");
     let inner = why.split_once(" (").and_then(|(_, rest)| rest.split_once("), loss "));
     inner.map_or(why, |(reason, _)| reason)
 }
 
-/// The reasons, most frequent first, with how often.
+/// Lists the reasons with their counts, the most frequent first.
 fn reasons(rejected: &[&Entry]) -> String {
     let mut counted: Vec<(&str, usize)> = Vec::new();
     for entry in rejected {

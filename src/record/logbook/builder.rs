@@ -1,4 +1,4 @@
-//! Where a log goes, and how it is opened.
+//! The settings of a log, and how it is opened.
 
 use std::fmt;
 use std::sync::{Arc, Mutex};
@@ -10,7 +10,7 @@ use super::{History, Logbook, Sink};
 use crate::Error;
 use crate::error::check::Param;
 
-/// The settings of a [`Logbook`].
+/// Builder for a [`Logbook`].
 #[must_use = "nothing is recorded before it is opened"]
 pub struct LogbookBuilder {
     sinks: Vec<Box<dyn Sink>>,
@@ -28,18 +28,18 @@ impl Default for LogbookBuilder {
 }
 
 impl LogbookBuilder {
-    /// Writes there too.
+    /// Adds a sink.
     pub fn to(mut self, sink: impl Sink + 'static) -> Self {
         self.sinks.push(Box::new(sink));
         self
     }
 
-    /// Keeps the run in memory too, after the steps that are in `history` already.
+    /// Also keeps the run in memory, appended to the steps already in `history`.
     pub fn keep(self, history: History) -> Self {
         Self { history: Some(history), ..self }
     }
 
-    /// How many steps may wait to be written: 1024, unless said otherwise here.
+    /// Sets how many steps may wait to be written. The default is 1024.
     ///
     /// # Errors
     /// If it is 0.
@@ -48,15 +48,14 @@ impl LogbookBuilder {
         Ok(Self { queue: steps, ..self })
     }
 
-    /// How long a step may wait for a place in a full queue before it is left out: 5 seconds, unless said
-    /// otherwise here.
+    /// Sets how long a step may wait for space in a full queue before it is dropped. The default is 5 seconds.
     pub fn patience(self, at_most: Duration) -> Self {
         Self { patience: at_most, ..self }
     }
 
-    /// Tells the gradient norm of every parameter, `grad_norm/<path>`, only of each `n`-th attempt, and of
-    /// steps that were not applied: of each, unless said otherwise here. With many parameters they are most
-    /// of a log. It is about reports; entries are written as they are.
+    /// Records the gradient norm of every parameter, `grad_norm/<path>`, only in every `n`-th attempt and in
+    /// steps that were not applied. By default it is recorded in every step. With many parameters, these norms
+    /// are most of a log. The setting applies to reports; entries are written unchanged.
     ///
     /// # Errors
     /// If `n` is 0.
@@ -65,12 +64,12 @@ impl LogbookBuilder {
         Ok(Self { layers_every: n, ..self })
     }
 
-    /// Opens the log at the position of the step that comes next: `keel.attempts()`, which is 0 in a
-    /// fresh run and was restored in one that is resumed. What is in the files of steps from there on is
-    /// superseded, and how is told by each [`Sink`].
+    /// Opens the log at the position of the next step: `keel.attempts()`, which is 0 in a fresh run and is
+    /// restored when a run is resumed. Recorded steps from there on are superseded; how they are discarded is
+    /// described at each [`Sink`].
     ///
     /// # Errors
-    /// If a sink cannot be opened. Those before it may have let go of what is superseded by then.
+    /// If a sink cannot be opened. The sinks before it may already have discarded superseded steps.
     pub fn open(self, attempt: u64) -> Result<Logbook, Error> {
         let Self { mut sinks, history, queue, patience, layers_every } = self;
         sinks.iter_mut().try_for_each(|sink| sink.open(attempt))?;

@@ -1,4 +1,4 @@
-//! Records a run off the training thread.
+//! Recording a run off the training thread.
 
 mod builder;
 mod queue;
@@ -18,27 +18,27 @@ use crate::monitor::Observation;
 use crate::{Error, Halted, Report, Stepped};
 use queue::{Message, Queue, Refused};
 
-/// Records a run off the training thread, in as many [`Sink`]s as you like.
+/// Records a run off the training thread, to any number of [`Sink`]s.
 ///
-/// A step is put into a queue and training goes on; a thread writes what has gathered five times a
-/// second, and flushes it. [`close`](Self::close) writes the rest and tells of errors; dropping the log
-/// writes the rest too.
+/// A step is put into a queue and training continues; a writer thread writes and flushes the queued steps five
+/// times a second. [`close`](Self::close) writes the rest and returns errors; dropping the log also writes the
+/// rest.
 ///
-/// *If the queue is full*, because a disk is slower than training, a step waits for a place, for
-/// [`patience`](LogbookBuilder::patience) at the most. Then it is left out, and that is an error; until
-/// there is a place again further steps do not wait, and are errors too. So training is slowed down by a
-/// slow disk, and never stopped by one that hangs.
+/// *If the queue is full*, because the disk is slower than training, a step waits for space, for at most
+/// [`patience`](LogbookBuilder::patience). After that the step is dropped, which is an error; until there is
+/// space again, further steps are dropped without waiting, and are errors too. A slow disk therefore slows
+/// training down, but a disk that hangs never stops it.
 ///
-/// *If a sink fails*, the others go on without it. The next call returns its error, once, and has done
-/// what it was called for; [`close`](Self::close) returns the first one of all again.
+/// *If a sink fails*, the others continue without it. The next call returns the error, once, after it has done
+/// its own work; [`close`](Self::close) returns the first error of all again.
 ///
-/// *If the process is killed*, the files hold every step that was flushed, and at most one half of a line
-/// at the end, which the next [`open`](LogbookBuilder::open) cuts off. That is told at which attempt the
-/// run goes on, and what the files have from there is superseded; a rewind needs nothing, because
+/// *If the process is killed*, the files hold every step that was flushed, and at most one partial line at the
+/// end, which the next [`open`](LogbookBuilder::open) cuts off. `open` takes the attempt at which the run
+/// resumes, and steps in the files from there on are superseded. A rewind needs no such handling, because
 /// attempts never go back.
 ///
 /// # Cost
-/// A step takes a clone of its report on the training thread, and no readback. Up to
+/// Each step clones its report on the training thread, without a readback. At most
 /// [`queue`](LogbookBuilder::queue) reports are held.
 ///
 /// ```
@@ -73,32 +73,32 @@ pub struct Logbook {
     writer: Option<JoinHandle<()>>,
     history: Option<Arc<Mutex<History>>>,
     patience: Duration,
-    /// Whether the last step found no place.
+    /// Whether the last step found the queue full.
     behind: bool,
-    /// The attempt of the last step: none comes before it.
+    /// The attempt of the last step; later ones may not be below it.
     last: u64,
-    /// What was seen of steps whose report is to come.
+    /// The observations of steps whose report is still pending.
     seen: VecDeque<(u64, Observation)>,
 }
 
-/// Names that every line has a field of its own for.
+/// The names of the fields that every line has.
 pub(in crate::record) const RESERVED: [&str; 4] = ["attempt", "update", "verdict", "why"];
 
 impl Logbook {
-    /// A log that is written here, and in the sinks that are added.
+    /// Starts building a log that is written to this sink, and to any that are added.
     pub fn to(sink: impl Sink + 'static) -> LogbookBuilder {
         LogbookBuilder::default().to(sink)
     }
 
-    /// A log that is kept in memory, and in the sinks that are added.
+    /// Starts building a log that is kept in memory, and written to any sinks that are added.
     pub fn keep(history: History) -> LogbookBuilder {
         LogbookBuilder::default().keep(history)
     }
 
-    /// Records a step of a keel, with what a [`Watch`](crate::monitor::Watch) saw of it.
+    /// Records a step of a keel, with the observation of a [`Watch`](crate::monitor::Watch), if any.
     ///
-    /// With [`Decide::OnDevice`](crate::Decide::OnDevice) a step is recorded when its report comes, and
-    /// `seen` is kept until then.
+    /// With [`Decide::OnDevice`](crate::Decide::OnDevice), a step is recorded when its report arrives, and `seen`
+    /// is kept until then.
     ///
     /// # Errors
     /// If the step could not be recorded, or if a sink has failed: see [`Logbook`].
@@ -115,21 +115,21 @@ impl Logbook {
         }
     }
 
-    /// Records the step that training was halted at.
+    /// Records the step at which training was halted.
     ///
     /// # Errors
-    /// As [`step`](Self::step).
+    /// See [`step`](Self::step).
     pub fn halted<M>(&mut self, halted: &Halted<M>) -> Result<(), Error> {
-        // The halt is recorded, whatever became of what was before it.
+        // The halt is recorded even if an earlier report could not be.
         let before = self.reports(halted.late());
         before.and(self.report(halted.report()))
     }
 
-    /// Records a report, unless it is [pending](Report::pending). Of those that
-    /// [`Keel::accumulate`](crate::Keel::accumulate) gives, record the batches that were left out.
+    /// Records a report, unless it is [pending](Report::pending). Of the reports from
+    /// [`Keel::accumulate`](crate::Keel::accumulate), record those of batches that were left out.
     ///
     /// # Errors
-    /// As [`step`](Self::step).
+    /// See [`step`](Self::step).
     pub fn report(&mut self, report: &Report) -> Result<(), Error> {
         if report.pending {
             return self.tell();
@@ -146,7 +146,7 @@ impl Logbook {
     }
 
     fn reports(&mut self, reports: &[Report]) -> Result<(), Error> {
-        // Each is recorded, whatever became of the one before.
+        // Each report is recorded, even if an earlier one could not be.
         let each = reports.iter().map(|report| self.report(report)).collect::<Vec<_>>();
         each.into_iter().collect()
     }
@@ -154,8 +154,8 @@ impl Logbook {
     /// Records a step of a custom loop.
     ///
     /// # Errors
-    /// As [`step`](Self::step). Also if its attempt is below that of the step before it, and if a number has
-    /// a name that every line has: `attempt`, `update`, `verdict` or `why`.
+    /// See [`step`](Self::step). Also if the entry's attempt is below that of the previous step, or if a number
+    /// has a reserved name: `attempt`, `update`, `verdict` or `why`.
     pub fn push(&mut self, entry: Entry) -> Result<(), Error> {
         entry.iter().try_for_each(|(name, _)| allowed(name))?;
         self.send(entry.attempt, Message::Entry(entry))
@@ -170,7 +170,8 @@ impl Logbook {
         self.tell()
     }
 
-    /// What is [kept](LogbookBuilder::keep) in memory, with every step so far; empty if nothing is.
+    /// Returns the history that is [kept](LogbookBuilder::keep) in memory, including every step so far; empty if
+    /// none is kept.
     pub fn history(&self) -> History {
         self.queue.flush();
         match &self.history {
@@ -179,10 +180,10 @@ impl Logbook {
         }
     }
 
-    /// Writes what is left and ends the log.
+    /// Writes the remaining steps and closes the log.
     ///
     /// # Errors
-    /// The first error of any sink, whether it was told of before or not.
+    /// The first error of any sink, even if an earlier call has already returned it.
     pub fn close(mut self) -> Result<(), Error> {
         let ended = self.end();
         self.queue.first_error().map_or(ended, Err)
@@ -204,7 +205,7 @@ impl Logbook {
         self.tell()
     }
 
-    /// The error of a sink, if one has failed since.
+    /// Returns an error of a sink that has not been returned yet.
     fn tell(&self) -> Result<(), Error> {
         self.queue.error().map_or(Ok(()), Err)
     }
@@ -220,7 +221,7 @@ impl Logbook {
 
 const PANICKED: &str = "a sink has panicked";
 
-/// A name that a number may have.
+/// Checks that a number may have this name.
 pub(in crate::record) fn allowed(name: &str) -> Result<(), Error> {
     let must = "other than attempt, update, verdict and why";
     Param("Entry", "name").must(!RESERVED.contains(&name), must, name).map(|_| ())

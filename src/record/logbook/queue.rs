@@ -1,4 +1,4 @@
-//! What training hands to the writer, in bounded memory.
+//! The queue from training to the writer, in bounded memory.
 
 use std::collections::VecDeque;
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
@@ -8,14 +8,14 @@ use crate::monitor::Observation;
 use crate::record::Entry;
 use crate::{Error, Report};
 
-/// A step that is to be written.
+/// A step waiting to be written.
 pub(super) enum Message {
     Entry(Entry),
-    /// Made an entry of by the writer, off the training thread.
+    /// Converted to an entry by the writer, off the training thread.
     Report(Box<Report>, Option<Observation>),
 }
 
-/// Training on one side, and the writer on the other.
+/// A queue with training on one side and the writer on the other.
 pub(super) struct Queue {
     state: Mutex<State>,
     to_writer: Condvar,
@@ -26,22 +26,22 @@ pub(super) struct Queue {
 #[derive(Default)]
 struct State {
     waiting: VecDeque<Message>,
-    /// How often a flush was asked for, and how many of these have been done.
+    /// The number of flushes that were requested, and the number that are done.
     asked: u64,
     done: u64,
     closing: bool,
-    /// The writer is gone.
+    /// Whether the writer is gone.
     stopped: bool,
-    /// Errors that nobody has been told of.
+    /// Errors not yet returned.
     errors: VecDeque<Error>,
     /// The first error of all.
     first: Option<Error>,
 }
 
-/// What the writer is to do next.
+/// The next work of the writer.
 pub(super) struct Work {
     pub(super) messages: VecDeque<Message>,
-    /// Flushes that are done with this.
+    /// The flushes that are done with this work.
     asked: u64,
     pub(super) last: bool,
 }
@@ -63,7 +63,7 @@ impl Queue {
         }
     }
 
-    /// Adds a message, and waits for a place for so long.
+    /// Adds a message, waiting for space for at most `patience`.
     pub(super) fn push(&self, message: Message, patience: Duration) -> Result<(), Refused> {
         let mut state = self.lock();
         if state.waiting.len() >= self.at_most {
@@ -79,14 +79,14 @@ impl Queue {
             return Err(Refused::Full);
         }
         state.waiting.push_back(message);
-        // The first one wakes the writer, which then lets some gather.
+        // The first message wakes the writer, which then lets more gather.
         if state.waiting.len() == 1 || self.is_half_full(&state) {
             self.to_writer.notify_one();
         }
         Ok(())
     }
 
-    /// Waits until all that was pushed is written and flushed.
+    /// Waits until everything pushed so far is written and flushed.
     pub(super) fn flush(&self) {
         let mut state = self.lock();
         state.asked += 1;
@@ -96,13 +96,13 @@ impl Queue {
         drop(self.to_training.wait_while(state, busy));
     }
 
-    /// Tells the writer that nothing more comes.
+    /// Tells the writer that no more messages follow.
     pub(super) fn close(&self) {
         self.lock().closing = true;
         self.to_writer.notify_one();
     }
 
-    /// An error that was not told of yet.
+    /// Takes an error that has not been returned yet.
     pub(super) fn error(&self) -> Option<Error> {
         self.lock().errors.pop_front()
     }
@@ -111,7 +111,7 @@ impl Queue {
         self.lock().first.clone()
     }
 
-    /// For the writer: waits for something to do, and then a little longer for more of it.
+    /// For the writer: waits for something to do, and then a little longer for more.
     pub(super) fn work(&self, gather: Duration) -> Work {
         let urgent =
             |state: &State| state.closing || state.asked > state.done || self.is_half_full(state);
@@ -126,7 +126,7 @@ impl Queue {
         Work { messages, asked: state.asked, last: state.closing }
     }
 
-    /// For the writer: this work is done.
+    /// For the writer: reports this work as done.
     pub(super) fn done(&self, work: &Work, errors: Vec<Error>) {
         let mut state = self.lock();
         state.done = work.asked;
@@ -137,7 +137,7 @@ impl Queue {
         self.to_training.notify_all();
     }
 
-    /// For the writer: it is gone, whatever the reason.
+    /// For the writer: reports that it is gone, for whatever reason.
     pub(super) fn stop(&self) {
         self.lock().stopped = true;
         self.to_training.notify_all();
@@ -148,7 +148,7 @@ impl Queue {
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
-        // Nothing that is done under the lock can panic and leave half of a change behind.
+        // No code under the lock can panic and leave a change half made.
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

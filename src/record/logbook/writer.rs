@@ -1,4 +1,4 @@
-//! The thread that writes.
+//! The writer thread.
 
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -11,25 +11,25 @@ use crate::{Error, Verdict};
 /// How long steps gather before they are written and flushed together.
 const GATHER: Duration = Duration::from_millis(200);
 
-/// Everything that is on the thread.
+/// The state of the writer thread.
 pub(super) struct Writer {
     pub(super) queue: Arc<Queue>,
-    /// Those that have failed are gone.
+    /// The sinks that have not failed.
     pub(super) sinks: Vec<Box<dyn Sink>>,
     pub(super) history: Option<Arc<Mutex<History>>>,
     pub(super) clerk: Clerk,
 }
 
-/// Makes entries of reports.
+/// Converts reports to entries.
 pub(super) struct Clerk {
-    /// How often the layers of applied steps are told of.
+    /// The interval at which the layers of applied steps are recorded.
     layers_every: u64,
-    /// The names of the last entries: with an observation and without, clipped and not, with layers and
-    /// without. The next one of the kind most likely has the same.
+    /// The names of the last entry of each kind: with and without an observation, clipped and not, with and
+    /// without layers. The next entry of a kind most likely has the same names.
     expected: [Arc<Names>; 8],
 }
 
-/// Tells the other side that the writer is gone, even if a sink has panicked.
+/// Reports that the writer is gone, even if a sink has panicked.
 struct Gone(Arc<Queue>);
 
 impl Drop for Gone {
@@ -60,7 +60,7 @@ impl Writer {
         }
     }
 
-    /// Does this with each sink. One that fails is let go.
+    /// Calls `what` with each sink. A sink that fails is dropped.
     fn each(
         &mut self,
         errors: &mut Vec<Error>,

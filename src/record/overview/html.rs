@@ -1,4 +1,4 @@
-//! The same as one page.
+//! The overview as one HTML page.
 
 use std::fmt::Write;
 
@@ -11,15 +11,14 @@ use crate::record::Sign;
 use crate::record::findings::percent;
 use crate::text::{escaped, short};
 
-/// A run at a glance as one page of HTML, which needs nothing beside it: [`Overview::to_html`] with the
-/// title it has unless told otherwise.
+/// Returns a summary of a run as one self-contained HTML page: [`Overview::to_html`] with the default title.
 pub fn html(history: &History) -> String {
     Overview::of(history).to_html()
 }
 
-/// Rows of the table of incidents; more would be the page.
+/// The largest number of rows in the table of incidents; more would dominate the page.
 const INCIDENTS: usize = 200;
-/// More than these are folded away until asked for.
+/// With more rows than this, the table is collapsed until it is opened.
 const OPEN: usize = 40;
 
 pub(super) fn page(of: &Overview<'_>) -> String {

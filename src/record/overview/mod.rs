@@ -1,4 +1,4 @@
-//! A run at a glance: findings and pictures, as a page, as files, and for a terminal.
+//! A summary of a run: findings and charts, as an HTML page, as SVG files, or for a terminal.
 
 mod html;
 mod pictures;
@@ -16,9 +16,9 @@ use crate::doctor::Finding;
 use crate::stat::median;
 use crate::{Error, Verdict};
 
-/// A run at a glance: what its record gives away, and pictures of it.
+/// A summary of a run: findings from its record, and charts of it.
 ///
-/// It is written as a page of HTML, as SVG files, or for a terminal, as its `Display`:
+/// It can be written as an HTML page, as SVG files, or to a terminal with its `Display`:
 ///
 /// ```
 /// use evenkeel::record::{Entry, History, Overview};
@@ -36,27 +36,27 @@ use crate::{Error, Verdict};
 ///
 /// # Pictures
 ///
-/// | name | of | drawn where there is |
+/// | name | content | drawn if there is |
 /// |---|---|---|
 /// | `loss` | the loss of applied steps, and a mark for each step that was not applied | `loss` |
 /// | `rate` | the learning rate, and what the clips left of it | `lr`, `effective_lr` |
-/// | `gradient` | the gradient's norm, and to what it was clipped | `grad_norm`, `clip_bound` |
-/// | `update` | the update's share of the weights' norm | `update_ratio` |
+/// | `gradient` | the gradient norm, and the norm it was clipped to | `grad_norm`, `clip_bound` |
+/// | `update` | the norm of the update relative to that of the weights | `update_ratio` |
 /// | `weights` | the norm of the weights | `param_norm` |
-/// | `layers` | every layer's gradient norm over time, as colours | `grad_norm/…` |
-/// | `updates` | every layer's update ratio over time | `update_norm/…`, `param_norm/…` |
+/// | `layers` | the gradient norm of every layer over time, as colours | `grad_norm/…` |
+/// | `updates` | the update ratio of every layer over time | `update_norm/…`, `param_norm/…` |
 /// | `dead`, `saturated` | the share of units at every probe over time | `dead/…`, `saturated/…` |
 /// | `deviation` | the standard deviation at every probe over time | `std/…` |
-/// | the name | any other number without a slash, the first nine of them | |
+/// | the name | any other number without a slash in its name, the first nine of them | |
 ///
-/// Layers are all that have their path in common but the last name, in at most 64 rows: where there are
-/// more, paths are cut shorter. The axis is the step asked for, which, other than the update, never goes
+/// A layer is all parameters whose paths differ only in the last name. At most 64 rows are drawn: if there are
+/// more layers, paths are cut shorter. The horizontal axis is the attempt, which, unlike the update, never goes
 /// back.
 ///
 /// # Cost
-/// Each line is drawn with four points for every three pixels, of which the lowest and the highest are
-/// two: one step that stands out is seen however long the run was. A page of 100 000 steps and 50 layers is
-/// below 1 MB.
+/// Each line is drawn with four points for every three pixels, including the lowest and the highest value, so
+/// that a single step that stands out is visible however long the run was. A page of 100 000 steps and 50 layers
+/// is below 1 MB.
 #[derive(Debug)]
 #[must_use = "`save_html`, `save_svgs` or `Display` show it"]
 pub struct Overview<'a> {
@@ -67,34 +67,35 @@ pub struct Overview<'a> {
 }
 
 impl<'a> Overview<'a> {
-    /// Of what is recorded so far.
+    /// Creates an overview of the steps recorded so far.
     pub fn of(history: &'a History) -> Self {
         let columns = Columns::of(history);
         let findings = found_in(history, &columns);
         Self { title: "a training run".into(), history, columns, findings }
     }
 
-    /// What stands above it.
+    /// Sets the title.
     pub fn title(self, title: impl Into<String>) -> Self {
         Self { title: title.into(), ..self }
     }
 
-    /// What the record gives away, the worst first.
+    /// Returns the findings, the most severe first.
     pub fn findings(&self) -> &[Finding<Sign>] {
         &self.findings
     }
 
-    /// All pictures for which there are numbers.
+    /// Returns all charts for which there are numbers.
     pub fn charts(&self) -> Vec<Chart> {
         pictures::all(self).into_iter().map(|(_, chart)| chart).collect()
     }
 
-    /// Findings, pictures and incidents as one page of HTML that needs nothing beside it, and no network.
+    /// Returns findings, charts and incidents as one self-contained HTML page that needs no other file and no
+    /// network.
     pub fn to_html(&self) -> String {
         html::page(self)
     }
 
-    /// Writes that page to a file.
+    /// Writes the [HTML page](Self::to_html) to a file.
     ///
     /// # Errors
     /// If the file cannot be written.
@@ -102,11 +103,11 @@ impl<'a> Overview<'a> {
         save(path.as_ref(), &self.to_html())
     }
 
-    /// All pictures in one, below each other.
+    /// Returns all charts in one SVG image, stacked in rows.
     pub fn to_svg(&self) -> String {
         let charts = pictures::all(self);
         let mut sheet = Sheet::new(&self.title);
-        // Neighbours of one width that have place beside each other.
+        // Charts of the same width that fit side by side.
         for same in charts.chunk_by(|a, b| a.0 == b.0) {
             for row in same.chunks(same[0].0.beside()) {
                 sheet = sheet.row(row.iter().map(|(_, chart)| chart.clone()));
@@ -115,10 +116,10 @@ impl<'a> Overview<'a> {
         sheet.to_svg()
     }
 
-    /// Writes every picture to a file `<name>.svg` in this folder, which is made if it is not there.
+    /// Writes every chart to a file `<name>.svg` in this folder, which is created if it does not exist.
     ///
     /// # Errors
-    /// If the folder cannot be made, or a file cannot be written.
+    /// If the folder cannot be created, or a file cannot be written.
     pub fn save_svgs(&self, folder: impl AsRef<Path>) -> Result<(), Error> {
         let folder = folder.as_ref();
         let failed = |cause| Error::io(format_args!("making {}", folder.display()), cause);
@@ -135,7 +136,7 @@ impl<'a> Overview<'a> {
         incidents
     }
 
-    /// The median loss of the first and of the last tenth of what is kept, and the lowest loss.
+    /// Returns the median loss of the first and of the last tenth of the kept steps, and the lowest loss.
     fn losses(&self) -> Option<[f64; 3]> {
         let losses = self.columns.finite("loss");
         let few = losses.len().div_ceil(10).min(50);
@@ -145,12 +146,12 @@ impl<'a> Overview<'a> {
         Some([median(&mut first)?, median(&mut last)?, lowest])
     }
 
-    /// Steps that were not applied.
+    /// Returns the number of steps that were not applied.
     fn rejected(&self) -> u64 {
         self.history.steps() - self.history.count(Verdict::Apply)
     }
 
-    /// The share of updates that were clipped.
+    /// Returns the share of updates that were clipped.
     fn clipped(&self) -> f64 {
         self.history.clipped() as f64 / self.history.count(Verdict::Apply).max(1) as f64
     }

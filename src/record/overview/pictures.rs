@@ -1,4 +1,4 @@
-//! Which pictures there are of a run.
+//! The charts of a run.
 
 use super::Overview;
 use crate::chart::{Axis, Chart, Heat, LineChart, Mark, Row, Series, Shade};
@@ -7,12 +7,12 @@ use crate::page::Width;
 use crate::record::columns::{self, Point};
 use crate::text::short;
 
-/// Rows that a picture has at most.
+/// The largest number of rows in a chart.
 const ROWS: usize = 64;
-/// Pictures of numbers that are not known by name.
+/// The largest number of charts of numbers that are not known by name.
 const OTHERS: usize = 9;
 
-/// Names that have a picture, or are part of one.
+/// Names that have a chart, or are part of one.
 const KNOWN: &[&str] = &[
     "loss",
     "lr",
@@ -41,7 +41,7 @@ pub(super) fn all(of: &Overview<'_>) -> Vec<(Width, Chart)> {
     };
     charts.extend(of.columns.whole().filter(shown).take(OTHERS).map(|name| {
         let line = line(name, of.columns.line(name)).smoothed();
-        // A name of the user's may be no name for a file.
+        // A custom name may not be a valid file name.
         let safe = |c: char| if c.is_alphanumeric() || "-_.".contains(c) { c } else { '_' };
         let file: String = name.chars().map(safe).collect();
         (Width::Third, chart((&file, titled(name)), Width::Third, span).series(line).draw())
@@ -50,7 +50,7 @@ pub(super) fn all(of: &Overview<'_>) -> Vec<(Width, Chart)> {
     charts
 }
 
-/// What a watch calls by a name.
+/// Returns the title of a number that a watch records.
 fn titled(name: &str) -> &str {
     match name {
         "lr_cap" => "Bound on the highest rate",
@@ -62,7 +62,7 @@ fn titled(name: &str) -> &str {
     }
 }
 
-/// Two names may be the same once they are fit for a file.
+/// Makes names unique: two may become the same once they are valid file names.
 fn unique(charts: &mut [(Width, Chart)]) {
     for at in 1..charts.len() {
         let (before, rest) = charts.split_at_mut(at);
@@ -131,10 +131,10 @@ fn gradient(of: &Overview<'_>, span: (u64, u64)) -> Option<(Width, Chart)> {
     let high = values().fold(f64::NEG_INFINITY, f64::max);
     if low <= high {
         let (first, last) = (span.0 as f64, span.1 as f64);
-        // A run of one step is as wide as that step.
+        // A run of one step is drawn as wide as that step.
         let lone = if span.0 == span.1 { 0.5 } else { 0.0 };
         let clip = match high - low <= 0.01 * high {
-            // One threshold throughout is a line from end to end.
+            // A constant threshold is drawn as a line from end to end.
             true => Series::new(
                 format!("clipped to {}", short(high)),
                 [(first - lone, high), (last + lone, high)],

@@ -1,4 +1,4 @@
-//! All pictures as one.
+//! All charts of an overview in one image.
 
 use std::fmt::Write;
 
@@ -31,7 +31,7 @@ pub(super) fn of(charts: &[(Width, Chart)], title: &str) -> String {
     svg
 }
 
-/// Neighbours of one width that have place beside each other.
+/// Groups neighbours of the same width that fit side by side.
 fn rows(charts: &[(Width, Chart)]) -> impl Iterator<Item = &[(Width, Chart)]> {
     charts.chunk_by(|a, b| a.0 == b.0).flat_map(|same| {
         same.chunks(match same[0].0 {

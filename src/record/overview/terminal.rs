@@ -1,4 +1,4 @@
-//! The same for a terminal.
+//! The overview for a terminal.
 
 use std::fmt;
 
@@ -9,11 +9,11 @@ use crate::chart::reduce::middles;
 use crate::record::findings::percent;
 use crate::text::short;
 
-/// How many columns a line has for its picture.
+/// The number of columns for the bars of a line.
 const COLUMNS: usize = 48;
 
 impl fmt::Display for Overview<'_> {
-    /// What was done, a line of bars for loss, rate and gradient norm, and the findings.
+    /// Writes the counts of steps, a line of bars each for loss, rate and gradient norm, and the findings.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         writeln!(f, "{}: {}", self.title, counts(self))?;
         if let Some([first, last, lowest]) = self.losses() {
@@ -38,7 +38,7 @@ impl fmt::Display for Overview<'_> {
     }
 }
 
-/// How many steps there were, and what became of them.
+/// Returns the number of steps, in all and by verdict.
 pub(super) fn counts(of: &Overview<'_>) -> String {
     let steps = of.history.steps();
     let mut words = match steps {
@@ -57,8 +57,8 @@ pub(super) fn counts(of: &Overview<'_>) -> String {
     words
 }
 
-/// One bar for each stretch of the run, as high as its median; on a scale of powers where all are above 0
-/// and far apart. With the lowest and the highest of all numbers.
+/// Returns one bar for each stretch of the run, as high as its median, on a logarithmic scale if all values are
+/// above 0 and far apart; also returns the lowest and the highest of all values.
 fn bars(points: &[(f64, f64)]) -> Option<(String, [f64; 2])> {
     const BARS: [char; 8] = ['▁', '▂', '▃', '▄', '▅', '▆', '▇', '█'];
     let ends = |points: &[(f64, f64)]| {

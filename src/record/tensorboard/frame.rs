@@ -1,7 +1,7 @@
-//! How events lie in a file: TensorFlow's record format.
+//! The file format of events: TensorFlow's record format.
 
-/// Adds one record: its length, the checksum of the length, itself, its checksum. All are little-endian,
-/// and the checksums masked.
+/// Appends one record: its length, the checksum of the length, the data, and the checksum of the data. All are
+/// little-endian, and the checksums are masked.
 pub(super) fn push(to: &mut Vec<u8>, record: &[u8]) {
     let length = (record.len() as u64).to_le_bytes();
     to.extend(length);
@@ -10,7 +10,7 @@ pub(super) fn push(to: &mut Vec<u8>, record: &[u8]) {
     to.extend(masked(record).to_le_bytes());
 }
 
-/// CRC-32C, turned and moved so that a checksum of data with checksums in it is still a good one.
+/// CRC-32C, rotated and offset so that it still works on data that contains checksums.
 fn masked(data: &[u8]) -> u32 {
     crc32c::crc32c(data).rotate_right(15).wrapping_add(0xa282_ead8)
 }

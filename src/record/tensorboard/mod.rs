@@ -1,7 +1,7 @@
 //! Event files for TensorBoard.
 //!
-//! Written here because the crates for it are not kept: `tensorboard-rs` panics on an I/O error and brings
-//! an image library, `tboard` needs the protobuf compiler to build, and neither can take steps back.
+//! Implemented here because the existing crates are unmaintained: `tensorboard-rs` panics on an I/O error and
+//! depends on an image library, `tboard` needs the protobuf compiler to build, and neither can take steps back.
 
 mod frame;
 mod proto;
@@ -17,18 +17,18 @@ use super::{Entry, Sink};
 use crate::Error;
 use proto::{Event, START, SessionLog, Summary, Value, What};
 
-/// A folder of event files, for `tensorboard --logdir` of that folder or of the one it is in.
+/// A folder of event files, for `tensorboard --logdir` of that folder or of its parent.
 ///
-/// Every number is a scalar under its own name, and what is before the first slash is its section: all of
-/// `grad_norm/<path>` are together. The step is the attempt, which a rewind does not lower. Steps that were
-/// not applied are texts too, under `incidents`.
+/// Every number is a scalar under its own name, and the part before the first slash is its section: all
+/// `grad_norm/<path>` are shown together. The step is the attempt, which a rewind does not lower. Steps that were
+/// not applied are also written as text, under `incidents`.
 ///
-/// TensorBoard's scalars are `f32`, so numbers are rounded to it and beyond 3.4·10³⁸ infinite. NaN and
-/// infinities are written as they are; it marks them by triangles.
+/// TensorBoard's scalars are `f32`, so numbers are rounded to `f32` and are infinite beyond 3.4·10³⁸. NaN and
+/// infinities are written unchanged; TensorBoard marks them with triangles.
 ///
-/// *Opened again*, a new file is begun, which says from which step on the earlier ones are void; nothing is
-/// removed. So a folder is for one run. A file that ends within an event, because the process was killed,
-/// is read up to there.
+/// *Reopened*, the sink starts a new file, which states from which step on the earlier files are void; nothing is
+/// removed. Use one folder per run. A file that ends within an event, because the process was killed, is read up
+/// to that point.
 ///
 /// ```
 /// use evenkeel::record::{Entry, Logbook, TensorBoard};
@@ -48,11 +48,11 @@ pub struct TensorBoard {
     now: fn() -> f64,
 }
 
-/// How much is held back at the most, in bytes.
+/// The size above which buffered data is written, in bytes.
 const PENDING: usize = 1 << 16;
 
 impl TensorBoard {
-    /// The folder, made when it is opened.
+    /// Creates a sink for this folder. The folder is created when the sink is opened.
     pub fn new(folder: impl Into<PathBuf>) -> Self {
         Self { folder: folder.into(), file: None, pending: Vec::new(), now: seconds }
     }
@@ -63,7 +63,7 @@ impl TensorBoard {
         frame::push(&mut self.pending, &event.encode_to_vec());
     }
 
-    /// The highest time in the names of event files that are there.
+    /// Returns the highest time in the names of existing event files.
     fn latest(&self) -> std::io::Result<Option<u64>> {
         let mut latest = None;
         for entry in fs::read_dir(&self.folder)? {
@@ -75,7 +75,7 @@ impl TensorBoard {
     }
 }
 
-/// What TensorBoard knows event files by, before the time.
+/// The prefix by which TensorBoard recognizes event files; the time follows.
 const PREFIX: &str = "events.out.tfevents.";
 
 fn seconds() -> f64 {
@@ -87,7 +87,7 @@ impl Sink for TensorBoard {
         let failed = |cause| Error::io(format_args!("opening {}", self.folder.display()), cause);
         fs::create_dir_all(&self.folder).map_err(failed)?;
         let latest = self.latest().map_err(failed)?;
-        // Files are read in the order of their names, so this one must be the last.
+        // Files are read in the order of their names, so this name must be the last.
         let now = (self.now)() as u64;
         let time = latest.map_or(now, |latest| now.max(latest.saturating_add(1)));
         let name = format!("{PREFIX}{time:010}.evenkeel.{}", std::process::id());
@@ -95,7 +95,7 @@ impl Sink for TensorBoard {
         let file = File::create_new(&path).map_err(failed)?;
         self.file = Some((path, file));
         self.push(0, What::FileVersion("brain.Event:2".to_string()));
-        // In every file: of several, TensorBoard takes the first for a mere beginning.
+        // Written to every file: TensorBoard treats the first of several start events as only a start.
         self.push(attempt, What::SessionLog(SessionLog { status: START }));
         self.flush()
     }

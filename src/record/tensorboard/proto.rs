@@ -1,4 +1,4 @@
-//! The few messages of TensorBoard's that are needed, with its own names and numbers.
+//! The few TensorBoard messages that are needed, with their original names and numbers.
 //!
 //! From `tensorboard/compat/proto/{event,summary,tensor,tensor_shape}.proto` of TensorBoard 2.
 
@@ -31,7 +31,7 @@ pub(super) struct SessionLog {
     pub(super) status: i32,
 }
 
-/// `SessionLog.SessionStatus.START`: what is of this step or a later one, in earlier files, is void.
+/// `SessionLog.SessionStatus.START`: earlier files are void from this step on.
 pub(super) const START: i32 = 1;
 
 #[derive(Clone, PartialEq, Message)]
@@ -98,7 +98,7 @@ pub(super) struct Dim {
 
 impl Value {
     pub(super) fn scalar(tag: &str, value: f64) -> Self {
-        // Beyond the range of `f32` it is infinite there.
+        // Numbers beyond the range of `f32` become infinite.
         Self { tag: tag.to_string(), held: Some(Held::Simple(value as f32)), metadata: None }
     }
 

@@ -1,4 +1,4 @@
-//! Against the file that TensorBoard's own classes write: `tests/golden/event_files.py`.
+//! Compared with the file that TensorBoard's own classes write: `tests/golden/event_files.py`.
 
 use std::path::Path;
 
@@ -42,7 +42,7 @@ fn files_are_as_tensorboard_writes_them() {
     let files = files(&folder);
     assert_eq!(files.len(), 2);
     assert_eq!(fs::read(&files[1]).unwrap(), GOLDEN);
-    // The first one has only the version and the beginning in it.
+    // The first file contains only the version and the start event.
     assert_eq!(fs::read(&files[0]).unwrap(), GOLDEN[..40 + 31]);
     fs::remove_dir_all(folder).unwrap();
 }
@@ -53,7 +53,7 @@ fn a_run_that_goes_on_takes_later_steps_back_in_a_later_file() {
     let given = std::env::var_os("EVENKEEL_TENSORBOARD").map(PathBuf::from);
     let folder = given.clone().unwrap_or_else(|| scratch("resume"));
     let run = |steps: std::ops::Range<u64>, loss: f64, why: &str| {
-        // The clock stands still, and names go up all the same.
+        // The clock stands still, but file names still increase.
         let mut sink = at(&folder);
         sink.open(steps.start).unwrap();
         for k in steps {

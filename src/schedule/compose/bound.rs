@@ -1,10 +1,10 @@
-//! A schedule kept between two values.
+//! A schedule clamped to a range.
 
 use crate::Error;
 use crate::error::check::Param;
 use crate::schedule::Schedule;
 
-/// A schedule between two bounds: see [`Schedule::clamp`].
+/// A schedule clamped between two bounds; see [`Schedule::clamp`].
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Clamp<S> {
     pub(in crate::schedule) inner: S,

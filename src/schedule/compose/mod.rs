@@ -1,7 +1,7 @@
-//! Schedules made of schedules.
+//! Combinators: schedules made of other schedules.
 
-/// What a schedule around one other passes on to it: its state, and damping, at the update that the
-/// inner one is asked at.
+/// Passes state and damping on to the one schedule inside, at the update at which the inner one is
+/// read.
 macro_rules! passes_on {
     (|$this:ident, $t:ident| $inner:expr) => {
         fn state(&self) -> $crate::checkpoint::State {

@@ -1,4 +1,4 @@
-//! Random noise that can be seeked.
+//! Random noise that supports seeking.
 
 use std::ops::Range;
 
@@ -8,20 +8,20 @@ use crate::error::check::Param;
 use crate::schedule::Schedule;
 use crate::schedule::math::saturate;
 
-/// How a schedule is disturbed: see [`Schedule::noise`].
+/// Random noise for a schedule; see [`Schedule::noise`].
 ///
 /// ```text
 /// y(t) = inner(t)·(1 + n(t))
 /// ```
 ///
-/// with `n(t)` a random number that depends on the seed and on `t`, and on nothing else: runs can be
-/// resumed, sought and repeated, and hold the same noise. It is uniform in `[−limit, limit)`, or
-/// normal with mean 0 and a given deviation, drawn again while it is outside of `±limit`.
+/// where `n(t)` is a random number that depends only on the seed and on `t`, so runs can be resumed, moved and repeated
+/// with the same noise. It is uniform in `[−limit, limit)`, or normal with mean 0 and a given standard deviation, drawn
+/// again while it is outside `±limit`.
 ///
 /// Defaults: seed 0, all updates, and a limit of 0.67 for normal noise.
 ///
-/// Source: timm's `lr_noise`, whose numbers are those of torch's generator, with seed `42 + t`; here
-/// they are those of SplitMix64 (Steele et al. 2014).
+/// Source: timm's `lr_noise`. timm's numbers are those of torch's generator, with seed `42 + t`; here they are those of
+/// SplitMix64 (Steele et al. 2014).
 ///
 /// ```
 /// use evenkeel::schedule::{Constant, Noise, Schedule};
@@ -34,7 +34,7 @@ use crate::schedule::math::saturate;
 /// ```
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Noise {
-    /// Of normal noise.
+    /// The standard deviation of normal noise; `None` if the noise is uniform.
     pub(in crate::schedule) deviation: Option<f64>,
     pub(in crate::schedule) limit: f64,
     pub(in crate::schedule) seed: u64,
@@ -43,7 +43,7 @@ pub struct Noise {
 }
 
 impl Noise {
-    /// Noise that is anywhere up to `limit`, a fraction of the schedule's value.
+    /// Creates uniform noise of up to ±`limit`, a fraction of the schedule's value.
     ///
     /// # Errors
     /// If `limit` is negative or not finite.
@@ -52,7 +52,7 @@ impl Noise {
         Ok(Self { deviation: None, limit, seed: 0, from: 0, until: None })
     }
 
-    /// Normal noise with a deviation of `deviation`, a fraction of the schedule's value.
+    /// Creates normal noise with a standard deviation of `deviation`, a fraction of the schedule's value.
     ///
     /// # Errors
     /// If `deviation` is negative or not finite.
@@ -61,7 +61,7 @@ impl Noise {
         Ok(Self { deviation: Some(deviation), limit: 0.67, seed: 0, from: 0, until: None })
     }
 
-    /// The furthest that normal noise may go. Below 1 no value changes its sign.
+    /// Sets the limit of normal noise. With a limit below 1, no value changes its sign.
     ///
     /// # Errors
     /// If `limit` is not positive and finite.
@@ -70,13 +70,13 @@ impl Noise {
         Ok(self)
     }
 
-    /// Which noise it is.
+    /// Sets the seed.
     pub fn seed(mut self, seed: u64) -> Self {
         self.seed = seed;
         self
     }
 
-    /// Which updates it is on.
+    /// Sets the updates that have noise.
     pub fn during(mut self, updates: Range<u64>) -> Self {
         (self.from, self.until) = (updates.start, Some(updates.end));
         self
@@ -91,7 +91,7 @@ impl Noise {
         let Some(deviation) = self.deviation else {
             return self.limit * (2.0 * random.unit() - 1.0);
         };
-        // Where the limit is so tight that hardly any draw is inside it, the last one is cut.
+        // If the limit is so tight that hardly any draw is inside it, the last draw is clamped.
         let mut drawn = 0.0;
         for _ in 0..64 {
             drawn = deviation * random.normal();
@@ -103,7 +103,7 @@ impl Noise {
     }
 }
 
-/// A schedule with noise on it: see [`Noise`].
+/// A schedule with noise; see [`Noise`].
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Noisy<S> {
     pub(in crate::schedule) inner: S,
@@ -138,7 +138,7 @@ impl Random {
         unit(self.next())
     }
 
-    /// Standard normal, by Box and Muller.
+    /// Standard normal, by the Box–Muller method.
     fn normal(&mut self) -> f64 {
         // 1 − u is in (0, 1], so that its logarithm is finite.
         let radius = (-2.0 * (1.0 - self.unit()).ln()).sqrt();

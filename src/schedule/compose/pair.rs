@@ -1,4 +1,4 @@
-//! Two schedules, point by point.
+//! Two schedules, combined point by point.
 
 use super::parts;
 use crate::Error;
@@ -44,7 +44,7 @@ macro_rules! pair {
             }
 
             fn damp(&self, t: u64, setback: &mut Setback) -> bool {
-                // Both are asked, whatever the first one says.
+                // Both take the setback, whatever the first one returns.
                 self.0.damp(t, setback) | self.1.damp(t, setback)
             }
         }
@@ -52,24 +52,24 @@ macro_rules! pair {
 }
 
 pair!(
-    /// The product of two schedules: see [`Schedule::times`].
+    /// The product of two schedules; see [`Schedule::times`].
     Times, |a, b| saturate(a * b)
 );
 pair!(
-    /// The sum of two schedules: see [`Schedule::plus`].
+    /// The sum of two schedules; see [`Schedule::plus`].
     Plus, |a, b| saturate(a + b)
 );
 pair!(
-    /// The mean of two schedules: see [`Schedule::mean`].
+    /// The mean of two schedules; see [`Schedule::mean`].
     Mean, |a, b| lerp(a, b, 0.5)
 );
 pair!(
-    /// The smaller of two schedules: see [`Schedule::min`]. A NaN from either is passed on, where
+    /// The smaller of two schedules; see [`Schedule::min`]. A NaN from either is passed on, whereas
     /// [`f64::min`] would hide it.
     Min, |a, b| if a < b || a.is_nan() { a } else { b }
 );
 pair!(
-    /// The larger of two schedules: see [`Schedule::max`]. A NaN from either is passed on, where
+    /// The larger of two schedules; see [`Schedule::max`]. A NaN from either is passed on, whereas
     /// [`f64::max`] would hide it.
     Max, |a, b| if a > b || a.is_nan() { a } else { b }
 );

@@ -1,15 +1,15 @@
-//! The state of a schedule with several others inside.
+//! The state of a schedule that contains several others.
 
 use crate::Error;
 use crate::checkpoint::State;
 use crate::schedule::Schedule;
 
-/// The states of all parts, each under its name. Parts without a state leave nothing.
+/// Returns the states of all parts, each under its name. Parts without a state are left out.
 pub(super) fn state<'a>(parts: impl IntoIterator<Item = (String, &'a dyn Schedule)>) -> State {
     parts.into_iter().fold(State::new(), |all, (name, part)| all.with_part(&name, part.state()))
 }
 
-/// Each part goes back to its own.
+/// Rewinds each part to its own state.
 pub(super) fn rewound<'a>(
     parts: impl IntoIterator<Item = (String, &'a dyn Schedule)>,
     then: &State,
@@ -17,7 +17,8 @@ pub(super) fn rewound<'a>(
     parts.into_iter().try_for_each(|(name, part)| part.rewound(&then.part(&name)))
 }
 
-/// Gives each part its own; if one refuses, those before it take back what they had.
+/// Restores each part from its own state; if one fails, those before it get back the state that
+/// they had.
 pub(super) fn restore<'a>(
     parts: impl IntoIterator<Item = (String, &'a dyn Schedule)>,
     state: &State,
@@ -31,7 +32,7 @@ pub(super) fn restore<'a>(
         let own = part.state();
         if let Err(error) = part.restore(&state.part(name)) {
             for ((_, part), own) in parts.iter().zip(&before) {
-                // What a part has just given, it takes back.
+                // A part accepts the state that it has just returned.
                 let _ = part.restore(own);
             }
             return Err(error);

@@ -1,11 +1,11 @@
-//! A schedule times a number.
+//! A schedule multiplied by a number.
 
 use crate::Error;
 use crate::error::check::Param;
 use crate::schedule::Schedule;
 use crate::schedule::math::saturate;
 
-/// A schedule multiplied by a number: see [`Schedule::scale`].
+/// A schedule multiplied by a number; see [`Schedule::scale`].
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Scale<S> {
     pub(in crate::schedule) inner: S,

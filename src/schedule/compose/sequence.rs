@@ -6,25 +6,25 @@ use crate::checkpoint::State;
 use crate::error::check::Param;
 use crate::schedule::{Boxed, Schedule, Setback};
 
-/// Schedules in a row, each for its own number of updates.
+/// Schedules in sequence, each for a given number of updates.
 ///
-/// With phases of `n₀, n₁, …` updates, that begin at `b₀ = 0, b₁ = n₀, b₂ = n₀ + n₁, …`,
+/// For phases of `n₀, n₁, …` updates that begin at `b₀ = 0, b₁ = n₀, b₂ = n₀ + n₁, …`,
 ///
 /// ```text
 /// y(t) = phaseᵢ(t − bᵢ)   for bᵢ ≤ t < bᵢ₊₁
 /// ```
 ///
-/// so every phase starts at its own 0. A phase of no length is legal, and is never seen.
+/// so every phase starts at its own 0. A phase of length 0 is allowed, and is never seen.
 ///
-/// Edges: past the last phase the value is that of its end, `phase(n)`, unless
-/// [`past`](Self::past) says otherwise.
+/// Edges: past the last phase, the value is the one at its end, `phase(n)`, unless
+/// [`past`](Self::past) changes that.
 ///
-/// Where the phases have one type, `S` can be that; otherwise [box](Schedule::boxed) them. Two
-/// phases are written shorter by [`Schedule::then`].
+/// If all phases have the same type, `S` can be that type; otherwise [box](Schedule::boxed) them.
+/// For two phases, [`Schedule::then`] is shorter.
 ///
-/// Agrees with optax `join_schedules` and torch `SequentialLR`, which take positions in place of
-/// lengths and have no end. There, nested sequences and metric-driven schedules are refused; here
-/// anything goes into anything.
+/// Agrees with optax `join_schedules` and torch `SequentialLR`, which take positions instead of
+/// lengths and have no end. They refuse nested sequences and metric-driven schedules; here any
+/// schedule can be a phase.
 ///
 /// ```
 /// use evenkeel::schedule::{Constant, Cosine, Ramp, Schedule, Sequence};
@@ -41,16 +41,16 @@ use crate::schedule::{Boxed, Schedule, Setback};
 #[doc(alias = "SequentialLR")]
 #[doc(alias = "join_schedules")]
 pub struct Sequence<S = Boxed> {
-    /// Each phase with the update that it ends before.
+    /// Each phase, with the update before which it ends.
     pub(in crate::schedule) phases: Vec<(u64, S)>,
     pub(in crate::schedule) past: Past,
 }
 
 impl<S> Sequence<S> {
-    /// Phases, each with its length in updates.
+    /// Creates a sequence of phases, each with its length in updates.
     ///
     /// # Errors
-    /// If there is none, or they are longer than `u64::MAX` together.
+    /// If there are no phases, or their total length is above `u64::MAX`.
     pub fn of(phases: impl IntoIterator<Item = (u64, S)>) -> Result<Self, Error> {
         let mut end = 0u64;
         let mut all = Vec::new();
@@ -64,10 +64,10 @@ impl<S> Sequence<S> {
         Ok(Self { phases: all, past: Past::Hold })
     }
 
-    /// What comes after the last phase.
+    /// Sets what comes after the last phase.
     ///
     /// # Errors
-    /// If it is to cycle, and all phases together have no length.
+    /// If it is to cycle, and the total length of the phases is 0.
     pub fn past(mut self, past: Past) -> Result<Self, Error> {
         if past == Past::Cycle {
             Param("Sequence", "phases").at_least(1, self.end())?;
@@ -76,12 +76,12 @@ impl<S> Sequence<S> {
         Ok(self)
     }
 
-    /// The length of all phases together, in updates.
+    /// Returns the total length of all phases, in updates.
     pub fn end(&self) -> u64 {
         self.phases.last().map_or(0, |(end, _)| *end)
     }
 
-    /// The phase in force, and the update it is asked at; `None` where there is none.
+    /// Returns the phase in force, and the update at which it is read; `None` if there is none.
     fn phase(&self, t: u64) -> Option<(&S, u64)> {
         let end = self.end();
         let t = match self.past {
@@ -125,7 +125,7 @@ impl<S: Schedule> Schedule for Sequence<S> {
         parts::rewound(self.parts(), then)
     }
 
-    /// The phase in force takes it.
+    /// The phase in force takes the setback.
     fn damp(&self, t: u64, setback: &mut Setback) -> bool {
         self.phase(t).is_some_and(|(phase, t)| phase.damp(t, setback))
     }

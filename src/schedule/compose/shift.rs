@@ -1,8 +1,8 @@
-//! A schedule that begins late, or in its middle.
+//! Schedules that begin late, or in their middle.
 
 use crate::schedule::Schedule;
 
-/// A schedule begun late: see [`Schedule::shift`].
+/// A schedule that begins late; see [`Schedule::shift`].
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Shift<S> {
     pub(in crate::schedule) inner: S,
@@ -23,7 +23,7 @@ impl<S: Schedule> Schedule for Shift<S> {
     passes_on!(|self, t| t.saturating_sub(self.by));
 }
 
-/// A schedule begun in its middle: see [`Schedule::advance`].
+/// A schedule that begins in its middle; see [`Schedule::advance`].
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Advance<S> {
     pub(in crate::schedule) inner: S,

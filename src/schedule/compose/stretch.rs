@@ -1,11 +1,11 @@
-//! A schedule at another pace.
+//! A schedule at a different pace.
 
 use crate::Error;
 use crate::error::check::Param;
 use crate::schedule::Schedule;
 use crate::schedule::math::lerp;
 
-/// A schedule whose first `from` updates take `to`: see [`Schedule::stretch`].
+/// A schedule whose first `from` updates take `to` updates; see [`Schedule::stretch`].
 ///
 /// ```text
 /// y(t) = inner(x(t))
@@ -14,16 +14,15 @@ use crate::schedule::math::lerp;
 ///      = from + (t − to)                                for t ≥ to
 /// ```
 ///
-/// `since`, `from` and `to` are updates; `since` is 0 unless [set](Self::since). Between two updates
-/// of the inner schedule, its two values are interpolated. `x` is exact, so the values at 0, `since`
-/// and `to` are the inner schedule's own.
+/// `since`, `from` and `to` are updates; `since` is 0 unless [set](Self::since). Between two updates of the inner
+/// schedule, its values are interpolated. `x` is exact, so the values at 0, `since` and `to` are the inner schedule's
+/// own.
 ///
-/// Edges: past `to` time has its old pace again. A jump of the inner schedule is spread over the
-/// updates that its one update now takes, `(to − since)/(from − since)` of them. With `from = to` it
-/// is the inner schedule.
+/// Edges: past `to`, the original pace resumes. A jump of the inner schedule is spread over the updates that one of its
+/// updates now takes, `(to − since)/(from − since)` of them. If `from = to`, this is the inner schedule.
 ///
-/// Source: Composer's scale schedule ratio, which multiplies all times in a schedule; this does it
-/// for any schedule, closures included.
+/// Source: Composer's scale schedule ratio, which multiplies all times in a schedule; this does the same for any
+/// schedule, closures included.
 ///
 /// ```
 /// use evenkeel::schedule::{Ramp, Schedule};
@@ -50,7 +49,7 @@ impl<S> Stretch<S> {
         Self { inner, from, to, since: 0 }
     }
 
-    /// Leaves the first `since` updates as they were, and stretches only the rest.
+    /// Leaves the first `since` updates unchanged, and stretches only the rest.
     ///
     /// # Errors
     /// If `since` is past `from` or `to`.
@@ -61,7 +60,7 @@ impl<S> Stretch<S> {
         Ok(self)
     }
 
-    /// `x(t)`: the whole updates, and the fraction of one.
+    /// Returns `x(t)`, as whole updates and the fraction of one.
     fn inner_time(&self, t: u64) -> (u64, f64) {
         let Self { from, to, since, .. } = *self;
         if t >= to {

@@ -5,7 +5,7 @@ use crate::Error;
 use crate::checkpoint::State;
 use crate::schedule::{Schedule, Setback};
 
-/// One schedule, then another: see [`Schedule::then`].
+/// One schedule, then another; see [`Schedule::then`].
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Then<A, B> {
     pub(in crate::schedule) first: A,
@@ -45,7 +45,7 @@ impl<A: Schedule, B: Schedule> Schedule for Then<A, B> {
         parts::rewound(self.parts(), then)
     }
 
-    /// The one of the two that is in force takes it.
+    /// The schedule in force takes the setback.
     fn damp(&self, t: u64, setback: &mut Setback) -> bool {
         match t.checked_sub(self.at) {
             None => self.first.damp(t, setback),

@@ -1,27 +1,27 @@
-//! An end, and what comes past it.
+//! An end to a schedule, and its values past that end.
 
 use crate::Error;
 use crate::error::check::Param;
 use crate::schedule::Schedule;
 
-/// What a schedule does past its end: see [`Schedule::until`].
+/// What a schedule does past its end; see [`Schedule::until`].
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 #[cfg_attr(feature = "serde", serde(rename_all = "snake_case"))]
 #[non_exhaustive]
 pub enum Past {
-    /// It stays at the value that it has at its end.
+    /// It holds the value that it has at its end.
     #[default]
     Hold,
     /// It starts again from 0.
     Cycle,
-    /// Its value is NaN, which [`Keel`](crate::Keel) rules to be a
-    /// [`Fault::Rate`](crate::Fault::Rate): no update is made at it. For a run that must not go on
-    /// unnoticed past the length that was planned for it.
+    /// Its value is NaN, which [`Keel`](crate::Keel) treats as a
+    /// [`Fault::Rate`](crate::Fault::Rate): no update is made with it. For a run that must not
+    /// continue unnoticed past its planned length.
     Error,
 }
 
-/// A schedule with an end: see [`Schedule::until`].
+/// A schedule with an end; see [`Schedule::until`].
 ///
 /// ```text
 /// y(t) = inner(t)          for t < at
@@ -30,7 +30,7 @@ pub enum Past {
 ///      = NaN               for t ≥ at   if going on is an error
 /// ```
 ///
-/// Edges: an end at 0 is legal where it holds, and then the value is `inner(0)` for ever.
+/// Edges: an end at 0 is allowed if the schedule holds, and the value is then always `inner(0)`.
 ///
 /// ```
 /// use evenkeel::schedule::{Past, Ramp, Schedule};
@@ -57,12 +57,12 @@ impl<S> Until<S> {
         Ok(Self { inner, at, past })
     }
 
-    /// The update that the inner schedule is asked at; `None` where there is none.
+    /// Returns the update at which the inner schedule is read; `None` if there is none.
     fn inner_update(&self, t: u64) -> Option<u64> {
         match self.past {
             _ if t < self.at => Some(t),
             Past::Hold => Some(self.at),
-            // Not 0: the constructor saw to it.
+            // Not 0: the constructor has checked it.
             Past::Cycle => t.checked_rem(self.at),
             Past::Error => None,
         }

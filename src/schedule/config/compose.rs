@@ -1,4 +1,4 @@
-//! Schedules made of schedules in files.
+//! Combinators in files.
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
@@ -89,7 +89,7 @@ struct NoiseForm<S> {
     uniform: Option<f64>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     normal: Option<f64>,
-    /// Of normal noise.
+    /// The limit of normal noise.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     limit: Option<f64>,
     #[serde(default)]
@@ -132,7 +132,7 @@ impl<'de, S: Deserialize<'de>> Deserialize<'de> for Noisy<S> {
     }
 }
 
-/// A pair is a list of two.
+/// Writes a pair as a list of two.
 macro_rules! list_of_two {
     ($($pair:ident),*) => {
         $(impl<A: Serialize, B: Serialize> Serialize for $pair<A, B> {

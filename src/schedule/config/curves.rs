@@ -1,4 +1,4 @@
-//! The curves in files.
+//! Curves in files.
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
@@ -107,7 +107,7 @@ form!(
     }
 );
 
-/// Written with its values, as they follow from the defaults; read with those of them that are there.
+/// Written with all its values, including those that follow from the defaults; read with those that are present.
 #[derive(Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Cycle {

@@ -1,4 +1,4 @@
-//! Feedback in files: its settings, without what it has learnt.
+//! Feedback in files: its settings, without its memory.
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
@@ -7,7 +7,7 @@ use crate::Error;
 use crate::schedule::feedback::Threshold;
 use crate::schedule::{Damping, Greedy, Plateau};
 
-/// What the metric is to be.
+/// Whether the metric is to be minimized or maximized.
 #[derive(Clone, Copy, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 enum Mode {

@@ -1,4 +1,4 @@
-//! What can be written, from what was built in the program.
+//! Conversions into [`ScheduleConfig`] from schedules built in a program.
 
 use super::ScheduleConfig;
 use crate::schedule::{

@@ -1,8 +1,8 @@
-//! Schedules in files.
+//! Schedules in configuration files.
 
-/// How a type is written and read: by the names and types of its fields; those after the semicolon
-/// may be left out, and are, where they have the value given here. What is read goes through the
-/// type's own constructor, so that a file is checked as a program is.
+/// Defines how a type is written and read: by the names and types of its fields. Those after the semicolon may be left
+/// out, and are, if they have the value given here. A value that is read goes through the type's own constructor, so
+/// that a file is checked like a program.
 macro_rules! form {
     (
         $type:ident $(<$S:ident>)? {
@@ -64,7 +64,7 @@ use super::{
 use crate::Error;
 use crate::checkpoint::State;
 
-/// A setter, where there is something to set.
+/// Applies a setter, if there is something to set.
 fn set<T, V>(
     curve: T,
     value: Option<V>,
@@ -76,20 +76,20 @@ fn set<T, V>(
     }
 }
 
-/// Lists what can be written, each with the name that it has in a file.
+/// Lists what can be written, each with its name in a file.
 macro_rules! config {
     ($($(#[$doc:meta])* $name:ident($type:ty),)*) => {
         /// A schedule that can be read from a configuration file and written back, in any format that
         /// has a serde crate.
         ///
-        /// It is a schedule itself; [`boxed`](Schedule::boxed) makes it one like any other. Any curve
-        /// and any composition of curves [converts](From) into one, except for closures, which cannot
-        /// be written; that they cannot is an error of the compiler.
+        /// It is itself a schedule; [`boxed`](Schedule::boxed) turns it into one like any other. Any curve and any
+        /// composition of curves [converts](From) into one, except for closures: they cannot be written, and converting
+        /// one is a compile error.
         ///
-        /// In a file every schedule is a table under its name, in lower case with underscores. It has
-        /// the parameters of the constructor, and those of the setters, which may be left out. So
+        /// In a file, every schedule is a table under its name, in lower case with underscores. The table has the
+        /// parameters of the constructor, and those of the setters, which may be left out. So
         /// `Cosine::new(1.0, 0.0, 10)?.exponent(2.0)?` is
-        /// `cosine = { from = 1.0, to = 0.0, over = 10, exponent = 2.0 }`. What is written otherwise:
+        /// `cosine = { from = 1.0, to = 0.0, over = 10, exponent = 2.0 }`. These are written differently:
         ///
         /// | schedule | in a file |
         /// |---|---|
@@ -129,11 +129,11 @@ macro_rules! config {
         /// # Ok::<(), Box<dyn std::error::Error>>(())
         /// ```
         ///
-        /// Errors name the parameter. Where it is in the file is for the format to say: `toml` gives
-        /// the line, and the crate `serde_path_to_error` the path in any format.
+        /// Errors name the parameter. Reporting where it is in the file is up to the format: `toml` gives the line, and
+        /// the crate `serde_path_to_error` gives the path in any format.
         ///
-        /// Feedback is read with its settings and without memory. The handles to tell it the metrics
-        /// are in [`plateaus`](Self::plateaus) and [`greedies`](Self::greedies).
+        /// Feedback is read with its settings and without memory. [`plateaus`](Self::plateaus) and
+        /// [`greedies`](Self::greedies) return the handles to record metrics with.
         #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
         #[serde(rename_all = "snake_case")]
         #[non_exhaustive]
@@ -261,7 +261,7 @@ config! {
 }
 
 impl ScheduleConfig {
-    /// A handle to each plateau in the schedule, in the order of the file.
+    /// Returns a handle to each plateau in the schedule, in the order of the file.
     pub fn plateaus(&self) -> Vec<Plateau> {
         let mut found = Vec::new();
         self.visit(&mut |part| {
@@ -272,7 +272,7 @@ impl ScheduleConfig {
         found
     }
 
-    /// A handle to each greedy factor in the schedule, in the order of the file.
+    /// Returns a handle to each greedy factor in the schedule, in the order of the file.
     pub fn greedies(&self) -> Vec<Greedy> {
         let mut found = Vec::new();
         self.visit(&mut |part| {
@@ -283,13 +283,13 @@ impl ScheduleConfig {
         found
     }
 
-    /// This schedule, and all that are in it.
+    /// Calls `look` with this schedule, and with all schedules in it.
     fn visit(&self, look: &mut dyn FnMut(&Self)) {
         look(self);
         self.parts().into_iter().for_each(|part| part.visit(look));
     }
 
-    /// The schedules that this one holds.
+    /// Returns the schedules that this one contains.
     fn parts(&self) -> Vec<&Self> {
         match self {
             Self::Then(of) => vec![&of.first, &of.next],

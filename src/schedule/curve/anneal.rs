@@ -1,14 +1,14 @@
-//! The shapes in which a phase goes from one value to another.
+//! Shapes of the transition from one value to another.
 
 use std::f64::consts::PI;
 
 use crate::Error;
 use crate::error::check::Param;
 
-/// How a phase gets from its start to its end.
+/// The shape of a phase between its start value and its end value.
 ///
-/// With `p` the part of the phase that is over, the weight `w(p)` of the start value falls from 1 to
-/// 0, and the phase is at `end + (start − end)·w(p)`.
+/// With `p` the completed fraction of the phase, the weight `w(p)` of the start value falls from 1 to
+/// 0, and the value is `end + (start − end)·w(p)`.
 ///
 /// | shape | `w(p)` | known from |
 /// |---|---|---|
@@ -19,8 +19,8 @@ use crate::error::check::Param;
 /// | `Polynomial(k)` | `(1 − p)ᵏ` | torch `PolynomialLR` |
 /// | `Exponential(r)` | `(rᵖ − r)/(1 − r)` | timm's `exp` with 0.1, Megatron's with 0.5 |
 ///
-/// A warm-up is the same shape played backwards: its weight of the start is `1 − w(1 − p)`, so that
-/// what falls fast at first also rises fast at last, as in transformers' `warmup_type`.
+/// A warmup is the same shape reversed in time: the weight of its start value is `1 − w(1 − p)`, so that
+/// a shape that falls fast at first also rises fast at the end, as in transformers' `warmup_type`.
 #[derive(Debug, Clone, Copy, Default, PartialEq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 #[cfg_attr(feature = "serde", serde(rename_all = "snake_case"))]
@@ -31,19 +31,19 @@ pub enum Anneal {
     Linear,
     /// Half a cosine: flat at both ends.
     Cosine,
-    /// Steep at first: the cooldown that did best in the comparison of Hägele et al.
+    /// Steep at first; the best cooldown in the comparison of Hägele et al.
     OneMinusSqrt,
-    /// `OneMinusSqrt` with another power `k > 0`: 1 is linear, 2 is steep at last.
+    /// `OneMinusSqrt` with another power `k > 0`: 1 is linear, 2 is steep at the end.
     OneMinusPower(f64),
     /// Steep at first for a power `k > 1`.
     Polynomial(f64),
-    /// Falls by a fixed fraction each update, to a ratio `r` in `(0, 1)`; then shifted and scaled, so
-    /// that it ends at 0. The smaller `r`, the steeper at first.
+    /// A fall by a fixed fraction per update to a ratio `r` in `(0, 1)`, shifted and scaled so that it
+    /// ends at 0. The smaller `r`, the steeper it is at first.
     Exponential(f64),
 }
 
 impl Anneal {
-    /// The shape, if its number is in range.
+    /// Returns the shape if its parameter is in range.
     pub(in crate::schedule) fn checked(self, owner: &'static str) -> Result<Self, Error> {
         let param = Param(owner, "shape");
         match self {
@@ -58,7 +58,7 @@ impl Anneal {
         Ok(self)
     }
 
-    /// `w(p)`, for `p` in `[0, 1]`.
+    /// Returns `w(p)`, for `p` in `[0, 1]`.
     pub(in crate::schedule) fn weight(self, p: f64) -> f64 {
         match self {
             Self::Linear => 1.0 - p,
@@ -70,7 +70,7 @@ impl Anneal {
         }
     }
 
-    /// The weight of the end value in a rise: `w(1 − p)`.
+    /// Returns the weight of the end value in a rise: `w(1 − p)`.
     pub(in crate::schedule) fn rise(self, p: f64) -> f64 {
         match self {
             // Not 1 − (1 − p), which loses the digits of a small p.

@@ -1,4 +1,4 @@
-//! The same value for ever.
+//! A constant value.
 
 use crate::Error;
 use crate::error::check::Param;
@@ -19,6 +19,8 @@ use crate::schedule::Schedule;
 pub struct Constant(pub(in crate::schedule) f64);
 
 impl Constant {
+    /// Creates a schedule that is `value` at every update.
+    ///
     /// # Errors
     /// If `value` is not finite.
     pub fn new(value: f64) -> Result<Self, Error> {

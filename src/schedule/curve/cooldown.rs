@@ -1,4 +1,4 @@
-//! The end of a run, in a chosen shape.
+//! Cooldown at the end of a run, in a chosen shape.
 
 use super::Anneal;
 use crate::Error;
@@ -6,7 +6,7 @@ use crate::error::check::Param;
 use crate::schedule::Schedule;
 use crate::schedule::math::{lerp, progress};
 
-/// A way from one value to another in any [shape](Anneal), which is then held.
+/// Cooldown from one value to another in any [shape](Anneal); the final value is then held.
 ///
 /// ```text
 /// y(t) = to + (from − to)·w(t/over)   for t < over
@@ -19,8 +19,8 @@ use crate::schedule::math::{lerp, progress};
 /// start.
 ///
 /// Source: Hägele et al. 2024 (arXiv 2405.18392), section 3: a constant rate with a short cooldown
-/// does as well as a cosine, and the cooldown can be begun at any time. With a line, a cosine or a
-/// power it is also torch's `SWALR` and `PolynomialLR`.
+/// does as well as a cosine, and the cooldown can start at any time. With the linear, cosine and polynomial
+/// shapes it also covers torch's `SWALR` and `PolynomialLR`.
 ///
 /// ```
 /// use evenkeel::schedule::{Anneal, Cooldown, Schedule};
@@ -40,7 +40,7 @@ pub struct Cooldown {
 }
 
 impl Cooldown {
-    /// A way from `from` to `to`, `over` updates long.
+    /// Creates a cooldown from `from` to `to`, `over` updates long.
     ///
     /// # Errors
     /// If `from` or `to` is not finite.
@@ -53,10 +53,10 @@ impl Cooldown {
         })
     }
 
-    /// In another shape.
+    /// Sets the shape.
     ///
     /// # Errors
-    /// If the shape's number is out of range.
+    /// If the shape's parameter is out of range.
     pub fn shape(mut self, shape: Anneal) -> Result<Self, Error> {
         self.shape = shape.checked("Cooldown")?;
         Ok(self)

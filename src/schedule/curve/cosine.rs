@@ -1,4 +1,4 @@
-//! Half a cosine, then level.
+//! Cosine decay.
 
 use std::f64::consts::PI;
 
@@ -7,7 +7,7 @@ use crate::error::check::Param;
 use crate::schedule::Schedule;
 use crate::schedule::math::{lerp, progress};
 
-/// Cosine decay from one value to another, which is then held.
+/// Cosine decay from one value to another; the final value is then held.
 ///
 /// ```text
 /// y(t) = to + (from − to)·((1 + cos(π·pᵏ))/2)^q   for t < over, with p = t/over
@@ -15,15 +15,15 @@ use crate::schedule::math::{lerp, progress};
 /// ```
 ///
 /// `over` is a length in updates. `q` and `k` are 1 unless set by [`exponent`](Self::exponent) and
-/// [`k_decay`](Self::k_decay). The curve is flat at both ends and steepest in the middle. It rises
-/// just as well as it falls.
+/// [`k_decay`](Self::k_decay). The curve is flat at both ends and steepest in the middle. It can rise
+/// as well as fall.
 ///
 /// Edges: `at(0) = from` and `at(over) = to`, exactly; `to` is held past the end. With `over = 0`
 /// the value is `to` from the start.
 ///
 /// Source: Loshchilov & Hutter 2017 (arXiv 1608.03983), equation 5, one period. Agrees with optax
-/// `cosine_decay_schedule`, which has the exponent, and with timm, which has `k`. Burn's, torch's
-/// and transformers' cosines climb back to the start past their end.
+/// `cosine_decay_schedule`, which has the exponent, and with timm, which has `k`. The cosines of Burn, torch
+/// and transformers climb back to the start value past their end.
 ///
 /// ```
 /// use evenkeel::schedule::{Cosine, Schedule};
@@ -48,7 +48,7 @@ pub struct Cosine {
 }
 
 impl Cosine {
-    /// Half a cosine from `from` to `to`, `over` updates long.
+    /// Creates a half cosine from `from` to `to`, `over` updates long.
     ///
     /// # Errors
     /// If `from` or `to` is not finite.
@@ -90,7 +90,7 @@ impl Schedule for Cosine {
             return to;
         }
         let mut p = progress(t, over);
-        // Powers cost more than the cosine itself, and hardly anybody asks for them.
+        // Powers cost more than the cosine itself and are rarely used.
         if k_decay != 1.0 {
             p = p.powf(k_decay);
         }

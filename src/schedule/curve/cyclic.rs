@@ -1,28 +1,28 @@
-//! Up and down, again and again.
+//! Cyclical schedules.
 
 use crate::Error;
 use crate::error::check::Param;
 use crate::schedule::Schedule;
 use crate::schedule::math::{lerp, power};
 
-/// Triangles between two values.
+/// Triangular cycles between two values.
 ///
-/// With `i` the number of cycles that are over, `c = t − i·(up + down)` the updates since the last
-/// one, and
+/// With `i` the number of completed cycles and `c = t − i·(up + down)` the number of updates since the last
+/// one ended,
 ///
 /// ```text
 /// s = c/up                   for c < up
 ///   = 1 − (c − up)/down      for c ≥ up
 /// y(t) = low + (high − low)·s·a
-/// a = 1         plain: Smith's "triangular"
-///   = 2^−i      where the cycles are halved: "triangular2"
-///   = γ^t       where they shrink with every update: "exp_range"
+/// a = 1         by default: Smith's "triangular"
+///   = 2^−i      if each cycle halves the height: "triangular2"
+///   = γ^t       if the height shrinks with every update: "exp_range"
 /// ```
 ///
 /// `up` and `down` are lengths in updates; `down = up` unless [set](Self::down).
 ///
-/// Edges: `at(0) = low`, and where `a = 1` the peaks are `high`, exactly. With `down = 0` it is a
-/// saw. There is no end.
+/// Edges: `at(0) = low`, and where `a = 1` the peaks are `high`, exactly. With `down = 0` the curve is a
+/// sawtooth. There is no end.
 ///
 /// Source: Smith 2017 (arXiv 1506.01186). Agrees with torch `CyclicLR`.
 ///
@@ -45,7 +45,7 @@ pub struct Cyclic {
     pub(in crate::schedule) amplitude: Amplitude,
 }
 
-/// What becomes of the height of the triangles.
+/// How the height of the triangles changes over time.
 #[derive(Debug, Clone, Copy, Default, PartialEq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 #[cfg_attr(feature = "serde", serde(rename_all = "snake_case"))]
@@ -57,7 +57,7 @@ pub(in crate::schedule) enum Amplitude {
 }
 
 impl Cyclic {
-    /// Triangles that rise from `low` to `high` in `up` updates, and fall in as many.
+    /// Creates triangular cycles that rise from `low` to `high` in `up` updates and fall in as many.
     ///
     /// # Errors
     /// If `low` or `high` is not finite, or `up` is 0.
@@ -71,7 +71,7 @@ impl Cyclic {
         })
     }
 
-    /// Falls in `down` updates; with 0 it drops at once, and the peak itself is never seen.
+    /// Sets the length of the fall to `down` updates; with 0 the value drops at once and never reaches the peak itself.
     ///
     /// # Errors
     /// If one cycle would be longer than `u64::MAX`.
@@ -81,13 +81,13 @@ impl Cyclic {
         Ok(self)
     }
 
-    /// Halves the triangles with every cycle.
+    /// Halves the height of the triangles with every cycle.
     pub fn triangular2(mut self) -> Self {
         self.amplitude = Amplitude::Triangular2;
         self
     }
 
-    /// Shrinks the triangles by `gamma` with every update.
+    /// Multiplies the height of the triangles by `gamma` with every update.
     ///
     /// # Errors
     /// If `gamma` is negative or not finite.
@@ -97,10 +97,10 @@ impl Cyclic {
         Ok(self)
     }
 
-    /// This curve for the rate, and for the momentum its mirror: `high` where the rate is low, `low`
-    /// where it is high.
+    /// Returns this curve for the rate, and its mirror image for the momentum: `high` where the rate is low,
+    /// `low` where it is high.
     ///
-    /// Source: Smith 2018 (arXiv 1803.09820), section 4.3. As torch `CyclicLR`, whose momenta are 0.9
+    /// Source: Smith 2018 (arXiv 1803.09820), section 4.3. Agrees with torch `CyclicLR`, whose momenta are 0.9
     /// and 0.8.
     ///
     /// # Errors

@@ -1,26 +1,26 @@
-//! A constant fraction lost in equal times.
+//! Exponential decay or growth.
 
 use crate::Error;
 use crate::error::check::Param;
 use crate::schedule::Schedule;
 use crate::schedule::math::{power, saturate};
 
-/// Exponential decay, or growth: the value is multiplied by `factor` in the course of every `every`
+/// Exponential decay or growth: the value is multiplied by `factor` over the course of every `every`
 /// updates.
 ///
 /// ```text
-/// y(t) = from · factor^(t/every)     kept above `floor` and below `ceiling`, where they are set
+/// y(t) = from · factor^(t/every)     clamped to `floor` and `ceiling`, where they are set
 /// ```
 ///
 /// `every` is a length in updates. With [`staircase`](Self::staircase), `t/every` is rounded down.
 ///
-/// Edges: `at(0) = from`, if the bounds let it. There is no end: without bounds, decay goes on to 0,
-/// and growth to the largest finite number, and stays there. For an exponential from one value to
-/// another see [`Geometric`](super::Geometric).
+/// Edges: `at(0) = from`, if the bounds allow it. There is no end: without bounds, decay continues to 0
+/// and growth to the largest finite number, and the value stays there. For an exponential from one value to
+/// another, see [`Geometric`](super::Geometric).
 ///
 /// Agrees with optax `exponential_decay`, whose `end_value` is the floor of a decay and the ceiling
 /// of a growth; with torch `ExponentialLR` for `every = 1`; and with Keras `ExponentialDecay`. optax
-/// takes a factor of 0 for 1.
+/// treats a factor of 0 as 1.
 ///
 /// ```
 /// use evenkeel::schedule::{Exponential, Schedule};
@@ -44,7 +44,7 @@ pub struct Exponential {
 }
 
 impl Exponential {
-    /// From `from` on, times `factor` every `every` updates, smoothly.
+    /// Creates a curve that starts at `from` and is multiplied by `factor` every `every` updates, smoothly.
     ///
     /// # Errors
     /// If `from` is not finite, `factor` is negative or not finite, or `every` is 0.
@@ -59,13 +59,13 @@ impl Exponential {
         })
     }
 
-    /// In steps of `every` updates, as [`Step`](super::Step).
+    /// Changes the value in steps of `every` updates, like [`Step`](super::Step).
     pub fn staircase(mut self) -> Self {
         self.staircase = true;
         self
     }
 
-    /// Never below `floor`.
+    /// Keeps the value from falling below `floor`.
     ///
     /// # Errors
     /// If `floor` is not finite, or above the ceiling.
@@ -78,7 +78,7 @@ impl Exponential {
         Ok(self)
     }
 
-    /// Never above `ceiling`.
+    /// Keeps the value from rising above `ceiling`.
     ///
     /// # Errors
     /// If `ceiling` is not finite, or below the floor.

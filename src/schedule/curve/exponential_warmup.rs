@@ -1,25 +1,25 @@
-//! An approach that never quite ends.
+//! Exponential warmup.
 
 use crate::Error;
 use crate::error::check::Param;
 use crate::schedule::Schedule;
 use crate::schedule::math::lerp;
 
-/// An exponential approach to a value: the distance to it shrinks by `1/e` every `timescale`
+/// Exponential warmup: the distance to the target value shrinks by a factor of `e` every `timescale`
 /// updates.
 ///
 /// ```text
 /// y(t) = to + (from − to)·exp(−t/timescale)
 /// ```
 ///
-/// `timescale` is in updates, and need not be whole.
+/// `timescale` is in updates, and need not be a whole number.
 ///
-/// Edges: `at(0) = from`, exactly. It has no end; after 5 timescales it is within 0.7 % of `to`, and
-/// after 37 it is `to` to the last digit.
+/// Edges: `at(0) = from`, exactly. There is no end; after 5 timescales the value is within 0.7 % of `to`, and
+/// after 37 it equals `to` to the last digit.
 ///
 /// Source: Ma & Yarats 2019 (arXiv 1910.04209): with `timescale = 1/(1 − β₂)` it does for Adam what
-/// RAdam's rectification does. They count updates from 1, so that the first one already moves: that
-/// is this curve one update later, `|t| curve.at(t + 1)`.
+/// RAdam's rectification does. The paper counts updates from 1, so that the first update already has an effect;
+/// that corresponds to this curve one update later, `|t| curve.at(t + 1)`.
 ///
 /// ```
 /// use evenkeel::schedule::{ExponentialWarmup, Schedule};
@@ -37,7 +37,7 @@ pub struct ExponentialWarmup {
 }
 
 impl ExponentialWarmup {
-    /// From `from` towards `to`.
+    /// Creates a warmup from `from` towards `to`.
     ///
     /// # Errors
     /// If `from` or `to` is not finite, or `timescale` is not positive and finite.
@@ -53,7 +53,7 @@ impl ExponentialWarmup {
 impl Schedule for ExponentialWarmup {
     fn at(&self, t: u64) -> f64 {
         let Self { from, to, timescale } = *self;
-        // 1 − exp(−x) without its cancellation near 0; there the warm-up is at its most delicate.
+        // 1 − exp(−x) without the cancellation near 0, where the warmup is most sensitive.
         lerp(from, to, -(-(t as f64) / timescale).exp_m1())
     }
 }

@@ -1,12 +1,12 @@
-//! Equal ratios in equal times.
+//! Exponential interpolation between two values.
 
 use crate::Error;
 use crate::error::check::Param;
 use crate::schedule::Schedule;
 use crate::schedule::math::{lerp, progress};
 
-/// An exponential from one value to another, which is then held: a straight line on a logarithmic
-/// scale. An exponential warm-up, an exponential decay with a known end, or a sweep of rates.
+/// Exponential curve from one value to another, which is then held: a straight line on a logarithmic
+/// scale. It serves as an exponential warmup, an exponential decay with a known end, or a sweep of rates.
 ///
 /// ```text
 /// y(t) = from · (to/from)^(t/over)   for t < over
@@ -18,8 +18,8 @@ use crate::schedule::math::{lerp, progress};
 /// Edges: `at(0) = from` and `at(over) = to`, exactly. With `over = 0` the value is `to` from the
 /// start. Neither value may be 0.
 ///
-/// Agrees with fastai `SchedExp`, and with [`Exponential`](super::Exponential) of factor `to/from`
-/// up to its end.
+/// Agrees with fastai `SchedExp`, and up to its end with [`Exponential`](super::Exponential) with a factor of
+/// `to/from`.
 ///
 /// ```
 /// use evenkeel::schedule::{Geometric, Schedule};
@@ -37,7 +37,7 @@ pub struct Geometric {
 }
 
 impl Geometric {
-    /// An exponential from `from` to `to`, `over` updates long.
+    /// Creates an exponential curve from `from` to `to`, `over` updates long.
     ///
     /// # Errors
     /// If `from` or `to` is not positive and finite.
@@ -56,7 +56,7 @@ impl Schedule for Geometric {
         match t {
             _ if t >= over => to,
             0 => from,
-            // Not by a power of the ratio, which need not be a finite number.
+            // Not as a power of the ratio, which may not be finite.
             _ => lerp(from.ln(), to.ln(), progress(t, over)).exp(),
         }
     }

@@ -1,25 +1,25 @@
-//! Decay without an end.
+//! Inverse square-root decay.
 
 use crate::Error;
 use crate::error::check::Param;
 use crate::schedule::Schedule;
 use crate::schedule::math::saturate;
 
-/// Inverse square-root decay: the rate of runs whose length is not known.
+/// Inverse square-root decay, for runs whose length isn't known.
 ///
 /// ```text
 /// y(t) = from · √(timescale/(timescale + t))
 /// ```
 ///
-/// `timescale` is in updates: after 3 of them the value has halved.
+/// `timescale` is in updates: after 3 timescales the value has halved.
 ///
 /// Edges: `at(0) = from`, exactly. There is no end; the value approaches 0.
 ///
-/// Put after a warm-up of as many updates as its timescale, it is the rate of "Attention is all you
+/// After a warmup of as many updates as its timescale, it is the schedule of "Attention is all you
 /// need", transformers' `inverse_sqrt`, Megatron's `inverse-square-root` and fairseq's
-/// `inverse_sqrt`. Noam's form, with its factor of the model size, is [`Noam`](super::Noam).
+/// `inverse_sqrt`. Noam's form, with its factor for the model size, is [`Noam`](super::Noam).
 ///
-/// Source: Zhai et al. 2022 (arXiv 2106.04560), section 2.5, for a timescale apart from the warm-up.
+/// Source: Zhai et al. 2022 (arXiv 2106.04560), section 2.5, for a timescale separate from the warmup.
 ///
 /// ```
 /// use evenkeel::schedule::{InverseSqrt, Ramp, Schedule};
@@ -37,7 +37,7 @@ pub struct InverseSqrt {
 }
 
 impl InverseSqrt {
-    /// A decay from `from`.
+    /// Creates a decay from `from`.
     ///
     /// # Errors
     /// If `from` is not finite, or `timescale` is 0.

@@ -1,4 +1,4 @@
-//! One over time.
+//! Inverse time decay.
 
 use crate::Error;
 use crate::error::check::Param;
@@ -10,7 +10,7 @@ use crate::schedule::Schedule;
 /// y(t) = from/(1 + rate·t/every)
 /// ```
 ///
-/// `every` is a length in updates: `rate` is what the denominator gains in it. With
+/// `every` is a length in updates, over which the denominator grows by `rate`. With
 /// [`staircase`](Self::staircase), `t/every` is rounded down.
 ///
 /// Edges: `at(0) = from`, exactly. There is no end; the value approaches 0.
@@ -34,7 +34,7 @@ pub struct InverseTime {
 }
 
 impl InverseTime {
-    /// A decay from `from`.
+    /// Creates a decay from `from`.
     ///
     /// # Errors
     /// If `from` is not finite, `rate` is negative or not finite, or `every` is 0.
@@ -47,7 +47,7 @@ impl InverseTime {
         })
     }
 
-    /// In steps of `every` updates.
+    /// Changes the value in steps of `every` updates.
     pub fn staircase(mut self) -> Self {
         self.staircase = true;
         self
@@ -60,7 +60,7 @@ impl Schedule for InverseTime {
             true => (t / self.every) as f64,
             false => t as f64 / self.every as f64,
         };
-        // At least 1, even where it overflows to infinity: the quotient is finite.
+        // The denominator is at least 1, even if it overflows to infinity, so the quotient is finite.
         self.from / (1.0 + self.rate * rounds)
     }
 }

@@ -1,12 +1,12 @@
-//! Points that a curve goes through.
+//! Points that a curve passes through.
 
 use crate::Error;
 use crate::error::check::Param;
 
-/// An update, and the value there.
+/// An update and the value there.
 pub(in crate::schedule) type Knot = (u64, f64);
 
-/// Knots in the order of their updates.
+/// Knots in order of their updates.
 #[derive(Debug, Clone, PartialEq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 #[cfg_attr(feature = "serde", serde(transparent))]
@@ -38,7 +38,7 @@ impl Knots {
         self.0
     }
 
-    /// The last knot at or before `t`, and the first after it.
+    /// Returns the last knot at or before `t`, and the first after it.
     pub(super) fn around(&self, t: u64) -> (Option<Knot>, Option<Knot>) {
         let after = self.0.partition_point(|(at, _)| *at <= t);
         let before = after.checked_sub(1).and_then(|before| self.0.get(before));

@@ -1,12 +1,12 @@
-//! Fast at first, then ever slower.
+//! Logarithmic warmup.
 
 use crate::Error;
 use crate::error::check::Param;
 use crate::schedule::Schedule;
 use crate::schedule::math::lerp;
 
-/// A logarithmic way from one value to another, which is then held: a warm-up that makes most of its
-/// way in its first updates.
+/// Logarithmic curve from one value to another, which is then held: a warmup that covers most of the
+/// distance in its first updates.
 ///
 /// ```text
 /// y(t) = from + (to − from)·ln(1 + t)/ln(1 + over)   for t < over
@@ -18,7 +18,7 @@ use crate::schedule::math::lerp;
 /// Edges: `at(0) = from` and `at(over) = to`, exactly. With `over = 0` the value is `to` from the
 /// start.
 ///
-/// Source: DeepSpeed `WarmupLR`, whose default it is. There the denominator is `ln(over)`, so that
+/// Source: DeepSpeed `WarmupLR`, where it is the default. The denominator there is `ln(over)`, so that
 /// the end is reached one update too early, and a length of 1 has to be forbidden.
 ///
 /// ```
@@ -39,7 +39,7 @@ pub struct Logarithmic {
 }
 
 impl Logarithmic {
-    /// A logarithm from `from` to `to`, `over` updates long.
+    /// Creates a logarithmic curve from `from` to `to`, `over` updates long.
     ///
     /// # Errors
     /// If `from` or `to` is not finite.

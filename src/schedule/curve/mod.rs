@@ -1,4 +1,4 @@
-//! The curves, one a file.
+//! The curves, one per file.
 
 mod anneal;
 mod constant;

@@ -1,16 +1,16 @@
-//! A staircase with steps where they are wanted.
+//! Step decay at chosen updates.
 
 use crate::Error;
 use crate::error::check::Param;
 use crate::schedule::Schedule;
 use crate::schedule::math::{power, saturate};
 
-/// A staircase: the value is multiplied by `factor` at each of a list of updates.
+/// Step decay at milestones: the value is multiplied by `factor` at each update in a list.
 ///
 /// `y(t) = from · factor^(number of milestones ≤ t)`
 ///
-/// Edges: the value changes *at* its milestone. A milestone that is given twice counts twice; their
-/// order does not matter. One at 0 counts from the start. The last value is held.
+/// Edges: the value changes *at* the milestone. A milestone that is given twice counts twice; the
+/// order doesn't matter. A milestone at 0 applies from the start. The last value is held.
 ///
 /// Agrees with torch `MultiStepLR`. timm's `multistep` changes one update earlier.
 ///
@@ -30,7 +30,7 @@ pub struct MultiStep {
 }
 
 impl MultiStep {
-    /// From `from` on, times `factor` at each of `milestones`.
+    /// Creates a schedule that starts at `from` and is multiplied by `factor` at each of `milestones`.
     ///
     /// # Errors
     /// If `from` is not finite, or `factor` is negative or not finite.

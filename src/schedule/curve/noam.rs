@@ -1,13 +1,13 @@
-//! The rate of the first Transformer.
+//! The learning rate of the original Transformer.
 
 use crate::Error;
 use crate::error::check::Param;
 use crate::schedule::Schedule;
 use crate::schedule::math::saturate;
 
-/// A linear warm-up, then inverse square-root decay, scaled by the size of the model.
+/// Linear warmup followed by inverse square-root decay, scaled by the model size.
 ///
-/// With `n = t + 1`, `d` the model size and `w` the warm-up,
+/// With `n = t + 1`, `d` the model size and `w` the warmup,
 ///
 /// ```text
 /// y(t) = factor · d^−½ · min(n^−½, n · w^−3⁄2)
@@ -15,12 +15,12 @@ use crate::schedule::math::saturate;
 ///
 /// `w` is a length in updates; `factor` is 1 unless [set](Self::factor).
 ///
-/// Edges: updates are counted from 1 in the formula, so that the first one already moves, and the
+/// Edges: updates are counted from 1 in the formula, so that the first update already has an effect, and the
 /// peak, `factor/√(d·w)`, is at update `w − 1`. There is no end; the value approaches 0. With
-/// `w = 0` there is no warm-up.
+/// `w = 0` there is no warmup.
 ///
-/// Source: Vaswani et al. 2017 (arXiv 1706.03762), equation 3. Agrees with Burn's Noam scheduler. For
-/// a peak of your own, put an [`InverseSqrt`](super::InverseSqrt) after a [`Ramp`](super::Ramp).
+/// Source: Vaswani et al. 2017 (arXiv 1706.03762), equation 3. Agrees with Burn's Noam scheduler. To
+/// choose the peak yourself, put an [`InverseSqrt`](super::InverseSqrt) after a [`Ramp`](super::Ramp).
 ///
 /// ```
 /// use evenkeel::schedule::{Noam, Schedule};
@@ -38,7 +38,7 @@ pub struct Noam {
 }
 
 impl Noam {
-    /// The rate for a model with states of `model_size` numbers.
+    /// Creates the schedule for a model whose states have `model_size` elements.
     ///
     /// # Errors
     /// If `model_size` is 0.
@@ -47,7 +47,7 @@ impl Noam {
         Ok(Self { model_size, warm_up, factor: 1.0 })
     }
 
-    /// Multiplies all of it.
+    /// Multiplies the whole schedule by `factor`.
     ///
     /// # Errors
     /// If `factor` is not finite.
@@ -60,7 +60,7 @@ impl Noam {
 impl Schedule for Noam {
     fn at(&self, t: u64) -> f64 {
         let (d, w, n) = (self.model_size as f64, self.warm_up as f64, t as f64 + 1.0);
-        // A warm-up of no length makes this infinite, and the other one the smaller.
+        // With a warmup of length 0 this is infinite, and the other term is the smaller one.
         let rising = n / (w * w.sqrt());
         saturate(self.factor * d.sqrt().recip() * rising.min(n.sqrt().recip()))
     }

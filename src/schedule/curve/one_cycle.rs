@@ -1,4 +1,4 @@
-//! Up once, and down once.
+//! The one-cycle schedule.
 
 use super::Anneal;
 use crate::Error;
@@ -6,26 +6,26 @@ use crate::error::check::Param;
 use crate::schedule::Schedule;
 use crate::schedule::math::{lerp, progress};
 
-/// One cycle: up to the peak, and down to almost nothing, over the whole run.
+/// One-cycle schedule: up to the peak and down to almost zero, over the whole run.
 ///
 /// ```text
 /// two phases     start ─► peak (at `peak_at`) ─► end (at `over`)
 /// three phases   start ─► peak (at `peak_at`) ─► start (at `back_at`) ─► end (at `over`)
 /// ```
 ///
-/// each in the same [shape](Self::shape). `over` is a length in updates, `peak_at` and `back_at` are
-/// updates.
+/// All phases have the same [shape](Self::shape). `over` is a length in updates; `peak_at` and `back_at` are
+/// update indices.
 ///
 /// Defaults: two phases, half cosines, the peak at 30 % of the run, `start = peak/25` and
 /// `end = start/10⁴`.
 ///
 /// Edges: `at(0) = start`, `at(peak_at) = peak` and `at(over) = end`, exactly; `end` is held past the
-/// end. Phases of no length are legal: with the peak at 0 the run starts there.
+/// end. Phases may have zero length: with the peak at 0, the run starts at the peak.
 ///
 /// Source: Smith & Topin 2018 (arXiv 1708.07120). Agrees with optax `cosine_onecycle_schedule` and,
-/// with [`back_at`](Self::back_at) 85 %, `linear_onecycle_schedule`. torch's `OneCycleLR` of
-/// `total_steps = T` is `over = T − 1` with the peak at `pct_start·T − 1`, which it hits only where
-/// that is whole; one step past its end it climbs again, or goes negative.
+/// with [`back_at`](Self::back_at) at 85 %, `linear_onecycle_schedule`. torch's `OneCycleLR` with
+/// `total_steps = T` corresponds to `over = T − 1` with the peak at `pct_start·T − 1`, which torch hits only if
+/// that is a whole number; one step past its end, torch's schedule climbs again or goes negative.
 ///
 /// ```
 /// use evenkeel::schedule::{OneCycle, Schedule};
@@ -52,7 +52,7 @@ pub struct OneCycle {
 }
 
 impl OneCycle {
-    /// One cycle with a peak of `peak`, `over` updates long.
+    /// Creates a cycle with a peak of `peak`, `over` updates long.
     ///
     /// # Errors
     /// If `peak` is not finite.
@@ -69,11 +69,11 @@ impl OneCycle {
         })
     }
 
-    /// `start = peak/start_div` and `end = start/end_div`, as torch's `div_factor` and
+    /// Sets `start = peak/start_div` and `end = start/end_div`, like torch's `div_factor` and
     /// `final_div_factor`. fastai's defaults are 25 and 4000.
     ///
     /// # Errors
-    /// If a divisor is not positive and finite, or what it leaves is not finite.
+    /// If a divisor is not positive and finite, or a quotient is not finite.
     pub fn div_factors(self, start_div: f64, end_div: f64) -> Result<Self, Error> {
         let start_div = Param("OneCycle", "start_div").positive(start_div)?;
         let end_div = Param("OneCycle", "end_div").positive(end_div)?;
@@ -81,7 +81,7 @@ impl OneCycle {
         self.from(start)?.to(start / end_div)
     }
 
-    /// The value at the start.
+    /// Sets the value at the start.
     ///
     /// # Errors
     /// If it is not finite.
@@ -90,7 +90,7 @@ impl OneCycle {
         Ok(self)
     }
 
-    /// The value at the end.
+    /// Sets the value at the end.
     ///
     /// # Errors
     /// If it is not finite.
@@ -99,7 +99,7 @@ impl OneCycle {
         Ok(self)
     }
 
-    /// The update of the peak.
+    /// Sets the update of the peak.
     ///
     /// # Errors
     /// If it is past the end, or past the end of the second of three phases.
@@ -110,14 +110,14 @@ impl OneCycle {
         Ok(self)
     }
 
-    /// Three phases: down to the start in as long as it took to get up, and then to the end. Uses the
-    /// peak as it is set by now.
+    /// Selects three phases: down to the start value in as many updates as the rise took, then on to the end
+    /// value. Uses the peak's update as set at the time of the call.
     pub fn three_phase(mut self) -> Self {
         self.back_at = Some(self.peak_at.saturating_mul(2).min(self.over));
         self
     }
 
-    /// Three phases: back at the start at `update`, and then to the end.
+    /// Selects three phases: back to the start value at `update`, then on to the end value.
     ///
     /// # Errors
     /// If it is before the peak, or past the end.
@@ -129,17 +129,17 @@ impl OneCycle {
         Ok(self)
     }
 
-    /// The shape of every phase: [`Anneal::Linear`], say.
+    /// Sets the shape of every phase, for example [`Anneal::Linear`].
     ///
     /// # Errors
-    /// If the shape's number is out of range.
+    /// If the shape's parameter is out of range.
     pub fn shape(mut self, shape: Anneal) -> Result<Self, Error> {
         self.shape = shape.checked("OneCycle")?;
         Ok(self)
     }
 
-    /// This curve for the rate, and for the momentum its mirror: `high` at the start and at the end,
-    /// `low` at the peak of the rate. In a third phase it stays high.
+    /// Returns this curve for the rate, and its mirror image for the momentum: `high` at the start and at the
+    /// end, `low` at the peak of the rate. In a third phase the momentum stays at `high`.
     ///
     /// Source: Smith 2018 (arXiv 1803.09820), section 4.3. torch's and fastai's momenta are 0.95 and
     /// 0.85.
@@ -161,7 +161,7 @@ impl Schedule for OneCycle {
         };
         match back_at {
             _ if t >= over => to,
-            // Also where the way down from it has no length.
+            // Also if the fall from the peak has zero length.
             Some(_) if t == peak_at => peak,
             _ if t < peak_at => lerp(from, peak, shape.rise(progress(t, peak_at))),
             None => falling(peak, to, peak_at, over),

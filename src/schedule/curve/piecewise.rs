@@ -1,4 +1,4 @@
-//! Curves through given points.
+//! Piecewise schedules through given points.
 
 use super::Anneal;
 use super::knots::Knots;
@@ -7,7 +7,7 @@ use crate::error::check::Param;
 use crate::schedule::Schedule;
 use crate::schedule::math::{lerp, progress};
 
-/// One value after another.
+/// Piecewise-constant schedule: one value after another.
 ///
 /// ```text
 /// y(t) = first     for t < at₀
@@ -16,7 +16,7 @@ use crate::schedule::math::{lerp, progress};
 ///
 /// Edges: the value changes *at* update `atᵢ`. The last value is held.
 ///
-/// Agrees with optax `piecewise_constant_schedule`, which takes factors in place of values. Keras
+/// Agrees with optax `piecewise_constant_schedule`, which takes factors instead of values. Keras
 /// `PiecewiseConstantDecay` changes one update later.
 ///
 /// ```
@@ -33,7 +33,7 @@ pub struct PiecewiseConstant {
 }
 
 impl PiecewiseConstant {
-    /// `first`, and then each value from its update on. None at all is legal.
+    /// Creates a schedule that starts at `first` and takes each value from its update on. `knots` may be empty.
     ///
     /// # Errors
     /// If a value is not finite, or the updates are not in increasing order.
@@ -49,7 +49,7 @@ impl Schedule for PiecewiseConstant {
     }
 }
 
-/// Defines a curve that goes through knots in a shape.
+/// Defines a curve that passes through knots in a given shape.
 macro_rules! through {
     ($(#[$doc:meta])* $name:ident, $shape:expr) => {
         $(#[$doc])*
@@ -59,7 +59,7 @@ macro_rules! through {
         }
 
         impl $name {
-            /// A curve through points, each an update with a value.
+            /// Creates a curve through the given points, each an update and its value.
             ///
             /// # Errors
             /// If there is no point, a value is not finite, or the updates are not in increasing
@@ -79,7 +79,7 @@ macro_rules! through {
                         lerp(from, to, $shape.rise(progress(t - a, b - a)))
                     }
                     (Some((_, value)), None) | (None, Some((_, value))) => value,
-                    // There is a knot: the constructor saw to it.
+                    // Unreachable: the constructor requires at least one knot.
                     (None, None) => f64::NAN,
                 }
             }
@@ -88,16 +88,16 @@ macro_rules! through {
 }
 
 through!(
-    /// Straight lines from point to point.
+    /// Piecewise-linear interpolation: straight lines from point to point.
     ///
     /// ```text
     /// y(t) = vᵢ + (vᵢ₊₁ − vᵢ)·(t − atᵢ)/(atᵢ₊₁ − atᵢ)   for atᵢ ≤ t < atᵢ₊₁
     /// ```
     ///
-    /// Edges: before the first point its value is held, and after the last one its. At the points the
-    /// values are exact.
+    /// Edges: the first point's value is held before it, and the last point's value after it. At the points
+    /// the values are exact.
     ///
-    /// Agrees with optax `piecewise_interpolate_schedule('linear')`, which takes factors in place of
+    /// Agrees with optax `piecewise_interpolate_schedule('linear')`, which takes factors instead of
     /// values.
     ///
     /// ```
@@ -110,16 +110,16 @@ through!(
     PiecewiseLinear, Anneal::Linear
 );
 through!(
-    /// Half cosines from point to point: flat at every point.
+    /// Piecewise-cosine interpolation: half cosines from point to point, flat at every point.
     ///
     /// ```text
     /// y(t) = vᵢ + (vᵢ₊₁ − vᵢ)·(1 − cos(π·p))/2   for atᵢ ≤ t < atᵢ₊₁, with p = (t − atᵢ)/(atᵢ₊₁ − atᵢ)
     /// ```
     ///
-    /// Edges: before the first point its value is held, and after the last one its. At the points the
-    /// values are exact.
+    /// Edges: the first point's value is held before it, and the last point's value after it. At the points
+    /// the values are exact.
     ///
-    /// Agrees with optax `piecewise_interpolate_schedule('cosine')`, which takes factors in place of
+    /// Agrees with optax `piecewise_interpolate_schedule('cosine')`, which takes factors instead of
     /// values.
     ///
     /// ```

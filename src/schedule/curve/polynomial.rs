@@ -1,25 +1,25 @@
-//! A power of what is left.
+//! Polynomial decay.
 
 use crate::Error;
 use crate::error::check::Param;
 use crate::schedule::Schedule;
 use crate::schedule::math::{lerp, progress};
 
-/// Polynomial decay from one value to another, which is then held.
+/// Polynomial decay from one value to another; the final value is then held.
 ///
 /// ```text
 /// y(t) = to + (from − to)·(1 − pᵏ)^n   for t < over, with p = t/over
 ///      = to                           for t ≥ over
 /// ```
 ///
-/// `over` is a length in updates. `n` is 1 unless a [power](Self::power) is set, and so is `k`, by
+/// `over` is a length in updates. `n` and `k` are 1 unless set by [`power`](Self::power) and
 /// [`k_decay`](Self::k_decay).
 ///
 /// Edges: `at(0) = from` and `at(over) = to`, exactly. With `over = 0` the value is `to` from the
-/// start. [`cycle`](Self::cycle) makes the end move away instead.
+/// start. With [`cycle`](Self::cycle), the end moves further out instead.
 ///
 /// Agrees with optax `polynomial_schedule`, torch `PolynomialLR` (which has no `to`), Keras
-/// `PolynomialDecay` and timm's `poly`. When the length is 0, torch and optax stay at `from`.
+/// `PolynomialDecay` and timm's `poly`. If the length is 0, torch and optax stay at `from`.
 ///
 /// ```
 /// use evenkeel::schedule::{Polynomial, Schedule};
@@ -43,7 +43,7 @@ pub struct Polynomial {
 }
 
 impl Polynomial {
-    /// A decay from `from` to `to`, `over` updates long.
+    /// Creates a decay from `from` to `to`, `over` updates long.
     ///
     /// # Errors
     /// If `from` or `to` is not finite.
@@ -58,7 +58,7 @@ impl Polynomial {
         })
     }
 
-    /// With the power `n`: above 1, the value falls sooner.
+    /// Sets the power `n`: above 1, the value falls sooner.
     ///
     /// # Errors
     /// If `n` is negative or not finite.
@@ -78,10 +78,10 @@ impl Polynomial {
         Ok(self)
     }
 
-    /// Past its end, the value goes on as if the decay had been planned twice as long; past that end,
-    /// three times; and so on. At the ends themselves it is `to`.
+    /// Continues past the end as if the decay had been planned twice as long, past that end as if three times
+    /// as long, and so on. At the ends themselves the value is `to`.
     ///
-    /// As Keras `PolynomialDecay(cycle=True)`. Without a length there is nothing to repeat, and the
+    /// Agrees with Keras `PolynomialDecay(cycle=True)`. With `over = 0` there is nothing to repeat, and the
     /// value is `to`.
     pub fn cycle(mut self) -> Self {
         self.cycle = true;

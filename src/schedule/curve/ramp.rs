@@ -1,11 +1,11 @@
-//! A straight line, then level.
+//! Linear warmup or decay.
 
 use crate::Error;
 use crate::error::check::Param;
 use crate::schedule::Schedule;
 use crate::schedule::math::{lerp, progress};
 
-/// A straight line from one value to another, which is then held: linear warm-up, or linear decay.
+/// Straight line from one value to another, which is then held: linear warmup or linear decay.
 ///
 /// ```text
 /// y(t) = from + (to − from)·t/over   for t < over
@@ -14,11 +14,11 @@ use crate::schedule::math::{lerp, progress};
 ///
 /// `over` is a length in updates.
 ///
-/// Edges: `at(0) = from`, exactly, and `at(over) = to`, exactly. Starting from 0 is legal, and its
-/// first update then moves nothing. With `over = 0` the value is `to` from the start.
+/// Edges: `at(0) = from` and `at(over) = to`, exactly. Starting from 0 is legal; the first update then
+/// changes nothing. With `over = 0` the value is `to` from the start.
 ///
-/// Agrees with optax `linear_schedule` and torch `LinearLR`; torch refuses a start of 0 and stays
-/// at its start for ever when the length is 0.
+/// Agrees with optax `linear_schedule` and torch `LinearLR`; torch refuses a start of 0, and stays
+/// at its start value indefinitely if the length is 0.
 ///
 /// ```
 /// use evenkeel::schedule::{Ramp, Schedule};
@@ -38,7 +38,7 @@ pub struct Ramp {
 }
 
 impl Ramp {
-    /// A line from `from` to `to`, `over` updates long.
+    /// Creates a line from `from` to `to`, `over` updates long.
     ///
     /// # Errors
     /// If `from` or `to` is not finite.

@@ -1,11 +1,11 @@
-//! Slow at first, then ever faster.
+//! Reflected exponential decay.
 
 use crate::Error;
 use crate::error::check::Param;
 use crate::schedule::Schedule;
 use crate::schedule::math::{lerp, progress};
 
-/// Reflected exponential decay: above a straight line all the way, and steepest at its end.
+/// Reflected exponential decay (REX): above a straight line throughout, and steepest at its end.
 ///
 /// ```text
 /// y(t) = to + (from − to)·(1 − p)/(½ + ½·(1 − p))   for t < over, with p = t/over
@@ -17,8 +17,8 @@ use crate::schedule::math::{lerp, progress};
 /// Edges: `at(0) = from` and `at(over) = to`, exactly. With `over = 0` the value is `to` from the
 /// start.
 ///
-/// Source: Chen et al. 2021 (arXiv 2107.04197), section 3: of the schedules that they compare, the
-/// one that does best over long and short budgets.
+/// Source: Chen et al. 2021 (arXiv 2107.04197), section 3: the best of the schedules compared there,
+/// over long and short budgets.
 ///
 /// ```
 /// use evenkeel::schedule::{Rex, Schedule};
@@ -35,7 +35,7 @@ pub struct Rex {
 }
 
 impl Rex {
-    /// A decay from `from` to `to`, `over` updates long.
+    /// Creates a decay from `from` to `to`, `over` updates long.
     ///
     /// # Errors
     /// If `from` or `to` is not finite.

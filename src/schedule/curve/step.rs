@@ -1,18 +1,18 @@
-//! A staircase.
+//! Step decay.
 
 use crate::Error;
 use crate::error::check::Param;
 use crate::schedule::Schedule;
 use crate::schedule::math::saturate;
 
-/// A staircase: the value is multiplied by `factor` every `every` updates.
+/// Step decay: the value is multiplied by `factor` every `every` updates.
 ///
 /// `y(t) = from · factor^⌊t/every⌋`
 ///
 /// `every` is a length in updates.
 ///
 /// Edges: `at(0) = from`; the first change is *at* update `every`. There is no end; a factor above
-/// 1 grows until the largest finite number and stays there.
+/// 1 grows up to the largest finite number and stays there.
 ///
 /// Agrees with torch `StepLR` and optax `exponential_decay(staircase=True)`.
 ///
@@ -33,7 +33,7 @@ pub struct Step {
 }
 
 impl Step {
-    /// Stairs from `from`, each `factor` times the one before and `every` updates long.
+    /// Creates a staircase from `from`, each step `factor` times the one before and `every` updates long.
     ///
     /// # Errors
     /// If `from` is not finite, `factor` is negative or not finite, or `every` is 0.
@@ -49,7 +49,7 @@ impl Step {
 impl Schedule for Step {
     fn at(&self, t: u64) -> f64 {
         let stairs = (t / self.every) as f64;
-        // The power is kept finite before it meets `from`, which may be 0.
+        // The power is kept finite before it is multiplied by `from`, which may be 0.
         saturate(self.from * saturate(self.factor.powf(stairs)))
     }
 }

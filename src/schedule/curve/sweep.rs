@@ -1,25 +1,25 @@
-//! Every rate once.
+//! Learning-rate range sweeps.
 
 use super::{Geometric, Ramp};
 use crate::Error;
 use crate::error::check::Param;
 use crate::schedule::Schedule;
 
-/// A sweep through a range of rates, for finding the highest one that still trains.
+/// Sweep through a range of learning rates, to find the highest one that still trains.
 ///
 /// ```text
 /// y(t) = from · (to/from)^(s/over)        exponential
 ///      = from + (to − from)·s/over        linear
 /// ```
 ///
-/// with `s = t`, or the first update of its stair where the sweep is a
+/// with `s = t`, or the first update of the current step if the sweep is a
 /// [`staircase`](Self::staircase). `over` is a length in updates.
 ///
-/// Edges: `at(0) = from` and `at(over) = to`, exactly; `to` is held past the end. A run that should
-/// not go on there takes [`until(over, Past::Error)`](Schedule::until).
+/// Edges: `at(0) = from` and `at(over) = to`, exactly; `to` is held past the end. For a run that should
+/// not continue there, use [`until(over, Past::Error)`](Schedule::until).
 ///
 /// Source: Smith 2017 (arXiv 1506.01186), section 3.3, where it is linear; fastai and
-/// pytorch-lr-finder made it exponential. DeepSpeed's `LRRangeTest` is the linear one, without an
+/// pytorch-lr-finder made it exponential. DeepSpeed's `LRRangeTest` is the linear sweep without an
 /// end.
 ///
 /// ```
@@ -44,7 +44,7 @@ pub(in crate::schedule) enum SweepKind {
 }
 
 impl RangeSweep {
-    /// Equal ratios in equal times.
+    /// Creates an exponential sweep: equal ratios in equal times.
     ///
     /// # Errors
     /// If `from` or `to` is not positive and finite.
@@ -54,7 +54,7 @@ impl RangeSweep {
         Ok(Self { kind: SweepKind::Exponential(Geometric::new(from, to, over)?), every: 1 })
     }
 
-    /// Equal differences in equal times.
+    /// Creates a linear sweep: equal differences in equal times.
     ///
     /// # Errors
     /// If `from` or `to` is not finite.
@@ -73,7 +73,7 @@ impl RangeSweep {
         Ok(self)
     }
 
-    /// How long it is, in updates.
+    /// Returns the length of the sweep, in updates.
     pub fn over(&self) -> u64 {
         match self.kind {
             SweepKind::Exponential(curve) => curve.over,

@@ -1,22 +1,22 @@
-//! A hyperbolic tangent.
+//! Hyperbolic-tangent decay.
 
 use crate::Error;
 use crate::error::check::Param;
 use crate::schedule::Schedule;
 use crate::schedule::math::{lerp, progress};
 
-/// Hyperbolic-tangent decay: long on its start value, and steep near its end.
+/// Hyperbolic-tangent decay: stays near its start value for a long time, then falls steeply near its end.
 ///
 /// ```text
 /// y(t) = to + (from − to)·(1 − tanh(l·(1 − p) + u·p))/2   for t < over, with p = t/over
 ///      = to                                              for t ≥ over
 /// ```
 ///
-/// `over` is a length in updates. `l = −7` and `u = 3`, unless other [bounds](Self::bounds) are set.
+/// `over` is a length in updates. `l = −7` and `u = 3` unless other [bounds](Self::bounds) are set.
 ///
-/// Edges: a tangent does not reach 1, so `at(0)` is `from` to within a millionth of the way, and the
-/// last update before the end is still 0.25 % of the way above `to`. With `over = 0` the value is
-/// `to` from the start.
+/// Edges: the hyperbolic tangent doesn't reach 1, so `at(0)` equals `from` only to within a millionth of the
+/// distance, and the last update before the end is still 0.25 % of the distance above `to`. With `over = 0` the
+/// value is `to` from the start.
 ///
 /// Source: Hsueh et al. 2019 (arXiv 1806.01593). Agrees with timm's `tanh`.
 ///
@@ -38,7 +38,7 @@ pub struct TanhDecay {
 }
 
 impl TanhDecay {
-    /// A decay from `from` to `to`, `over` updates long.
+    /// Creates a decay from `from` to `to`, `over` updates long.
     ///
     /// # Errors
     /// If `from` or `to` is not finite.
@@ -51,7 +51,7 @@ impl TanhDecay {
         })
     }
 
-    /// The part of the tangent that is used, from `l` to `u`.
+    /// Sets the part of the hyperbolic tangent that is used, from `l` to `u`.
     ///
     /// # Errors
     /// If a bound is not finite, or `u` is not above `l`.

@@ -1,4 +1,4 @@
-//! Cosines that start again.
+//! Cosine decay with warm restarts.
 
 use std::f64::consts::PI;
 
@@ -10,7 +10,7 @@ use crate::schedule::math::{lerp, power, saturate};
 /// Cosine decay with warm restarts (SGDR): half a cosine, a jump back up, a longer half cosine, and
 /// so on.
 ///
-/// With `m` the period factor, `d` the peak factor, and cycle `i` beginning at update
+/// With `m` the period factor, `d` the peak factor and `bᵢ` the update at which cycle `i` begins,
 ///
 /// ```text
 /// bᵢ = first·(1 + m + m² + … + mⁱ⁻¹)       rounded to a whole update
@@ -18,17 +18,17 @@ use crate::schedule::math::{lerp, power, saturate};
 /// ```
 ///
 /// `first` is a length in updates. `m` and `d` are 1 unless set by
-/// [`period_factor`](Self::period_factor) and [`peak_factor`](Self::peak_factor); there is no last
-/// cycle, unless [`cycles`](Self::cycles) says how many there are.
+/// [`period_factor`](Self::period_factor) and [`peak_factor`](Self::peak_factor). There is no last
+/// cycle unless [`cycles`](Self::cycles) sets their number.
 ///
-/// Edges: `at(bᵢ)` is the peak of its cycle at every restart, whatever `m` is; the value `to` itself
-/// is never seen, but after the last cycle, where it is held.
+/// Edges: `at(bᵢ)` is the peak of its cycle at every restart, whatever `m` is. The value `to` itself
+/// is reached only after the last cycle, and then held.
 ///
 /// Source: Loshchilov & Hutter 2017 (arXiv 1608.03983). Agrees with torch
 /// `CosineAnnealingWarmRestarts`, optax `sgdr_schedule`, timm's `cosine` with `cycle_mul`, and Keras
-/// `CosineDecayRestarts`, but: torch's `step(epoch)` and timm find the cycle by a logarithm, which
-/// errs at some restarts, such as the fifth for `m = 3`, and give `to` in place of the peak; and for
-/// an `m` that is not whole timm's restarts fall between updates.
+/// `CosineDecayRestarts`, with two exceptions: torch's `step(epoch)` and timm find the cycle with a logarithm, which
+/// is wrong at some restarts, such as the fifth for `m = 3`, where they give `to` instead of the peak; and if `m`
+/// is not a whole number, timm's restarts fall between updates.
 ///
 /// ```
 /// use evenkeel::schedule::{Schedule, WarmRestarts};
@@ -55,7 +55,7 @@ pub struct WarmRestarts {
 }
 
 impl WarmRestarts {
-    /// Cosines from `from` to `to`, the first of them `first` updates long.
+    /// Creates cosines from `from` to `to`, the first of which is `first` updates long.
     ///
     /// # Errors
     /// If `from` or `to` is not finite, or `first` is 0.
@@ -70,7 +70,7 @@ impl WarmRestarts {
         })
     }
 
-    /// Every cycle is `m` times as long as the one before.
+    /// Makes every cycle `m` times as long as the one before.
     ///
     /// # Errors
     /// If `m` is below 1 or not finite.
@@ -84,7 +84,7 @@ impl WarmRestarts {
         Ok(self)
     }
 
-    /// Every cycle begins at `d` times the height of the one before, counted from `to`.
+    /// Makes every cycle begin at `d` times the height of the one before, measured from `to`.
     ///
     /// # Errors
     /// If `d` is negative or not finite.
@@ -93,45 +93,45 @@ impl WarmRestarts {
         Ok(self)
     }
 
-    /// Ends after so many cycles, and holds `to`.
+    /// Ends the schedule after `count` cycles, and then holds `to`.
     pub fn cycles(mut self, count: u64) -> Self {
         self.cycles = Some(count);
         self
     }
 
-    /// `bᵢ`, or `u64::MAX` where it is beyond.
+    /// Returns `bᵢ`, or `u64::MAX` if it is greater.
     fn begin(&self, i: u64) -> u64 {
         let m = self.period_factor;
         if m == 1.0 {
             return self.first.saturating_mul(i);
         }
-        // Whole factors are counted in integers, which are exact.
+        // Whole factors are computed in integers, which are exact.
         if m.fract() == 0.0 && m < 1e9 {
             let m = m as u128;
             let power = u32::try_from(i).ok().and_then(|i| m.checked_pow(i));
             let begin = power.and_then(|p| ((p - 1) / (m - 1)).checked_mul(self.first.into()));
             return begin.and_then(|b| u64::try_from(b).ok()).unwrap_or(u64::MAX);
         }
-        // (mⁱ − 1)/(m − 1), without the cancellation where m is close to 1. The cast saturates.
+        // (mⁱ − 1)/(m − 1), without the cancellation for m close to 1. The cast saturates.
         let rate = m - 1.0;
         (self.first as f64 * ((i as f64 * rate.ln_1p()).exp_m1() / rate)).round() as u64
     }
 
-    /// The cycle that `t` is in: its number, its first update, and its length.
+    /// Returns the cycle that contains `t`: its number, its first update and its length.
     fn cycle(&self, t: u64) -> (u64, u64, u64) {
         let m = self.period_factor;
         if m == 1.0 {
             let i = t / self.first;
             return (i, i * self.first, self.first);
         }
-        // From mⁱ = 1 + x, with x = t·(m − 1)/first, which need not be a finite number.
+        // From mⁱ = 1 + x, with x = t·(m − 1)/first, which may not be finite.
         let rate = m - 1.0;
         let ln_x = (t as f64 / self.first as f64).ln() + rate.ln();
         let ln_grown = match ln_x > 30.0 {
             true => ln_x,
             false => ln_x.exp().ln_1p(),
         };
-        // It may be off by one. What counts is the comparison with the beginnings.
+        // This may be off by one; the comparison with the actual beginnings decides.
         let mut i = (ln_grown / rate.ln_1p()) as u64;
         while i > 0 && self.begin(i) > t {
             i -= 1;
@@ -167,7 +167,7 @@ impl Schedule for WarmRestarts {
 mod tests {
     use super::*;
 
-    /// Every beginning, against a sum made cycle by cycle.
+    /// Compares every beginning with a sum accumulated cycle by cycle.
     #[test]
     fn restarts_are_where_the_periods_add_up_to() {
         for (first, m) in [(1, 2u64), (1, 3), (7, 2), (3, 10), (5, 1), (1000, 4)] {

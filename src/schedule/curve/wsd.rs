@@ -1,4 +1,4 @@
-//! Warm-up, a long stable phase, decay.
+//! Warmup, a long stable phase, then decay.
 
 use super::Anneal;
 use crate::Error;
@@ -6,9 +6,9 @@ use crate::error::check::Param;
 use crate::schedule::Schedule;
 use crate::schedule::math::{lerp, progress};
 
-/// Warm-up, stable, decay: the rate stays high until the end is decided on, and then falls fast.
+/// Warmup-stable-decay (WSD): the rate stays high until the end of the run is decided on, and then falls fast.
 ///
-/// With `W` the warm-up, `D` the decay, `s = t − W`,
+/// With `W` the length of the warmup, `D` the length of the decay and `s = t − W`,
 ///
 /// ```text
 /// y(t) = from + (peak − from)·w'(1 − t/W)              for t < W
@@ -20,17 +20,17 @@ use crate::schedule::math::{lerp, progress};
 ///           = max(peak·(1 + s/timescale)^−power, to)
 /// ```
 ///
-/// `over`, `W`, `D` and `timescale` are in updates. `w` and `w'` are the shapes of decay and warm-up.
+/// `over`, `W`, `D` and `timescale` are in updates. `w` and `w'` are the shapes of the decay and the warmup.
 ///
-/// Defaults: no warm-up, `from = 0`, `to = 0`, a stable phase that is constant, and a decay over a
-/// fifth of the run by `1 − √p`; the warm-up is linear.
+/// Defaults: no warmup, `from = 0`, `to = 0`, a constant stable phase, and a decay over a
+/// fifth of the run by `1 − √p`. A warmup is linear by default.
 ///
-/// Edges: `at(W) = peak` and `at(over) = to`, exactly. Any phase may have no length. `over` includes
+/// Edges: `at(W) = peak` and `at(over) = to`, exactly. Any phase may have zero length. `over` includes
 /// all three.
 ///
 /// Source: Hu et al. 2024 (arXiv 2404.06395) for the name, Zhai et al. 2022 (arXiv 2106.04560) for
 /// the inverse square root with a linear decay, Hägele et al. 2024 (arXiv 2405.18392) for `1 − √p`,
-/// Shen et al. 2024 (arXiv 2408.13359) for the power law. Agrees with timm's `wsd`, Megatron's and
+/// Shen et al. 2024 (arXiv 2408.13359) for the power law. Agrees with timm's `wsd`, with Megatron's WSD and with
 /// transformers' `get_wsd_schedule`.
 ///
 /// ```
@@ -52,7 +52,7 @@ pub struct Wsd {
     pub(in crate::schedule) to: f64,
     pub(in crate::schedule) warm_up: u64,
     pub(in crate::schedule) decay: Option<u64>,
-    /// Time scale and power of the stable phase.
+    /// Timescale and power of the stable phase.
     pub(in crate::schedule) power_law: Option<(u64, f64)>,
     pub(in crate::schedule) warm_up_shape: Anneal,
     pub(in crate::schedule) shape: Anneal,
@@ -61,7 +61,7 @@ pub struct Wsd {
 const NAME: &str = "Wsd";
 
 impl Wsd {
-    /// A rate of `peak`, over a run of `over` updates, warm-up and decay included.
+    /// Creates a schedule with a rate of `peak` for a run of `over` updates, warmup and decay included.
     ///
     /// # Errors
     /// If `peak` is not finite.
@@ -79,10 +79,10 @@ impl Wsd {
         })
     }
 
-    /// The length of the warm-up, in updates.
+    /// Sets the length of the warmup, in updates.
     ///
     /// # Errors
-    /// If warm-up and decay are longer than the run.
+    /// If warmup and decay together are longer than the run.
     pub fn warm_up(mut self, over: u64) -> Result<Self, Error> {
         let room = self.over - self.decay.unwrap_or(0);
         let must = format_args!("at most {room}, which the decay leaves of the run");
@@ -90,10 +90,10 @@ impl Wsd {
         Ok(self)
     }
 
-    /// The length of the decay, in updates.
+    /// Sets the length of the decay, in updates.
     ///
     /// # Errors
-    /// If warm-up and decay are longer than the run.
+    /// If warmup and decay together are longer than the run.
     pub fn decay(mut self, over: u64) -> Result<Self, Error> {
         let room = self.over - self.warm_up;
         let must = format_args!("at most {room}, which the warm-up leaves of the run");
@@ -101,7 +101,7 @@ impl Wsd {
         Ok(self)
     }
 
-    /// The value at the start of the warm-up.
+    /// Sets the value at the start of the warmup.
     ///
     /// # Errors
     /// If it is not finite.
@@ -110,7 +110,7 @@ impl Wsd {
         Ok(self)
     }
 
-    /// The value at the end of the decay.
+    /// Sets the value at the end of the decay.
     ///
     /// # Errors
     /// If it is not finite.
@@ -119,7 +119,7 @@ impl Wsd {
         Ok(self)
     }
 
-    /// A stable phase that falls as an inverse square root, and goes on doing so under the decay.
+    /// Makes the stable phase fall as an inverse square root, which continues during the decay.
     ///
     /// # Errors
     /// If `timescale` is 0.
@@ -127,7 +127,7 @@ impl Wsd {
         self.power_law(timescale, 0.5)
     }
 
-    /// A stable phase that falls by a power law, and goes on doing so under the decay.
+    /// Makes the stable phase fall by a power law, which continues during the decay.
     ///
     /// # Errors
     /// If `timescale` is 0, or `power` is not positive and finite.
@@ -137,25 +137,25 @@ impl Wsd {
         Ok(self)
     }
 
-    /// The shape of the decay.
+    /// Sets the shape of the decay.
     ///
     /// # Errors
-    /// If the shape's number is out of range.
+    /// If the shape's parameter is out of range.
     pub fn shape(mut self, shape: Anneal) -> Result<Self, Error> {
         self.shape = shape.checked(NAME)?;
         Ok(self)
     }
 
-    /// The shape of the warm-up, which is the decay of that name played backwards.
+    /// Sets the shape of the warmup, which is the decay of that name reversed in time.
     ///
     /// # Errors
-    /// If the shape's number is out of range.
+    /// If the shape's parameter is out of range.
     pub fn warm_up_shape(mut self, shape: Anneal) -> Result<Self, Error> {
         self.warm_up_shape = shape.checked(NAME)?;
         Ok(self)
     }
 
-    /// `D`: what was asked for, or a fifth of the run, if the warm-up leaves as much.
+    /// Returns `D`: the length that was set, or else a fifth of the run, or what the warmup leaves if that is less.
     fn decay_length(&self) -> u64 {
         self.decay.unwrap_or((self.over / 5).min(self.over - self.warm_up))
     }

@@ -1,27 +1,27 @@
-//! What rewinds have left of a rate: the arithmetic, wherever it is kept.
+//! The damping of a rate by rewinds: the arithmetic, wherever it is stored.
 
 use super::metric::same_settings;
 use crate::Error;
 use crate::checkpoint::State;
 use crate::schedule::math::{lerp, progress};
 
-/// A factor on a rate: setbacks lower it, and it may climb back to the level that they left, and that
-/// level up to 1.
+/// A factor on a rate. Setbacks lower it; it may climb back to the level that they left, and that level may recover up
+/// to 1.
 ///
 /// ```text
 /// factor(t) = level(t) · climb(t)
-/// level(t)  = gain + (1 − gain)·min((t − at)/recover, 1)     gain, where there is no recovery
+/// level(t)  = gain + (1 − gain)·min((t − at)/recover, 1)     gain, without recovery
 /// climb(t)  = min(1, (t − from + 1)/(over + 1))              1 for t < from
 /// ```
 ///
-/// `at` is the update of the last setback, and `from` that of the last one that asked for a climb.
+/// `at` is the update of the last setback, and `from` the update of the last setback that asked for a climb.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(crate) struct Damped {
     gain: f64,
     at: u64,
     from: u64,
     over: u64,
-    /// 0 for never.
+    /// The number of updates over which the level recovers; 0 for never.
     recover: u64,
 }
 
@@ -41,7 +41,7 @@ impl Damped {
         self.recover
     }
 
-    /// What was left by the last setback.
+    /// Returns the level that the last setback left.
     pub(crate) fn gain(&self) -> f64 {
         self.gain
     }
@@ -64,15 +64,15 @@ impl Damped {
         }
     }
 
-    /// Multiplies what the level has come back to by `factor`, in `(0, 1]`, from `update` on.
+    /// Multiplies the level, as far as it has recovered, by `factor`, in `(0, 1]`, from `update` on.
     pub(crate) fn dampen(&mut self, update: u64, factor: f64) {
-        // Never to nothing, however often.
+        // Never to 0, however often it is dampened.
         self.gain = (self.level(update) * factor).max(f64::MIN_POSITIVE);
-        // Without a recovery, where it would have begun is nothing to remember.
+        // Without recovery, there is no need to remember where it would have begun.
         self.at = if self.recover == 0 { 0 } else { update };
     }
 
-    /// From `update` on it climbs to its level over `over` updates.
+    /// Makes the factor climb to its level over `over` updates, from `update` on.
     pub(crate) fn warm_up(&mut self, update: u64, over: u64) {
         self.from = if over == 0 { 0 } else { update };
         self.over = over;
@@ -87,7 +87,7 @@ impl Damped {
             .with_count("recover", self.recover)
     }
 
-    /// Takes back a state of one with the same recovery.
+    /// Returns the damping of a saved state, which must have the same recovery.
     pub(crate) fn restored(&self, state: &State) -> Result<Self, Error> {
         state.only(&["gain", "at", "from", "over", "recover"])?;
         let gain = state.number("gain")?;
@@ -122,7 +122,7 @@ mod tests {
         damped.warm_up(10, 1);
         let at: Vec<f64> = (9..16).map(|t| damped.at(t)).collect();
         assert_eq!(at, [0.5, 0.25, 0.625, 0.75, 0.875, 1.0, 1.0]);
-        // A second setback takes from what has come back.
+        // A second setback multiplies the level that has recovered.
         damped.dampen(12, 0.5);
         assert_eq!(damped.gain(), 0.375);
         let error = Damped::default().restored(&damped.state()).unwrap_err().to_string();

@@ -1,4 +1,4 @@
-//! What rewinds have left of the rate.
+//! The damping of a rate by rewinds, as a schedule.
 
 use super::Setback;
 use super::damped::Damped;
@@ -8,24 +8,23 @@ use crate::error::check::Param;
 use crate::schedule::Schedule;
 use crate::shared::Shared;
 
-/// The guard's damping, as a factor.
+/// The guard's damping of the rate, as a factor.
 ///
-/// It starts at 1. When [`Keel`](crate::Keel) rewinds training, it dampens the schedule. Without a
-/// `Damping` in it, the [`Scheduler`](crate::schedule::Scheduler) multiplies the whole curve by a
-/// gain, for good. With one, the damping is taken here, so that it has a place of its own: under a
-/// floor, on one phase of a sequence, or with a way back up.
+/// It starts at 1. When [`Keel`](crate::Keel) rewinds training, it dampens the schedule. Without a `Damping` in the
+/// schedule, the [`Scheduler`](crate::schedule::Scheduler) multiplies the whole curve by a gain, permanently. With one,
+/// the damping is applied there instead: under a floor, on one phase of a sequence, or with a recovery.
 ///
 /// ```text
-/// y(t) = g                                        for t ≤ b, or where there is no recovery
+/// y(t) = g                                        for t ≤ b, or without recovery
 ///      = g + (1 − g)·min((t − b)/recover, 1)      for t > b
 /// ```
 ///
-/// with `g` what is left, and `b` the update of the last damping. A further damping multiplies what
-/// the factor has come back to by then. Where a rewind asks for a new warm-up of `W` updates
+/// where `g` is the factor that is left, and `b` the update of the last damping. Further damping multiplies the value
+/// to which the factor has recovered by then. If a rewind asks for a new warmup of `W` updates
 /// ([`Rewind::warm_up`](crate::Rewind::warm_up)), this is multiplied by `min(1, (t − b + 1)/(W + 1))`.
 ///
-/// Its clones share their memory, and may be in several places of a schedule and in several parameter
-/// groups. In a sequence, the phase in force takes the damping, if it has one of these.
+/// Clones share their memory, and may be used in several places of a schedule and in several parameter groups. In a
+/// sequence, the phase in force takes the damping, if it contains a `Damping`.
 ///
 /// ```
 /// use evenkeel::schedule::{Constant, Damping, Schedule};
@@ -41,7 +40,7 @@ use crate::shared::Shared;
 pub struct Damping(Shared<Damped>);
 
 impl Damping {
-    /// A damping that is undone in a straight line, over so many updates.
+    /// Creates a damping that recovers linearly over `over` updates.
     ///
     /// # Errors
     /// If `over` is 0.
@@ -50,17 +49,17 @@ impl Damping {
         Ok(Self(Shared::new(Damped::recovering(recover))))
     }
 
-    /// Multiplies the factor by `factor`, from update `at` on. What a rewind does, by hand.
+    /// Multiplies the factor by `factor`, from update `at` on: manually, what a rewind does.
     ///
     /// # Errors
-    /// If `factor` is not above 0 and at most 1. Nothing is changed then.
+    /// If `factor` is not above 0 and at most 1. The factor is then unchanged.
     pub fn dampen(&self, at: u64, factor: f64) -> Result<(), Error> {
         let factor = Param("Damping", "factor").fraction(factor)?;
         self.damp(at, &mut Setback::new(factor));
         Ok(())
     }
 
-    /// 0 for never.
+    /// Returns the number of updates over which it recovers; 0 for never.
     #[cfg(feature = "serde")]
     pub(in crate::schedule) fn recover(&self) -> u64 {
         self.0.with(|damped| damped.recover())
@@ -83,7 +82,7 @@ impl Schedule for Damping {
         })
     }
 
-    /// What a rewind has damped stays damped.
+    /// Keeps the damping: a rewind must not undo it.
     fn rewound(&self, _: &State) -> Result<(), Error> {
         Ok(())
     }

@@ -1,4 +1,4 @@
-//! More while things get better, less when they do not.
+//! A factor that rises while a metric gets better, and falls when it doesn't.
 
 use std::collections::VecDeque;
 
@@ -9,24 +9,22 @@ use crate::error::check::Param;
 use crate::schedule::Schedule;
 use crate::shared::Shared;
 
-/// A factor that rises while a metric gets better, and falls when it does not.
+/// A factor that rises while a metric gets better, and falls when it doesn't.
 ///
-/// It starts at 1. After more than `patience` [recorded](Self::record) metrics in a row that were
-/// each better than the best before, it is divided by `factor`; after as many that were not, it is
-/// multiplied by it. After a rise the next `warm_up` metrics are not counted, after a fall the next
-/// `cooldown` ones. Where it has been asked to fall `reset_after` times at its floor, it starts anew.
+/// It starts at 1. After more than `patience` consecutive [recorded](Self::record) metrics that each beat the best one
+/// before, it is divided by `factor`; after as many that didn't, it is multiplied by `factor`. After a rise, the next
+/// `warm_up` metrics are not counted; after a fall, the next `cooldown` metrics are not counted. When it has been asked
+/// to fall `reset_after` times at its floor, it is reset.
 ///
-/// Being a factor, it is multiplied with a schedule, and works at any place in one. Its clones share
-/// their memory: keep one to tell it the metrics.
+/// Multiply it with a schedule, at any place in one. Clones share their memory: keep one to record the metrics.
 ///
-/// Defaults: factor 0.95, patience 10, absolute threshold 10⁻⁶, no warm-up, no cooldown, no
-/// smoothing, between 0.01 and 10, reset after 500.
+/// Defaults: factor 0.95, patience 10, absolute threshold 10⁻⁶, no warmup, no cooldown, no smoothing, between 0.01 and
+/// 10, reset after 500.
 ///
-/// Edges: a metric that is not a finite number is an error, and changes nothing. The first metric
-/// counts as better.
+/// Edges: a metric that is not finite is an error, and changes nothing. The first metric counts as better.
 ///
-/// Source: GreedyLR (arXiv 2512.14527). Agrees with transformers' `GreedyLR`, whose bounds are rates,
-/// 10⁻³ and 1, and which leaves out changes of the rate below 10⁻⁸.
+/// Source: GreedyLR (arXiv 2512.14527). Agrees with transformers' `GreedyLR`, except that its bounds are rates, 10⁻³
+/// and 1, and that it leaves out changes of the rate below 10⁻⁸.
 ///
 /// ```
 /// use evenkeel::schedule::{Constant, Greedy, Schedule};
@@ -59,11 +57,11 @@ struct Memory {
     best: Option<f64>,
     good: u64,
     bad: u64,
-    /// Metrics that are still not counted.
+    /// How many of the next metrics are not counted.
     waiting: u64,
-    /// Falls at the floor.
+    /// How often it was asked to fall at the floor.
     floored: u64,
-    /// The last metrics, to be smoothed over.
+    /// The last metrics, for smoothing.
     last: VecDeque<f64>,
 }
 
@@ -77,12 +75,12 @@ impl Memory {
 const NAME: &str = "Greedy";
 
 impl Greedy {
-    /// For a metric that is better when it is lower: a loss.
+    /// Creates a factor for a metric that is better when it is lower, such as a loss.
     pub fn minimizing() -> Self {
         Self::of(false)
     }
 
-    /// For a metric that is better when it is higher: an accuracy.
+    /// Creates a factor for a metric that is better when it is higher, such as an accuracy.
     pub fn maximizing() -> Self {
         Self::of(true)
     }
@@ -102,7 +100,7 @@ impl Greedy {
         }
     }
 
-    /// What the factor is multiplied by when it falls, and divided by when it rises.
+    /// Sets what the factor is multiplied by when it falls, and divided by when it rises.
     ///
     /// # Errors
     /// If it is not above 0 and at most 1.
@@ -111,25 +109,25 @@ impl Greedy {
         Ok(self)
     }
 
-    /// How many better, or worse, metrics in a row are still without effect.
+    /// Sets how many consecutive better metrics, or worse ones, have no effect yet.
     pub fn patience(mut self, metrics: u64) -> Self {
         self.patience = metrics;
         self
     }
 
-    /// How many metrics after a rise are not counted.
+    /// Sets how many metrics after a rise are not counted.
     pub fn warm_up(mut self, metrics: u64) -> Self {
         self.warm_up = metrics;
         self
     }
 
-    /// How many metrics after a fall are not counted.
+    /// Sets how many metrics after a fall are not counted.
     pub fn cooldown(mut self, metrics: u64) -> Self {
         self.cooldown = metrics;
         self
     }
 
-    /// The best metric must be beaten by this fraction of its size.
+    /// Sets a relative threshold: the best metric must be beaten by this fraction of its size.
     ///
     /// # Errors
     /// If it is negative or not finite.
@@ -138,7 +136,7 @@ impl Greedy {
         Ok(self)
     }
 
-    /// The best metric must be beaten by this much.
+    /// Sets an absolute threshold: the best metric must be beaten by this much.
     ///
     /// # Errors
     /// If it is negative or not finite.
@@ -147,10 +145,10 @@ impl Greedy {
         Ok(self)
     }
 
-    /// The range of the factor.
+    /// Sets the range of the factor.
     ///
     /// # Errors
-    /// If `low` is not above 0 and at most 1, or `high` is below 1 or not finite: it starts at 1.
+    /// If `low` is not above 0 and at most 1, or `high` is below 1 or not finite: the factor starts at 1.
     pub fn between(mut self, low: f64, high: f64) -> Result<Self, Error> {
         self.floor = Param(NAME, "low").fraction(low)?;
         let fits = high.is_finite() && high >= 1.0;
@@ -158,7 +156,7 @@ impl Greedy {
         Ok(self)
     }
 
-    /// Takes the mean of the last so many metrics for each.
+    /// Replaces each metric by the mean of the last `metrics` metrics.
     ///
     /// # Errors
     /// If it is 0.
@@ -167,7 +165,7 @@ impl Greedy {
         Ok(self)
     }
 
-    /// Starts anew after having been asked so many times to fall at the floor.
+    /// Resets the factor when it has been asked to fall `falls` times at its floor.
     ///
     /// # Errors
     /// If it is 0.
@@ -176,7 +174,7 @@ impl Greedy {
         Ok(self)
     }
 
-    /// Tells a metric, and returns the factor from now on.
+    /// Records a metric, and returns the factor from now on.
     ///
     /// # Errors
     /// If the metric is not finite; nothing is changed then.

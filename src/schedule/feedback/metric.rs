@@ -1,4 +1,4 @@
-//! Whether a metric has got better.
+//! Whether a metric has improved.
 
 use crate::Error;
 use crate::error::check::Param;
@@ -10,12 +10,12 @@ pub(in crate::schedule) struct Better {
     pub(in crate::schedule) threshold: Threshold,
 }
 
-/// By how much a metric must beat the best one.
+/// How far a metric must beat the best one.
 #[derive(Debug, Clone, Copy, PartialEq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 #[cfg_attr(feature = "serde", serde(rename_all = "snake_case"))]
 pub(in crate::schedule) enum Threshold {
-    /// By this fraction of its size, whatever its sign.
+    /// By this fraction of the best metric's size, whatever its sign.
     Relative(f64),
     /// By this much.
     Absolute(f64),
@@ -32,7 +32,7 @@ impl Threshold {
 }
 
 impl Better {
-    /// Whether `now` is better than the best so far; anything is better than nothing.
+    /// Returns whether `now` is better than the best so far; any metric is better than none.
     pub(super) fn is(&self, now: f64, best: Option<f64>) -> bool {
         let Some(best) = best else { return true };
         let margin = match self.threshold {
@@ -45,7 +45,7 @@ impl Better {
         }
     }
 
-    /// The settings as numbers, for a saved state to be compared by.
+    /// Returns the settings as numbers, to compare with a saved state.
     pub(super) fn settings(&self) -> [f64; 3] {
         let higher = f64::from(u8::from(self.higher));
         match self.threshold {
@@ -55,7 +55,7 @@ impl Better {
     }
 }
 
-/// Refuses the state of a schedule that had other settings.
+/// Refuses the state of a schedule with other settings.
 pub(super) fn same_settings(owner: &str, saved: &[f64], own: &[f64]) -> Result<(), Error> {
     match saved == own {
         true => Ok(()),
@@ -71,7 +71,7 @@ mod tests {
     fn a_relative_threshold_has_the_direction_of_the_metric_and_not_of_its_sign() {
         let lower = Better { higher: false, threshold: Threshold::Relative(0.1) };
         assert!(lower.is(0.89, Some(1.0)) && !lower.is(0.91, Some(1.0)));
-        // torch and optax find −0.95 to be better than −1 here.
+        // Here torch and optax consider −0.95 better than −1.
         assert!(lower.is(-1.11, Some(-1.0)) && !lower.is(-0.95, Some(-1.0)));
         let higher = Better { higher: true, threshold: Threshold::Relative(0.1) };
         assert!(higher.is(1.11, Some(1.0)) && !higher.is(1.09, Some(1.0)));

@@ -1,8 +1,8 @@
-//! Factors that learn from the run.
+//! Feedback: factors that depend on the course of the run.
 //!
-//! They are schedules, and are asked by [`at`](super::Schedule::at) as all others; but what they
-//! answer depends on what they were told. They are told through a handle: a clone of the schedule,
-//! with which it shares its memory.
+//! They are schedules, and are read with [`at`](super::Schedule::at) like all others, but their
+//! values depend on what was reported to them. Reports go through a handle: a clone of the
+//! schedule, which shares its memory.
 
 mod damped;
 mod damping;

@@ -1,4 +1,4 @@
-//! Less when nothing gets better.
+//! A factor that falls when a metric stops getting better.
 
 use super::metric::{Better, Threshold, same_settings};
 use crate::Error;
@@ -9,27 +9,26 @@ use crate::shared::Shared;
 
 /// A factor that falls when a metric has stopped getting better.
 ///
-/// It starts at 1. Each metric that is [recorded](Self::record) either beats the best one so far or
-/// is a bad one; after more than `patience` bad ones in a row the factor is multiplied by `factor`,
-/// and for the next `cooldown` metrics none is counted as bad. With `best` the best metric so far,
+/// It starts at 1. Each [recorded](Self::record) metric either beats the best one so far or is bad. After more than
+/// `patience` bad metrics in a row, the factor is multiplied by `factor`, and none of the next `cooldown` metrics
+/// counts as bad. With `best` the best metric so far,
 ///
 /// ```text
 /// better  ⇔  metric < best − relative·|best|     or   metric < best − absolute
 /// ```
 ///
-/// and with the signs turned where higher is better.
+/// and with the signs reversed if higher is better.
 ///
-/// Being a factor, it is multiplied with a schedule, and works at any place in one. Its clones share
-/// their memory: keep one to tell it the metrics.
+/// Multiply it with a schedule, at any place in one. Clones share their memory: keep one to record the metrics.
 ///
-/// Defaults: factor 0.1, patience 10, relative threshold 10⁻⁴, no cooldown, no floor: torch's.
+/// Defaults: factor 0.1, patience 10, relative threshold 10⁻⁴, no cooldown, no floor, as in torch.
 ///
-/// Edges: a metric that is not a finite number is an error, and changes nothing. The first metric is
-/// the best so far. With a patience of 0, the first bad one has its effect.
+/// Edges: a metric that is not finite is an error, and changes nothing. The first metric is the best so far. With a
+/// patience of 0, the first bad metric has an effect.
 ///
-/// Source: agrees with torch `ReduceLROnPlateau`, but that there a NaN is a bad metric, and that its
-/// relative threshold is `best·(1 − relative)`, by which a negative metric "gets better" when it gets
-/// worse. optax and Keras act one metric earlier.
+/// Source: agrees with torch `ReduceLROnPlateau`, except that in torch a NaN is a bad metric, and the relative
+/// threshold is `best·(1 − relative)`, by which a negative metric "gets better" when it gets worse. optax and Keras act
+/// one metric earlier.
 ///
 /// ```
 /// use evenkeel::schedule::{Constant, Plateau, Schedule};
@@ -62,7 +61,7 @@ struct Memory {
     best: Option<f64>,
     bad: u64,
     cooling: u64,
-    /// Of the metrics that are to be averaged.
+    /// The part of an average that has been recorded so far.
     sum: f64,
     summed: u64,
 }
@@ -70,12 +69,12 @@ struct Memory {
 const NAME: &str = "Plateau";
 
 impl Plateau {
-    /// For a metric that is better when it is lower: a loss.
+    /// Creates a factor for a metric that is better when it is lower, such as a loss.
     pub fn minimizing() -> Self {
         Self::of(false)
     }
 
-    /// For a metric that is better when it is higher: an accuracy.
+    /// Creates a factor for a metric that is better when it is higher, such as an accuracy.
     pub fn maximizing() -> Self {
         Self::of(true)
     }
@@ -93,7 +92,7 @@ impl Plateau {
         }
     }
 
-    /// What the factor is multiplied by each time.
+    /// Sets what the factor is multiplied by each time.
     ///
     /// # Errors
     /// If it is not above 0 and at most 1.
@@ -102,19 +101,19 @@ impl Plateau {
         Ok(self)
     }
 
-    /// How many bad metrics in a row are still borne.
+    /// Sets how many bad metrics in a row are tolerated.
     pub fn patience(mut self, metrics: u64) -> Self {
         self.patience = metrics;
         self
     }
 
-    /// For how many metrics after a reduction none is counted as bad.
+    /// Sets for how many metrics after a reduction none counts as bad.
     pub fn cooldown(mut self, metrics: u64) -> Self {
         self.cooldown = metrics;
         self
     }
 
-    /// The best metric must be beaten by this fraction of its size.
+    /// Sets a relative threshold: the best metric must be beaten by this fraction of its size.
     ///
     /// # Errors
     /// If it is negative or not finite.
@@ -123,7 +122,7 @@ impl Plateau {
         Ok(self)
     }
 
-    /// The best metric must be beaten by this much.
+    /// Sets an absolute threshold: the best metric must be beaten by this much.
     ///
     /// # Errors
     /// If it is negative or not finite.
@@ -132,8 +131,8 @@ impl Plateau {
         Ok(self)
     }
 
-    /// The factor never falls below this. For a bound on the rate itself, put
-    /// [`max`](Schedule::max) or [`clamp`](Schedule::clamp) around the product.
+    /// Sets the lowest value of the factor. To bound the rate itself, put [`max`](Schedule::max) or
+    /// [`clamp`](Schedule::clamp) around the product.
     ///
     /// # Errors
     /// If it is not at least 0 and at most 1.
@@ -143,8 +142,7 @@ impl Plateau {
         Ok(self)
     }
 
-    /// Takes the mean of so many recorded metrics for one: for a noisy one, such as the loss of a
-    /// batch.
+    /// Averages every `metrics` recorded metrics into one: for a noisy metric, such as the loss of a batch.
     ///
     /// # Errors
     /// If it is 0.
@@ -153,7 +151,7 @@ impl Plateau {
         Ok(self)
     }
 
-    /// Tells a metric, and returns the factor from now on.
+    /// Records a metric, and returns the factor from now on.
     ///
     /// # Errors
     /// If the metric is not finite; nothing is changed then.

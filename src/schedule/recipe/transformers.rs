@@ -1,4 +1,4 @@
-//! The schedules of transformers, by their names there.
+//! The schedules of Hugging Face's transformers, under their original names.
 
 use super::rest;
 use crate::Error;
@@ -8,13 +8,13 @@ use crate::schedule::{
     Schedule, Sequence, Then, Times, Wsd,
 };
 
-/// What `get_scheduler` of Hugging Face's transformers offers, by the same names.
+/// The schedules of `get_scheduler` in Hugging Face's transformers, under the same names.
 ///
-/// `rate` is the optimizer's own rate there. `warm_up` and `total` are lengths in updates
-/// (`num_warmup_steps`, `num_training_steps`); `total` has the warm-up in it.
+/// `rate` is the optimizer's learning rate in transformers. `warm_up` and `total` are lengths in updates
+/// (`num_warmup_steps`, `num_training_steps`); `total` includes the warmup.
 ///
-/// The values agree, but for what is past the end: there, `cosine`, `cosine_with_min_lr` and
-/// `cosine_warmup_with_min_lr` climb again, and these hold their end.
+/// The values agree, except past the end: in transformers, `cosine`, `cosine_with_min_lr` and
+/// `cosine_warmup_with_min_lr` climb again, whereas here they hold their last value.
 ///
 /// ```
 /// use evenkeel::schedule::{Schedule, recipe::Transformers};
@@ -35,16 +35,16 @@ pub struct Transformers {
 const NAME: &str = "Transformers";
 
 impl Transformers {
-    /// For a run of `total` updates.
+    /// Creates the recipes for a run of `total` updates.
     ///
     /// # Errors
-    /// If `rate` is not finite, or the warm-up is longer than the run.
+    /// If `rate` is not finite, or the warmup is longer than the run.
     pub fn new(rate: f64, warm_up: u64, total: u64) -> Result<Self, Error> {
         rest(NAME, warm_up, total)?;
         Ok(Self { rate: Param(NAME, "rate").finite(rate)?, warm_up, total })
     }
 
-    /// What the warm-up leaves of the run.
+    /// Returns what the warmup leaves of the run.
     fn rest(&self) -> u64 {
         self.total - self.warm_up
     }
@@ -53,43 +53,43 @@ impl Transformers {
         Ok(Ramp::new(0.0, self.rate, self.warm_up)?.then(self.warm_up, next))
     }
 
-    /// `"constant"`: no warm-up either.
+    /// Returns the `"constant"` schedule, which has no warmup.
     ///
     /// # Errors
-    /// None that [`new`](Self::new) has not found already.
+    /// None: [`new`](Self::new) has already ruled them out.
     pub fn constant(&self) -> Result<Constant, Error> {
         Constant::new(self.rate)
     }
 
-    /// `"constant_with_warmup"`.
+    /// Returns the `"constant_with_warmup"` schedule.
     ///
     /// # Errors
-    /// None that [`new`](Self::new) has not found already.
+    /// None: [`new`](Self::new) has already ruled them out.
     pub fn constant_with_warmup(&self) -> Result<Ramp, Error> {
         Ramp::new(0.0, self.rate, self.warm_up)
     }
 
-    /// `"linear"`.
+    /// Returns the `"linear"` schedule.
     ///
     /// # Errors
-    /// None that [`new`](Self::new) has not found already.
+    /// None: [`new`](Self::new) has already ruled them out.
     pub fn linear(&self) -> Result<Then<Ramp, Ramp>, Error> {
         self.warmed(Ramp::new(self.rate, 0.0, self.rest())?)
     }
 
-    /// `"cosine"`, half a wave of it.
+    /// Returns the `"cosine"` schedule, with half a wave.
     ///
     /// # Errors
-    /// None that [`new`](Self::new) has not found already.
+    /// None: [`new`](Self::new) has already ruled them out.
     pub fn cosine(&self) -> Result<Then<Ramp, Cosine>, Error> {
         self.cosine_with_min_lr(0.0)
     }
 
-    /// `"cosine_with_restarts"`, with `num_cycles = cycles`.
+    /// Returns the `"cosine_with_restarts"` schedule, with `num_cycles = cycles`.
     ///
-    /// Every cycle begins on a whole update, and so at its peak; where `cycles` does not divide the
-    /// length, some cycles are one update longer than others. There, they begin between updates, and
-    /// peaks are missed.
+    /// Every cycle begins on a whole update, and so at its peak; if `cycles` does not divide the
+    /// length, some cycles are one update longer than others. In transformers, such cycles begin between
+    /// updates, and peaks are missed.
     ///
     /// # Errors
     /// If `cycles` is not between 1 and 10 000.
@@ -104,7 +104,7 @@ impl Transformers {
         self.warmed(Sequence::of(phases.collect::<Result<Vec<_>, Error>>()?)?)
     }
 
-    /// `"polynomial"`. The defaults there are an end of 10⁻⁷ and a power of 1.
+    /// Returns the `"polynomial"` schedule. The defaults in transformers are an end of 10⁻⁷ and a power of 1.
     ///
     /// # Errors
     /// If `end` is not finite, or `power` is negative or not finite.
@@ -112,16 +112,16 @@ impl Transformers {
         self.warmed(Polynomial::new(self.rate, end, self.rest())?.power(power)?)
     }
 
-    /// `"inverse_sqrt"`, with the warm-up for its timescale, or 10 000 without one.
+    /// Returns the `"inverse_sqrt"` schedule. Its timescale is the length of the warmup, or 10 000 without a warmup.
     ///
     /// # Errors
-    /// None that [`new`](Self::new) has not found already.
+    /// None: [`new`](Self::new) has already ruled them out.
     pub fn inverse_sqrt(&self) -> Result<Then<Ramp, InverseSqrt>, Error> {
         let timescale = if self.warm_up == 0 { 10_000 } else { self.warm_up };
         self.warmed(InverseSqrt::new(self.rate, timescale)?)
     }
 
-    /// `"cosine_with_min_lr"`, with `min_lr = end`.
+    /// Returns the `"cosine_with_min_lr"` schedule, with `min_lr = end`.
     ///
     /// # Errors
     /// If `end` is not finite.
@@ -129,8 +129,8 @@ impl Transformers {
         self.warmed(Cosine::new(self.rate, end, self.rest())?)
     }
 
-    /// `"cosine_warmup_with_min_lr"`, with `min_lr = end`: the same, one update ahead, so that the
-    /// first update already moves, and the minimum is reached at `total − 1`.
+    /// Returns the `"cosine_warmup_with_min_lr"` schedule, with `min_lr = end`: `cosine_with_min_lr` one update
+    /// ahead, so that the first update already has an effect and the minimum is reached at `total − 1`.
     ///
     /// # Errors
     /// If `end` is not finite.
@@ -141,20 +141,20 @@ impl Transformers {
         Ok(self.cosine_with_min_lr(end)?.advance(1))
     }
 
-    /// `"warmup_stable_decay"`, with `num_decay_steps = decay`, and a decay by half a cosine to 0.
+    /// Returns the `"warmup_stable_decay"` schedule, with `num_decay_steps = decay` and a half-cosine decay to 0.
     /// [`Wsd`] has setters for `decay_type`, `warmup_type` and `min_lr_ratio`.
     ///
     /// # Errors
-    /// If warm-up and decay are longer than the run.
+    /// If warmup and decay together are longer than the run.
     pub fn warmup_stable_decay(&self, decay: u64) -> Result<Wsd, Error> {
         let wsd = Wsd::new(self.rate, self.total)?.warm_up(self.warm_up)?.decay(decay)?;
         wsd.shape(Anneal::Cosine)
     }
 
-    /// `"reduce_lr_on_plateau"`: `plateau` is the handle to tell the metrics.
+    /// Returns the `"reduce_lr_on_plateau"` schedule. Metrics are recorded through the handle `plateau`.
     ///
     /// # Errors
-    /// None that [`new`](Self::new) has not found already.
+    /// None: [`new`](Self::new) has already ruled them out.
     pub fn reduce_lr_on_plateau(
         &self,
         plateau: &Plateau,
@@ -162,20 +162,21 @@ impl Transformers {
         Ok(self.constant()?.times(plateau.clone()))
     }
 
-    /// `"greedy"`: `greedy` is the handle to tell the metrics.
+    /// Returns the `"greedy"` schedule. Metrics are recorded through the handle `greedy`.
     ///
     /// # Errors
-    /// None that [`new`](Self::new) has not found already.
+    /// None: [`new`](Self::new) has already ruled them out.
     pub fn greedy(&self, greedy: &Greedy) -> Result<Times<Constant, Greedy>, Error> {
         Ok(self.constant()?.times(greedy.clone()))
     }
 
-    /// The schedule of this name, with the defaults that it has there.
+    /// Returns the schedule with the given name, with its defaults in transformers.
+    ///
+    /// `warmup_stable_decay` decays over a fifth of the run.
     ///
     /// # Errors
-    /// If there is none of that name, or it is one of the four that need more than a name:
-    /// `cosine_with_min_lr` and `cosine_warmup_with_min_lr`, `reduce_lr_on_plateau` and `greedy`. A
-    /// `warmup_stable_decay` decays over a fifth of the run.
+    /// If there is no schedule with that name, or it is one of the four that need more than a name:
+    /// `cosine_with_min_lr`, `cosine_warmup_with_min_lr`, `reduce_lr_on_plateau` and `greedy`.
     pub fn by_name(&self, name: &str) -> Result<Boxed, Error> {
         Ok(match name {
             "constant" => self.constant()?.boxed(),

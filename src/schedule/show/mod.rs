@@ -1,4 +1,4 @@
-//! Schedules to look at.
+//! Previews and plots of schedules.
 
 mod preview;
 mod svg;

@@ -1,4 +1,4 @@
-//! Values ahead of time, and a line of blocks.
+//! Values ahead of time, and a line of blocks to show them.
 
 use std::fmt;
 use std::ops::Range;
@@ -6,11 +6,11 @@ use std::ops::Range;
 use crate::schedule::Schedule;
 use crate::text::short;
 
-/// A stretch of a schedule, to be read or printed: see [`Schedule::preview`].
+/// A range of a schedule, to be read or printed; see [`Schedule::preview`].
 ///
-/// [`Display`](fmt::Display) gives one line for a terminal, 60 blocks wide unless a width is given;
-/// each block is the mean of its updates, between the least and the greatest. Where a value is not
-/// finite it is a `×`.
+/// [`Display`](fmt::Display) prints one line for a terminal, 60 blocks wide unless a width is
+/// given. Each block is the mean of its updates, on a scale from the lowest to the highest value. A
+/// value that is not finite is shown as `×`.
 ///
 /// ```
 /// use evenkeel::schedule::{Schedule, recipe};
@@ -34,13 +34,13 @@ impl<'a, S: Schedule + ?Sized> Preview<'a, S> {
         Self { schedule, range }
     }
 
-    /// The value at every update of the range.
+    /// Returns the value at every update of the range.
     pub fn values(&self) -> impl Iterator<Item = f64> + use<'a, S> {
         let schedule = self.schedule;
         self.range.clone().map(|t| schedule.at(t))
     }
 
-    /// Up to `count` updates, evenly spread from the first to the last, with their values.
+    /// Returns up to `count` updates, evenly spaced from the first to the last, with their values.
     pub fn points(&self, count: usize) -> Vec<(u64, f64)> {
         let Range { start, end } = self.range;
         let updates = end.saturating_sub(start);
@@ -52,8 +52,8 @@ impl<'a, S: Schedule + ?Sized> Preview<'a, S> {
         (0..count).map(|i| (at(i), self.schedule.at(at(i)))).collect()
     }
 
-    /// A few points from each of `count` equal parts of the range, or of as many as there are
-    /// updates.
+    /// Returns a few points from each of `count` equal parts of the range, or of as many parts as
+    /// there are updates.
     fn parts(&self, count: u64) -> Vec<Vec<f64>> {
         let Range { start, end } = self.range;
         let updates = end.saturating_sub(start);

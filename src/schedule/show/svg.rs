@@ -1,4 +1,4 @@
-//! Curves as pictures.
+//! Plots of schedules.
 
 use std::ops::Range;
 use std::path::Path;
@@ -9,7 +9,7 @@ use crate::chart::{Axis, Chart, LineChart, Series, Sheet, save};
 use crate::error::check::Param;
 use crate::schedule::Schedule;
 
-/// A picture of one or several schedules, as SVG.
+/// A plot of one or several schedules, as SVG.
 ///
 /// ```
 /// use evenkeel::schedule::{Plot, recipe};
@@ -35,11 +35,11 @@ pub struct Plot {
     curves: Vec<(String, Vec<(u64, f64)>)>,
 }
 
-/// How many updates of a curve are drawn: more than the picture is wide.
+/// How many updates of a curve are drawn: more than the plot is wide.
 const POINTS: usize = 2000;
 
 impl Plot {
-    /// A picture of these updates, 720 wide and 360 high.
+    /// Creates a plot of these updates, 720 wide and 360 high.
     pub fn over(updates: Range<u64>) -> Self {
         Self {
             range: updates,
@@ -51,25 +51,25 @@ impl Plot {
         }
     }
 
-    /// What stands above it.
+    /// Sets the title.
     pub fn title(mut self, title: impl Into<String>) -> Self {
         self.title = title.into();
         self
     }
 
-    /// Width and height.
+    /// Sets the width and the height.
     pub fn size(mut self, width: u32, height: u32) -> Self {
         self.size = (width, height);
         self
     }
 
-    /// A logarithmic scale of the values; those that are not above 0 are left out.
+    /// Uses a logarithmic scale for the values; those that are not above 0 are left out.
     pub fn log_scale(mut self) -> Self {
         self.log = true;
         self
     }
 
-    /// The values from the bottom to the top, which follow from the curves otherwise.
+    /// Sets the values at the bottom and the top, which are otherwise derived from the curves.
     ///
     /// # Errors
     /// If they are not finite, or the top is not above the bottom.
@@ -82,14 +82,14 @@ impl Plot {
         Ok(self)
     }
 
-    /// Adds a schedule. Where there are several, a legend has their names.
+    /// Adds a schedule. If there are several, a legend shows their names.
     pub fn curve(mut self, name: impl Into<String>, schedule: &impl Schedule) -> Self {
         let points = Preview::new(schedule, self.range.clone()).points(POINTS);
         self.curves.push((name.into(), points));
         self
     }
 
-    /// The picture.
+    /// Returns the plot as SVG.
     ///
     /// # Errors
     /// If it has no width or height.
@@ -97,7 +97,7 @@ impl Plot {
         Ok(self.draw(self.size)?.to_svg())
     }
 
-    /// Writes the picture to a file.
+    /// Writes the plot to a file, as SVG.
     ///
     /// # Errors
     /// If it has no width or height, or the file cannot be written.
@@ -105,7 +105,7 @@ impl Plot {
         save(path.as_ref(), &self.to_svg()?)
     }
 
-    /// Several plots in one picture, in rows of `columns`. All are as large as the first one.
+    /// Returns several plots in one SVG, in rows of `columns`. All are as large as the first one.
     ///
     /// # Errors
     /// If there is no plot, `columns` is 0, or a plot has no width or height.
@@ -199,7 +199,8 @@ mod tests {
         for bad in [1.0..1.0, f64::NAN..1.0, 0.0..f64::INFINITY] {
             assert!(plot.clone().between(bad).is_err());
         }
-        // What lies beyond is drawn at the edge; on a scale of powers there is no -1 to begin with.
+        // Values outside the range are drawn at its edge; a logarithmic scale has no -1 to begin
+        // with.
         let plot = plot.between(-1.0..2.0).unwrap().curve("a", &|t: u64| t as f64);
         let highest = |svg: &str| svg.matches(" 42.0L").count();
         assert!(highest(&plot.to_svg().unwrap()) >= 6);
