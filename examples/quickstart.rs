@@ -29,7 +29,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     device.seed(0);
     let mut model = LinearConfig::new(3, 1).init(&device);
 
-    // Any rate will do: steps that are too large are limited.
+    // Any rate will do: what is too high is held.
     let mut schedule = Ramp::new(0.0, 1.0, 50)?.then(50, Cosine::new(1.0, 0.0, 950)?).start();
     let mut keel = Keel::wrap(AdamWConfig::new().init()).recommended().build(&model)?;
 
