@@ -15,6 +15,8 @@
 mod chars;
 mod digits;
 mod grid;
+#[path = "../common/rows.rs"]
+mod rows;
 mod tables;
 mod wine;
 

@@ -11,10 +11,11 @@ use evenkeel::doctor::{Diagnosis, Doctor};
 use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
 
+use crate::rows::{self, Row, numbers, one_hot};
 use crate::split;
 
 pub type Batch = (Tensor<2>, Tensor<2>);
-type Rows = Vec<(Vec<f32>, Vec<f32>)>;
+type Rows = Vec<Row>;
 
 /// The number of rows in a held-out batch.
 const HELD: usize = 16;
@@ -42,15 +43,6 @@ pub struct Table {
     cost: Cost,
     shape: Shape,
     batch: usize,
-}
-
-fn numbers(text: &str) -> Vec<Vec<f32>> {
-    let row = |line: &str| line.split(',').map(|cell| cell.parse::<f32>()).collect();
-    text.lines().map(row).filter_map(Result::ok).collect()
-}
-
-fn one_hot(class: usize, classes: usize) -> Vec<f32> {
-    (0..classes).map(|k| f32::from(k == class)).collect()
 }
 
 fn table(rows: Rows, cost: Cost, width: usize, depth: usize, batch: usize) -> Table {
@@ -101,16 +93,7 @@ pub fn outliers() -> Table {
 
 /// Predicting the next letter from the eight before it, with an LSTM.
 pub fn letters() -> Table {
-    let text = include_str!("../data/prose.txt").as_bytes();
-    let mut known: Vec<u8> = text.to_vec();
-    known.sort_unstable();
-    known.dedup();
-    let place = |letter: &u8| known.binary_search(letter).unwrap_or_default();
-    let row = |window: &[u8]| {
-        let before = window[..8].iter().flat_map(|of| one_hot(place(of), known.len())).collect();
-        (before, one_hot(place(&window[8]), known.len()))
-    };
-    let rows = text.windows(9).step_by(5).map(row).collect();
+    let rows = rows::letters(8, 5);
     let mut table = table(rows, Cost::Classes, 32, 1, 32);
     table.shape.sequence = Some(8);
     table

@@ -12,6 +12,8 @@
 mod mlp;
 mod poison;
 mod problems;
+#[path = "../common/rows.rs"]
+mod rows;
 mod train;
 
 use std::error::Error;

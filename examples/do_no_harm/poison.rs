@@ -3,7 +3,8 @@
 use rand::Rng;
 use rand::rngs::StdRng;
 
-use crate::problems::{Cost, Problem, one_hot, raw_wine};
+use crate::problems::{Cost, Problem, raw_wine};
+use crate::rows::one_hot;
 
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum Poison {

@@ -4,6 +4,8 @@ use rand::rngs::StdRng;
 use rand::seq::SliceRandom;
 use rand::{Rng, SeedableRng};
 
+use crate::rows::{self, Row, numbers, one_hot};
+
 /// The loss of a row's outputs and targets.
 #[derive(Debug, Clone, Copy)]
 pub enum Cost {
@@ -62,18 +64,10 @@ pub fn all() -> Vec<Problem> {
     ]
 }
 
-type Row = (Vec<f32>, Vec<f32>);
-
 fn table(rows: &[Row]) -> Table {
     let x = rows.iter().flat_map(|(x, _)| x.iter().copied()).collect();
     let y = rows.iter().flat_map(|(_, y)| y.iter().copied()).collect();
     Table { x, y, rows: rows.len() }
-}
-
-fn numbers(text: &str) -> Vec<Vec<f32>> {
-    let row = |line: &str| line.split(',').map(|cell| cell.parse::<f32>()).collect();
-    // The header of a file, if there is one, does not parse.
-    text.lines().map(row).filter_map(Result::ok).collect()
 }
 
 /// Shuffles the rows, and standardizes features to zero mean and unit deviation.
@@ -87,10 +81,6 @@ fn prepared(mut rows: Vec<Row>) -> Vec<Row> {
     }
     rows.shuffle(&mut StdRng::seed_from_u64(1));
     rows
-}
-
-pub fn one_hot(class: usize, classes: usize) -> Vec<f32> {
-    (0..classes).map(|k| f32::from(k == class)).collect()
 }
 
 fn digits() -> Vec<Row> {
@@ -138,16 +128,7 @@ pub fn raw_wine() -> Vec<Vec<f32>> {
 
 /// The next letter, given the four before it.
 fn letters() -> Vec<Row> {
-    let text = include_str!("../data/prose.txt").as_bytes();
-    let mut known: Vec<u8> = text.to_vec();
-    known.sort_unstable();
-    known.dedup();
-    let place = |letter: &u8| known.binary_search(letter).unwrap_or_default();
-    let row = |window: &[u8]| {
-        let before = window[..4].iter().flat_map(|of| one_hot(place(of), known.len())).collect();
-        (before, one_hot(place(&window[4]), known.len()))
-    };
-    let mut rows: Vec<Row> = text.windows(5).step_by(8).map(row).collect();
+    let mut rows = rows::letters(4, 8);
     rows.shuffle(&mut StdRng::seed_from_u64(1));
     rows
 }

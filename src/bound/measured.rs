@@ -3,6 +3,7 @@
 //! Invariant: a measurement is kept if the step of its batch is applied, and dropped otherwise.
 
 use crate::checkpoint::State;
+use crate::shared::Shared;
 use crate::stat::Ema;
 use crate::{Error, Reading, Verdict};
 
@@ -117,5 +118,28 @@ impl Memory {
         let losses = Ema::new(0.9).refilled(state.counter("losses")?, state.list("level")?)?;
         let alarmed = state.count("alarmed")? != 0;
         Ok(Self { known: Known { cap, measured, at }, unsure: None, asked, losses, alarmed })
+    }
+}
+
+/// What a bound does with the memory that its clones share.
+impl Shared<Memory> {
+    pub(crate) fn record(&self, now: &Reading, ruling: Verdict) {
+        self.with(|memory| memory.record(now, ruling));
+    }
+
+    pub(crate) fn rewound(&self, then: &State) -> Result<(), Error> {
+        let then = Memory::restored(then)?;
+        self.with(|memory| memory.went_back(then));
+        Ok(())
+    }
+
+    pub(crate) fn state(&self) -> State {
+        self.with(|memory| memory.state())
+    }
+
+    pub(crate) fn restore(&self, state: &State) -> Result<(), Error> {
+        let restored = Memory::restored(state)?;
+        self.with(|memory| *memory = restored);
+        Ok(())
     }
 }

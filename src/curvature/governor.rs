@@ -240,15 +240,13 @@ impl StepBound for Governor {
     }
 
     fn record(&mut self, now: &Reading, _: f64, ruling: Verdict) {
-        self.memory.with(|memory| memory.record(now, ruling));
+        self.memory.record(now, ruling);
     }
 
     /// The cap is the lower of the current and the earlier one: back at flatter weights, a higher cap would lead
     /// the run to where it has just come from. It grows as measurements allow.
     fn rewound(&mut self, then: &State) -> Result<(), Error> {
-        let then = Memory::restored(then)?;
-        self.memory.with(|memory| memory.went_back(then));
-        Ok(())
+        self.memory.rewound(then)
     }
 
     fn name(&self) -> &str {
@@ -256,13 +254,11 @@ impl StepBound for Governor {
     }
 
     fn state(&self) -> State {
-        self.memory.with(|memory| memory.state())
+        self.memory.state()
     }
 
     fn restore(&mut self, state: &State) -> Result<(), Error> {
-        let restored = Memory::restored(state)?;
-        self.memory.with(|memory| *memory = restored);
-        Ok(())
+        self.memory.restore(state)
     }
 }
 

@@ -4,8 +4,7 @@ mod flag;
 mod select;
 
 pub(crate) use flag::Flag;
-
-use std::collections::HashSet;
+pub(crate) use select::gated;
 
 use burn::module::{Module, ParamId};
 use burn::optim::GradientsParams;
@@ -87,9 +86,7 @@ impl Gate {
         model: &M,
         grads: GradientsParams,
     ) -> GradientsParams {
-        let mut gated = select::Gated { gate: self, grads, seen: HashSet::new() };
-        model.visit(&mut gated);
-        gated.grads
+        gated(model, grads, self.factor.as_ref(), &self.ok)
     }
 
     /// Returns the factor on the gradients, if there is one.

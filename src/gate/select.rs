@@ -2,20 +2,32 @@
 
 use std::collections::HashSet;
 
-use burn::module::{ModuleMapper, ModuleVisitor, Param, ParamId};
+use burn::module::{Module, ModuleMapper, ModuleVisitor, Param, ParamId};
 use burn::optim::GradientsParams;
 use burn::tensor::Tensor;
 
-use super::{Flag, Gate, flag};
+use super::{Flag, flag};
 use crate::shelf::Shelf;
 use crate::wide::widened;
 
-/// Applies factor and verdict to the gradients.
-pub(super) struct Gated<'a> {
-    pub(super) gate: &'a Gate,
-    pub(super) grads: GradientsParams,
+/// Returns `factor · g` for every gradient where `ok`, and zeros where not.
+pub(crate) fn gated<M: Module>(
+    model: &M,
+    grads: GradientsParams,
+    factor: Option<&Tensor<1>>,
+    ok: &Flag,
+) -> GradientsParams {
+    let mut gated = Gated { factor, ok, grads, seen: HashSet::new() };
+    model.visit(&mut gated);
+    gated.grads
+}
+
+struct Gated<'a> {
+    factor: Option<&'a Tensor<1>>,
+    ok: &'a Flag,
+    grads: GradientsParams,
     /// A parameter used in two places is visited twice, and has one gradient.
-    pub(super) seen: HashSet<ParamId>,
+    seen: HashSet<ParamId>,
 }
 
 impl ModuleVisitor for Gated<'_> {
@@ -24,7 +36,7 @@ impl ModuleVisitor for Gated<'_> {
             return;
         }
         let Some(grad) = self.grads.remove::<D>(param.id) else { return };
-        let grad = match &self.gate.factor {
+        let grad = match self.factor {
             None => grad,
             Some(factor) => {
                 let dtype = grad.dtype();
@@ -33,8 +45,7 @@ impl ModuleVisitor for Gated<'_> {
                 (wide * factor.reshape([1; D])).cast(dtype)
             }
         };
-        let gated = self.gate.ok.choose(grad.clone(), grad.zeros_like());
-        self.grads.register(param.id, gated);
+        self.grads.register(param.id, self.ok.choose(grad.clone(), grad.zeros_like()));
     }
 }
 

@@ -1,6 +1,6 @@
 //! Weights in single precision behind a model in half.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 use std::fmt;
 
 use burn::module::{Module, ModuleMapper, ModuleVisitor, Param, ParamId};
@@ -14,7 +14,7 @@ use super::kernel::Buffer;
 use super::{IntoUpdate, Pace, SecondMoments, Unread, Update};
 use crate::Error;
 use crate::checkpoint::State;
-use crate::gate::Flag;
+use crate::gate::{Flag, gated};
 
 /// Keeps an `f32` copy of every parameter in half precision, and lets an optimizer step that.
 ///
@@ -231,31 +231,6 @@ impl ModuleMapper for Round<'_> {
     }
 }
 
-/// `factor · g` of what counts, and 0 of what does not.
-struct Gated<'a> {
-    grads: GradientsParams,
-    unread: &'a Unread,
-    seen: HashSet<ParamId>,
-}
-
-impl ModuleVisitor for Gated<'_> {
-    fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
-        if !self.seen.insert(param.id) {
-            return;
-        }
-        let Some(grad) = self.grads.remove::<D>(param.id) else { return };
-        let grad = match &self.unread.factor {
-            None => grad,
-            Some(factor) => {
-                let factor = factor.clone().to_device(&grad.device()).cast(grad.dtype());
-                grad * factor.reshape([1; D])
-            }
-        };
-        let counts = Flag::of(self.unread.counts.clone());
-        self.grads.register(param.id, counts.choose(grad.clone(), grad.zeros_like()));
-    }
-}
-
 impl<M: Module + 'static> Update<M> for MasterWeights<M> {
     fn update(&mut self, pace: Pace, model: M, grads: GradientsParams) -> M {
         let (model, grads, halves) = self.widened(model, grads, false);
@@ -281,10 +256,10 @@ impl<M: Module + 'static> Update<M> for MasterWeights<M> {
             Ok(model) => model,
             // Put on here, and not by the caller, who knows only gradients in half precision.
             Err((model, grads)) => {
-                let mut gated = Gated { grads, unread, seen: HashSet::new() };
-                model.visit(&mut gated);
+                let counts = Flag::of(unread.counts.clone());
+                let grads = gated(&model, grads, unread.factor.as_ref(), &counts);
                 let pace = Pace { factor: 1.0, grad_norm: f64::INFINITY, ..pace.clone() };
-                self.inner.update_unsure(pace, model, gated.grads)
+                self.inner.update_unsure(pace, model, grads)
             }
         };
         Ok(self.narrowed(model, &halves))

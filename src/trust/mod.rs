@@ -269,14 +269,12 @@ impl StepBound for TrustRegion {
     }
 
     fn record(&mut self, now: &Reading, _: f64, ruling: Verdict) {
-        self.memory.with(|memory| memory.record(now, ruling));
+        self.memory.record(now, ruling);
     }
 
     /// The bound is the lower of the current and the earlier one.
     fn rewound(&mut self, then: &State) -> Result<(), Error> {
-        let then = Memory::restored(then)?;
-        self.memory.with(|memory| memory.went_back(then));
-        Ok(())
+        self.memory.rewound(then)
     }
 
     fn name(&self) -> &str {
@@ -284,13 +282,11 @@ impl StepBound for TrustRegion {
     }
 
     fn state(&self) -> State {
-        self.memory.with(|memory| memory.state())
+        self.memory.state()
     }
 
     fn restore(&mut self, state: &State) -> Result<(), Error> {
-        let restored = Memory::restored(state)?;
-        self.memory.with(|memory| *memory = restored);
-        Ok(())
+        self.memory.restore(state)
     }
 }
 
