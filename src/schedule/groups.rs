@@ -107,6 +107,11 @@ impl GroupScheduler {
         self.groups.iter().fold(base, add).step()
     }
 
+    /// Returns the rates of the next update of the separate schedules, in the order in which they were added.
+    pub fn peek_groups(&self) -> Vec<f64> {
+        self.groups.iter().map(|(_, curve)| curve.peek()).collect()
+    }
+
     /// Returns the rates of the next update, and advances by one. At `u64::MAX` the position no longer advances.
     pub fn step(&mut self) -> Rate<'_> {
         let (rates, at) = (self.peek(), self.position());

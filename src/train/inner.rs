@@ -185,6 +185,7 @@ impl<M: Module + 'static> Shared<M> {
         let grads = if count > 1 { scale(grads, &model, 1.0 / count as f64) } else { grads };
         let before = model.clone();
         let scale = inner.keel.as_ref().map_or(1.0, Keel::loss_scale);
+        let groups = self.rates.lock().groups();
         let (model, report) = inner.step(&self.rates, model, grads, (&loss, weight));
         inner.show_scale();
         if let Some(report) = report {
@@ -192,7 +193,7 @@ impl<M: Module + 'static> Shared<M> {
             if let Some(listener) = &mut inner.listener {
                 listener(&report);
             }
-            self.log.stepped(Told { report, update_ratio, loss_scale: scale });
+            self.log.stepped(Told { report, update_ratio, loss_scale: scale, groups });
         }
         model
     }

@@ -21,6 +21,8 @@ pub(super) struct Told {
     pub(super) update_ratio: Option<f64>,
     /// The loss scale of the step's own gradients.
     pub(super) loss_scale: f64,
+    /// The requested rates of the parameter groups.
+    pub(super) groups: Vec<f64>,
 }
 
 /// A log of steps, for metrics on another thread. It has one place per forward pass, because Burn shows each pass to
@@ -84,32 +86,42 @@ pub(super) enum Kind {
     GradientNorm,
     ClipFactor,
     Rate,
+    /// Of a parameter group, by its number from 0.
+    GroupRate(usize),
+    Share,
     UpdateRatio,
     LossScale,
     Rejected,
 }
 
 impl Kind {
-    /// The kinds that every keel has; keels with a loss scale also have that one.
-    pub(super) const ALL: [Self; 6] = [
+    /// The kinds that every keel has. Those with a loss scale also have that one, and those with rates by group one for
+    /// each group.
+    pub(super) const ALL: [Self; 7] = [
         Self::Loss,
         Self::GradientNorm,
         Self::ClipFactor,
         Self::Rate,
+        Self::Share,
         Self::UpdateRatio,
         Self::Rejected,
     ];
 
-    fn name(self) -> &'static str {
-        match self {
+    fn name(self) -> String {
+        let name = match self {
             Self::Loss => "Loss of applied steps",
             Self::GradientNorm => "Gradient norm",
             Self::ClipFactor => "Clip factor",
             Self::Rate => "Effective learning rate",
+            Self::GroupRate(number) => {
+                return format!("Effective learning rate of group {}", number + 1);
+            }
+            Self::Share => "Share of the requested rate",
             Self::UpdateRatio => "Update ratio",
             Self::LossScale => "Loss scale",
             Self::Rejected => "Rejected steps",
-        }
+        };
+        name.to_string()
     }
 
     /// Returns the value for this step; `None` if the step has none.
@@ -125,6 +137,9 @@ impl Kind {
             Self::GradientNorm => Some(report.reading.grad_norm),
             Self::ClipFactor => Some(report.factor),
             Self::Rate => Some(report.rate()),
+            // The bounds leave each rate the same share.
+            Self::GroupRate(number) => Some(told.groups.get(number)? * report.share),
+            Self::Share => Some(report.share),
             Self::UpdateRatio => told.update_ratio,
         }
     }
@@ -137,7 +152,7 @@ impl KeelMetric {
 
     fn format(&self) -> FormatOptions {
         FormatOptions::new(self.name()).precision(match self.kind {
-            Kind::Rate | Kind::UpdateRatio => 8,
+            Kind::Rate | Kind::GroupRate(_) | Kind::UpdateRatio => 8,
             _ => 4,
         })
     }
@@ -153,7 +168,7 @@ impl Metric for KeelMetric {
     type Input = ();
 
     fn name(&self) -> MetricName {
-        Arc::new(self.kind.name().to_string())
+        Arc::new(self.kind.name())
     }
 
     fn attributes(&self) -> MetricAttributes {

@@ -15,6 +15,12 @@ pub trait Rates: Persist + Send {
     /// Returns the rate of the next update, or the base rate if there are several, without advancing the schedule.
     fn base(&self) -> f64;
 
+    /// Returns the rates of the next update that are not the base rate, one per parameter group; empty by default.
+    /// There are always as many.
+    fn groups(&self) -> Vec<f64> {
+        Vec::new()
+    }
+
     /// Returns how many updates it has given a rate for.
     fn position(&self) -> u64;
 }
@@ -40,6 +46,10 @@ impl Rates for GroupScheduler {
 
     fn base(&self) -> f64 {
         self.peek().base()
+    }
+
+    fn groups(&self) -> Vec<f64> {
+        self.peek_groups()
     }
 
     fn position(&self) -> u64 {

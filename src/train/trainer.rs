@@ -126,6 +126,8 @@ where
     /// the checkpointers [if enabled](Self::checkpoints).
     ///
     /// The metrics are, for training only: loss of applied steps, gradient norm, clip factor, effective rate,
+    /// effective rate of each group of a [`GroupScheduler`](crate::schedule::GroupScheduler) in the order in which they
+    /// were added, share of the requested rate that the bounds left,
     /// [share of the weights](Self::update_ratio_every) that an update moves, loss scale if there is one, and share of
     /// rejected steps. All are measured per update; if several batches or devices make one update, on their mean.
     pub fn attach(
@@ -146,7 +148,8 @@ where
             ),
         };
         let scale = self.shared.is_scaled().then_some(Kind::LossScale);
-        Kind::ALL.into_iter().chain(scale).fold(training, |training, kind| {
+        let groups = (0..self.shared.rates.lock().groups().len()).map(Kind::GroupRate);
+        Kind::ALL.into_iter().chain(groups).chain(scale).fold(training, |training, kind| {
             training.metric_train_numeric(KeelMetric::new(self.shared.log.clone(), kind))
         })
     }

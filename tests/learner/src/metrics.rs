@@ -1,10 +1,11 @@
 //! What is shown among Burn's metrics, and the loss scale.
 
-use burn::module::Module;
+use burn::module::{Module, ParamGroup};
 use burn::train::{ClassificationOutput, InferenceStep, TrainOutput, TrainStep};
 use burn::train::{ExecutionStrategy, MultiDeviceOptim, TrainingStrategy};
 use evenkeel::optim::AdamW;
 use evenkeel::precision::LossScale;
+use evenkeel::schedule::{Constant, Cosine, GroupScheduler, Schedule};
 use evenkeel::train::{KeelTrainer, LossFactor};
 use evenkeel::{Builder, Keel, Report, Verdict};
 
@@ -119,9 +120,8 @@ fn the_update_ratio_is_that_of_the_update() {
         let folder = folder(&format!("ratio-{window}-{devices}"));
         // So many updates an epoch, of which the first shows.
         let updates = BATCHES / window / devices;
-        let rate = || evenkeel::schedule::Constant::new(0.02).unwrap();
-        let trainer =
-            KeelTrainer::new(evenkeel::schedule::Schedule::start(rate()), Keel::wrap(AdamW::new()));
+        let rate = || Constant::new(0.02).unwrap();
+        let trainer = KeelTrainer::new(rate().start(), Keel::wrap(AdamW::new()));
         let trainer = trainer.accumulate(window as u64).unwrap();
         let trainer = trainer.update_ratio_every(updates as u64).unwrap();
         let training = training(&folder, &[], 1);
@@ -155,4 +155,47 @@ fn the_update_ratio_is_that_of_the_update() {
         std::fs::remove_dir_all(folder).unwrap();
     }
     assert!(KeelTrainer::<Net>::new(schedule(), keel()).update_ratio_every(0).is_err());
+}
+
+/// Each group's own curve, as far as the bound allows, and nothing for the step that is skipped.
+#[test]
+fn rates_are_shown_for_each_group() {
+    let _alone = alone();
+    let folder = folder("groups");
+    let falling = || Cosine::new(4.0, 0.0, 50).unwrap();
+    let groups = GroupScheduler::new(Constant::new(2.0).unwrap())
+        .with_group(ParamGroup::from_predicate("last"), falling())
+        .with_group(ParamGroup::from_predicate("norm"), Constant::new(1e-3).unwrap());
+    let trainer = KeelTrainer::new(groups, keel());
+    let (result, _, reports) = trained_model(trainer, training(&folder, &[5], 1), fresh(DROPOUT));
+    assert!(result.interrupted.is_none(), "{:?}", result.interrupted);
+    let applied: Vec<&Report> = reports.iter().filter(|report| report.is_applied()).collect();
+    assert_eq!((reports.len(), applied.len()), (BATCHES, BATCHES - 1));
+    assert!(applied.iter().any(|report| report.share < 0.5), "the bound does nothing");
+
+    let shown = |metric: &str, expected: &dyn Fn(&Report) -> f64| {
+        let all = logged(&folder, "train", 1, metric);
+        // A skipped step repeats the number before it.
+        let of_applied: Vec<f64> = reports
+            .iter()
+            .zip(&all)
+            .filter_map(|(report, shown)| report.is_applied().then_some(*shown))
+            .collect();
+        assert_eq!(of_applied.len(), applied.len(), "{metric}");
+        for (report, shown) in applied.iter().zip(of_applied) {
+            let expected = expected(report);
+            let error = (shown - expected).abs();
+            assert!(error <= 1e-4 * expected.abs() + 1e-7, "{metric}: {shown} for {expected}");
+        }
+        let mean =
+            applied.iter().map(|report| expected(report)).sum::<f64>() / applied.len() as f64;
+        assert!((all.last().unwrap() / mean - 1.0).abs() < 1e-3, "{metric}: {all:?}, {mean}");
+    };
+    shown("Effective_learning_rate", &|report| report.rate());
+    shown("Effective_learning_rate_of_group_1", &|report| {
+        falling().at(report.reading.update) * report.share
+    });
+    shown("Effective_learning_rate_of_group_2", &|report| 1e-3 * report.share);
+    shown("Share_of_the_requested_rate", &|report| report.share);
+    std::fs::remove_dir_all(folder).unwrap();
 }
