@@ -61,6 +61,19 @@ side_by_side() {
     done
 }
 
+# `beside COMMAND`: runs it while the stage goes on, and keeps what it prints until `met`, which waits for it and fails if
+# it has failed. For what keeps one core busy, so that the other has something to do.
+beside() {
+    "$@" > "$EVENKEEL_CI/beside" 2>&1 &
+    beside=$!
+}
+met() {
+    local rc=0
+    wait "$beside" || rc=$?
+    cat "$EVENKEEL_CI/beside"
+    return "$rc"
+}
+
 # The modules of the integration tests whose source matches a pattern, as filters of their names.
 modules_with() {
     grep -rlE "$1" tests/integration --include=*.rs |
