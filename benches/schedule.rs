@@ -63,7 +63,7 @@ fn main() {
     case("step", steps);
     case("multi-step", MultiStep::new(1.0, 0.1, [30_000, 60_000, 80_000]).expect("steps"));
     case("one cycle", OneCycle::new(1.0, STEPS).expect("a cycle"));
-    case("wsd", Wsd::new(1.0, STEPS).expect("a run").warm_up(1_000).expect("a warm-up"));
+    case("wsd", Wsd::new(1.0, STEPS).expect("a run").warmup(1_000).expect("a warmup"));
     let restarts = WarmRestarts::new(1.0, 0.0, 100).expect("restarts");
     case("warm restarts", restarts);
     case("warm restarts doubled", restarts.period_factor(2.0).expect("a factor"));

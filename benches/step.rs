@@ -20,7 +20,7 @@ use burn::tensor::{Device, Tensor};
 use common::{argument, device, heading, median, paired, report, timed};
 use evenkeel::Keel;
 use evenkeel::clip::GlobalNorm;
-use evenkeel::optim::{AdamW, Groups, Momentum};
+use evenkeel::optim::{AdamW, Momentum, ParamGroups};
 use matrices::{CASES, Matrices, random};
 
 fn main() {
@@ -146,7 +146,7 @@ fn bandwidth(plain: &Device) {
             time
         };
         let mut model = Some(Matrices::new(count, width, &plain.clone().autodiff()).map(&mut Own));
-        let mut groups = Groups::new(AdamW::new());
+        let mut groups = ParamGroups::new(AdamW::new());
         let grads = random(count, width, plain);
         let mut adamw = || {
             let old = model.take().expect("the model");

@@ -15,7 +15,7 @@ use burn::nn::{Linear, LinearConfig, Relu};
 use burn::optim::GradientsParams;
 use burn::tensor::{Device, Tensor, TensorData};
 use evenkeel::Keel;
-use evenkeel::curvature::{Critical, Lanczos};
+use evenkeel::curvature::{CriticalRate, Lanczos};
 use evenkeel::finder::{LrFinder, ShortSweep, StableRate, Suggestion, fresh_run, short_sweep};
 use evenkeel::optim::{Adam, Sgd};
 use evenkeel::standardize::{Moments, Standardize};
@@ -76,7 +76,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     println!("The curvature of one batch");
     let here = |net: &Net| net.loss(batch(0));
     let sharpness = Lanczos::new().measure(&net, here)?;
-    let critical = Critical::measure(&net, here)?;
+    let critical = CriticalRate::measure(&net, here)?;
     let bound = sharpness.descent().unwrap_or(f64::INFINITY);
     let (value, residual) = (sharpness.value(), sharpness.residual());
     println!("  sharpness {value:.1} ± {residual:.1}, from {} products", sharpness.steps());
@@ -95,7 +95,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     println!("\nThe search of plain descent");
     let (bar, begun) = (ProgressBar::new_spinner(), Instant::now());
     let search = StableRate::new(UPDATES)?
-        .seconds_at_most(20.0, || begun.elapsed().as_secs_f64())?
+        .budget_seconds(20.0, || begun.elapsed().as_secs_f64())?
         .watch(|now| {
             if now.made == 0 {
                 let (seed, rate) = (now.seed + 1, now.rate);

@@ -8,7 +8,7 @@ use std::error::Error;
 
 use evenkeel::schedule::recipe;
 use evenkeel::schedule::{
-    Anneal, Boxed, Constant, Cooldown, Cosine, Cyclic, Damping, Exponential, ExponentialWarmup,
+    Anneal, Backoff, Boxed, Constant, Cooldown, Cosine, Cyclic, Exponential, ExponentialWarmup,
     Geometric, Greedy, InverseSqrt, InverseTime, Logarithmic, MultiStep, Noam, Noise, OneCycle,
     Past, PiecewiseConstant, PiecewiseCosine, PiecewiseLinear, Plateau, Plot, Polynomial, Ramp,
     RangeSweep, Rex, Schedule, Sequence, Step, TanhDecay, WarmRestarts, Wsd,
@@ -21,7 +21,7 @@ fn curves() -> Result<Vec<(&'static str, Boxed)>, Box<dyn Error>> {
     let cosine = Cosine::new(1.0, 0.0, 100)?;
     let warm = Ramp::new(0.0, 1.0, 20)?;
     let knots = [(0, 0.1), (25, 1.0), (60, 0.4), (100, 0.2)];
-    let wsd = Wsd::new(1.0, 100)?.warm_up(15)?.decay(30)?;
+    let wsd = Wsd::new(1.0, 100)?.warmup(15)?.decay(30)?;
     let one_cycle = OneCycle::new(1.0, 100)?;
     Ok(vec![
         ("Constant", Constant::new(1.0)?.boxed()),
@@ -65,7 +65,7 @@ fn curves() -> Result<Vec<(&'static str, Boxed)>, Box<dyn Error>> {
             "Cooldown, exponential",
             Cooldown::new(1.0, 0.0, 100)?.shape(Anneal::Exponential(0.05))?.boxed(),
         ),
-        ("warm-up, then cosine", warm.then(20, Cosine::new(1.0, 0.0, 80)?).boxed()),
+        ("warmup, then cosine", warm.then(20, Cosine::new(1.0, 0.0, 80)?).boxed()),
         (
             "Sequence, cycling",
             Sequence::of([
@@ -95,7 +95,7 @@ fn curves() -> Result<Vec<(&'static str, Boxed)>, Box<dyn Error>> {
         ("recipe: trapezoid", recipe::trapezoid(1.0, 20, OVER)?.boxed()),
         ("× Plateau", plateau()?),
         ("× Greedy", greedy()?),
-        ("× Damping", damping()?),
+        ("× Backoff", backoff()?),
     ])
 }
 
@@ -127,11 +127,11 @@ fn greedy() -> Result<Boxed, Box<dyn Error>> {
     Ok(history(|t| greedy.record(metric(t)))?)
 }
 
-fn damping() -> Result<Boxed, Box<dyn Error>> {
-    let damping = Damping::recovering(40)?;
-    damping.dampen(30, 0.3)?;
+fn backoff() -> Result<Boxed, Box<dyn Error>> {
+    let backoff = Backoff::recovering(40)?;
+    backoff.back_off(30, 0.3)?;
     // Before its update the factor was 1, which can no longer be queried.
-    let before = Constant::new(1.0)?.then(30, damping.advance(30));
+    let before = Constant::new(1.0)?.then(30, backoff.advance(30));
     Ok(before.boxed())
 }
 

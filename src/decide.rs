@@ -44,10 +44,10 @@ pub enum Decide {
     ///   where they would skip, training rewinds, or halts if it can't rewind.
     /// - Snapshots are taken only when the numbers are read.
     ///
-    /// A rule of [`evenkeel::optim`](crate::optim), given to a keel directly or in [`Groups`](crate::optim::Groups), is
-    /// put back exactly: its moments by selection, and its bias corrections by a count on the device. Only the weights
-    /// of a [schedule-free](crate::optim::ScheduleFree) average count a dropped step until it is read. These updates
-    /// are tensor operations, not the fused kernels.
+    /// A rule of [`evenkeel::optim`](crate::optim), given to a keel directly or in
+    /// [`ParamGroups`](crate::optim::ParamGroups), is put back exactly: its moments by selection, and its bias
+    /// corrections by a count on the device. Only the weights of a [schedule-free](crate::optim::ScheduleFree) average
+    /// count a dropped step until it is read. These updates are tensor operations, not the fused kernels.
     ///
     /// An optimizer in Burn's [`ModuleOptimizer`](burn::optim::ModuleOptimizer), including a rule or a wrapper of this
     /// crate, sees a dropped step as a gradient of zero: its parameters stay exactly as they are, but its moments

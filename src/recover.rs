@@ -12,9 +12,9 @@ use crate::error::check::Param;
 /// were after an applied update. The first one is the initial state, so that an early rewind goes back to the initial
 /// weights: by the time a loss shows an early explosion, the latest weights are seldom worth keeping.
 ///
-/// A rewind goes to the newest snapshot and multiplies the rate by [`damp`](Self::damp). A second rewind before another
-/// snapshot has been taken goes one snapshot further back, and damps again. The memory of guards, clips and bounds goes
-/// back with the weights. The data is not rewound; training goes on with the next batch.
+/// A rewind goes to the newest snapshot and multiplies the rate by [`backoff`](Self::backoff). A second rewind before
+/// another snapshot has been taken goes one snapshot further back, and lowers the rate again. The memory of guards,
+/// clips and bounds goes back with the weights. The data is not rewound; training goes on with the next batch.
 ///
 /// Going back to just before the loss spiked is often not far enough, because the cause lies some updates earlier.
 /// [`age`](Self::age) asks for a snapshot of at least that age. The batches between the snapshot and the failure have
@@ -24,7 +24,7 @@ use crate::error::check::Param;
 /// Weights broken by an outside fault, such as a flipped bit in memory, are a different case: no rate caused it, and
 /// everything before it is sound up to the last update. [`recent`](Self::recent) keeps one more snapshot for that case.
 ///
-/// Defaults: keep 2, damp 0.5, at most 3 attempts, any age, no new warmup, no recent snapshot.
+/// Defaults: keep 2, backoff 0.5, at most 3 attempts, any age, no new warmup, no recent snapshot.
 ///
 /// Source: PaLM (arXiv 2204.02311, section 5.1) went back about 100 steps before each spike and skipped
 /// the 200 to 500 batches around it, by hand.
@@ -36,10 +36,10 @@ use crate::error::check::Param;
 pub struct Rewind {
     pub(crate) every: u64,
     pub(crate) keep: u64,
-    pub(crate) damp: f64,
+    pub(crate) backoff: f64,
     pub(crate) at_most: u64,
     pub(crate) age: u64,
-    pub(crate) warm_up: u64,
+    pub(crate) warmup: u64,
     pub(crate) recent: u64,
 }
 
@@ -50,13 +50,13 @@ impl Rewind {
     /// If `every` is 0.
     pub fn every(every: u64) -> Result<Self, Error> {
         let every = Param("Rewind", "every").at_least(1, every)?;
-        Ok(Self { every, keep: 2, damp: 0.5, at_most: 3, age: 0, warm_up: 0, recent: 0 })
+        Ok(Self { every, keep: 2, backoff: 0.5, at_most: 3, age: 0, warmup: 0, recent: 0 })
     }
 
     /// Settings of [`Builder::recommended`](crate::Builder::recommended): a snapshot every 100 updates, and a recent
     /// one every 10.
     pub(crate) const fn recommended() -> Self {
-        Self { every: 100, keep: 2, damp: 0.5, at_most: 3, age: 0, warm_up: 0, recent: 10 }
+        Self { every: 100, keep: 2, backoff: 0.5, at_most: 3, age: 0, warmup: 0, recent: 10 }
     }
 
     /// Sets how many snapshots are kept.
@@ -72,8 +72,8 @@ impl Rewind {
     ///
     /// # Errors
     /// If `factor` is not above 0 and at most 1.
-    pub fn damp(mut self, factor: f64) -> Result<Self, Error> {
-        self.damp = Param("Rewind", "damp").fraction(factor)?;
+    pub fn backoff(mut self, factor: f64) -> Result<Self, Error> {
+        self.backoff = Param("Rewind", "backoff").fraction(factor)?;
         Ok(self)
     }
 
@@ -84,9 +84,9 @@ impl Rewind {
         self
     }
 
-    /// Sets over how many updates the rate rises to its damped level after a rewind.
-    pub fn warm_up(mut self, over: u64) -> Self {
-        self.warm_up = over;
+    /// Sets over how many updates the rate rises to its lowered level after a rewind.
+    pub fn warmup(mut self, over: u64) -> Self {
+        self.warmup = over;
         self
     }
 
@@ -311,7 +311,8 @@ mod tests {
         assert_eq!(said(ok.at_most(0)), "`at_most` of Rewind must be at least 1, got 0");
         for bad in [0.0, -0.5, 1.5, f64::NAN] {
             assert!(
-                said(ok.damp(bad)).starts_with("`damp` of Rewind must be above 0 and at most 1")
+                said(ok.backoff(bad))
+                    .starts_with("`backoff` of Rewind must be above 0 and at most 1")
             );
         }
     }

@@ -33,7 +33,7 @@ pub struct Reading {
     /// Norm of each parameter's gradient.
     pub layers: Layers,
     /// Other norms of the whole gradient, as `(p, ‖g‖ₚ)`: those that a clip [asks for](crate::clip::Clip::power).
-    pub power_norms: Vec<(f64, f64)>,
+    pub p_norms: Vec<(f64, f64)>,
     /// How far the update would move each parameter, `‖Δpᵢ‖`. Empty unless a guard
     /// [looks at updates](crate::guard::Guard::looks_at_updates).
     pub updates: Layers,
@@ -56,7 +56,7 @@ impl Reading {
             loss: 0.0,
             grad_norm: 0.0,
             layers: Layers::default(),
-            power_norms: Vec::new(),
+            p_norms: Vec::new(),
             updates: Layers::default(),
             sizes: Layers::default(),
             fault: None,
@@ -91,14 +91,14 @@ impl Reading {
     }
 
     /// Adds a p-norm of the whole gradient.
-    pub fn with_power_norm(mut self, power: f64, norm: f64) -> Self {
-        self.power_norms.push((power, norm));
+    pub fn with_p_norm(mut self, power: f64, norm: f64) -> Self {
+        self.p_norms.push((power, norm));
         self
     }
 
     /// Returns the p-norm of the whole gradient, or `None` if it wasn't asked for.
-    pub fn power_norm(&self, power: f64) -> Option<f64> {
-        self.power_norms.iter().find(|(p, _)| *p == power).map(|(_, norm)| *norm)
+    pub fn p_norm(&self, power: f64) -> Option<f64> {
+        self.p_norms.iter().find(|(p, _)| *p == power).map(|(_, norm)| *norm)
     }
 
     /// Sets the norms of the updates, and of the parameters they update.

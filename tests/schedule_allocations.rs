@@ -10,7 +10,7 @@ use evenkeel::schedule::{Cosine, Noise, Plateau, Ramp, Schedule};
 fn a_step_allocates_nothing() {
     for (name, curve) in catalogue::all() {
         let mut schedule = curve.start();
-        schedule.dampen(0.5).unwrap();
+        schedule.back_off(0.5).unwrap();
         let mut finite = true;
         let counted = measure(|| {
             for begin in [0, 1 << 40] {

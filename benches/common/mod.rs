@@ -15,15 +15,15 @@ pub struct Paired {
     pub pairs: usize,
 }
 
-/// Times `ours` and `theirs` in turn for about `budget`, after `warm_up` untimed pairs. Each closure prepares what it
+/// Times `ours` and `theirs` in turn for about `budget`, after `warmup` untimed pairs. Each closure prepares what it
 /// needs and returns the time of the part to be measured.
 pub fn paired(
-    warm_up: usize,
+    warmup: usize,
     budget: Duration,
     mut ours: impl FnMut() -> Duration,
     mut theirs: impl FnMut() -> Duration,
 ) -> Paired {
-    for _ in 0..warm_up {
+    for _ in 0..warmup {
         ours();
         theirs();
     }

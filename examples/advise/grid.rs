@@ -8,11 +8,11 @@ const NEAR: f64 = 0.02;
 
 /// Prints how far the two agree.
 pub fn compare(advice: &Advice, grid: &Advice) {
-    let aim = advice.aim();
+    let objective = advice.objective();
     let of_grid = |recipe: &Recipe| grid.outcomes().iter().find(|o| o.recipe == *recipe);
     // The median loss at the grid's best rate.
     let lowest = |outcome: &Outcome| {
-        let best = of_grid(&outcome.recipe)?.best(aim)?;
+        let best = of_grid(&outcome.recipe)?.best(objective)?;
         Some((best.loss(), best.rate))
     };
     let both = advice.outcomes().iter();
@@ -29,7 +29,7 @@ pub fn compare(advice: &Advice, grid: &Advice) {
         "advice", "grid", "grid loss", "grid rate", "rate"
     );
     for (at, (outcome, loss, rate)) in both.iter().enumerate() {
-        let mine = outcome.rate(aim).unwrap_or(f64::NAN);
+        let mine = outcome.rate(objective).unwrap_or(f64::NAN);
         let (at, place) = (at + 1, place(*loss));
         println!(
             "{at:>6}  {place:>6}  {loss:>10.4}  {rate:>10.2e}  {mine:>10.2e}  {}",
@@ -38,7 +38,8 @@ pub fn compare(advice: &Advice, grid: &Advice) {
     }
     let losses: Vec<f64> = both.iter().map(|of| of.1).collect();
     let best = losses.iter().copied().fold(f64::INFINITY, f64::min);
-    let plain = grid.baseline().and_then(|plain| plain.best(aim)).map_or(f64::NAN, |p| p.loss());
+    let plain =
+        grid.baseline().and_then(|plain| plain.best(objective)).map_or(f64::NAN, |p| p.loss());
     let gap = plain - best;
     let first_three = losses.iter().take(3).copied().fold(f64::INFINITY, f64::min);
     println!(
@@ -54,7 +55,8 @@ pub fn compare(advice: &Advice, grid: &Advice) {
         100.0 * NEAR
     );
     // The result of following the advice, at the rung nearest to the recommended rate.
-    let Some((followed, rate)) = advice.recommended().and_then(|o| Some((o, o.rate(aim)?))) else {
+    let Some((followed, rate)) = advice.recommended().and_then(|o| Some((o, o.rate(objective)?)))
+    else {
         println!("Nothing is recommended.");
         return;
     };

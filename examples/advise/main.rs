@@ -70,8 +70,8 @@ enum Problem {
     Letters,
 }
 
-/// Splits rows into training and held-out rows, each shuffled. Groups of eight rows of the file stay together, so that
-/// repeated measurements are on one side.
+/// Splits rows into training and held-out rows, each shuffled. Groups of eight rows of the file stay together, so
+/// that repeated measurements are on one side.
 fn split<R>(rows: Vec<R>) -> (Vec<R>, Vec<R>) {
     let mut sides = (Vec::new(), Vec::new());
     for (at, row) in rows.into_iter().enumerate() {

@@ -79,7 +79,7 @@ impl Backend {
 
 /// The training loop of the README.
 const KEPT: Remedy =
-    Remedy { guarded: true, recommended: true, warm_up: true, cosine: true, ..BARE };
+    Remedy { guarded: true, recommended: true, warmup: true, cosine: true, ..BARE };
 
 /// The remedies one by one, and all of them together.
 fn remedies() -> Vec<(&'static str, Remedy)> {
@@ -89,13 +89,13 @@ fn remedies() -> Vec<(&'static str, Remedy)> {
         ("guard alone", guard),
         ("guard, rewind", Remedy { rewind: true, ..guard }),
         ("guard, clip", Remedy { clip: true, ..guard }),
-        ("guard, warm-up", Remedy { warm_up: true, ..guard }),
-        ("guard, warm-up, cosine", Remedy { warm_up: true, cosine: true, ..guard }),
+        ("guard, warmup", Remedy { warmup: true, ..guard }),
+        ("guard, warmup, cosine", Remedy { warmup: true, cosine: true, ..guard }),
         ("guard, momentum 0.9", Remedy { optimizer: Optimizer::Momentum, ..guard }),
         ("guard, Adam", Remedy { optimizer: Optimizer::Adam, ..guard }),
         ("guard, standardized features", Remedy { standardized: true, ..guard }),
         ("guard, BatchNorm", Remedy { batch_norm: true, ..guard }),
-        ("recommended, warm-up, cosine", KEPT),
+        ("recommended, warmup, cosine", KEPT),
         ("… with momentum 0.9", Remedy { optimizer: Optimizer::Momentum, ..KEPT }),
         ("… with Adam", Remedy { optimizer: Optimizer::Adam, ..KEPT }),
         ("… and standardized features", Remedy { standardized: true, ..KEPT }),

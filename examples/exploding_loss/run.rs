@@ -31,7 +31,7 @@ pub struct Remedy {
     /// The recommended set-up, which includes rewinding.
     pub recommended: bool,
     pub clip: bool,
-    pub warm_up: bool,
+    pub warmup: bool,
     pub cosine: bool,
     pub rewind: bool,
     pub optimizer: Optimizer,
@@ -44,7 +44,7 @@ pub const BARE: Remedy = Remedy {
     guarded: false,
     recommended: false,
     clip: false,
-    warm_up: false,
+    warmup: false,
     cosine: false,
     rewind: false,
     optimizer: Optimizer::Sgd,
@@ -64,7 +64,7 @@ pub struct Outcome {
     pub skipped: usize,
     pub rewound: usize,
     /// The factor by which rewinds have reduced the rate.
-    pub damped: f64,
+    pub lowered_to: f64,
     /// The reason why training stopped early, if it did.
     pub halted: Option<String>,
 }
@@ -100,7 +100,7 @@ impl Setting {
             }
             Optimizer::Adam => AdamConfig::new().init(),
         };
-        let mut outcome = Outcome { damped: 1.0, ..Outcome::default() };
+        let mut outcome = Outcome { lowered_to: 1.0, ..Outcome::default() };
         let model = match remedy.guarded {
             false => bare(model, optimizer, rate, batches, &mut outcome),
             true => {
@@ -147,12 +147,12 @@ fn guarded(
     batches: impl Iterator<Item = Batch>,
     outcome: &mut Outcome,
 ) -> Result<Mlp, Error> {
-    let warm_up = if remedy.warm_up { steps / 10 } else { 0 };
+    let warmup = if remedy.warmup { steps / 10 } else { 0 };
     let main = match remedy.cosine {
-        true => Cosine::new(rate, 0.0, steps - warm_up)?.boxed(),
+        true => Cosine::new(rate, 0.0, steps - warmup)?.boxed(),
         false => Constant::new(rate)?.boxed(),
     };
-    let mut schedule = Ramp::new(0.0, rate, warm_up)?.then(warm_up, main).start();
+    let mut schedule = Ramp::new(0.0, rate, warmup)?.then(warmup, main).start();
 
     let mut keel = Keel::wrap(optimizer);
     if remedy.clip {
@@ -187,7 +187,7 @@ fn guarded(
             }
         }
     }
-    outcome.damped = schedule.gain();
+    outcome.lowered_to = schedule.gain();
     Ok(model)
 }
 

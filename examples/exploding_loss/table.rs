@@ -13,7 +13,7 @@ pub struct Rung {
     seeds: usize,
     skipped: usize,
     rewound: usize,
-    damped: f64,
+    lowered_to: f64,
     halted: usize,
 }
 
@@ -33,7 +33,7 @@ impl Rung {
             seeds: outcomes.len(),
             skipped: outcomes.iter().map(|o| o.skipped).sum(),
             rewound: outcomes.iter().map(|o| o.rewound).sum(),
-            damped: middle(outcomes.iter().map(|o| o.damped).collect()),
+            lowered_to: middle(outcomes.iter().map(|o| o.lowered_to).collect()),
             halted: outcomes.iter().filter(|o| o.halted.is_some()).count(),
         }
     }
@@ -68,7 +68,7 @@ impl Rung {
             add(format!("{} skips", self.skipped));
         }
         if self.rewound > 0 {
-            add(format!("{} rewinds, rate × {}", self.rewound, power(self.damped)));
+            add(format!("{} rewinds, rate × {}", self.rewound, power(self.lowered_to)));
         }
         if self.halted > 0 {
             add(format!("{} halted", self.halted));

@@ -3,7 +3,7 @@
 use super::Recipe;
 use super::confidence::{SURE, pairs};
 use super::decision::Worth;
-use super::outcome::{Aim, Outcome, chance, order, rank};
+use super::outcome::{Objective, Outcome, chance, order, rank};
 
 /// The result of a search: what was measured, the best recipe first, and the recommendation.
 ///
@@ -23,7 +23,7 @@ pub struct Advice {
 #[derive(Debug, Clone, Copy, PartialEq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub(super) struct Wanted {
-    pub(super) aim: Aim,
+    pub(super) objective: Objective,
     pub(super) over: u64,
     pub(super) seeds: u64,
     /// The number of recipes to confirm, and the number of seeds for each.
@@ -35,15 +35,15 @@ pub(super) struct Wanted {
 }
 
 /// Sorts outcomes, the best first, by fresh seeds if the best ones were run with some.
-pub(super) fn sort(outcomes: &mut [Outcome], aim: Aim) {
-    rank(outcomes, aim);
-    if aim == Aim::HighestRate || outcomes.iter().all(|o| o.confirmed.is_none()) {
+pub(super) fn sort(outcomes: &mut [Outcome], objective: Objective) {
+    rank(outcomes, objective);
+    if objective == Objective::HighestRate || outcomes.iter().all(|o| o.confirmed.is_none()) {
         return;
     }
     // By the seeds that did not choose them. Recipes that were not worth confirming come after those that were.
     let place = |o: &Outcome| match &o.confirmed {
-        Some(point) if point.stable => (0, point.score(aim)),
-        None if o.best(aim).is_some() => (1, (0.0, 0.0)),
+        Some(point) if point.stable => (0, point.score(objective)),
+        None if o.best(objective).is_some() => (1, (0.0, 0.0)),
         Some(_) => (2, (0.0, 0.0)),
         None => (3, (0.0, 0.0)),
     };
@@ -61,18 +61,18 @@ impl Advice {
         complete: bool,
         mut outcomes: Vec<Outcome>,
     ) -> Self {
-        sort(&mut outcomes, wanted.aim);
+        sort(&mut outcomes, wanted.objective);
         Self { wanted, target, updates, complete, outcomes }
     }
 
-    /// Returns everything that was measured, ranked by the aim, the best first: the confirmed recipes by their results
-    /// with fresh seeds, and then the others. Recipes without a stable rate come last.
+    /// Returns everything that was measured, ranked by the objective, the best first: the confirmed recipes by their
+    /// results with fresh seeds, and then the others. Recipes without a stable rate come last.
     pub fn outcomes(&self) -> &[Outcome] {
         &self.outcomes
     }
 
-    /// Returns the recipe that serves the aim best, however complex it is; `None` if none has a stable rate at which it
-    /// ends below the untrained model by more than chance.
+    /// Returns the recipe that serves the objective best, however complex it is; `None` if none has a stable rate at
+    /// which it ends below the untrained model by more than chance.
     pub fn best(&self) -> Option<&Outcome> {
         self.wanted.best(&self.outcomes)
     }
@@ -95,9 +95,9 @@ impl Advice {
         self.outcomes.iter().find(|outcome| outcome.recipe == plain)
     }
 
-    /// Returns the aim of the search.
-    pub fn aim(&self) -> Aim {
-        self.wanted.aim
+    /// Returns the objective of the search.
+    pub fn objective(&self) -> Objective {
+        self.wanted.objective
     }
 
     /// Returns the number of held-out batches; `None` if recipes are ranked by training loss.
@@ -139,7 +139,7 @@ impl Advice {
     /// Returns the code of the recommended recipe at its [rate](Outcome::rate).
     pub fn code(&self) -> Option<String> {
         let recommended = self.recommended()?;
-        Some(recommended.recipe.code(recommended.rate(self.aim())?, self.over()))
+        Some(recommended.recipe.code(recommended.rate(self.objective())?, self.over()))
     }
 
     /// Returns the chance of seeing a difference as large as that between these two outcomes, among any two of the
@@ -147,7 +147,7 @@ impl Advice {
     /// `None` unless both were confirmed.
     pub fn chance(&self, one: &Outcome, other: &Outcome) -> Option<f64> {
         let among = self.outcomes.iter().filter(|o| o.confirmed.is_some()).count();
-        Some((pairs(among) * chance(one, other, self.aim())?).min(1.0))
+        Some((pairs(among) * chance(one, other, self.objective())?).min(1.0))
     }
 
     /// Returns the outcomes that cannot be told apart from the best one: of the confirmed ones, those for which the
@@ -158,8 +158,8 @@ impl Advice {
         let as_good = |other: &&Outcome| match best.confirmed {
             Some(_) => self.chance(best, other).is_some_and(|chance| chance > SURE),
             None => {
-                let (ahead, seeds) = best.ahead_of(other, self.aim());
-                ahead < seeds && other.best(self.aim()).is_some()
+                let (ahead, seeds) = best.ahead_of(other, self.objective());
+                ahead < seeds && other.best(self.objective()).is_some()
             }
         };
         self.outcomes.iter().skip(1).filter(as_good).collect()

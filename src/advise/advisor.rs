@@ -7,7 +7,7 @@ use burn::module::Module;
 use burn::tensor::Tensor;
 
 use super::advice::Wanted;
-use super::outcome::Aim;
+use super::outcome::Objective;
 use super::plan::Choice;
 use super::predictor::Predictor;
 use super::run::Trial;
@@ -78,7 +78,7 @@ pub struct Advisor<'a, B> {
     targets: Option<Fit<'a, B>>,
     tolerance: f64,
     pub(super) recipes: Option<Vec<Recipe>>,
-    pub(super) aim: Aim,
+    pub(super) objective: Objective,
     target: Option<f64>,
     pub(super) over: u64,
     pub(super) seeds: u64,
@@ -141,7 +141,7 @@ impl<'a, B> Advisor<'a, B> {
             targets: None,
             tolerance: 0.05,
             recipes: None,
-            aim: Aim::LowestLoss,
+            objective: Objective::LowestLoss,
             target: None,
             over: 200,
             seeds: 2,
@@ -248,21 +248,21 @@ impl<'a, B> Advisor<'a, B> {
         Ok(self)
     }
 
-    /// Sets the aim; the default is the lowest loss.
+    /// Sets the objective; the default is the lowest loss.
     ///
     /// # Errors
     /// If a target is not finite.
-    pub fn aim(mut self, aim: Aim) -> Result<Self, Error> {
-        if let Aim::FastestTo(target) = aim {
-            Param(NAME, "aim").finite(target)?;
+    pub fn objective(mut self, objective: Objective) -> Result<Self, Error> {
+        if let Objective::FastestTo(target) = objective {
+            Param(NAME, "objective").finite(target)?;
         }
-        self.aim = aim;
+        self.objective = objective;
         Ok(self)
     }
 
-    /// Sets the loss up to which updates are counted, whatever the aim. The default is the target of
-    /// [`FastestTo`](Aim::FastestTo), if that is the aim, and otherwise the loss that plain descent reaches at its best
-    /// rate with each seed.
+    /// Sets the loss up to which updates are counted, whatever the objective. The default is the target of
+    /// [`FastestTo`](Objective::FastestTo), if that is the objective, and otherwise the loss that plain descent reaches
+    /// at its best rate with each seed.
     ///
     /// # Errors
     /// If it is not finite.
@@ -302,8 +302,8 @@ impl<'a, B> Advisor<'a, B> {
     /// up to four rates in all. The same is then done for the best recipe without each of its parts. The default is the
     /// best 5 with 10 seeds; with 0 recipes, none are confirmed.
     ///
-    /// Fewer than 10 seeds cannot tell the best 5 recipes, and plain descent, apart with confidence. If the aim is the
-    /// [highest rate](Aim::HighestRate), edges are refined and no fresh seeds are run.
+    /// Fewer than 10 seeds cannot tell the best 5 recipes, and plain descent, apart with confidence. If the objective
+    /// is the [highest rate](Objective::HighestRate), edges are refined and no fresh seeds are run.
     pub fn confirm(mut self, recipes: usize, seeds: u64) -> Self {
         self.confirm = (recipes, seeds);
         self
@@ -328,7 +328,7 @@ impl<'a, B> Advisor<'a, B> {
     ///
     /// # Errors
     /// If they are not positive and finite, or the highest is below the lowest.
-    pub fn rates(mut self, from: f64, to: f64) -> Result<Self, Error> {
+    pub fn between(mut self, from: f64, to: f64) -> Result<Self, Error> {
         let from = Param(NAME, "rates").positive(from)?;
         let must = format_args!("finite, and at least {from}");
         let to = Param(NAME, "rates").must(to.is_finite() && to >= from, must, to)?;
@@ -436,15 +436,15 @@ impl<'a, B> Advisor<'a, B> {
     }
 
     pub(super) fn counted_to(&self) -> Option<f64> {
-        match self.aim {
-            Aim::FastestTo(target) => Some(target),
+        match self.objective {
+            Objective::FastestTo(target) => Some(target),
             _ => self.target,
         }
     }
 
     pub(super) fn wanted(&self) -> Wanted {
         Wanted {
-            aim: self.aim,
+            objective: self.objective,
             over: self.over,
             seeds: self.seeds,
             confirm: self.confirm,

@@ -2,7 +2,7 @@
 
 use super::advice::Wanted;
 use super::confidence::{SURE, seeds_needed, signed_rank};
-use super::outcome::{Aim, Outcome, Point};
+use super::outcome::{Objective, Outcome, Point};
 use super::{Change, Method, Recipe};
 use crate::stat::median;
 
@@ -16,7 +16,7 @@ pub struct Worth {
     /// The name of the part.
     pub name: String,
     /// The cost of plain descent with this part alone, if that was measured and is stable at some rate: a loss, or a
-    /// number of updates if the aim is to be fast.
+    /// number of updates if the objective is to be fast.
     pub alone: Option<f64>,
     /// The cost of the recommended recipe without this part; `None` if that was not measured, infinite if it has no
     /// stable rate.
@@ -24,13 +24,13 @@ pub struct Worth {
 }
 
 impl Wanted {
-    /// The cost of a run by the aim, the lower the better; infinite for a broken one.
+    /// The cost of a run by the objective, the lower the better; infinite for a broken one.
     pub(super) fn cost(&self, point: &Point) -> f64 {
-        point.score(self.aim).0
+        point.score(self.objective).0
     }
 
     fn believed<'o>(&self, outcome: &'o Outcome) -> Option<&'o Point> {
-        outcome.believed(self.aim).filter(|point| point.stable)
+        outcome.believed(self.objective).filter(|point| point.stable)
     }
 
     /// The cost of a recipe at the rate to train at; infinite if it has none.
@@ -41,9 +41,9 @@ impl Wanted {
     /// The gain of the best recipe over plain descent, or over the untrained model if plain descent has no stable rate.
     fn gain(&self, best: &Point, plain: Option<&Outcome>) -> f64 {
         let plain = plain.map_or(f64::INFINITY, |plain| self.cost_of(plain));
-        let from = match self.aim {
+        let from = match self.objective {
             _ if plain.is_finite() => plain,
-            Aim::FastestTo(_) => self.over as f64,
+            Objective::FastestTo(_) => self.over as f64,
             _ => median(&mut best.starts.clone()).unwrap_or(f64::NAN),
         };
         (from - self.cost(best)).max(0.0)
@@ -59,7 +59,7 @@ impl Wanted {
     ) -> bool {
         let (Some(a), Some(b)) = (self.believed(best), self.believed(other)) else { return false };
         let seeds = 0..a.losses.len().min(b.losses.len());
-        let behind = |seed| b.of_seed(seed, self.aim).0 - a.of_seed(seed, self.aim).0;
+        let behind = |seed| b.of_seed(seed, self.objective).0 - a.of_seed(seed, self.objective).0;
         // If neither has reached the target, they are equal.
         let behind = seeds.map(behind).map(|by| if by.is_nan() { 0.0 } else { by });
         let behind: Vec<f64> = behind.collect();
@@ -82,7 +82,7 @@ impl Wanted {
     /// confirmed ones are considered, if there are any. For the highest rate, the best.
     pub(super) fn decide<'o>(&self, outcomes: &'o [Outcome]) -> Option<&'o Outcome> {
         let best = self.best(outcomes)?;
-        if self.aim == Aim::HighestRate {
+        if self.objective == Objective::HighestRate {
             return Some(best);
         }
         let plain = Recipe::plain();
@@ -126,7 +126,7 @@ mod tests {
     use super::*;
 
     const WANTED: Wanted = Wanted {
-        aim: Aim::LowestLoss,
+        objective: Objective::LowestLoss,
         over: 100,
         seeds: 2,
         confirm: (5, 10),

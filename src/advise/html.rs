@@ -45,9 +45,9 @@ impl Advice {
 
 /// The results of the recommended recipe, next to those of plain descent.
 fn tiles(advice: &Advice) -> Vec<Tile> {
-    let aim = advice.aim();
+    let objective = advice.objective();
     let believed = |outcome: &Outcome| {
-        let point = outcome.confirmed.as_ref().or(outcome.best(aim))?;
+        let point = outcome.confirmed.as_ref().or(outcome.best(objective))?;
         Some(Point::loss(point)).filter(|loss| loss.is_finite())
     };
     let plain = advice.baseline();
@@ -59,7 +59,7 @@ fn tiles(advice: &Advice) -> Vec<Tile> {
         };
         let loss = believed(best).map_or("–".into(), short);
         tiles.push(Tile::new("loss of the recommended recipe", loss, than));
-        let rate = best.rate(aim).map_or("–".into(), short);
+        let rate = best.rate(objective).map_or("–".into(), short);
         let upto = best.highest_stable().map_or("–".into(), short);
         tiles.push(Tile::new("its rate", rate, format!("stable up to {upto}")));
     }

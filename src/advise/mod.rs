@@ -8,7 +8,7 @@
 //! ```
 //! use burn::nn::{Linear, LinearConfig};
 //! use burn::tensor::{Device, Tensor};
-//! use evenkeel::advise::{Advisor, Aim};
+//! use evenkeel::advise::{Advisor, Objective};
 //!
 //! # fn main() -> Result<(), evenkeel::Error> {
 //! let device = Device::default().autodiff();
@@ -27,10 +27,10 @@
 //!     row,
 //! )
 //! .holding_out(10)?
-//! .aim(Aim::LowestLoss)?
+//! .objective(Objective::LowestLoss)?
 //! .over(20)?
 //! .seeds(1)?
-//! .rates(1e-3, 1.0)?
+//! .between(1e-3, 1.0)?
 //! .run()?;
 //!
 //! println!("{advice}");
@@ -115,6 +115,6 @@ mod trial;
 pub use advice::Advice;
 pub use advisor::{Advisor, Stage};
 pub use decision::Worth;
-pub use outcome::{Aim, Outcome, Point};
+pub use outcome::{Objective, Outcome, Point};
 pub use predictor::Predictor;
 pub use recipe::{Bound, Change, Method, Recipe, Safety};

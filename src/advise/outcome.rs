@@ -1,14 +1,14 @@
-//! The measurements of one recipe, and the aim they are ranked by.
+//! The measurements of one recipe, and the objective they are ranked by.
 
 use super::run::{End, Trial};
 use super::{Recipe, confidence};
 use crate::stat;
 
-/// The aim of a search. Losses are measured on held-out batches, unless a ranking by training loss was
+/// The objective of a search. Losses are measured on held-out batches, unless a ranking by training loss was
 /// [requested](super::Advisor::by_training_loss).
 #[derive(Debug, Clone, Copy, PartialEq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
-pub enum Aim {
+pub enum Objective {
     /// The fewest updates until the loss is this or less. The loss is evaluated after every twentieth of a run; a
     /// training loss is the median over a twentieth.
     FastestTo(f64),
@@ -96,21 +96,21 @@ impl Point {
         Some(median(all)).filter(|n| n.is_finite())
     }
 
-    /// The score that rates are compared by, the lower the better: first by updates, if the aim is to be fast.
-    pub(super) fn score(&self, aim: Aim) -> (f64, f64) {
-        match aim {
-            Aim::FastestTo(_) => (self.updates().unwrap_or(f64::INFINITY), self.loss()),
-            Aim::LowestLoss | Aim::HighestRate => (self.loss(), self.loss()),
+    /// The score that rates are compared by, the lower the better: first by updates, if the objective is to be fast.
+    pub(super) fn score(&self, objective: Objective) -> (f64, f64) {
+        match objective {
+            Objective::FastestTo(_) => (self.updates().unwrap_or(f64::INFINITY), self.loss()),
+            Objective::LowestLoss | Objective::HighestRate => (self.loss(), self.loss()),
         }
     }
 
     /// The same score for one seed.
-    pub(super) fn of_seed(&self, seed: usize, aim: Aim) -> (f64, f64) {
+    pub(super) fn of_seed(&self, seed: usize, objective: Objective) -> (f64, f64) {
         let loss = self.losses.get(seed).copied().flatten().unwrap_or(f64::INFINITY);
         let reached = self.reached.get(seed).copied().flatten();
-        match aim {
-            Aim::FastestTo(_) => (reached.map_or(f64::INFINITY, |n| n as f64), loss),
-            Aim::LowestLoss | Aim::HighestRate => (loss, loss),
+        match objective {
+            Objective::FastestTo(_) => (reached.map_or(f64::INFINITY, |n| n as f64), loss),
+            Objective::LowestLoss | Objective::HighestRate => (loss, loss),
         }
     }
 
@@ -175,31 +175,31 @@ impl Outcome {
 
     /// Returns the best rate with its results; `None` if nothing was measured, or no rate is stable. Rates that were
     /// tried with the first seed only are not considered.
-    pub fn best(&self, aim: Aim) -> Option<&Point> {
-        self.best_below(f64::INFINITY, aim)
+    pub fn best(&self, objective: Objective) -> Option<&Point> {
+        self.best_below(f64::INFINITY, objective)
     }
 
     /// The best of the rates below this one.
-    pub(super) fn best_below(&self, rate: f64, aim: Aim) -> Option<&Point> {
+    pub(super) fn best_below(&self, rate: f64, objective: Objective) -> Option<&Point> {
         let seeds = self.points.iter().map(|point| point.losses.len()).max().unwrap_or(0);
         let whole = |point: &&Point| point.stable && point.losses.len() == seeds;
         let stable = self.points.iter().filter(whole).filter(|point| point.rate < rate);
-        stable.min_by(|a, b| order(a.score(aim), b.score(aim)))
+        stable.min_by(|a, b| order(a.score(objective), b.score(objective)))
     }
 
     /// The results to trust: those of fresh seeds, if there are any, and otherwise those of the best rate.
-    pub(super) fn believed(&self, aim: Aim) -> Option<&Point> {
-        self.confirmed.as_ref().or(self.best(aim))
+    pub(super) fn believed(&self, objective: Objective) -> Option<&Point> {
+        self.confirmed.as_ref().or(self.best(objective))
     }
 
     /// Returns the rate to train at: the one confirmed with fresh seeds, or else the [best](Self::best).
-    pub fn rate(&self, aim: Aim) -> Option<f64> {
-        Some(self.believed(aim)?.rate)
+    pub fn rate(&self, objective: Objective) -> Option<f64> {
+        Some(self.believed(objective)?.rate)
     }
 
     /// Returns the highest rate that is stable together with all rates tried between it and the one of lowest loss.
     pub fn highest_stable(&self) -> Option<f64> {
-        let best = self.best(Aim::LowestLoss)?.rate;
+        let best = self.best(Objective::LowestLoss)?.rate;
         let above = self.points.iter().skip_while(|point| point.rate < best);
         above.take_while(|point| point.stable).last().map(|point| point.rate)
     }
@@ -212,23 +212,23 @@ impl Outcome {
     }
 
     /// The score that recipes are ranked by, the lower the better.
-    fn rank(&self, aim: Aim) -> (f64, f64) {
-        let Some(best) = self.best(aim) else { return (f64::INFINITY, f64::INFINITY) };
-        match aim {
-            Aim::HighestRate => (-self.highest_stable().unwrap_or(0.0), best.loss()),
-            _ => best.score(aim),
+    fn rank(&self, objective: Objective) -> (f64, f64) {
+        let Some(best) = self.best(objective) else { return (f64::INFINITY, f64::INFINITY) };
+        match objective {
+            Objective::HighestRate => (-self.highest_stable().unwrap_or(0.0), best.loss()),
+            _ => best.score(objective),
         }
     }
 
     /// Returns the number of seeds for which this recipe is ahead of `other`, and the number of all seeds, with each
     /// recipe at its best rate.
-    pub fn ahead_of(&self, other: &Self, aim: Aim) -> (usize, usize) {
-        let Some(mine) = self.best(aim) else { return (0, 0) };
+    pub fn ahead_of(&self, other: &Self, objective: Objective) -> (usize, usize) {
+        let Some(mine) = self.best(objective) else { return (0, 0) };
         let seeds = mine.losses.len();
-        let Some(theirs) = other.best(aim) else { return (seeds, seeds) };
-        let wins = |seed: &usize| match aim {
-            Aim::HighestRate => self.rank(aim).0 < other.rank(aim).0,
-            _ => order(mine.of_seed(*seed, aim), theirs.of_seed(*seed, aim)).is_lt(),
+        let Some(theirs) = other.best(objective) else { return (seeds, seeds) };
+        let wins = |seed: &usize| match objective {
+            Objective::HighestRate => self.rank(objective).0 < other.rank(objective).0,
+            _ => order(mine.of_seed(*seed, objective), theirs.of_seed(*seed, objective)).is_lt(),
         };
         ((0..seeds).filter(wins).count(), seeds)
     }
@@ -236,10 +236,10 @@ impl Outcome {
 
 /// The chance that `a` and `b` differ this much over fresh seeds if neither is better, two-sided. `None` without fresh
 /// seeds.
-pub(super) fn chance(a: &Outcome, b: &Outcome, aim: Aim) -> Option<f64> {
+pub(super) fn chance(a: &Outcome, b: &Outcome, objective: Objective) -> Option<f64> {
     let (a, b) = (a.confirmed.as_ref()?, b.confirmed.as_ref()?);
     let seeds = 0..a.losses.len().min(b.losses.len());
-    let difference = |seed| a.of_seed(seed, aim).0 - b.of_seed(seed, aim).0;
+    let difference = |seed| a.of_seed(seed, objective).0 - b.of_seed(seed, objective).0;
     let differences: Vec<f64> = seeds.map(difference).collect();
     Some(confidence::signed_rank(&differences))
 }
@@ -250,6 +250,6 @@ pub(super) fn order(a: (f64, f64), b: (f64, f64)) -> std::cmp::Ordering {
 }
 
 /// Sorts outcomes, the best first; equal ones keep their order.
-pub(super) fn rank(outcomes: &mut [Outcome], aim: Aim) {
-    outcomes.sort_by(|a, b| order(a.rank(aim), b.rank(aim)));
+pub(super) fn rank(outcomes: &mut [Outcome], objective: Objective) {
+    outcomes.sort_by(|a, b| order(a.rank(objective), b.rank(objective)));
 }

@@ -42,7 +42,7 @@ impl Recipe {
         let (rule, _) = self.method.code();
         let adaptive = self.bound == Bound::Adaptive;
         let curve = if self.cosine { "Cosine" } else { "Constant" };
-        let curves = match self.warm_up {
+        let curves = match self.warmup {
             0 => format!("{curve}, Schedule"),
             _ => format!("{curve}, Ramp, Schedule"),
         };
@@ -89,20 +89,20 @@ impl Recipe {
 
     fn schedule_code(&self, rate: f64, over: u64) -> String {
         let rate = float(&short(rate));
-        let warm_up = match self.warm_up {
+        let warmup = match self.warmup {
             0 => None,
             n if over.is_multiple_of(n) => Some(format!("updates / {}", over / n)),
             n => Some(format!("updates * {n} / {over}")),
         };
-        let rest = match &warm_up {
-            Some(warm_up) => format!("updates - {warm_up}"),
+        let rest = match &warmup {
+            Some(warmup) => format!("updates - {warmup}"),
             None => "updates".into(),
         };
         let curve = match self.cosine {
             true => format!("Cosine::new({rate}, 0.0, {rest})?"),
             false => format!("Constant::new({rate})?"),
         };
-        match warm_up {
+        match warmup {
             None => format!("{curve}.start()"),
             Some(n) => format!("Ramp::new(0.0, {rate}, {n})?.then({n}, {curve}).start()"),
         }

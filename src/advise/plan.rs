@@ -1,6 +1,6 @@
 //! Chooses the recipes to measure.
 
-use super::outcome::{Aim, Outcome, rank};
+use super::outcome::{Objective, Outcome, rank};
 use super::{Bound, Method, Recipe, Safety};
 
 /// The options to choose from.
@@ -26,7 +26,7 @@ impl Choice {
     }
 
     /// A tenth of the run.
-    fn warm_up(&self) -> u64 {
+    fn warmup(&self) -> u64 {
         self.over / 10
     }
 
@@ -52,7 +52,7 @@ impl Choice {
     pub(super) fn singles(&self) -> Vec<Recipe> {
         let plain = Recipe::plain;
         let mut recipes =
-            vec![Recipe { warm_up: self.warm_up(), ..plain() }, Recipe { cosine: true, ..plain() }];
+            vec![Recipe { warmup: self.warmup(), ..plain() }, Recipe { cosine: true, ..plain() }];
         let bounds = [Bound::Global, Bound::Adaptive, Bound::Percentile, Bound::ZScore];
         recipes.extend(bounds.map(|bound| Recipe { bound, ..plain() }));
         recipes.push(Recipe { governed: true, ..plain() });
@@ -65,8 +65,8 @@ impl Choice {
     }
 
     /// Each variant on the best choice of data.
-    pub(super) fn built_on(&self, aim: Aim, measured: &[Outcome]) -> Vec<Recipe> {
-        let data = best(aim, measured, |recipe| recipe.variant.is_empty());
+    pub(super) fn built_on(&self, objective: Objective, measured: &[Outcome]) -> Vec<Recipe> {
+        let data = best(objective, measured, |recipe| recipe.variant.is_empty());
         let Some(data) = data else { return Vec::new() };
         let named = |(name, _): &(String, bool)| Recipe { variant: name.clone(), ..data.clone() };
         let recipes = self.variants.iter().map(named);
@@ -76,12 +76,12 @@ impl Choice {
     /// The best choice of data and model with each optimizer: bare, with clipping, warmup and cosine, and with the
     /// recommended set-up, warmup and cosine; and with governed momentum, bare and with a cosine: a governor already
     /// acts as a warmup.
-    pub(super) fn combinations(&self, aim: Aim, measured: &[Outcome]) -> Vec<Recipe> {
-        let Some(base) = best(aim, measured, |_| true) else { return Vec::new() };
+    pub(super) fn combinations(&self, objective: Objective, measured: &[Outcome]) -> Vec<Recipe> {
+        let Some(base) = best(objective, measured, |_| true) else { return Vec::new() };
         let methods = [Method::Sgd, Method::Momentum, Method::Adam, Method::AdamW];
         let bare = methods.map(|method| Recipe { method, ..base.clone() });
         let scheduled =
-            bare.clone().map(|recipe| Recipe { warm_up: self.warm_up(), cosine: true, ..recipe });
+            bare.clone().map(|recipe| Recipe { warmup: self.warmup(), cosine: true, ..recipe });
         let clipped = scheduled.clone().map(|recipe| Recipe { bound: Bound::Global, ..recipe });
         let held = scheduled.map(|recipe| Recipe { safety: Safety::Recommended, ..recipe });
         let governed = [false, true].map(|cosine| {
@@ -94,14 +94,18 @@ impl Choice {
 }
 
 /// The best recipe that changes only data and model, and satisfies `is`.
-fn best(aim: Aim, measured: &[Outcome], is: impl Fn(&Recipe) -> bool) -> Option<Recipe> {
+fn best(
+    objective: Objective,
+    measured: &[Outcome],
+    is: impl Fn(&Recipe) -> bool,
+) -> Option<Recipe> {
     let foundation = |o: &&Outcome| {
         let Recipe { variant, standardized, standardized_targets, .. } = o.recipe.clone();
         o.recipe == Recipe { variant, standardized, standardized_targets, ..Recipe::plain() }
     };
     let mut bases: Vec<Outcome> = measured.iter().filter(foundation).cloned().collect();
     bases.retain(|outcome| is(&outcome.recipe));
-    rank(&mut bases, aim);
+    rank(&mut bases, objective);
     bases.first().map(|best| best.recipe.clone())
 }
 

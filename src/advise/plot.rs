@@ -29,7 +29,7 @@ impl Advice {
         let mut charts = vec![(Width::Full, self.overview((wide, tall + 160))?)];
         for (place, outcome) in self.coloured() {
             let is_plain = self.is_plain(outcome);
-            if !is_plain && outcome.best(self.aim()).is_some() {
+            if !is_plain && outcome.best(self.objective()).is_some() {
                 charts.push((Width::Half, self.alone(place, outcome)?));
             }
         }

@@ -36,7 +36,7 @@ type Distance<'a, const D: usize> = Box<dyn Fn(Tensor<D>, Tensor<D>) -> Tensor<1
 /// );
 /// let batch = |k| (x(k), x(k) * 30.0 + 150.0);
 /// let advisor = Advisor::predicting(model, batch).held_out(2, |k| batch(k + 100))?;
-/// # let advice = advisor.over(20)?.seeds(1)?.rates(1e-3, 0.1)?.confirm(2, 2).run()?;
+/// # let advice = advisor.over(20)?.seeds(1)?.between(1e-3, 0.1)?.confirm(2, 2).run()?;
 /// # assert!(advice.outcomes().iter().any(|o| o.recipe.standardized_targets));
 /// # Ok(())
 /// # }

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use super::outcome::{Aim, Outcome};
+use super::outcome::{Objective, Outcome};
 use super::{Advice, table};
 use crate::text::short;
 
@@ -51,13 +51,13 @@ fn changes(advice: &Advice, f: &mut fmt::Formatter<'_>) -> fmt::Result {
     if worths.is_empty() {
         return Ok(());
     }
-    let unit = match advice.aim() {
-        Aim::FastestTo(_) => "updates",
+    let unit = match advice.objective() {
+        Objective::FastestTo(_) => "updates",
         _ => "loss",
     };
     let cost = |outcome: Option<&Outcome>| {
-        let point = outcome.and_then(|outcome| outcome.believed(advice.aim()));
-        or_dash(point.map(|point| point.score(advice.aim()).0))
+        let point = outcome.and_then(|outcome| outcome.believed(advice.objective()));
+        or_dash(point.map(|point| point.score(advice.objective()).0))
     };
     let head = numbers(&["alone".into(), "without".into()]);
     writeln!(f, "{head} what to change, the most important first ({unit})")?;
@@ -73,7 +73,7 @@ fn changes(advice: &Advice, f: &mut fmt::Formatter<'_>) -> fmt::Result {
 /// The best recipes, and the number of the others.
 fn ranking(advice: &Advice, f: &mut fmt::Formatter<'_>) -> fmt::Result {
     let held_out = advice.held_out().is_some();
-    let timed = matches!(advice.aim(), Aim::FastestTo(_));
+    let timed = matches!(advice.objective(), Objective::FastestTo(_));
     let mut heads = vec!["loss".to_string()];
     if held_out {
         heads = vec!["held out".into(), "training".into()];
@@ -93,7 +93,7 @@ fn ranking(advice: &Advice, f: &mut fmt::Formatter<'_>) -> fmt::Result {
             more += 1;
             continue;
         }
-        let point = outcome.believed(advice.aim());
+        let point = outcome.believed(advice.objective());
         let mut cells = vec![or_dash(point.map(|point| point.loss()))];
         if held_out {
             cells.push(or_dash(point.map(|point| point.training_loss())));
@@ -101,7 +101,7 @@ fn ranking(advice: &Advice, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         if timed {
             cells.push(or_dash(point.and_then(|point| point.updates())));
         }
-        cells.push(or_dash(outcome.rate(advice.aim())));
+        cells.push(or_dash(outcome.rate(advice.objective())));
         cells.push(match (outcome.highest_stable(), outcome.first_unstable()) {
             (Some(rate), None) => format!("≥ {}", short(rate)),
             (rate, _) => or_dash(rate),

@@ -130,7 +130,7 @@ pub enum Change {
     /// Adds a guard, or the recommended set-up.
     Safety,
     /// Adds a warmup.
-    WarmUp,
+    Warmup,
     /// Adds a decay by half a cosine.
     Cosine,
 }
@@ -143,7 +143,7 @@ const CHANGES: [Change; 9] = [
     Change::Bound,
     Change::Governor,
     Change::Safety,
-    Change::WarmUp,
+    Change::Warmup,
     Change::Cosine,
 ];
 
@@ -167,7 +167,7 @@ pub struct Recipe {
     /// The guard, or the recommended set-up.
     pub safety: Safety,
     /// The number of updates over which the rate rises from 0.
-    pub warm_up: u64,
+    pub warmup: u64,
     /// Whether the rate then falls to 0 along half a cosine.
     pub cosine: bool,
 }
@@ -183,19 +183,19 @@ impl Recipe {
             bound: Bound::Free,
             governed: false,
             safety: Safety::Bare,
-            warm_up: 0,
+            warmup: 0,
             cosine: false,
         }
     }
 
     /// The schedule of a run of `over` updates, with `rate` as its peak.
     pub(super) fn schedule(&self, rate: f64, over: u64) -> Result<Boxed, Error> {
-        let rest = over.saturating_sub(self.warm_up);
+        let rest = over.saturating_sub(self.warmup);
         let main = match self.cosine {
             true => Cosine::new(rate, 0.0, rest)?.boxed(),
             false => Constant::new(rate)?.boxed(),
         };
-        Ok(match self.warm_up {
+        Ok(match self.warmup {
             0 => main,
             n => Ramp::new(0.0, rate, n)?.then(n, main).boxed(),
         })
@@ -218,7 +218,7 @@ impl Recipe {
             Change::Bound => less.bound = plain.bound,
             Change::Governor => less.governed = plain.governed,
             Change::Safety => less.safety = plain.safety,
-            Change::WarmUp => less.warm_up = plain.warm_up,
+            Change::Warmup => less.warmup = plain.warmup,
             Change::Cosine => less.cosine = plain.cosine,
         }
         // A governor supports only plain descent and momentum.
@@ -242,7 +242,7 @@ impl Recipe {
             Change::Bound => self.bound.name().unwrap_or("no clip").into(),
             Change::Governor => "governor".into(),
             Change::Safety => self.safety.name().unwrap_or("no guard").into(),
-            Change::WarmUp => format!("warm-up {}", self.warm_up),
+            Change::Warmup => format!("warmup {}", self.warmup),
             Change::Cosine => "cosine".into(),
         }
     }
@@ -264,7 +264,7 @@ impl fmt::Display for Recipe {
             Change::Bound,
             Change::Governor,
             Change::Safety,
-            Change::WarmUp,
+            Change::Warmup,
             Change::Cosine,
             Change::Features,
             Change::Targets,

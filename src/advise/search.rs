@@ -1,6 +1,6 @@
 //! The search over a ladder of rates: a first pass over all of it, and then a closer look at the good ones.
 
-use super::outcome::{Aim, Outcome, Point, order};
+use super::outcome::{Objective, Outcome, Point, order};
 
 /// Two rates per decade, both ends included.
 pub(super) fn ladder(from: f64, to: f64) -> Vec<f64> {
@@ -30,7 +30,7 @@ pub(super) enum Ask {
 /// If requested, the whole ladder is measured with every seed instead.
 #[derive(Debug)]
 pub(super) struct Search {
-    aim: Aim,
+    objective: Objective,
     seeds: usize,
     every: bool,
     known: Vec<Option<Point>>,
@@ -44,8 +44,8 @@ const STRIDE: usize = 2;
 const PROMISING: usize = 2;
 
 impl Search {
-    pub(super) fn new(rungs: usize, seeds: u64, aim: Aim, every: bool) -> Self {
-        Self { aim, seeds: seeds as usize, every, known: vec![None; rungs] }
+    pub(super) fn new(rungs: usize, seeds: u64, objective: Objective, every: bool) -> Self {
+        Self { objective, seeds: seeds as usize, every, known: vec![None; rungs] }
     }
 
     /// Records the results of a rung.
@@ -119,11 +119,11 @@ impl Search {
     /// The best of the rungs that were measured with every seed.
     fn best(&self) -> Option<usize> {
         let whole = self.stable().into_iter().filter(|rung| self.is_whole(*rung));
-        whole.min_by(|a, b| self.order(*a, *b, |point| point.score(self.aim)))
+        whole.min_by(|a, b| self.order(*a, *b, |point| point.score(self.objective)))
     }
 
     fn closer(&self) -> Option<Ask> {
-        let first_look = |point: &Point| point.of_seed(0, self.aim);
+        let first_look = |point: &Point| point.of_seed(0, self.objective);
         let mut promising = self.stable();
         promising.sort_by(|a, b| self.order(*a, *b, first_look));
         if let Some(rung) = promising.iter().take(PROMISING).find(|rung| !self.is_whole(**rung)) {
@@ -151,8 +151,8 @@ impl Search {
                 Some(_) => break,
             }
         }
-        // If the edge is the aim, the run has to be stable with every seed.
-        let wanted = self.aim == Aim::HighestRate && !self.is_whole(last);
+        // If the edge is the objective, the run has to be stable with every seed.
+        let wanted = self.objective == Objective::HighestRate && !self.is_whole(last);
         wanted.then_some(Ask::Whole(last))
     }
 }
@@ -168,8 +168,8 @@ fn middle(low: f64, high: f64, near: f64) -> Option<f64> {
 }
 
 /// The next rate to measure around the best one, between the rungs. `None` once it is known well enough.
-pub(super) fn nearer(outcome: &Outcome, aim: Aim) -> Option<f64> {
-    let best = outcome.best(aim)?.rate;
+pub(super) fn nearer(outcome: &Outcome, objective: Objective) -> Option<f64> {
+    let best = outcome.best(objective)?.rate;
     let points = &outcome.points;
     let above = points.iter().find(|point| point.rate > best).map(|point| point.rate);
     let below = points.iter().rev().find(|point| point.rate < best).map(|point| point.rate);
@@ -201,7 +201,8 @@ mod tests {
 
     /// The measurements, in order, and the best rung, for one loss curve per seed.
     fn searched(curves: &[Vec<Option<f64>>]) -> (Vec<Ask>, Option<usize>) {
-        let mut search = Search::new(curves[0].len(), curves.len() as u64, Aim::LowestLoss, false);
+        let mut search =
+            Search::new(curves[0].len(), curves.len() as u64, Objective::LowestLoss, false);
         let mut asked = Vec::new();
         while let Some(ask) = search.next() {
             let (rung, seeds) = match ask {
@@ -275,7 +276,7 @@ mod tests {
 
     #[test]
     fn every_rung_is_measured_where_that_is_asked_for() {
-        let mut search = Search::new(3, 2, Aim::LowestLoss, true);
+        let mut search = Search::new(3, 2, Objective::LowestLoss, true);
         for rung in 0..3 {
             assert_eq!(search.next(), Some(Ask::Whole(rung)));
             search.take(rung, point(1.0, &[None, None]));

@@ -5,7 +5,7 @@ use std::ops::{ControlFlow, Range};
 
 use super::advice::sort;
 use super::advisor::{Advisor, Prepare, Runner, Stage, Watch};
-use super::outcome::{Aim, Outcome, Point, order};
+use super::outcome::{Objective, Outcome, Point, order};
 use super::run::{End, Trial};
 use super::search::{self, Ask, Search};
 use super::split::Split;
@@ -59,7 +59,7 @@ impl<'s, 'a, B> Session<'s, 'a, B> {
     }
 
     pub(super) fn run(mut self) -> Result<Advice, Error> {
-        let (choice, aim) = (self.advisor.choice(), self.advisor.aim);
+        let (choice, objective) = (self.advisor.choice(), self.advisor.objective);
         match &self.advisor.recipes {
             Some(recipes) => {
                 let plain = Recipe::plain();
@@ -70,9 +70,9 @@ impl<'s, 'a, B> Session<'s, 'a, B> {
             // The total is not known before the best choice of data is.
             None => {
                 self.measure(choice.foundations())?;
-                self.measure(choice.built_on(aim, &self.outcomes))?;
+                self.measure(choice.built_on(objective, &self.outcomes))?;
                 self.measure(choice.singles())?;
-                self.measure(choice.combinations(aim, &self.outcomes))?;
+                self.measure(choice.combinations(objective, &self.outcomes))?;
             }
         }
         self.confirm_the_best()?;
@@ -102,7 +102,7 @@ impl<'s, 'a, B> Session<'s, 'a, B> {
         }
         let advisor = self.advisor;
         let (rungs, first) = (self.ladder.len(), advisor.first_seed);
-        let mut search = Search::new(rungs, advisor.seeds, advisor.aim, advisor.every_rate);
+        let mut search = Search::new(rungs, advisor.seeds, advisor.objective, advisor.every_rate);
         while let Some(ask) = search.next() {
             let (rung, end) = match ask {
                 Ask::First(rung) => (rung, first.saturating_add(1)),
@@ -131,7 +131,7 @@ impl<'s, 'a, B> Session<'s, 'a, B> {
             return;
         }
         // The worst of its seeds, so that plain descent reaches the target itself.
-        self.target = outcome.best(Aim::LowestLoss).map(|point| point.spread().1);
+        self.target = outcome.best(Objective::LowestLoss).map(|point| point.spread().1);
         let Some(target) = self.target else { return };
         for point in &mut outcome.points {
             let trials = plain.iter().filter(|(rate, _)| *rate == point.rate);
@@ -141,10 +141,10 @@ impl<'s, 'a, B> Session<'s, 'a, B> {
 
     /// Confirms the best recipes, and plain descent, the baseline of all of them.
     fn confirm_the_best(&mut self) -> Result<(), Error> {
-        let (aim, plain) = (self.advisor.aim, Recipe::plain());
-        sort(&mut self.outcomes, aim);
+        let (objective, plain) = (self.advisor.objective, Recipe::plain());
+        sort(&mut self.outcomes, objective);
         let chosen = |(at, o): &(usize, &Outcome)| {
-            o.best(aim).is_some() && (*at < self.advisor.confirm.0 || o.recipe == plain)
+            o.best(objective).is_some() && (*at < self.advisor.confirm.0 || o.recipe == plain)
         };
         let chosen: Vec<usize> = match self.advisor.confirm.0 {
             0 => Vec::new(),
@@ -156,20 +156,20 @@ impl<'s, 'a, B> Session<'s, 'a, B> {
             self.confirm(at)?;
             self.parts.0 += 1;
         }
-        sort(&mut self.outcomes, aim);
+        sort(&mut self.outcomes, objective);
         self.refine_edge(&Recipe::plain())
     }
 
     /// Measures whether the best recipe is worth its parts: without each of them, and without all the parts that it can
     /// do without, until nothing simpler is as good.
     fn leave_out_parts(&mut self) -> Result<(), Error> {
-        let (aim, wanted) = (self.advisor.aim, self.advisor.wanted());
-        if self.advisor.confirm.0 == 0 || aim == Aim::HighestRate {
+        let (objective, wanted) = (self.advisor.objective, self.advisor.wanted());
+        if self.advisor.confirm.0 == 0 || objective == Objective::HighestRate {
             return Ok(());
         }
         let mut last = None;
         loop {
-            sort(&mut self.outcomes, aim);
+            sort(&mut self.outcomes, objective);
             let Some(recipe) = wanted.decide(&self.outcomes).map(|o| o.recipe.clone()) else {
                 break;
             };
@@ -181,7 +181,7 @@ impl<'s, 'a, B> Session<'s, 'a, B> {
                 self.confirm_recipe(recipe.without(*part))?;
             }
             // Leaves out, all at once, the parts that can each be left out alone.
-            sort(&mut self.outcomes, aim);
+            sort(&mut self.outcomes, objective);
             let (Some(best), plain) = (self.outcomes.first(), self.find(&Recipe::plain())) else {
                 break;
             };
@@ -222,7 +222,7 @@ impl<'s, 'a, B> Session<'s, 'a, B> {
 
     /// Refines the best rate, between the rungs.
     fn refine(&mut self, at: usize) -> Result<(), Error> {
-        while let Some(rate) = search::nearer(&self.outcomes[at], self.advisor.aim) {
+        while let Some(rate) = search::nearer(&self.outcomes[at], self.advisor.objective) {
             let Some(point) = self.searched(at, rate)? else { break };
             self.outcomes[at].insert(point);
         }
@@ -246,16 +246,18 @@ impl<'s, 'a, B> Session<'s, 'a, B> {
     /// stable, tries a lower rate.
     fn confirm(&mut self, at: usize) -> Result<(), Error> {
         let (first, n) = (self.advisor.fresh_seed(), self.advisor.confirm.1);
-        let aim = self.advisor.aim;
-        let mut best = self.outcomes[at].best(aim).map(|point| point.rate);
+        let objective = self.advisor.objective;
+        let mut best = self.outcomes[at].best(objective).map(|point| point.rate);
         for _ in 0..LOWER {
-            let Some(rate) = best.filter(|_| n > 0 && aim != Aim::HighestRate) else { break };
+            let Some(rate) = best.filter(|_| n > 0 && objective != Objective::HighestRate) else {
+                break;
+            };
             let recipe = self.outcomes[at].recipe.clone();
             let seeds = first..first.saturating_add(n);
             let Some(point) = self.point(&recipe, Point::at(rate), seeds)? else { break };
             best = match point.stable {
                 true => None,
-                false => self.outcomes[at].best_below(rate, aim).map(|point| point.rate),
+                false => self.outcomes[at].best_below(rate, objective).map(|point| point.rate),
             };
             self.outcomes[at].confirmed = Some(point);
         }
@@ -270,9 +272,9 @@ impl<'s, 'a, B> Session<'s, 'a, B> {
     }
 
     /// The best result so far.
-    fn so_far(outcomes: &[Outcome], aim: Aim) -> Option<(&Recipe, f64, f64)> {
-        let best = outcomes.iter().filter_map(|o| Some((&o.recipe, o.believed(aim)?)));
-        let best = best.min_by(|a, b| order(a.1.score(aim), b.1.score(aim)));
+    fn so_far(outcomes: &[Outcome], objective: Objective) -> Option<(&Recipe, f64, f64)> {
+        let best = outcomes.iter().filter_map(|o| Some((&o.recipe, o.believed(objective)?)));
+        let best = best.min_by(|a, b| order(a.1.score(objective), b.1.score(objective)));
         best.map(|(recipe, point)| (recipe, point.rate, point.loss()))
     }
 
@@ -288,7 +290,7 @@ impl<'s, 'a, B> Session<'s, 'a, B> {
         }
         let (advisor, split) = (self.advisor, self.split);
         let Self { prepare, targets, watch, parts, updates, outcomes, .. } = self;
-        let so_far = Self::so_far(outcomes, advisor.aim);
+        let so_far = Self::so_far(outcomes, advisor.objective);
         let named = |(name, ..): &&(String, Runner<'a, B>, bool)| *name == recipe.variant;
         let runner = advisor.variants.iter().find(named).map_or(&advisor.base, |(_, run, _)| run);
         let prepared = |batch| match prepare.as_ref().filter(|_| recipe.standardized) {

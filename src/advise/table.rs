@@ -1,7 +1,7 @@
 //! The measurements as table cells and sentences.
 
 use super::confidence::seeds_needed;
-use super::outcome::{Aim, Outcome};
+use super::outcome::{Objective, Outcome};
 use super::{Advice, Point};
 use crate::text::short;
 
@@ -10,7 +10,7 @@ pub(super) const COLUMNS: usize = 8;
 
 /// The columns of one recipe, as text.
 pub(super) fn cells(advice: &Advice, outcome: &Outcome) -> [String; COLUMNS] {
-    let aim = advice.aim();
+    let objective = advice.objective();
     let or = |text: Option<String>, none: &str| text.unwrap_or_else(|| none.into());
     let edge = outcome.highest_stable().map(|rate| match outcome.first_unstable() {
         Some(_) => short(rate),
@@ -18,14 +18,14 @@ pub(super) fn cells(advice: &Advice, outcome: &Outcome) -> [String; COLUMNS] {
     });
     let confirmed = outcome.confirmed.as_ref();
     let at = |rate: f64| outcome.points.iter().find(|point| point.rate == rate);
-    let best = outcome.rate(aim).and_then(at);
+    let best = outcome.rate(objective).and_then(at);
     // The more reliable numbers, if there are two.
     let updates = confirmed.or(best).and_then(Point::updates).map(|n| format!("{n}"));
     let cost = best.and_then(|point| point.seconds).map(|s| format!("{} ms", short(1e3 * s)));
     [
         outcome.recipe.to_string(),
         or(edge, "none"),
-        or(outcome.rate(aim).map(short), "none"),
+        or(outcome.rate(objective).map(short), "none"),
         or(best.map(loss), "–"),
         or(confirmed.map(loss), "–"),
         or(confirmed.or(best).map(Point::training_loss).filter(|x| x.is_finite()).map(short), "–"),
@@ -75,18 +75,18 @@ pub(super) fn heading(advice: &Advice) -> String {
         Some(n) => ("held-out loss", format!(", on {n} held-out batches")),
         None => ("training loss", ", by training loss: what is held out may say otherwise".into()),
     };
-    let aim = match advice.aim() {
-        Aim::FastestTo(target) => format!("fastest to a {loss} of {}", short(target)),
-        Aim::LowestLoss => format!("lowest {loss}"),
-        Aim::HighestRate => "highest stable rate".into(),
+    let objective = match advice.objective() {
+        Objective::FastestTo(target) => format!("fastest to a {loss} of {}", short(target)),
+        Objective::LowestLoss => format!("lowest {loss}"),
+        Objective::HighestRate => "highest stable rate".into(),
     };
     let (over, seeds) = (advice.over(), advice.seeds());
     let fresh = advice.outcomes().iter().find_map(|o| o.confirmed.as_ref());
     let fresh = fresh.map(|point| format!(" and {} fresh ones for the best", point.losses.len()));
-    let target = advice.target().filter(|_| !matches!(advice.aim(), Aim::FastestTo(_)));
+    let target = advice.target().filter(|_| !matches!(advice.objective(), Objective::FastestTo(_)));
     let target = target.map(|loss| format!(" The target is a loss of {}.", short(loss)));
     format!(
-        "Ranked by: {aim}. Runs of {over} updates, {seeds} seeds{}{by}.{}",
+        "Ranked by: {objective}. Runs of {over} updates, {seeds} seeds{}{by}.{}",
         fresh.unwrap_or_default(),
         target.unwrap_or_default()
     )
@@ -108,8 +108,8 @@ pub(super) fn summary(advice: &Advice) -> Vec<String> {
     said.extend(against_plain(advice, recommended));
     said.extend(simpler(advice, best, recommended));
     said.extend(fit(advice, recommended));
-    if let Aim::FastestTo(target) = advice.aim()
-        && best.best(advice.aim()).is_some_and(|point| point.updates().is_none())
+    if let Objective::FastestTo(target) = advice.objective()
+        && best.best(advice.objective()).is_some_and(|point| point.updates().is_none())
     {
         said.push(format!(
             "No recipe has reached {} within {} updates.",
@@ -118,10 +118,10 @@ pub(super) fn summary(advice: &Advice) -> Vec<String> {
         ));
     }
     said.push(confidence(advice, best));
-    let fine =
-        advice.outcomes().iter().any(|o| o.confirmed.is_some()) || advice.aim() == Aim::HighestRate;
+    let fine = advice.outcomes().iter().any(|o| o.confirmed.is_some())
+        || advice.objective() == Objective::HighestRate;
     said.push(format!(
-        "A high stable rate is no aim of its own: what is stable may learn nothing. Edges are known to a \
+        "A high stable rate is no objective of its own: what is stable may learn nothing. Edges are known to a \
          factor of √10{}.",
         if fine { ", those of the recommended one and of plain descent to one of 1.2" } else { "" }
     ));
@@ -149,7 +149,7 @@ fn nothing(advice: &Advice) -> String {
 
 /// The loss of an outcome that is to be trusted.
 fn believed(advice: &Advice, outcome: &Outcome) -> Option<f64> {
-    Some(outcome.believed(advice.aim())?.loss()).filter(|loss| loss.is_finite())
+    Some(outcome.believed(advice.objective())?.loss()).filter(|loss| loss.is_finite())
 }
 
 fn against_plain(advice: &Advice, recommended: &Outcome) -> Option<String> {
@@ -212,7 +212,7 @@ const MUCH: f64 = 0.05;
 /// Says whether the recipe overfits its training data.
 fn fit(advice: &Advice, outcome: &Outcome) -> Option<String> {
     advice.held_out()?;
-    let point = outcome.believed(advice.aim())?;
+    let point = outcome.believed(advice.objective())?;
     let middle = |values: Vec<f64>| crate::stat::median(&mut { values });
     let start = middle(point.starts.clone())?;
     let (held, trained) = (point.loss(), point.training_loss());
@@ -244,7 +244,7 @@ fn fit(advice: &Advice, outcome: &Outcome) -> Option<String> {
 /// Says whether the first is first by more than chance.
 fn confidence(advice: &Advice, best: &Outcome) -> String {
     let equals: Vec<String> = advice.as_good().iter().map(|o| format!("`{}`", o.recipe)).collect();
-    let all = advice.outcomes().iter().filter(|o| o.best(advice.aim()).is_some()).count();
+    let all = advice.outcomes().iter().filter(|o| o.best(advice.objective()).is_some()).count();
     let Some(point) = &best.confirmed else {
         let needed = seeds_needed(all);
         return match (equals.len(), advice.seeds()) {

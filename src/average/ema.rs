@@ -20,7 +20,7 @@ use crate::Error;
 /// use evenkeel::average::{Average, Ema};
 ///
 /// assert_eq!(Ema::new(0.75)?.weight(7, 7), Some(0.25));
-/// let warm = Ema::new(0.999)?.warm_up();
+/// let warm = Ema::new(0.999)?.warmup();
 /// assert_eq!(warm.weight(2, 2), Some(0.75));
 /// assert!((warm.weight(100_000, 100_000).unwrap() - 0.001).abs() < 1e-12);
 /// # Ok::<(), evenkeel::Error>(())
@@ -31,7 +31,7 @@ use crate::Error;
 #[doc(alias = "ModelEma")]
 pub struct Ema {
     decay: f64,
-    warm_up: bool,
+    warmup: bool,
 }
 
 impl Ema {
@@ -41,7 +41,7 @@ impl Ema {
     /// If `decay` is not at least 0 and below 1.
     pub fn new(decay: f64) -> Result<Self, Error> {
         match (0.0..1.0).contains(&decay) {
-            true => Ok(Self { decay, warm_up: false }),
+            true => Ok(Self { decay, warmup: false }),
             false => Err(Error::parameter("Ema", "decay", "at least 0 and below 1", decay)),
         }
     }
@@ -64,8 +64,8 @@ impl Ema {
     }
 
     /// Starts with a small decay, which grows to its full value.
-    pub fn warm_up(mut self) -> Self {
-        self.warm_up = true;
+    pub fn warmup(mut self) -> Self {
+        self.warmup = true;
         self
     }
 }
@@ -73,7 +73,7 @@ impl Ema {
 impl Average for Ema {
     fn weight(&self, _update: u64, taken: u64) -> Option<f64> {
         let n = taken as f64;
-        let decay = match self.warm_up {
+        let decay = match self.warmup {
             true => self.decay.min((1.0 + n) / (10.0 + n)),
             false => self.decay,
         };

@@ -173,7 +173,7 @@ fn a_band_is_between_its_ends_and_has_gaps() {
 
 #[test]
 fn long_legends_are_below_the_title_and_nothing_overlaps() {
-    let long = "momentum + clip 1 + warm-up 20 + cosine + standardized";
+    let long = "momentum + clip 1 + warmup 20 + cosine + standardized";
     for (wide, count) in [(560, 7), (1140, 7), (1140, 2), (720, 1), (320, 3)] {
         let mut chart = rates().size(wide, 460).unwrap().level(0.35, "target");
         for k in 0..count {

@@ -22,9 +22,9 @@ use crate::error::check::Param;
 ///
 /// ```
 /// # fn main() -> Result<(), evenkeel::Error> {
-/// use evenkeel::checkpoint::Folder;
+/// use evenkeel::checkpoint::CheckpointDir;
 ///
-/// let folder = Folder::new(std::env::temp_dir().join("evenkeel-doc-none")).keep(5)?;
+/// let folder = CheckpointDir::new(std::env::temp_dir().join("evenkeel-doc-none")).keep(5)?;
 /// assert!(folder.load()?.is_none(), "a fresh start");
 /// # Ok(())
 /// # }
@@ -32,12 +32,12 @@ use crate::error::check::Param;
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[doc(alias = "ModelCheckpoint")]
 #[doc(alias = "BackupAndRestore")]
-pub struct Folder {
+pub struct CheckpointDir {
     path: PathBuf,
     keep: usize,
 }
 
-/// The newest checkpoint of a [`Folder`] that is whole.
+/// The newest checkpoint of a [`CheckpointDir`] that is whole.
 #[derive(Debug)]
 #[non_exhaustive]
 pub struct Found {
@@ -51,7 +51,7 @@ pub struct Found {
 
 const EXTENSION: &str = "keel";
 
-impl Folder {
+impl CheckpointDir {
     /// A folder of checkpoints, made when the first one is saved. The last 3 are kept.
     pub fn new(path: impl Into<PathBuf>) -> Self {
         Self { path: path.into(), keep: 3 }
@@ -62,7 +62,7 @@ impl Folder {
     /// # Errors
     /// If it is 0.
     pub fn keep(mut self, checkpoints: usize) -> Result<Self, Error> {
-        Param("Folder", "keep").at_least(1, checkpoints as u64)?;
+        Param("CheckpointDir", "keep").at_least(1, checkpoints as u64)?;
         self.keep = checkpoints;
         Ok(self)
     }
@@ -228,7 +228,7 @@ mod tests {
     #[test]
     fn the_last_few_are_kept_and_the_newest_is_found() {
         let scratch = Scratch::new("folder-keep");
-        let folder = Folder::new(scratch.0.join("deep/er")).keep(2).unwrap();
+        let folder = CheckpointDir::new(scratch.0.join("deep/er")).keep(2).unwrap();
         assert!(folder.load().unwrap().is_none());
         for n in 0..5 {
             let path = folder.save(checkpoint(n)).unwrap();
@@ -244,7 +244,7 @@ mod tests {
     #[test]
     fn a_damaged_newest_falls_back_to_the_one_before_and_says_so() {
         let scratch = Scratch::new("folder-damage");
-        let folder = Folder::new(&scratch.0);
+        let folder = CheckpointDir::new(&scratch.0);
         (0..3).for_each(|n| drop(folder.save(checkpoint(n)).unwrap()));
         let newest = scratch.0.join("00000002.keel");
         let bytes = fs::read(&newest).unwrap();
@@ -263,7 +263,7 @@ mod tests {
     #[test]
     fn what_was_left_half_written_is_removed_by_the_next_save() {
         let scratch = Scratch::new("folder-scratch");
-        let folder = Folder::new(&scratch.0);
+        let folder = CheckpointDir::new(&scratch.0);
         folder.save(checkpoint(0)).unwrap();
         let others = ["notes.keel.99-0.tmp", "00000001.99-0.tmp"];
         let ours = ["00000000.keel.99-0.tmp", "00000001.keel.4194304-17.tmp", "best.keel.99-1.tmp"];
@@ -279,7 +279,7 @@ mod tests {
     #[test]
     fn the_best_is_kept_beside_the_newest() {
         let scratch = Scratch::new("folder-best");
-        let folder = Folder::new(scratch.0.join("new")).keep(1).unwrap();
+        let folder = CheckpointDir::new(scratch.0.join("new")).keep(1).unwrap();
         assert!(folder.best().unwrap().is_none());
         assert!(folder.save_best(checkpoint(7)).unwrap().ends_with("best.keel"));
         assert!(folder.load().unwrap().is_none(), "the best is not the newest");
@@ -301,24 +301,24 @@ mod tests {
         std::os::unix::fs::symlink(scratch.0.join("nowhere"), &dangling).unwrap();
         std::os::unix::fs::symlink(&round, &round).unwrap();
         for path in [dangling, round, scratch.0.join("round").join("deeper")] {
-            let folder = Folder::new(&path);
+            let folder = CheckpointDir::new(&path);
             assert!(folder.load().unwrap_err().is_io(), "{}", path.display());
         }
         let best = scratch.0.join("best.keel");
         std::os::unix::fs::symlink(scratch.0.join("nowhere"), &best).unwrap();
-        assert!(Folder::new(&scratch.0).best().is_err());
+        assert!(CheckpointDir::new(&scratch.0).best().is_err());
     }
 
     #[test]
     fn a_folder_without_a_whole_one_is_an_error_not_a_fresh_start() {
         let scratch = Scratch::new("folder-none");
-        let folder = Folder::new(&scratch.0);
+        let folder = CheckpointDir::new(&scratch.0);
         let path = folder.save(checkpoint(0)).unwrap();
         fs::write(&path, b"EVENKEEL").unwrap();
         let error = folder.load().unwrap_err();
         assert!(error.is_record());
         assert!(error.to_string().contains("none of the 1 checkpoints"), "{error}");
-        let said = Folder::new("x").keep(0).unwrap_err().to_string();
-        assert_eq!(said, "`keep` of Folder must be at least 1, got 0");
+        let said = CheckpointDir::new("x").keep(0).unwrap_err().to_string();
+        assert_eq!(said, "`keep` of CheckpointDir must be at least 1, got 0");
     }
 }

@@ -13,6 +13,6 @@ pub(crate) mod tensors;
 
 pub(crate) use canonical::{all_finite, canonical};
 pub use file::Checkpoint;
-pub use folder::{Folder, Found};
+pub use folder::{CheckpointDir, Found};
 pub(crate) use plain::{as_in, plain};
 pub use state::{Discard, Persist, State};

@@ -9,7 +9,7 @@ use crate::{Error, Reading, Verdict};
 
 /// Clips each parameter's gradient near the running mean of its own clipped norms: AdaGC.
 ///
-/// For the first `warm_up` accepted steps, there is one factor for the whole gradient,
+/// For the first `warmup` accepted steps, there is one factor for the whole gradient,
 ///
 /// ```text
 /// factor = min(1, λ_abs/‖g‖)        γᵢ = the smallest ‖factor·gᵢ‖ so far
@@ -37,7 +37,7 @@ use crate::{Error, Reading, Verdict};
 /// use evenkeel::{Layers, Reading, Verdict};
 /// use evenkeel::clip::{AdaGc, Clip};
 ///
-/// let mut clip = AdaGc::default().warm_up(1)?;
+/// let mut clip = AdaGc::default().warmup(1)?;
 /// let now = |a, b| {
 ///     let paths = ["a".to_string(), "b".to_string()];
 ///     Reading::new(0).with_grad_norm(f64::hypot(a, b)).with_layers(Layers::new(paths, vec![a, b]).unwrap())
@@ -54,7 +54,7 @@ pub struct AdaGc {
     absolute: f64,
     relative: f64,
     decay: f64,
-    warm_up: u64,
+    warmup: u64,
     accepted: u64,
     /// Keyed by path, so that it survives a change of the parameters' ids.
     norms: BTreeMap<String, f64>,
@@ -64,8 +64,8 @@ const NAME: &str = "AdaGc";
 
 impl Default for AdaGc {
     fn default() -> Self {
-        let (absolute, relative, decay, warm_up) = (1.0, 1.05, 0.98, 100);
-        Self { absolute, relative, decay, warm_up, accepted: 0, norms: BTreeMap::new() }
+        let (absolute, relative, decay, warmup) = (1.0, 1.05, 0.98, 100);
+        Self { absolute, relative, decay, warmup, accepted: 0, norms: BTreeMap::new() }
     }
 }
 
@@ -93,20 +93,20 @@ impl AdaGc {
     ///
     /// # Errors
     /// If `decay` is not at least 0 and below 1.
-    pub fn decay(self, decay: f64) -> Result<Self, Error> {
-        Ok(Self { decay: Param(NAME, "decay").below_one(decay)?, ..self })
+    pub fn smoothing(self, decay: f64) -> Result<Self, Error> {
+        Ok(Self { decay: Param(NAME, "smoothing").below_one(decay)?, ..self })
     }
 
     /// Sets how many steps must be accepted before parameters are clipped separately.
     ///
     /// # Errors
-    /// If `warm_up` is 0: there would be no usual norms.
-    pub fn warm_up(self, warm_up: u64) -> Result<Self, Error> {
-        Ok(Self { warm_up: Param(NAME, "warm_up").at_least(1, warm_up)?, ..self })
+    /// If `warmup` is 0: there would be no usual norms.
+    pub fn warmup(self, warmup: u64) -> Result<Self, Error> {
+        Ok(Self { warmup: Param(NAME, "warmup").at_least(1, warmup)?, ..self })
     }
 
     fn is_warm(&self) -> bool {
-        self.accepted >= self.warm_up
+        self.accepted >= self.warmup
     }
 
     fn layer_factor(&self, (path, norm): (&str, f64)) -> f64 {

@@ -5,7 +5,7 @@
 //! A clip is only consulted about finite readings.
 //!
 //! Clipping that needs individual elements rather than norms wraps the optimizer instead:
-//! [`ValueClip`](crate::optim::ValueClip), [`PowerNormClip`](crate::optim::PowerNormClip) for norms of single
+//! [`ValueClip`](crate::optim::ValueClip), [`PNormClip`](crate::optim::PNormClip) for norms of single
 //! tensors other than the Euclidean one, and [`AdaptiveClip`](crate::optim::AdaptiveClip) for units.
 //!
 //! A clip may also return one factor per parameter. These combine with the factor for the whole gradient in the
@@ -15,18 +15,18 @@
 mod ada_gc;
 mod global_norm;
 mod module_norm;
+mod p_norm;
 mod parameter_norm;
 mod percentile;
-mod power_norm;
 mod scale;
 mod z_score;
 
 pub use ada_gc::AdaGc;
 pub use global_norm::GlobalNorm;
 pub use module_norm::ModuleNorm;
+pub use p_norm::PNorm;
 pub use parameter_norm::ParameterNorm;
 pub use percentile::Percentile;
-pub use power_norm::PowerNorm;
 pub use scale::scale;
 pub(crate) use scale::scale_each;
 pub use z_score::ZScore;
@@ -59,7 +59,7 @@ pub trait Clip: Send {
         None
     }
 
-    /// Returns the `p` of the p-norm of the whole gradient that this clip bounds, so that [`Reading::power_norm`]
+    /// Returns the `p` of the p-norm of the whole gradient that this clip bounds, so that [`Reading::p_norm`]
     /// provides it. `p` is at least 1 and always the same. Returns `None` if the clip needs no norm other than
     /// the Euclidean.
     fn power(&self) -> Option<f64> {

@@ -30,7 +30,7 @@ use crate::{Error, Reading, Verdict};
 /// use evenkeel::Verdict;
 /// use evenkeel::clip::{Clip, ZScore};
 ///
-/// let mut clip = ZScore::default().warm_up(2)?;
+/// let mut clip = ZScore::default().warmup(2)?;
 /// for norm in [1.0, 3.0] {
 ///     clip.record(&Reading::new(0).with_grad_norm(norm), Verdict::Apply);
 /// }
@@ -44,7 +44,7 @@ use crate::{Error, Reading, Verdict};
 pub struct ZScore {
     above: f64,
     decay: f64,
-    warm_up: u64,
+    warmup: u64,
     memory: Memory,
 }
 
@@ -63,7 +63,7 @@ const TINY_SHARE: f64 = 1e-3;
 
 impl Default for ZScore {
     fn default() -> Self {
-        Self { above: 2.5, decay: 0.97, warm_up: 25, memory: Memory::default() }
+        Self { above: 2.5, decay: 0.97, warmup: 25, memory: Memory::default() }
     }
 }
 
@@ -81,8 +81,8 @@ impl ZScore {
     ///
     /// # Errors
     /// If it is not in `[0, 1)`.
-    pub fn decay(mut self, alpha: f64) -> Result<Self, Error> {
-        self.decay = Param(NAME, "decay").below_one(alpha)?;
+    pub fn smoothing(mut self, alpha: f64) -> Result<Self, Error> {
+        self.decay = Param(NAME, "smoothing").below_one(alpha)?;
         Ok(self)
     }
 
@@ -90,8 +90,8 @@ impl ZScore {
     ///
     /// # Errors
     /// If it is below 2.
-    pub fn warm_up(mut self, norms: u64) -> Result<Self, Error> {
-        self.warm_up = Param(NAME, "warm_up").at_least(2, norms)?;
+    pub fn warmup(mut self, norms: u64) -> Result<Self, Error> {
+        self.warmup = Param(NAME, "warmup").at_least(2, norms)?;
         Ok(self)
     }
 
@@ -130,7 +130,7 @@ impl Clip for ZScore {
             }
             None => {
                 first.push(norm);
-                if first.len() as u64 >= self.warm_up {
+                if first.len() as u64 >= self.warmup {
                     let n = first.len() as f64;
                     let mean = first.iter().sum::<f64>() / n;
                     let square = |x: &f64| (x - mean).powi(2);
@@ -160,7 +160,7 @@ impl Clip for ZScore {
             _ => return Err(Error::record("a ZScore has a mean and a variance, or neither")),
         };
         let sound = |x: f64| x.is_finite() && x >= 0.0;
-        let fits = (first.len() as u64) < self.warm_up && first.iter().copied().all(sound);
+        let fits = (first.len() as u64) < self.warmup && first.iter().copied().all(sound);
         if !fits || moments.is_some_and(|(mean, variance)| !(sound(mean) && sound(variance))) {
             return Err(Error::record("the norms of a ZScore must be finite and at least 0"));
         }
@@ -253,7 +253,7 @@ mod tests {
 
     #[test]
     fn rejected_steps_leave_no_trace() {
-        let mut clip = ZScore::default().warm_up(3).unwrap();
+        let mut clip = ZScore::default().warmup(3).unwrap();
         for k in 0..10 {
             clip.record(&at(1.0 + f64::from(k)), Verdict::Apply);
             let before = clip.clone();
@@ -267,9 +267,9 @@ mod tests {
 
     #[test]
     fn its_state_resumes_it_and_what_is_wrong_is_named() {
-        let mut clip = ZScore::default().warm_up(4).unwrap();
+        let mut clip = ZScore::default().warmup(4).unwrap();
         for k in 0..9 {
-            let mut fresh = ZScore::default().warm_up(4).unwrap();
+            let mut fresh = ZScore::default().warmup(4).unwrap();
             fresh.restore(&clip.state()).unwrap();
             assert_eq!(fresh, clip);
             clip.record(&at(f64::from(k)), Verdict::Apply);
@@ -290,6 +290,6 @@ mod tests {
         assert!(
             ZScore::default().above(-1.0).is_err() && ZScore::default().above(f64::NAN).is_err()
         );
-        assert!(ZScore::default().decay(1.0).is_err() && ZScore::default().warm_up(1).is_err());
+        assert!(ZScore::default().smoothing(1.0).is_err() && ZScore::default().warmup(1).is_err());
     }
 }

@@ -12,7 +12,7 @@
 //! | Adam | `(2 + 2β₁)/((1 − β₁)λ)`, with `λ` of `P⁻¹H` and `P = diag(√v̂ + ε)`: `38/λ` for `β₁ = 0.9` |
 //!
 //! - [`Sharpness`] is `λ`, computed by the [`Lanczos`] method.
-//! - [`Critical`] is the rate above which one step along a gradient makes the loss of its batch worse: it takes a
+//! - [`CriticalRate`] is the rate above which one step along a gradient makes the loss of its batch worse: it takes a
 //!   few forward passes, and gives a rate at which a warmup can start.
 //! - [`Governor`] caps the rate of descent and momentum at what the curvature along the gradient allows,
 //!   throughout training.
@@ -28,14 +28,14 @@
 //! unchanged. A loss that draws random numbers, for dropout say, draws more of them, and its noise is part of the
 //! result.
 
-mod critical;
+mod critical_rate;
 mod diagonal;
 mod governor;
 mod sharpness;
 mod space;
 mod tridiagonal;
 
-pub use critical::Critical;
+pub use critical_rate::CriticalRate;
 pub use diagonal::Diagonal;
 pub use governor::Governor;
 pub use sharpness::{Lanczos, Sharpness};

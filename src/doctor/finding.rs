@@ -87,7 +87,8 @@ pub enum Check {
 
 /// A problem that was found: the measured number, its limit, and a remedy.
 ///
-/// `C` is the type of check: a [`Check`] of a set-up, or a [`Sign`](crate::record::Sign) in the record of a run.
+/// `C` is the type of check: a [`Check`] of a set-up, or a [`FindingKind`](crate::record::FindingKind) in the record of
+/// a run.
 #[derive(Debug, Clone, PartialEq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 #[non_exhaustive]

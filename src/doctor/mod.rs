@@ -67,4 +67,4 @@ mod units;
 pub use diagnosis::Diagnosis;
 pub use finding::{Check, Finding, Severity};
 pub use patient::Doctor;
-pub use units::Squash;
+pub use units::Saturation;

@@ -9,7 +9,7 @@ use super::gradients::Slope;
 use super::look::{self, Parameter};
 use super::targets::Chance;
 use super::{
-    Diagnosis, Finding, Squash, features, gradients, optimizer, parameters, targets, units,
+    Diagnosis, Finding, Saturation, features, gradients, optimizer, parameters, targets, units,
 };
 use crate::Error;
 use crate::error::check::Param;
@@ -231,7 +231,7 @@ impl Doctor {
     pub fn activation<const D: usize>(
         mut self,
         name: &str,
-        squash: Squash,
+        squash: Saturation,
         values: &Tensor<D>,
     ) -> Result<Self, Error> {
         let columns = Columns::of(values.clone())?;

@@ -7,7 +7,7 @@ use crate::text::short;
 /// The activation function whose output is checked; it determines where the values are flat.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
-pub enum Squash {
+pub enum Saturation {
     /// Flat at 0 on one side, as ReLU is. Only dead units are checked.
     Rectified,
     /// Flat at −1 and 1, as tanh is.
@@ -16,7 +16,7 @@ pub enum Squash {
     Sigmoid,
 }
 
-impl Squash {
+impl Saturation {
     /// True where less than 2 % of the slope at the centre is left: a unit hardly learns there.
     fn is_flat(self, x: f64) -> bool {
         match self {
@@ -28,19 +28,19 @@ impl Squash {
 }
 
 /// Each element of `units` holds the values of one unit, over rows.
-pub(super) fn check(name: &str, squash: Squash, units: &[Vec<f64>]) -> Vec<Finding> {
+pub(super) fn check(name: &str, squash: Saturation, units: &[Vec<f64>]) -> Vec<Finding> {
     [dead(name, squash, units), saturated(name, squash, units)].into_iter().flatten().collect()
 }
 
 /// More than a tenth of the units is a finding, more than half is severe.
-fn dead(name: &str, squash: Squash, units: &[Vec<f64>]) -> Option<Finding> {
+fn dead(name: &str, squash: Saturation, units: &[Vec<f64>]) -> Option<Finding> {
     // A rectified unit that is off for half of the rows is normal; one that is off for all is dead.
     let dead =
         |values: &&Vec<f64>| values.len() > 1 && Column::of(values.iter().copied()).is_constant();
     let count = units.iter().filter(dead).count();
     let found = above(count as f64 / units.len().max(1) as f64, 0.1, 0.5)?;
     let remedy = match squash {
-        Squash::Rectified => {
+        Saturation::Rectified => {
             "make biases smaller and inputs of zero mean; a leaky function keeps a gradient"
         }
         _ => "look whether its weights are 0",
@@ -50,7 +50,7 @@ fn dead(name: &str, squash: Squash, units: &[Vec<f64>]) -> Option<Finding> {
 }
 
 /// More than a quarter of the values is a finding, more than three quarters is severe.
-fn saturated(name: &str, squash: Squash, units: &[Vec<f64>]) -> Option<Finding> {
+fn saturated(name: &str, squash: Saturation, units: &[Vec<f64>]) -> Option<Finding> {
     let values = || units.iter().flatten();
     let flat = values().filter(|x| squash.is_flat(**x)).count();
     let share = flat as f64 / values().count().max(1) as f64;

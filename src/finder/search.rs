@@ -75,7 +75,7 @@ use crate::error::check::Param;
 /// About 20 runs per seed: 6 below the edge, 3 and 5 around it, and one for each factor of 4 between the edge and
 /// the starting rate.
 ///
-/// A search can be limited in [updates](Self::budget) and in [seconds](Self::seconds_at_most), watched and
+/// A search can be limited in [updates](Self::budget) and in [seconds](Self::budget_seconds), watched and
 /// [stopped](Self::watch), and [resumed](Self::resume) from what it had found by then.
 pub struct StableRate<'a> {
     over: u64,
@@ -178,19 +178,19 @@ impl<'a> StableRate<'a> {
     /// use evenkeel::finder::StableRate;
     ///
     /// let begun = std::time::Instant::now();
-    /// let search = StableRate::new(200)?.seconds_at_most(60.0, || begun.elapsed().as_secs_f64())?;
+    /// let search = StableRate::new(200)?.budget_seconds(60.0, || begun.elapsed().as_secs_f64())?;
     /// # let _ = search;
     /// # Ok::<(), evenkeel::Error>(())
     /// ```
     ///
     /// # Errors
     /// If `seconds` is not positive and finite.
-    pub fn seconds_at_most(
+    pub fn budget_seconds(
         mut self,
         seconds: f64,
         clock: impl Fn() -> f64 + 'a,
     ) -> Result<Self, Error> {
-        let seconds = Param(NAME, "seconds_at_most").positive(seconds)?;
+        let seconds = Param(NAME, "budget_seconds").positive(seconds)?;
         self.clock = Some((seconds, Box::new(clock)));
         Ok(self)
     }

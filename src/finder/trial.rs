@@ -10,7 +10,7 @@ use super::alive::Alive;
 use super::{LossCurve, ShortRun, ShortSweep};
 use crate::bits::{GOLDEN, mix, unit};
 use crate::monitor::Layout;
-use crate::optim::IntoUpdate;
+use crate::optim::IntoModelOptimizer;
 use crate::tied::{apart, tie};
 use crate::wide::widened;
 use crate::{Error, Fault, Keel, Report, Verdict, monitor};
@@ -51,7 +51,7 @@ use crate::{Error, Fault, Keel, Report, Verdict, monitor};
 /// A training run of that many updates, and one additional set of parameters.
 pub fn short_run<M, B, By>(
     model: &M,
-    optimizer: impl IntoUpdate<M, By>,
+    optimizer: impl IntoModelOptimizer<M, By>,
     run: &ShortRun<'_>,
     batch: impl Fn(u64) -> B,
     loss: impl Fn(&M, B) -> Tensor<1>,
@@ -82,7 +82,7 @@ where
 /// As [`short_run`], plus creating a model.
 pub fn fresh_run<M, B, By>(
     fresh: impl Fn(u64) -> M,
-    optimizer: impl IntoUpdate<M, By>,
+    optimizer: impl IntoModelOptimizer<M, By>,
     run: &ShortRun<'_>,
     batch: impl Fn(u64) -> B,
     loss: impl Fn(&M, B) -> Tensor<1>,
@@ -108,7 +108,7 @@ where
 /// As [`short_run`].
 pub fn short_sweep<M, B, By>(
     model: &M,
-    optimizer: impl IntoUpdate<M, By>,
+    optimizer: impl IntoModelOptimizer<M, By>,
     sweep: &ShortSweep,
     batch: impl Fn(u64) -> B,
     loss: impl Fn(&M, B) -> Tensor<1>,
@@ -125,7 +125,7 @@ where
 /// Performs a run at a constant rate on the model itself.
 fn steady<M, B, By>(
     model: M,
-    optimizer: impl IntoUpdate<M, By>,
+    optimizer: impl IntoModelOptimizer<M, By>,
     run: &ShortRun<'_>,
     batch: impl Fn(u64) -> B,
     loss: impl Fn(&M, B) -> Tensor<1>,
@@ -141,7 +141,7 @@ where
 /// Makes at most `over` updates; `goes_on` is called after each but the last.
 fn train<M, B, By>(
     mut model: M,
-    optimizer: impl IntoUpdate<M, By>,
+    optimizer: impl IntoModelOptimizer<M, By>,
     over: u64,
     rate: impl Fn(u64) -> f64,
     batch: impl Fn(u64) -> B,

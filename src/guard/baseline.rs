@@ -32,11 +32,11 @@ impl Baseline {
         }
     }
 
-    /// Returns whether it has seen `warm_up` values, or as many as it can hold.
-    pub(super) fn is_warm(&self, warm_up: u64) -> bool {
+    /// Returns whether it has seen `warmup` values, or as many as it can hold.
+    pub(super) fn is_warm(&self, warmup: u64) -> bool {
         match self {
-            Self::Window(w) => w.len() as u64 >= warm_up.min(w.capacity() as u64),
-            Self::Ema(ema) => ema.count() >= warm_up,
+            Self::Window(w) => w.len() as u64 >= warmup.min(w.capacity() as u64),
+            Self::Ema(ema) => ema.count() >= warmup,
         }
     }
 

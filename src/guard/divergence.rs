@@ -9,7 +9,7 @@ use crate::{Error, Reading, Verdict};
 /// Rejects a step when the smoothed loss has stayed far above its best, or above where it started.
 ///
 /// Let `s` be the exponentially weighted mean of the accepted losses, `b` its lowest value so far, and `s₀` its value
-/// after `warm_up` losses. A loss that would move `s` to `s'` is divergent if
+/// after `warmup` losses. A loss that would move `s` to `s'` is divergent if
 ///
 /// ```text
 /// s' > b + (k − 1)·max(|b|, floor, of_start·|s₀|)      or, on request,      s' > s₀
@@ -52,7 +52,7 @@ use crate::{Error, Reading, Verdict};
 pub struct Divergence {
     factor: f64,
     patience: u64,
-    warm_up: u64,
+    warmup: u64,
     floor: f64,
     of_start: f64,
     above_start: bool,
@@ -70,7 +70,7 @@ impl Default for Divergence {
         Self {
             factor: 4.0,
             patience: 10,
-            warm_up: 10,
+            warmup: 10,
             floor: 0.0,
             of_start: 0.2,
             above_start: false,
@@ -116,9 +116,9 @@ impl Divergence {
     /// Sets how many losses are accepted before any is judged. The start is the smoothed loss after them.
     ///
     /// # Errors
-    /// If `warm_up` is 0.
-    pub fn warm_up(mut self, warm_up: u64) -> Result<Self, Error> {
-        self.warm_up = Param(NAME, "warm_up").at_least(1, warm_up)?;
+    /// If `warmup` is 0.
+    pub fn warmup(mut self, warmup: u64) -> Result<Self, Error> {
+        self.warmup = Param(NAME, "warmup").at_least(1, warmup)?;
         Ok(self)
     }
 
@@ -147,7 +147,7 @@ impl Divergence {
     }
 
     fn is_divergent(&self, loss: f64) -> bool {
-        if self.seen < self.warm_up || !loss.is_finite() {
+        if self.seen < self.warmup || !loss.is_finite() {
             return false;
         }
         let Some(smoothed) = self.smoothed.with(loss).mean() else { return false };
@@ -185,10 +185,10 @@ impl Guard for Divergence {
         self.smoothed.push(now.loss);
         self.seen += 1;
         if let Some(mean) = self.smoothed.mean() {
-            if self.seen == self.warm_up {
+            if self.seen == self.warmup {
                 self.start = mean;
             }
-            if self.seen >= self.warm_up {
+            if self.seen >= self.warmup {
                 self.best = self.best.min(mean);
             }
         }
@@ -329,8 +329,8 @@ mod tests {
             "`smoothing` of Divergence must be at least 0 and below 1, got 1"
         );
         assert_eq!(
-            said(Divergence::default().warm_up(0)),
-            "`warm_up` of Divergence must be at least 1, got 0"
+            said(Divergence::default().warmup(0)),
+            "`warmup` of Divergence must be at least 1, got 0"
         );
         assert!(said(Divergence::default().floor(f64::NAN)).starts_with("`floor`"));
     }

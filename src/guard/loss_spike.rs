@@ -10,7 +10,7 @@ use crate::{Error, Reading, Verdict};
 /// Rejects a step whose loss is far above the recent ones and whose gradient norm is as well.
 ///
 /// Let `m` be the median and `d` the median absolute deviation of the last `window` accepted losses, `M` and `D` the
-/// same for `ln‖g‖`, `L` the largest `ln‖g‖` in the window, and `m₀` and `M₀` the medians of the first `warm_up`
+/// same for `ln‖g‖`, `L` the largest `ln‖g‖` in the window, and `m₀` and `M₀` the medians of the first `warmup`
 /// values. Then
 ///
 /// ```text
@@ -29,7 +29,7 @@ use crate::{Error, Reading, Verdict};
 /// [`by_loss_alone`](Self::by_loss_alone) drops the second condition.
 ///
 /// Verdict: [`Skip`](Verdict::Skip) on a spike, once `patience` spikes in a row have been let through. The test is
-/// one-sided: a sudden *drop* of the loss is welcome. Until `warm_up` losses have been accepted, every step passes. A
+/// one-sided: a sudden *drop* of the loss is welcome. Until `warmup` losses have been accepted, every step passes. A
 /// non-finite loss is handled by [`NonFinite`](super::NonFinite), and is not a spike here.
 ///
 /// Only accepted losses enter the baseline, and no spike does. So a spike can't raise the threshold for the next one,
@@ -53,7 +53,7 @@ use crate::{Error, Reading, Verdict};
 /// use evenkeel::{Reading, Verdict};
 /// use evenkeel::guard::{Guard, LossSpike};
 ///
-/// let mut guard = LossSpike::default().warm_up(4)?;
+/// let mut guard = LossSpike::default().warmup(4)?;
 /// let reading = |loss, norm| Reading::new(0).with_loss(loss).with_grad_norm(norm);
 /// for loss in [1.0, 1.1, 0.9, 1.0] {
 ///     guard.record(&reading(loss, 2.0), Verdict::Apply);
@@ -80,9 +80,9 @@ const REACH: f64 = 3.0;
 impl Default for LossSpike {
     fn default() -> Self {
         let mut loss = Spike::new(NAME);
-        (loss.warm_up, loss.relative, loss.of_start) = (10, 0.05, 0.05);
+        (loss.warmup, loss.relative, loss.of_start) = (10, 0.05, 0.05);
         let mut norm = Spike::new(NAME);
-        (norm.warm_up, norm.absolute, norm.reach) = (10, 0.1, Some(REACH.ln()));
+        (norm.warmup, norm.absolute, norm.reach) = (10, 0.1, Some(REACH.ln()));
         Self { loss, norm: Some(norm), allowance: Allowance::new(NAME) }
     }
 }
@@ -124,9 +124,9 @@ impl LossSpike {
     /// window.
     ///
     /// # Errors
-    /// If `warm_up` is below 3, because fewer values have no spread.
-    pub fn warm_up(self, warm_up: u64) -> Result<Self, Error> {
-        self.with(|spike| spike.warm_up(warm_up))
+    /// If `warmup` is below 3, because fewer values have no spread.
+    pub fn warmup(self, warmup: u64) -> Result<Self, Error> {
+        self.with(|spike| spike.warmup(warmup))
     }
 
     /// Sets the minimum sigma, as a fraction of the centre.
@@ -265,7 +265,7 @@ mod tests {
 
     /// Gradients of norm 1 for the warmup losses, and of norm 1000 for the losses that are judged.
     fn seen(losses: &[f64]) -> LossSpike {
-        let mut guard = LossSpike::default().warm_up(3).unwrap();
+        let mut guard = LossSpike::default().warmup(3).unwrap();
         for &loss in losses {
             guard.record(&reading(loss, 1.0), Verdict::Apply);
         }
@@ -281,13 +281,13 @@ mod tests {
     }
 
     #[test]
-    fn nothing_is_judged_during_warm_up() {
+    fn nothing_is_judged_during_warmup() {
         assert_eq!(judge(&seen(&[1.0, 1.0]), 1e30), Verdict::Apply);
         assert_eq!(judge(&seen(&[1.0, 1.0, 1.0]), 1e30), Verdict::Skip);
     }
 
     #[test]
-    fn a_short_window_ends_the_warm_up_when_it_is_full() {
+    fn a_short_window_ends_the_warmup_when_it_is_full() {
         let mut guard = LossSpike::default().window(4).unwrap();
         for _ in 0..4 {
             guard.record(&reading(1.0, 1.0), Verdict::Apply);
@@ -421,8 +421,8 @@ mod tests {
             "`window` of LossSpike must be at least 3, got 0"
         );
         assert_eq!(
-            said(LossSpike::default().warm_up(2)),
-            "`warm_up` of LossSpike must be at least 3, got 2"
+            said(LossSpike::default().warmup(2)),
+            "`warmup` of LossSpike must be at least 3, got 2"
         );
         assert_eq!(
             said(LossSpike::default().relative_floor(-1.0)),
@@ -464,7 +464,7 @@ mod tests {
 
     #[test]
     fn a_weighted_baseline_follows_a_falling_loss() {
-        let fresh = LossSpike::above(4.0).unwrap().ema(0.5).unwrap().warm_up(3).unwrap();
+        let fresh = LossSpike::above(4.0).unwrap().ema(0.5).unwrap().warmup(3).unwrap();
         let fresh = fresh.start_floor(0.0).unwrap();
         let mut guard = fresh.clone();
         for t in 0..40 {

@@ -26,7 +26,7 @@ mod non_finite;
 mod norm_spike;
 mod spike;
 mod stall;
-mod update_wall;
+mod update_ratio;
 
 pub use answering::Answering;
 pub use divergence::Divergence;
@@ -36,7 +36,7 @@ pub use loss_spike::LossSpike;
 pub use non_finite::NonFinite;
 pub use norm_spike::NormSpike;
 pub use stall::Stall;
-pub use update_wall::UpdateWall;
+pub use update_ratio::UpdateRatio;
 
 use crate::checkpoint::State;
 use crate::{Error, Reading, Verdict};

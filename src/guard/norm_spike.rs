@@ -16,13 +16,13 @@ use crate::{Error, Reading, Verdict};
 /// σ = 1.4826·median(|ln‖g‖ᵢ − m|)
 /// ```
 ///
-/// with `L` the largest of them, and `m₀` the median of the first `warm_up`: a gradient that is no larger than those at
+/// with `L` the largest of them, and `m₀` the median of the first `warmup`: a gradient that is no larger than those at
 /// the start of the run does no harm, however small the recent ones are.
 ///
 /// Norms spread over orders of magnitude, and only upwards; their logarithms are nearly symmetric, so `k` means the
 /// same at a norm of 0.01 and at one of 100.
 ///
-/// Verdict: [`Skip`](Verdict::Skip) on a spike, one-sided, after `warm_up` accepted norms, and once `patience` spikes
+/// Verdict: [`Skip`](Verdict::Skip) on a spike, one-sided, after `warmup` accepted norms, and once `patience` spikes
 /// in a row have been let through. A norm of 0 is never a spike, and does not enter the baseline. Only accepted norms
 /// do, measured before any clipping; clips and this guard see the same numbers.
 ///
@@ -39,7 +39,7 @@ use crate::{Error, Reading, Verdict};
 /// use evenkeel::{Reading, Verdict};
 /// use evenkeel::guard::{Guard, NormSpike};
 ///
-/// let mut guard = NormSpike::default().warm_up(4)?;
+/// let mut guard = NormSpike::default().warmup(4)?;
 /// for (update, norm) in [1.0, 1.1, 0.9, 1.0].into_iter().enumerate() {
 ///     guard.record(&Reading::new(update as u64).with_grad_norm(norm), Verdict::Apply);
 /// }
@@ -63,7 +63,7 @@ const REACH: f64 = 3.0;
 impl Default for NormSpike {
     fn default() -> Self {
         let mut spike = Spike::new(NAME);
-        (spike.warm_up, spike.absolute, spike.reach) = (10, 0.1, Some(REACH.ln()));
+        (spike.warmup, spike.absolute, spike.reach) = (10, 0.1, Some(REACH.ln()));
         Self { spike, allowance: Allowance::new(NAME) }
     }
 }
@@ -102,9 +102,9 @@ impl NormSpike {
     /// Sets how many norms must have been accepted before any is judged.
     ///
     /// # Errors
-    /// If `warm_up` is below 3.
-    pub fn warm_up(self, warm_up: u64) -> Result<Self, Error> {
-        self.with(|spike| spike.warm_up(warm_up))
+    /// If `warmup` is below 3.
+    pub fn warmup(self, warmup: u64) -> Result<Self, Error> {
+        self.with(|spike| spike.warmup(warmup))
     }
 
     /// Sets the minimum sigma of the logarithm.

@@ -11,7 +11,7 @@ use crate::{Error, Verdict};
 pub(super) struct Spike {
     owner: &'static str,
     pub(super) sigmas: f64,
-    pub(super) warm_up: u64,
+    pub(super) warmup: u64,
     pub(super) relative: f64,
     pub(super) absolute: f64,
     /// A sigma is at least this share of the level at the start.
@@ -32,7 +32,7 @@ impl Spike {
         Self {
             owner,
             sigmas: 6.0,
-            warm_up: 20,
+            warmup: 20,
             relative: 0.0,
             absolute: 0.0,
             of_start: 0.0,
@@ -65,14 +65,14 @@ impl Spike {
         Ok(self)
     }
 
-    pub(super) fn warm_up(mut self, warm_up: u64) -> Result<Self, Error> {
-        self.warm_up = Param(self.owner, "warm_up").at_least(3, warm_up)?;
+    pub(super) fn warmup(mut self, warmup: u64) -> Result<Self, Error> {
+        self.warmup = Param(self.owner, "warmup").at_least(3, warmup)?;
         Ok(self)
     }
 
     /// Returns the value above which there is a spike; `None` during warmup.
     pub(super) fn threshold(&self) -> Option<f64> {
-        let warm = self.baseline.is_warm(self.warm_up);
+        let warm = self.baseline.is_warm(self.warmup);
         let (centre, sigma) = warm.then(|| self.baseline.centre_and_sigma())??;
         let start = self.start.unwrap_or(centre);
         let sigma = sigma
@@ -110,7 +110,7 @@ impl Spike {
         }
         self.streak = 0;
         self.baseline.push(value);
-        if self.start.is_none() && self.baseline.is_warm(self.warm_up) {
+        if self.start.is_none() && self.baseline.is_warm(self.warmup) {
             self.start = self.baseline.centre_and_sigma().map(|(centre, _)| centre);
         }
     }

@@ -10,7 +10,7 @@ use super::rates::Held;
 use super::{Halted, Keel, SPENT, Stepped};
 use crate::clip::scale_each;
 use crate::monitor::Rounding;
-use crate::optim::Pace;
+use crate::optim::StepArgs;
 use crate::report::Rewound;
 use crate::schedule::Rate;
 use crate::{Culprit, Fault, Part, Reading, Report, Rewind, Verdict, monitor, tie};
@@ -146,7 +146,7 @@ impl<M: Module + 'static> Keel<M> {
     /// the optimizer is spent.
     fn attempt(
         &mut self,
-        pace: Pace,
+        pace: StepArgs,
         model: M,
         grads: GradientsParams,
         mut reading: Reading,
@@ -194,7 +194,7 @@ impl<M: Module + 'static> Keel<M> {
 
     /// Returns what is needed to check whether an update is lost in the rounding of half precision: at update 16, and
     /// each time the number of updates has doubled.
-    fn rounding(&self, pace: &Pace, model: &M, grads: &GradientsParams) -> Option<Rounding> {
+    fn rounding(&self, pace: &StepArgs, model: &M, grads: &GradientsParams) -> Option<Rounding> {
         let update = self.progress.updates;
         let due = update >= 16 && update.is_power_of_two();
         let moves = pace.range.1 != 0.0 && pace.factor != 0.0;
@@ -211,7 +211,7 @@ impl<M: Module + 'static> Keel<M> {
         }
     }
 
-    fn updated(&mut self, pace: Pace, model: M, grads: GradientsParams) -> M {
+    fn updated(&mut self, pace: StepArgs, model: M, grads: GradientsParams) -> M {
         let model = self.kept.update.update(pace, model, grads);
         self.tied(model)
     }
@@ -381,7 +381,7 @@ impl<M: Module + 'static> Keel<M> {
             return None;
         };
         // The rate didn't break the weights, and no lower one would prevent it from happening again.
-        let (damp, warm_up) = if outside { (1.0, 0) } else { (rewind.damp, rewind.warm_up) };
+        let (backoff, warmup) = if outside { (1.0, 0) } else { (rewind.backoff, rewind.warmup) };
         let policies = &snapshot.policies;
         let mut took = Ok(());
         for (guard, then) in self.guards.iter_mut().zip(&policies.guards) {
@@ -412,9 +412,9 @@ impl<M: Module + 'static> Keel<M> {
         *if outside { &mut progress.broken } else { &mut progress.rewinds } += 1;
         progress.went_back(snapshot.level);
         progress.beside(rate.position().map(|at| snapshot.position.unwrap_or(at)));
-        if !rate.rewind(snapshot.position, damp, warm_up) && !outside {
-            progress.damping.dampen(to, damp);
-            progress.damping.warm_up(to, warm_up);
+        if !rate.rewind(snapshot.position, backoff, warmup) && !outside {
+            progress.backoff.back_off(to, backoff);
+            progress.backoff.warmup(to, warmup);
         }
         self.kept = snapshot.kept.taken();
         Some(self.kept.running.restore(snapshot.model.clone()))

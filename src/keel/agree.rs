@@ -216,7 +216,7 @@ impl<M: Module + 'static> Keel<M> {
                 let fault = now.fault.and_then(|fault| FAULTS.iter().position(|f| *f == fault));
                 let mut mine =
                     vec![0.0, fault.map_or(0.0, |at| at as f64 + 1.0), now.loss, now.grad_norm];
-                mine.extend(now.power_norms.iter().map(|(_, norm)| norm));
+                mine.extend(now.p_norms.iter().map(|(_, norm)| norm));
                 mine.extend(now.layers.iter().chain(now.sizes.iter()).map(|(_, norm)| norm));
                 mine
             }
@@ -230,7 +230,7 @@ impl<M: Module + 'static> Keel<M> {
             return Err(format!("rank {rank} has halted").into());
         }
         let layers = now.layers.len();
-        let expected = 4 + now.power_norms.len() + layers + now.sizes.len();
+        let expected = 4 + now.p_norms.len() + layers + now.sizes.len();
         if let Some(rank) = all.iter().position(|of| of.len() != expected) {
             return Err(format!("rank {rank} has another model, or another keel").into());
         }
@@ -240,9 +240,9 @@ impl<M: Module + 'static> Keel<M> {
 
         let first = &all[0];
         (now.loss, now.grad_norm) = (first[2], first[3]);
-        let (powers, norms) = first[4..].split_at(now.power_norms.len());
+        let (powers, norms) = first[4..].split_at(now.p_norms.len());
         let (layers, sizes) = norms.split_at(layers);
-        now.power_norms.iter_mut().zip(powers).for_each(|((_, norm), first)| *norm = *first);
+        now.p_norms.iter_mut().zip(powers).for_each(|((_, norm), first)| *norm = *first);
         now.layers = now.layers.with_norms(layers.to_vec());
         now.sizes = now.sizes.with_norms(sizes.to_vec());
         self.compare(&now, &all, expected - sizes.len())?;

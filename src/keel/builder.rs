@@ -18,7 +18,7 @@ use crate::error::check::Param;
 use crate::guard::{Guard, LossSpike, NonFinite, rejection};
 use crate::incident::Incidents;
 use crate::monitor::Monitor;
-use crate::optim::Update;
+use crate::optim::ModelOptimizer;
 use crate::precision::LossScale;
 use crate::ranks::Ranks;
 use crate::recover::{Rewind, Ring};
@@ -29,7 +29,7 @@ use crate::{Decide, Error, Reading, Verdict};
 /// Builder of a [`Keel`]; see [`Keel::wrap`].
 #[must_use = "`build` makes the keel"]
 pub struct Builder<M: Module> {
-    update: Box<dyn Update<M>>,
+    update: Box<dyn ModelOptimizer<M>>,
     non_finite: Verdict,
     guards: Vec<Box<dyn Guard>>,
     clips: Vec<Box<dyn Clip>>,
@@ -48,7 +48,7 @@ impl<M: Module> fmt::Debug for Builder<M> {
 }
 
 impl<M: Module + 'static> Builder<M> {
-    pub(super) fn new(update: Box<dyn Update<M>>) -> Self {
+    pub(super) fn new(update: Box<dyn ModelOptimizer<M>>) -> Self {
         Self {
             update,
             non_finite: Verdict::Skip,

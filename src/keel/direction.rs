@@ -9,7 +9,7 @@ use burn::tensor::{Int, Tensor};
 use crate::Error;
 use crate::bound::Direction;
 use crate::monitor::Monitor;
-use crate::optim::{Pace, Update};
+use crate::optim::{ModelOptimizer, StepArgs};
 
 /// The two gradient sizes to try, and the rate: large enough to show in half-precision weights.
 const SMALL: f64 = 0.1;
@@ -23,7 +23,7 @@ const RATE: f64 = 0.1;
 /// # Cost
 /// Two or three updates of copies, with a readback each.
 pub(super) fn of<M: Module>(
-    update: &dyn Update<M>,
+    update: &dyn ModelOptimizer<M>,
     model: &M,
 ) -> Result<HashMap<ParamId, Direction>, Error> {
     let small = Tried::of(update.boxed(), model, SMALL)?;
@@ -86,18 +86,18 @@ struct Tried<M: Module> {
     /// Root mean square of the change in each of them.
     moved: Vec<f64>,
     elements: Vec<usize>,
-    optimizer: Box<dyn Update<M>>,
+    optimizer: Box<dyn ModelOptimizer<M>>,
     after: M,
 }
 
 impl<M: Module> Tried<M> {
-    fn of(mut optimizer: Box<dyn Update<M>>, model: &M, size: f64) -> Result<Self, Error> {
+    fn of(mut optimizer: Box<dyn ModelOptimizer<M>>, model: &M, size: f64) -> Result<Self, Error> {
         let (grads, ids, elements) = (GradientsParams::new(), Vec::new(), Vec::new());
         let mut fill = Fill { size, grads, seen: HashSet::new(), ids, elements };
         model.visit(&mut fill);
         let Fill { grads, seen, ids, elements, .. } = fill;
         let norm = size * 1.001 * (elements.iter().sum::<usize>() as f64).sqrt();
-        let after = optimizer.update(Pace::new(RATE, 1.0, norm), model.clone(), grads);
+        let after = optimizer.update(StepArgs::new(RATE, 1.0, norm), model.clone(), grads);
         let squares = Monitor::distances(model, &after, seen)?;
         let mean = |(square, &n): (f64, &usize)| (square / n.max(1) as f64).sqrt();
         let moved = squares.into_iter().zip(&elements).map(mean).collect();

@@ -6,7 +6,7 @@ use burn::module::{Module, ParamGroup, ParamId};
 use super::Keel;
 use super::rates::Held;
 use crate::monitor::Entry;
-use crate::optim::Pace;
+use crate::optim::StepArgs;
 use crate::schedule::Rate;
 use crate::{Culprit, Fault, Part, Reading, Verdict};
 
@@ -136,15 +136,15 @@ impl<M: Module + 'static> Keel<M> {
         less.then(|| least.iter().map(|of| of / factor).collect())
     }
 
-    /// Returns the factor on a rate: a schedule has its own damping, a plain rate has the keel's.
+    /// Returns the factor on a rate: a schedule has its own backoff, a plain rate has the keel's.
     pub(super) fn gain(&self, rate: &Rate<'_>) -> f64 {
         match rate.position() {
             Some(_) => 1.0,
-            None => self.progress.damping.at(self.progress.updates),
+            None => self.progress.backoff.at(self.progress.updates),
         }
     }
 
-    /// Sets the rate of the step in the reading, damping included. A rate that is not finite, of any group, is a fault.
+    /// Sets the rate of the step in the reading, backoff included. A rate that is not finite, of any group, is a fault.
     pub(super) fn rated(&self, reading: Reading, rate: &Rate<'_>) -> Reading {
         let gain = self.gain(rate);
         let mut reading = reading.with_lr(rate.value() * gain);
@@ -175,7 +175,7 @@ impl<M: Module + 'static> Keel<M> {
         self.peak.unwrap_or(0.0).max(self.progress.highest)
     }
 
-    /// Returns the highest rate of any group, before damping by the keel.
+    /// Returns the highest rate of any group, before backoff by the keel.
     fn asked(&self, rate: &Rate<'_>) -> f64 {
         let rates = rate.groups().map(|groups| self.each_rate(groups)).unwrap_or_default();
         let rates = rates.into_iter().map(|(_, lr)| lr.abs());
@@ -205,9 +205,15 @@ impl<M: Module + 'static> Keel<M> {
     }
 
     /// Returns the optimizer's settings for the step; `share` is the share of the rate that is left.
-    pub(super) fn pace(&self, rate: &Rate<'_>, share: f64, factor: f64, grad_norm: f64) -> Pace {
+    pub(super) fn pace(
+        &self,
+        rate: &Rate<'_>,
+        share: f64,
+        factor: f64,
+        grad_norm: f64,
+    ) -> StepArgs {
         let gain = self.gain(rate) * share;
-        let pace = Pace::new(rate.value() * gain, factor, grad_norm);
+        let pace = StepArgs::new(rate.value() * gain, factor, grad_norm);
         let Some(groups) = rate.groups() else { return pace };
         // Burn's rates by group can be looked up, but not listed or scaled, so each parameter gets its own group.
         let rates = self.each_rate(groups);

@@ -6,17 +6,17 @@ use burn::module::Module;
 
 use super::Keel;
 use crate::Error;
-use crate::checkpoint::{Checkpoint, Folder, Persist, State};
+use crate::checkpoint::{Checkpoint, CheckpointDir, Persist, State};
 
 impl<M: Module + 'static> Keel<M> {
     /// Writes a [checkpoint](Self::checkpoint) into `folder`, with the state of everything else that belongs to the
     /// run: schedules, the position of a loader, anything that is [`Persist`].
     ///
     /// ```no_run
-    /// # use evenkeel::{Keel, checkpoint::Folder, schedule::{Constant, Scheduler}};
+    /// # use evenkeel::{Keel, checkpoint::CheckpointDir, schedule::{Constant, Scheduler}};
     /// # use burn::nn::Linear;
     /// # fn f(mut keel: Keel<Linear>, mut model: Linear, mut schedule: Scheduler<Constant>) -> Result<(), evenkeel::Error> {
-    /// let folder = Folder::new("checkpoints");
+    /// let folder = CheckpointDir::new("checkpoints");
     /// // At the start, whether this is a new run or the continuation of one:
     /// if let Some(saved) = keel.load(&folder, &model, &mut [("schedule", &mut schedule)])? {
     ///     model = saved;
@@ -31,7 +31,7 @@ impl<M: Module + 'static> Keel<M> {
     /// there.
     pub fn save(
         &self,
-        folder: &Folder,
+        folder: &CheckpointDir,
         model: &M,
         beside: &[(&str, &dyn Persist)],
     ) -> Result<PathBuf, Error> {
@@ -45,7 +45,7 @@ impl<M: Module + 'static> Keel<M> {
     /// Same as [`save`](Self::save); the best so far is then still there.
     pub fn save_best(
         &self,
-        folder: &Folder,
+        folder: &CheckpointDir,
         model: &M,
         beside: &[(&str, &dyn Persist)],
     ) -> Result<PathBuf, Error> {
@@ -71,7 +71,7 @@ impl<M: Module + 'static> Keel<M> {
     /// no longer wanted, use [`Discard`](crate::checkpoint::Discard).
     pub fn load(
         &mut self,
-        folder: &Folder,
+        folder: &CheckpointDir,
         model: &M,
         beside: &mut [(&str, &mut dyn Persist)],
     ) -> Result<Option<M>, Error> {
@@ -95,7 +95,7 @@ impl<M: Module + 'static> Keel<M> {
     #[doc(alias = "restore_best_weights")]
     pub fn load_best(
         &mut self,
-        folder: &Folder,
+        folder: &CheckpointDir,
         model: &M,
         beside: &mut [(&str, &mut dyn Persist)],
     ) -> Result<Option<M>, Error> {

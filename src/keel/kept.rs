@@ -4,14 +4,14 @@ use burn::module::Module;
 
 use super::accumulate::Accumulated;
 use crate::average::Shadow;
-use crate::optim::Update;
+use crate::optim::ModelOptimizer;
 use crate::running::Running;
 
 /// Everything that belongs to one state of the weights and changes with them, as one value that is taken, replaced or
 /// restored as a whole, so that no exit path can forget a part. Consists of handles: a copy shares buffers until one of
 /// the two writes.
 pub(super) struct Kept<M: Module> {
-    pub(super) update: Box<dyn Update<M>>,
+    pub(super) update: Box<dyn ModelOptimizer<M>>,
     /// Whether the optimizer took part in an update that was taken back.
     pub(super) spent: bool,
     /// The running statistics as they were after the last applied update.

@@ -39,7 +39,7 @@ use crate::clip::Clip;
 use crate::guard::Guard;
 use crate::incident::Incidents;
 use crate::monitor::Monitor;
-use crate::optim::{IntoUpdate, SecondMoments, Update};
+use crate::optim::{IntoModelOptimizer, ModelOptimizer, SecondMoments};
 use crate::precision::LossScale;
 use crate::recover::{Rewind, Ring};
 use crate::report::Layers;
@@ -173,9 +173,9 @@ const SPENT: &str = "the optimizer's state was lost with an update that was take
 
 impl<M: Module + 'static> Keel<M> {
     /// Wraps an optimizer: a rule of [`optim`](crate::optim) or groups of them, any Burn optimizer with its
-    /// parameter groups, or any other [`Update`]. `Keel::wrap(optimizer).build(&model)` is a complete keel.
-    pub fn wrap<By>(optimizer: impl IntoUpdate<M, By>) -> Builder<M> {
-        Builder::new(optimizer.into_update())
+    /// parameter groups, or any other [`ModelOptimizer`]. `Keel::wrap(optimizer).build(&model)` is a complete keel.
+    pub fn wrap<By>(optimizer: impl IntoModelOptimizer<M, By>) -> Builder<M> {
+        Builder::new(optimizer.into_model_optimizer())
     }
 
     /// Returns the number of updates that the weights have seen. A rewind lowers it.
@@ -195,7 +195,7 @@ impl<M: Module + 'static> Keel<M> {
     ///
     /// # Cost
     /// Copies handles.
-    pub fn optimizer(&self) -> Box<dyn Update<M>> {
+    pub fn optimizer(&self) -> Box<dyn ModelOptimizer<M>> {
         let mut copy = self.kept.update.boxed();
         copy.settle(&vec![true; self.pending.len()]);
         copy
@@ -264,8 +264,8 @@ impl<M: Module + 'static> Keel<M> {
     ///
     /// The schedule of the rate follows the verdict. After an applied step it has advanced by one. After a skip or
     /// a halt it stays at its position and gives the same rate again. After a rewind it is at the snapshot's
-    /// position, damped. A plain rate has no schedule: after a rewind, this rate and every later one are
-    /// multiplied by the damping.
+    /// position, with a lower rate. A plain rate has no schedule: after a rewind, this rate and every later one are
+    /// multiplied by the backoff.
     ///
     /// # Errors
     /// [`Halted`], with the best available model, if a guard asks for it, or if consecutive rejections or
@@ -409,7 +409,7 @@ impl<M: Module + 'static> Keel<M> {
         }
         if scale != 1.0 {
             reading.grad_norm /= scale;
-            reading.power_norms.iter_mut().for_each(|(_, norm)| *norm /= scale);
+            reading.p_norms.iter_mut().for_each(|(_, norm)| *norm /= scale);
             reading.layers = std::mem::take(&mut reading.layers).scaled(1.0 / scale);
         }
         if due(self.limits.check_optimizer) && !self.kept.update.is_finite()? {

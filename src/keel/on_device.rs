@@ -9,7 +9,7 @@ use super::{Halted, Keel, SPENT, Stepped};
 use crate::clip::Clip;
 use crate::gate::{Asked, Gate};
 use crate::monitor::Row;
-use crate::optim::Unread;
+use crate::optim::DeviceVerdict;
 use crate::schedule::Rate;
 use crate::{Decide, Reading, Report};
 
@@ -79,7 +79,7 @@ impl<M: Module + 'static> Keel<M> {
         );
         let bound = gate.norm_at_most(norm_at_most, scale);
         let pace = self.pace(&rate, held.share, 1.0, bound);
-        let unread = Unread::new(gate.factor().cloned(), gate.verdict().clone());
+        let unread = DeviceVerdict::new(gate.factor().cloned(), gate.verdict().clone());
         // Held only if the optimizer does not vouch for the outcome; otherwise it writes in place.
         let mut before = (!self.kept.update.is_bounded(&pace)).then(|| model.clone());
         let after = match self.kept.update.update_gated(&pace, model, grads, &unread) {

@@ -2,7 +2,7 @@
 
 use crate::Error;
 use crate::checkpoint::State;
-use crate::schedule::Damped;
+use crate::schedule::BackoffLevel;
 use crate::stat::Ema;
 
 #[derive(Debug, Clone, PartialEq)]
@@ -19,8 +19,8 @@ pub(super) struct Progress {
     pub(super) broken: u64,
     /// The furthest update at which a rewind was decided.
     pub(super) frontier: u64,
-    /// Damping of plain rates, which have no schedule to dampen.
-    pub(super) damping: Damped,
+    /// Backoff of plain rates, which have no schedule to lower them.
+    pub(super) backoff: BackoffLevel,
     /// The highest rate that was requested, of updates that were made; 0 before the first.
     pub(super) highest: f64,
     /// How far the schedule is ahead of the updates, modulo 2⁶⁴; 0 before the first step.
@@ -47,7 +47,7 @@ impl Default for Progress {
             rewinds: 0,
             broken: 0,
             frontier: 0,
-            damping: Damped::default(),
+            backoff: BackoffLevel::default(),
             highest: 0.0,
             lead: 0,
             losses: Ema::new(0.9),
@@ -113,7 +113,7 @@ impl Progress {
             .with_count("frontier", self.frontier)
             .with_count("lead", self.lead)
             .with_number("highest", self.highest)
-            .with_part("damping", self.damping.state())
+            .with_part("backoff", self.backoff.state())
             .with_count("losses", self.losses.parts().0)
             .with_list("level", self.losses.parts().1.to_vec())
             .with_list("here", vec![self.here.finite as f64, self.here.sum, self.here.all as f64])
@@ -136,7 +136,7 @@ impl Progress {
             frontier: state.counter("frontier")?,
             highest: state.number("highest")?,
             lead: state.count("lead")?,
-            damping: Damped::default().restored(&state.part("damping"))?,
+            backoff: BackoffLevel::default().restored(&state.part("backoff"))?,
         })
     }
 }

@@ -11,7 +11,7 @@ pub(super) struct Held {
     pub(super) share: f64,
     /// The limit on the highest rate.
     pub(super) cap: Option<f64>,
-    /// The highest rate of any group, before damping by the keel; 0 without a bound.
+    /// The highest rate of any group, before backoff by the keel; 0 without a bound.
     pub(super) asked: f64,
 }
 

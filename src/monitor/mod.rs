@@ -189,7 +189,7 @@ impl Monitor {
         reading.sizes = Layers::new(paths, sizes).unwrap_or_default();
         let ends = values.len() - usize::from(loss.is_some());
         let of_powers = values.get(slots.len()..ends).unwrap_or_default();
-        reading.power_norms = power::norms(&self.powers, of_powers);
+        reading.p_norms = power::norms(&self.powers, of_powers);
         if parameter {
             reading.fault = Some(Fault::Parameter);
         }

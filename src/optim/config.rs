@@ -13,8 +13,8 @@ use super::adam::kind;
 use super::hyper::Source;
 use super::rule::Erased;
 use super::{
-    AdaBelief, Adam, AdamW, Adamax, Adaptive, Adopt, Descent, Groups, Heavy, Hyper, Momentum,
-    NAdam, Plain, RAdam, Rule, ScheduleFree, ScheduleFreeAdamW, ScheduleFreeSgd, Sgd, Spam,
+    AdaBelief, Adam, AdamW, Adamax, Adaptive, Adopt, Descent, Heavy, HyperParam, Momentum, NAdam,
+    ParamGroups, Plain, RAdam, Rule, ScheduleFree, ScheduleFreeAdamW, ScheduleFreeSgd, Sgd, Spam,
     descent, schedule_free,
 };
 use crate::Error;
@@ -31,7 +31,7 @@ use crate::schedule::ScheduleConfig;
 ///
 /// ```
 /// use evenkeel::Keel;
-/// use evenkeel::optim::{AdamW, RuleConfig};
+/// use evenkeel::optim::{AdamW, OptimizerConfig};
 /// # use burn::{nn::LinearConfig, tensor::Device};
 ///
 /// let text = r#"
@@ -40,23 +40,23 @@ use crate::schedule::ScheduleConfig;
 ///     amsgrad = true
 ///     beta_1.ramp = { from = 0.85, to = 0.95, over = 1000 }
 /// "#;
-/// let config: RuleConfig = toml::from_str(text)?;
+/// let config: OptimizerConfig = toml::from_str(text)?;
 /// # let model = LinearConfig::new(2, 1).init(&Device::default().autodiff());
 /// let keel = Keel::wrap(config.groups()).build(&model)?;
 /// # let _ = keel;
 ///
-/// let written = toml::to_string(&RuleConfig::from(AdamW::new().cautious()))?;
+/// let written = toml::to_string(&OptimizerConfig::from(AdamW::new().cautious()))?;
 /// assert_eq!(written, "[adamw]\ncautious = true\n");
 ///
 /// let wrong = text.replace("0.05", "-1");
-/// let error = toml::from_str::<RuleConfig>(&wrong).unwrap_err().to_string();
+/// let error = toml::from_str::<OptimizerConfig>(&wrong).unwrap_err().to_string();
 /// assert!(error.contains("`weight_decay` of AdamW must be a finite number of at least 0, got -1"));
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 #[non_exhaustive]
-pub enum RuleConfig {
+pub enum OptimizerConfig {
     /// [`Sgd`].
     Sgd(Sgd),
     /// [`Momentum`].
@@ -86,7 +86,7 @@ pub enum RuleConfig {
 /// What is the same for each member.
 macro_rules! members {
     ($($name:ident),*) => {
-        impl RuleConfig {
+        impl OptimizerConfig {
             fn erased(self) -> Erased {
                 match self {
                     $(Self::$name(rule) => rule.erased(),)*
@@ -94,7 +94,7 @@ macro_rules! members {
             }
         }
         $(
-            impl From<$name> for RuleConfig {
+            impl From<$name> for OptimizerConfig {
                 fn from(rule: $name) -> Self {
                     Self::$name(rule)
                 }
@@ -117,14 +117,14 @@ members!(
     ScheduleFreeAdamW
 );
 
-impl RuleConfig {
+impl OptimizerConfig {
     /// The rule over all parameters: what [`Keel::wrap`](crate::Keel::wrap) takes.
-    pub fn groups(self) -> Groups {
-        Groups::of(self.erased())
+    pub fn groups(self) -> ParamGroups {
+        ParamGroups::of(self.erased())
     }
 }
 
-impl Serialize for Hyper {
+impl Serialize for HyperParam {
     fn serialize<Z: Serializer>(&self, to: Z) -> Result<Z::Ok, Z::Error> {
         match self.source() {
             Source::Number(x) => x.serialize(to),
@@ -136,31 +136,31 @@ impl Serialize for Hyper {
     }
 }
 
-impl<'de> Deserialize<'de> for Hyper {
+impl<'de> Deserialize<'de> for HyperParam {
     fn deserialize<Z: Deserializer<'de>>(from: Z) -> Result<Self, Z::Error> {
         struct Either;
 
         impl<'de> Visitor<'de> for Either {
-            type Value = Hyper;
+            type Value = HyperParam;
 
             fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
                 f.write_str("a number or a schedule")
             }
 
-            fn visit_f64<E: serde::de::Error>(self, x: f64) -> Result<Hyper, E> {
+            fn visit_f64<E: serde::de::Error>(self, x: f64) -> Result<HyperParam, E> {
                 Ok(x.into())
             }
 
-            fn visit_i64<E: serde::de::Error>(self, x: i64) -> Result<Hyper, E> {
+            fn visit_i64<E: serde::de::Error>(self, x: i64) -> Result<HyperParam, E> {
                 Ok((x as f64).into())
             }
 
-            fn visit_u64<E: serde::de::Error>(self, x: u64) -> Result<Hyper, E> {
+            fn visit_u64<E: serde::de::Error>(self, x: u64) -> Result<HyperParam, E> {
                 Ok((x as f64).into())
             }
 
-            fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<Hyper, A::Error> {
-                ScheduleConfig::deserialize(MapAccessDeserializer::new(map)).map(Hyper::from)
+            fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<HyperParam, A::Error> {
+                ScheduleConfig::deserialize(MapAccessDeserializer::new(map)).map(HyperParam::from)
             }
         }
 
@@ -180,7 +180,7 @@ macro_rules! form {
 }
 
 /// The setting, if it is another one than the default.
-fn changed(now: &Hyper, default: &Hyper) -> Option<Hyper> {
+fn changed(now: &HyperParam, default: &HyperParam) -> Option<HyperParam> {
     let same = now.constant().is_some() && now.constant() == default.constant();
     (!same).then(|| now.clone())
 }
@@ -202,10 +202,10 @@ fn set<R, V>(
 }
 
 form!(DescentForm {
-    momentum: Hyper,
-    dampening: Hyper,
+    momentum: HyperParam,
+    dampening: HyperParam,
     nesterov: bool,
-    weight_decay: Hyper,
+    weight_decay: HyperParam,
     decoupled: bool,
     decay_matrices_only: bool,
     centralized: bool,
@@ -214,7 +214,7 @@ form!(DescentForm {
 
 impl<K: descent::Kind> Serialize for Descent<K> {
     fn serialize<Z: Serializer>(&self, to: Z) -> Result<Z::Ok, Z::Error> {
-        let zero = Hyper::from(0.0);
+        let zero = HyperParam::from(0.0);
         DescentForm {
             momentum: K::HEAVY.then(|| self.momentum.clone()),
             dampening: changed(&self.dampening, &zero),
@@ -274,15 +274,15 @@ fn refuse(rule: &'static str, settings: &[(&'static str, bool)]) -> Result<(), E
 }
 
 form!(AdaptiveForm {
-    beta_1: Hyper,
-    beta_2: Hyper,
-    epsilon: Hyper,
-    weight_decay: Hyper,
+    beta_1: HyperParam,
+    beta_2: HyperParam,
+    epsilon: HyperParam,
+    weight_decay: HyperParam,
     decoupled: bool,
     decay_matrices_only: bool,
     bias_correction: bool,
     amsgrad: bool,
-    momentum_decay: Hyper,
+    momentum_decay: HyperParam,
     bound: bool,
     update_rms_at_most: f64,
     gradient_start: bool,
@@ -292,14 +292,14 @@ form!(AdaptiveForm {
     maximize: bool
 });
 
-form!(SpamForm { threshold: f64, reset_every: u64, warm_up: u64 });
+form!(SpamForm { threshold: f64, reset_every: u64, warmup: u64 });
 
 impl From<Spam> for SpamForm {
     fn from(spam: Spam) -> Self {
         Self {
             threshold: Some(spam.threshold),
             reset_every: Some(spam.reset_every),
-            warm_up: Some(spam.warm_up),
+            warmup: Some(spam.warmup),
         }
     }
 }
@@ -308,7 +308,7 @@ impl SpamForm {
     fn build(self) -> Result<Spam, Error> {
         let spam = set(Spam::default(), self.threshold, Spam::threshold)?;
         let spam = set(spam, self.reset_every, Spam::reset_every)?;
-        set(spam, self.warm_up, |spam, over| Ok(spam.warm_up(over)))
+        set(spam, self.warmup, |spam, over| Ok(spam.warmup(over)))
     }
 }
 
@@ -376,9 +376,9 @@ fn adaptive<K: kind::Kind>(form: AdaptiveForm) -> Result<Adaptive<K>, Error> {
 
 form!(FreeForm {
     beta: f64,
-    beta_2: Hyper,
-    epsilon: Hyper,
-    weight_decay: Hyper,
+    beta_2: HyperParam,
+    epsilon: HyperParam,
+    weight_decay: HyperParam,
     decay_matrices_only: bool,
     weight_power: f64,
     maximize: bool

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::marker::PhantomData;
 
-use super::hyper::{Hyper, Range};
+use super::hyper::{HyperParam, Range};
 use super::kernel::{self, Plan};
 use super::record::{Kept, Leaves, Memory};
 use super::rule::{Before, Bound, Decay, Fused, Now, burns_optimizer, sealed};
@@ -54,8 +54,8 @@ pub type Momentum = Descent<Heavy>;
 /// ones. Elsewhere tensor operations.
 #[derive(Clone)]
 pub struct Descent<K> {
-    pub(super) momentum: Hyper,
-    pub(super) dampening: Hyper,
+    pub(super) momentum: HyperParam,
+    pub(super) dampening: HyperParam,
     pub(super) nesterov: bool,
     pub(super) decay: Decay,
     pub(super) centralized: bool,
@@ -101,7 +101,7 @@ impl Default for Sgd {
 impl Sgd {
     /// Plain descent, without weight decay.
     pub fn new() -> Self {
-        Self::with(Hyper::number(0.0, Range::Share))
+        Self::with(HyperParam::number(0.0, Range::Share))
     }
 }
 
@@ -110,7 +110,7 @@ impl Momentum {
     ///
     /// # Errors
     /// If `μ` is out of range.
-    pub fn new(momentum: impl Into<Hyper>) -> Result<Self, Error> {
+    pub fn new(momentum: impl Into<HyperParam>) -> Result<Self, Error> {
         let param = Param(Heavy::NAME, "momentum");
         Ok(Self::with(momentum.into().checked(Range::Share, param)?))
     }
@@ -125,7 +125,7 @@ impl Momentum {
     ///
     /// # Errors
     /// If `d` is out of range.
-    pub fn dampening(mut self, dampening: impl Into<Hyper>) -> Result<Self, Error> {
+    pub fn dampening(mut self, dampening: impl Into<HyperParam>) -> Result<Self, Error> {
         let param = Param(Heavy::NAME, "dampening");
         self.dampening = dampening.into().checked(Range::Share, param)?;
         Ok(self)
@@ -133,10 +133,10 @@ impl Momentum {
 }
 
 impl<K: Kind> Descent<K> {
-    fn with(momentum: Hyper) -> Self {
+    fn with(momentum: HyperParam) -> Self {
         Self {
             momentum,
-            dampening: Hyper::number(0.0, Range::Share),
+            dampening: HyperParam::number(0.0, Range::Share),
             nesterov: false,
             decay: Decay::new(0.0, false),
             centralized: false,
@@ -149,7 +149,7 @@ impl<K: Kind> Descent<K> {
     ///
     /// # Errors
     /// If `λ` is negative or not finite.
-    pub fn weight_decay(mut self, decay: impl Into<Hyper>) -> Result<Self, Error> {
+    pub fn weight_decay(mut self, decay: impl Into<HyperParam>) -> Result<Self, Error> {
         let param = Param(K::NAME, "weight_decay");
         self.decay.rate = decay.into().checked(Range::NonNegative, param)?;
         Ok(self)
@@ -240,7 +240,7 @@ impl<K: Kind> Fused for Descent<K> {
         Bound { shrink: self.decay.shrink(before), step: before.lr * step }
     }
 
-    fn hypers(&self) -> Vec<&Hyper> {
+    fn hypers(&self) -> Vec<&HyperParam> {
         vec![&self.momentum, &self.dampening, &self.decay.rate]
     }
 

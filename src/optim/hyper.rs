@@ -27,10 +27,11 @@ use crate::schedule::{Schedule, ScheduleConfig};
 /// and then nobody can be told: what lies outside the range is taken as its nearer end, and NaN as
 /// its lower end. So no curve can put anything non-finite into a parameter.
 ///
-/// A curve that panics does so before anything of the optimizer's state is touched, in [`Groups`](super::Groups) and in
-/// rules that are given to a [`Keel`](crate::Keel) as they are. In Burn's `ModuleOptimizer` the state of a tensor is lost.
+/// A curve that panics does so before anything of the optimizer's state is touched, in
+/// [`ParamGroups`](super::ParamGroups) and in rules that are given to a [`Keel`](crate::Keel) as they are. In Burn's
+/// `ModuleOptimizer` the state of a tensor is lost.
 #[derive(Clone)]
-pub struct Hyper {
+pub struct HyperParam {
     source: Source,
     range: Range,
 }
@@ -55,7 +56,7 @@ pub(crate) enum Range {
     Positive,
 }
 
-impl Hyper {
+impl HyperParam {
     /// The same setting, if it is in range.
     pub(crate) fn checked(self, range: Range, param: Param) -> Result<Self, Error> {
         if let Source::Number(x) = self.source {
@@ -119,26 +120,26 @@ impl Range {
     }
 }
 
-impl From<f64> for Hyper {
+impl From<f64> for HyperParam {
     fn from(x: f64) -> Self {
         Self { source: Source::Number(x), range: Range::NonNegative }
     }
 }
 
-impl<F: Fn(u64) -> f64 + Send + Sync + 'static> From<F> for Hyper {
+impl<F: Fn(u64) -> f64 + Send + Sync + 'static> From<F> for HyperParam {
     fn from(curve: F) -> Self {
         Self { source: Source::Curve(Arc::new(curve)), range: Range::NonNegative }
     }
 }
 
 #[cfg(feature = "serde")]
-impl From<ScheduleConfig> for Hyper {
+impl From<ScheduleConfig> for HyperParam {
     fn from(schedule: ScheduleConfig) -> Self {
         Self { source: Source::Written(Box::new(schedule)), range: Range::NonNegative }
     }
 }
 
-impl fmt::Debug for Hyper {
+impl fmt::Debug for HyperParam {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.source {
             Source::Number(x) => write!(f, "{x}"),
@@ -155,7 +156,7 @@ mod tests {
 
     #[test]
     fn numbers_out_of_range_are_refused() {
-        let said = |x: f64, range| Hyper::from(x).checked(range, P).unwrap_err().to_string();
+        let said = |x: f64, range| HyperParam::from(x).checked(range, P).unwrap_err().to_string();
         assert_eq!(
             said(1.0, Range::Share),
             "`beta` of Thing must be at least 0 and below 1, got 1"
@@ -169,8 +170,8 @@ mod tests {
             "`beta` of Thing must be a positive finite number, got 0"
         );
         for range in [Range::Share, Range::NonNegative, Range::Positive] {
-            assert!(Hyper::from(f64::NAN).checked(range, P).is_err());
-            assert!(Hyper::from(f64::INFINITY).checked(range, P).is_err());
+            assert!(HyperParam::from(f64::NAN).checked(range, P).is_err());
+            assert!(HyperParam::from(f64::INFINITY).checked(range, P).is_err());
         }
     }
 
@@ -183,7 +184,7 @@ mod tests {
             _ => 0.5,
         };
         let at = |range| {
-            let hyper = Hyper::from(wild).checked(range, P).unwrap();
+            let hyper = HyperParam::from(wild).checked(range, P).unwrap();
             [0, 1, 2, 3].map(|t| hyper.at(t))
         };
         assert_eq!(at(Range::Share), [0.0, 1.0 - f64::EPSILON, 0.0, 0.5]);

@@ -11,7 +11,7 @@ use burn_pack::{Reader, Tensor as Packed, Writer};
 
 use super::groups::{Context, Slots};
 use super::kernel::Buffer;
-use super::{IntoUpdate, Pace, SecondMoments, Unread, Update};
+use super::{DeviceVerdict, IntoModelOptimizer, ModelOptimizer, SecondMoments, StepArgs};
 use crate::Error;
 use crate::checkpoint::State;
 use crate::gate::{Flag, gated};
@@ -22,10 +22,11 @@ use crate::gate::{Flag, gated};
 /// w ← w − step(g)      in f32        p = w, rounded to f16 or bf16: what the model computes with
 /// ```
 ///
-/// Half precision has three digits, `bf16` two: a step below half of the last one leaves a parameter where it is, and so
-/// does every such step after it. With this around the optimizer small steps add up. Gradients are widened before the loss scale is
-/// divided out of them, so that what the scale has kept from vanishing is not lost there, whatever the optimizer. Wrappers
-/// and optimizers of Burn's compute in `f32` too. Parameters in `f32` and `f64` are handed on as they are.
+/// Half precision has three digits, `bf16` two: a step below half of the last one leaves a parameter where it is, and
+/// so does every such step after it. With this around the optimizer small steps add up. Gradients are widened before
+/// the loss scale is divided out of them, so that what the scale has kept from vanishing is not lost there, whatever
+/// the optimizer. Wrappers and optimizers of Burn's compute in `f32` too. Parameters in `f32` and `f64` are handed on
+/// as they are.
 ///
 /// ```
 /// use burn::nn::LinearConfig;
@@ -48,17 +49,17 @@ use crate::gate::{Flag, gated};
 /// A parameter that was changed from outside is taken as it is: where a weight does not round to it, the weight is
 /// replaced by it. Past its range a parameter stops at the end of it.
 ///
-/// A keel tells once, among its [notices](crate::Report::notices), if most of what is in half precision is left where it
-/// is by updates; with this it does not look.
+/// A keel tells once, among its [notices](crate::Report::notices), if most of what is in half precision is left where
+/// it is by updates; with this it does not look.
 ///
 /// Source: Micikevicius et al. 2018 (arXiv 1710.03740), section 3.1; `master_params` of NVIDIA's Apex.
 ///
 /// # Cost
-/// Another copy of each parameter in half precision, in `f32`, and about four passes over it at each update; the optimizer
-/// works on `f32`. No readback.
+/// Another copy of each parameter in half precision, in `f32`, and about four passes over it at each update; the
+/// optimizer works on `f32`. No readback.
 #[doc(alias = "master_params")]
 pub struct MasterWeights<M: Module> {
-    inner: Box<dyn Update<M>>,
+    inner: Box<dyn ModelOptimizer<M>>,
     weights: HashMap<ParamId, Slots>,
     /// What the last update began with, while it may be taken back.
     before: HashMap<ParamId, Slots>,
@@ -74,12 +75,16 @@ impl<M: Module> fmt::Debug for MasterWeights<M> {
 
 impl<M: Module + 'static> MasterWeights<M> {
     /// Around whatever a [`Keel`](crate::Keel) wraps: a rule of this crate, its groups, or any optimizer of Burn's.
-    pub fn new<By>(optimizer: impl IntoUpdate<M, By>) -> Self {
-        Self { inner: optimizer.into_update(), weights: HashMap::new(), before: HashMap::new() }
+    pub fn new<By>(optimizer: impl IntoModelOptimizer<M, By>) -> Self {
+        Self {
+            inner: optimizer.into_model_optimizer(),
+            weights: HashMap::new(),
+            before: HashMap::new(),
+        }
     }
 
-    /// The model with its weights in place of parameters in half precision, and the gradients in their type. With `held`
-    /// what they were is kept.
+    /// The model with its weights in place of parameters in half precision, and the gradients in their type. With
+    /// `held` what they were is kept.
     fn widened(
         &mut self,
         model: M,
@@ -231,14 +236,14 @@ impl ModuleMapper for Round<'_> {
     }
 }
 
-impl<M: Module + 'static> Update<M> for MasterWeights<M> {
-    fn update(&mut self, pace: Pace, model: M, grads: GradientsParams) -> M {
+impl<M: Module + 'static> ModelOptimizer<M> for MasterWeights<M> {
+    fn update(&mut self, pace: StepArgs, model: M, grads: GradientsParams) -> M {
         let (model, grads, halves) = self.widened(model, grads, false);
         let model = self.inner.update(pace, model, grads);
         self.narrowed(model, &halves)
     }
 
-    fn update_unsure(&mut self, pace: Pace, model: M, grads: GradientsParams) -> M {
+    fn update_unsure(&mut self, pace: StepArgs, model: M, grads: GradientsParams) -> M {
         let (model, grads, halves) = self.widened(model, grads, true);
         let model = self.inner.update_unsure(pace, model, grads);
         self.narrowed(model, &halves)
@@ -246,10 +251,10 @@ impl<M: Module + 'static> Update<M> for MasterWeights<M> {
 
     fn update_gated(
         &mut self,
-        pace: &Pace,
+        pace: &StepArgs,
         model: M,
         grads: GradientsParams,
-        unread: &Unread,
+        unread: &DeviceVerdict,
     ) -> Result<M, (M, GradientsParams)> {
         let (model, grads, halves) = self.widened(model, grads, true);
         let model = match self.inner.update_gated(pace, model, grads, unread) {
@@ -258,7 +263,7 @@ impl<M: Module + 'static> Update<M> for MasterWeights<M> {
             Err((model, grads)) => {
                 let counts = Flag::of(unread.counts.clone());
                 let grads = gated(&model, grads, unread.factor.as_ref(), &counts);
-                let pace = Pace { factor: 1.0, grad_norm: f64::INFINITY, ..pace.clone() };
+                let pace = StepArgs { factor: 1.0, grad_norm: f64::INFINITY, ..pace.clone() };
                 self.inner.update_unsure(pace, model, grads)
             }
         };
@@ -282,7 +287,7 @@ impl<M: Module + 'static> Update<M> for MasterWeights<M> {
         self.inner.settle(counted);
     }
 
-    fn is_bounded(&self, pace: &Pace) -> bool {
+    fn is_bounded(&self, pace: &StepArgs) -> bool {
         self.inner.is_bounded(pace)
     }
 
@@ -327,7 +332,7 @@ impl<M: Module + 'static> Update<M> for MasterWeights<M> {
         self.inner.second_moments()
     }
 
-    fn boxed(&self) -> Box<dyn Update<M>> {
+    fn boxed(&self) -> Box<dyn ModelOptimizer<M>> {
         Box::new(Self {
             inner: self.inner.boxed(),
             weights: self.weights.clone(),

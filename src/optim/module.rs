@@ -10,17 +10,17 @@ use burn_pack::Reader;
 
 use super::groups::eval;
 use super::schedule_free::AVERAGED_BY;
-use super::{Pace, Update};
+use super::{ModelOptimizer, StepArgs};
 use crate::checkpoint::{State, all_finite, canonical};
 use crate::{Error, clip, tie};
 
 /// Any Burn optimizer, parameter groups and their own clipping included. The factor is put on the
 /// gradients first, and Burn's clipping of single tensors, if there is any, comes after it.
 ///
-/// In half precision what is left of a gradient is rounded to its type again, and an element below 6·10⁻⁸ of `f16` is 0 there,
-/// though a loss scale has kept it until then: [`MasterWeights`](super::MasterWeights) around it keeps it.
-impl<M: Module + 'static> Update<M> for ModuleOptimizer {
-    fn update(&mut self, pace: Pace, model: M, grads: GradientsParams) -> M {
+/// In half precision what is left of a gradient is rounded to its type again, and an element below 6·10⁻⁸ of `f16` is 0
+/// there, though a loss scale has kept it until then: [`MasterWeights`](super::MasterWeights) around it keeps it.
+impl<M: Module + 'static> ModelOptimizer<M> for ModuleOptimizer {
+    fn update(&mut self, pace: StepArgs, model: M, grads: GradientsParams) -> M {
         let grads = clip::scale(grads, &model, pace.factor);
         self.step(pace.lr, model, grads)
     }
@@ -68,7 +68,7 @@ impl<M: Module + 'static> Update<M> for ModuleOptimizer {
         all_finite(record).map_err(|e| failed(e.to_string()))
     }
 
-    fn boxed(&self) -> Box<dyn Update<M>> {
+    fn boxed(&self) -> Box<dyn ModelOptimizer<M>> {
         Box::new(self.clone())
     }
 

@@ -6,13 +6,13 @@ use std::sync::Arc;
 use burn::optim::Optimizer;
 use burn::tensor::Tensor;
 
-use super::hyper::{Hyper, Range};
+use super::hyper::{HyperParam, Range};
 use super::kernel::{self, Buffer, Incoming, Job, Limits, Plan};
 use super::record::{Kept, Leaves, Memory, TensorState};
 use super::units;
 
 /// An optimizer of this crate: Burn's [`Optimizer`], whose updates a kernel does in one pass, and
-/// which a [`Groups`](super::Groups) can do for all tensors of a model at once.
+/// which a [`ParamGroups`](super::ParamGroups) can do for all tensors of a model at once.
 pub trait Rule: Optimizer + sealed::Sealed {
     /// The rule without its type.
     #[doc(hidden)]
@@ -58,7 +58,7 @@ pub(super) trait Fused: fmt::Debug + Send + Sync {
     fn bound(&self, before: &Before<'_>) -> Bound;
 
     /// Its settings that may be curves of a user's.
-    fn hypers(&self) -> Vec<&Hyper>;
+    fn hypers(&self) -> Vec<&HyperParam>;
 
     /// Whether the mean of each unit is taken from its gradient first.
     fn centralizes(&self) -> bool;
@@ -154,7 +154,7 @@ impl Bound {
 /// Weight decay.
 #[derive(Clone, Debug)]
 pub(super) struct Decay {
-    pub(super) rate: Hyper,
+    pub(super) rate: HyperParam,
     pub(super) decoupled: bool,
     /// Whether vectors are spared.
     pub(super) matrices_only: bool,
@@ -162,7 +162,7 @@ pub(super) struct Decay {
 
 impl Decay {
     pub(super) const fn new(rate: f64, decoupled: bool) -> Self {
-        let rate = Hyper::number(rate, Range::NonNegative);
+        let rate = HyperParam::number(rate, Range::NonNegative);
         Self { rate, decoupled, matrices_only: false }
     }
 

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::marker::PhantomData;
 
-use super::hyper::{Hyper, Range};
+use super::hyper::{HyperParam, Range};
 use super::kernel::{self, Plan};
 use super::record::{Kept, Leaves, Memory};
 use super::rule::{Before, Bound, Decay, Fused, Now, burns_optimizer, sealed};
@@ -20,11 +20,11 @@ use crate::error::check::Param;
 /// ```
 ///
 /// The average `x` is what is to be evaluated and kept: [`Keel::eval_model`](crate::Keel::eval_model)
-/// and [`Groups::eval_model`](super::Groups::eval_model) give it as another model, so that there is no
+/// and [`ParamGroups::eval_model`](super::ParamGroups::eval_model) give it as another model, so that there is no
 /// mode to forget. It is worked out from `y` and `z`, and takes no memory.
 ///
 /// `β` is 0.9, and `r` is 0. Weight decay is coupled, and taken at `y`. The rate should be constant,
-/// after a warm-up if it needs one, and is higher than other methods take: the warm-up belongs into
+/// after a warmup if it needs one, and is higher than other methods take: the warmup belongs into
 /// the schedule. Running statistics of BatchNorm belong to `y`:
 /// [`refresh_statistics`](crate::average::refresh_statistics) gives those of `x`.
 ///
@@ -62,8 +62,8 @@ pub type ScheduleFreeAdamW = ScheduleFree<Adapted>;
 #[derive(Clone)]
 pub struct ScheduleFree<K> {
     pub(super) beta: f64,
-    pub(super) beta_2: Hyper,
-    pub(super) epsilon: Hyper,
+    pub(super) beta_2: HyperParam,
+    pub(super) epsilon: HyperParam,
     pub(super) decay: Decay,
     pub(super) power: f64,
     pub(super) maximize: bool,
@@ -110,8 +110,8 @@ impl<K: Kind> ScheduleFree<K> {
     pub fn new() -> Self {
         Self {
             beta: 0.9,
-            beta_2: Hyper::number(0.999, Range::Share),
-            epsilon: Hyper::number(1e-8, Range::Positive),
+            beta_2: HyperParam::number(0.999, Range::Share),
+            epsilon: HyperParam::number(1e-8, Range::Positive),
             decay: Decay::new(0.0, false),
             power: 0.0,
             maximize: false,
@@ -134,7 +134,7 @@ impl<K: Kind> ScheduleFree<K> {
     ///
     /// # Errors
     /// If `λ` is negative or not finite.
-    pub fn weight_decay(mut self, decay: impl Into<Hyper>) -> Result<Self, Error> {
+    pub fn weight_decay(mut self, decay: impl Into<HyperParam>) -> Result<Self, Error> {
         let param = Param(K::NAME, "weight_decay");
         self.decay.rate = decay.into().checked(Range::NonNegative, param)?;
         Ok(self)
@@ -162,12 +162,12 @@ impl<K: Kind> ScheduleFree<K> {
         self
     }
 
-    pub(super) fn with_beta_2(mut self, beta: Hyper) -> Result<Self, Error> {
+    pub(super) fn with_beta_2(mut self, beta: HyperParam) -> Result<Self, Error> {
         self.beta_2 = beta.checked(Range::Share, Param(K::NAME, "beta_2"))?;
         Ok(self)
     }
 
-    pub(super) fn with_epsilon(mut self, epsilon: Hyper) -> Result<Self, Error> {
+    pub(super) fn with_epsilon(mut self, epsilon: HyperParam) -> Result<Self, Error> {
         self.epsilon = epsilon.checked(Range::Positive, Param(K::NAME, "epsilon"))?;
         Ok(self)
     }
@@ -178,7 +178,7 @@ impl ScheduleFreeAdamW {
     ///
     /// # Errors
     /// If it is out of range.
-    pub fn beta_2(self, beta: impl Into<Hyper>) -> Result<Self, Error> {
+    pub fn beta_2(self, beta: impl Into<HyperParam>) -> Result<Self, Error> {
         self.with_beta_2(beta.into())
     }
 
@@ -186,7 +186,7 @@ impl ScheduleFreeAdamW {
     ///
     /// # Errors
     /// If it is not positive and finite.
-    pub fn epsilon(self, epsilon: impl Into<Hyper>) -> Result<Self, Error> {
+    pub fn epsilon(self, epsilon: impl Into<HyperParam>) -> Result<Self, Error> {
         self.with_epsilon(epsilon.into())
     }
 }
@@ -254,7 +254,7 @@ impl<K: Kind> Fused for ScheduleFree<K> {
         Bound::UNKNOWN
     }
 
-    fn hypers(&self) -> Vec<&Hyper> {
+    fn hypers(&self) -> Vec<&HyperParam> {
         vec![&self.beta_2, &self.epsilon, &self.decay.rate]
     }
 

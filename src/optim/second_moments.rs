@@ -8,7 +8,7 @@ use burn::tensor::Tensor;
 use super::kernel::Buffer;
 
 /// The averages of squared gradients of an optimizer, by parameter, as they are now: what
-/// [`Update::second_moments`](super::Update::second_moments) shows, and a
+/// [`ModelOptimizer::second_moments`](super::ModelOptimizer::second_moments) shows, and a
 /// [`Watch`](crate::monitor::Watch::second_moments) looks at.
 ///
 /// # Cost

@@ -27,8 +27,8 @@ pub(super) fn centralized<const D: usize>(grad: Tensor<D>) -> Tensor<D> {
 }
 
 /// The norm of each unit as the product of two numbers, with length 1 along its axes: its largest element, and the norm
-/// over that, which is at least 1 if it is not 0. So neither large nor small elements lose their squares. The tensor has
-/// elements.
+/// over that, which is at least 1 if it is not 0. So neither large nor small elements lose their squares. The tensor
+/// has elements.
 pub(super) fn norms<const D: usize>(tensor: Tensor<D>) -> (Tensor<D>, Tensor<D>) {
     let sizes = tensor.abs();
     let largest = axes(D).fold(sizes.clone(), |largest, axis| largest.max_dim(axis));

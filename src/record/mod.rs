@@ -8,15 +8,13 @@
 //! | `JsonLines` | a file with one JSON object per line, which [`History`] can read | `record` |
 //! | `Csv` | a file with one column per name | `record` |
 //! | `TensorBoard` | event files for TensorBoard | `tensorboard` |
-//! | `Bar` | a progress bar in the terminal | `progress` |
+//! | `ProgressBar` | a progress bar in the terminal | `progress` |
 //!
 //! With the feature `tracing`, each step of a [`Keel`](crate::Keel) is also emitted as a `tracing` event.
 //!
 //! [`findings`] lists in words what stands out in a history, and an [`Overview`] shows it as an HTML page, as SVG
 //! files, or in a terminal.
 
-#[cfg(feature = "progress")]
-mod bar;
 #[cfg(feature = "record")]
 mod cells;
 mod columns;
@@ -32,6 +30,8 @@ mod json_lines;
 mod logbook;
 mod names;
 mod overview;
+#[cfg(feature = "progress")]
+mod progress_bar;
 mod sink;
 #[cfg(feature = "tensorboard")]
 mod tensorboard;
@@ -41,17 +41,17 @@ mod written;
 
 #[doc(no_inline)]
 pub use crate::chart::Chart;
-#[cfg(feature = "progress")]
-pub use bar::Bar;
 #[cfg(feature = "record")]
 pub use csv::Csv;
 pub use entry::Entry;
-pub use findings::{Sign, findings};
+pub use findings::{FindingKind, findings};
 pub use history::History;
 #[cfg(feature = "record")]
 pub use json_lines::JsonLines;
 pub use logbook::{Logbook, LogbookBuilder};
 pub use overview::{Overview, html};
+#[cfg(feature = "progress")]
+pub use progress_bar::ProgressBar;
 pub use sink::Sink;
 #[cfg(feature = "tensorboard")]
 pub use tensorboard::TensorBoard;

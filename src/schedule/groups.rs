@@ -14,8 +14,8 @@ use crate::error::check::Param;
 /// A schedule for all parameters, with separate ones for parameter groups, under one counter.
 ///
 /// [`step`](Self::step) returns a [`Rate`] that remembers the schedules it came from. [`Keel::step`](crate::Keel::step)
-/// holds all of them when it skips a step, and moves and dampens all of them when it rewinds. Burn's own
-/// `ModuleLrScheduler` accepts our schedules as well, but can't be held or moved back.
+/// holds all of them when it skips a step, and moves all of them back and lowers their rates when it rewinds. Burn's
+/// own `ModuleLrScheduler` accepts our schedules as well, but can't be held or moved back.
 ///
 /// If a parameter is in several groups, the last one counts, as in Burn. If the rate of any group is not finite, the
 /// value of the whole [`Rate`] is NaN, so that [`Keel`](crate::Keel) makes no update with it.
@@ -88,12 +88,12 @@ impl GroupScheduler {
         self.all().for_each(|schedule| schedule.seek(update));
     }
 
-    /// Dampens all schedules; see [`Scheduler::dampen`].
+    /// Lowers all rates; see [`Scheduler::back_off`].
     ///
     /// # Errors
     /// If `factor` is not above 0 and at most 1. The schedules are then unchanged.
-    pub fn dampen(&mut self, factor: f64) -> Result<(), Error> {
-        self.take(&mut Setback::new(Param("dampen", "factor").fraction(factor)?));
+    pub fn back_off(&mut self, factor: f64) -> Result<(), Error> {
+        self.take(&mut Setback::new(Param("back_off", "factor").fraction(factor)?));
         Ok(())
     }
 
@@ -128,7 +128,7 @@ impl GroupScheduler {
         self.groups.into_iter().fold(base, |all, (group, curve)| all.with_group(group, curve))
     }
 
-    /// Passes one setback to all of them, so that a `Damping` that they share takes it once.
+    /// Passes one setback to all of them, so that a `Backoff` that they share takes it once.
     fn take(&mut self, setback: &mut Setback) {
         self.all().for_each(|schedule| schedule.take(setback));
     }
@@ -143,8 +143,8 @@ impl Rewindable for GroupScheduler {
         self.seek(update);
     }
 
-    fn dampen_by(&mut self, factor: f64, warm_up: u64) {
-        self.take(&mut Setback::new(factor).with_warm_up(warm_up));
+    fn back_off_by(&mut self, factor: f64, warmup: u64) {
+        self.take(&mut Setback::new(factor).with_warmup(warmup));
     }
 
     fn memory(&self) -> State {

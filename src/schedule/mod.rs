@@ -48,7 +48,7 @@
 //!
 //! # Feedback
 //!
-//! [`Plateau`], [`Greedy`] and [`Damping`] are factors that depend on feedback from the run. They are
+//! [`Plateau`], [`Greedy`] and [`Backoff`] are factors that depend on feedback from the run. They are
 //! schedules like any other and can be [multiplied](Schedule::times) with another schedule anywhere. Clones
 //! share their memory, so a clone is the handle through which feedback is given. What these factors have learnt
 //! is saved and restored with the [`Scheduler`] around them.
@@ -80,8 +80,8 @@ pub use curve::{
     PiecewiseCosine, PiecewiseLinear, Polynomial, Ramp, RangeSweep, Rex, Step, TanhDecay,
     WarmRestarts, Wsd,
 };
-pub(crate) use feedback::Damped;
-pub use feedback::{Damping, Greedy, Plateau, Setback};
+pub(crate) use feedback::BackoffLevel;
+pub use feedback::{Backoff, Greedy, Plateau, Setback};
 pub use groups::GroupScheduler;
 pub use rate::Rate;
 pub use scheduler::Scheduler;
@@ -289,7 +289,7 @@ pub trait Schedule {
     /// Called when training has been rewound to a point where this schedule had the [`state`](Self::state) `then`.
     ///
     /// By default this restores `then`, since what feedback has learnt in the meantime concerns weights that were
-    /// abandoned. A [`Damping`] keeps its current state instead, so that the damping of repeated rewinds accumulates.
+    /// abandoned. A [`Backoff`] keeps its current state instead, so that the backoff of repeated rewinds accumulates.
     ///
     /// # Errors
     /// If the state does not belong to this schedule.
@@ -297,9 +297,9 @@ pub trait Schedule {
         self.restore(then)
     }
 
-    /// Called when training has been set back to update `update` and its rate is to be damped. Returns `true` if a
-    /// [`Damping`] in the schedule has taken the setback, or `false` to leave it to the [`Scheduler`]'s own gain.
-    fn damp(&self, update: u64, setback: &mut Setback) -> bool {
+    /// Called when training has been set back to update `update` and its rate is to be lowered. Returns `true` if a
+    /// [`Backoff`] in the schedule has taken the setback, or `false` to leave it to the [`Scheduler`]'s own gain.
+    fn set_back(&self, update: u64, setback: &mut Setback) -> bool {
         let _ = (update, setback);
         false
     }
@@ -328,7 +328,7 @@ impl<S: Schedule + ?Sized> Schedule for Arc<S> {
         (**self).rewound(then)
     }
 
-    fn damp(&self, update: u64, setback: &mut Setback) -> bool {
-        (**self).damp(update, setback)
+    fn set_back(&self, update: u64, setback: &mut Setback) -> bool {
+        (**self).set_back(update, setback)
     }
 }

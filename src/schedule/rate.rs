@@ -56,7 +56,7 @@ impl Origin<'_> {
 /// The operations of a rate on the schedule it came from.
 pub(crate) trait Rewindable {
     fn move_to(&mut self, update: u64);
-    fn dampen_by(&mut self, factor: f64, warm_up: u64);
+    fn back_off_by(&mut self, factor: f64, warmup: u64);
 
     /// Returns what feedback in the schedule has learned.
     fn memory(&self) -> State;
@@ -123,7 +123,7 @@ impl<'s> Rate<'s> {
         })
     }
 
-    /// Returns the highest rate that the schedule ever gives, as far as samples show, ignoring damping; `None` for a
+    /// Returns the highest rate that the schedule ever gives, as far as samples show, ignoring backoff; `None` for a
     /// plain rate, and for a schedule that rises without end.
     ///
     /// # Cost
@@ -176,16 +176,16 @@ impl<'s> Rate<'s> {
         }
     }
 
-    /// Moves the schedule back with training, damped, and climbing to its level over `warm_up` updates. Returns `false`
+    /// Moves the schedule back with training, lowered, and climbing to its level over `warmup` updates. Returns `false`
     /// if there is no schedule to move.
-    pub(crate) fn rewind(self, to: Option<u64>, damp: f64, warm_up: u64) -> bool {
+    pub(crate) fn rewind(self, to: Option<u64>, backoff: f64, warmup: u64) -> bool {
         let Some(origin) = self.origin else {
             return false;
         };
         let place = to.unwrap_or(origin.place(false));
         let schedule = origin.schedule;
         schedule.move_to(place);
-        schedule.dampen_by(damp, warm_up);
+        schedule.back_off_by(backoff, warmup);
         true
     }
 }

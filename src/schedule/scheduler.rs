@@ -4,18 +4,18 @@ use burn::lr_scheduler::{LrScheduler, LrSchedulerRecord};
 
 use super::math::saturate;
 use super::rate::Rewindable;
-use super::{Damped, Rate, Schedule, Setback, Stretch, saved};
+use super::{BackoffLevel, Rate, Schedule, Setback, Stretch, saved};
 use crate::Error;
 use crate::checkpoint::{Persist, State};
 use crate::error::check::Param;
 
-/// The name of the damping in a saved state.
-const DAMPING: &str = "damping";
+/// The name of the backoff in a saved state.
+const BACKOFF: &str = "backoff";
 
 /// A schedule with a position, held by a training loop.
 ///
 /// The `k`-th [`step`](Self::step), counted from 0, returns `gain · curve(k)` and advances by one. `gain` is 1 until
-/// the schedule is [dampened](Self::dampen); after a rewind, it may climb to its level slowly.
+/// the schedule [backs off](Self::back_off); after a rewind, it may climb to its level slowly.
 ///
 /// It implements Burn's [`LrScheduler`], so every schedule can also be passed to `Learner::new` and to
 /// `ModuleLrScheduler::with_group`.
@@ -48,13 +48,13 @@ const DAMPING: &str = "damping";
 pub struct Scheduler<S> {
     curve: S,
     position: u64,
-    damping: Damped,
+    backoff: BackoffLevel,
 }
 
 impl<S> Scheduler<S> {
     /// Creates a scheduler for `curve`, at update 0.
     pub fn new(curve: S) -> Self {
-        Self { curve, position: 0, damping: Damped::default() }
+        Self { curve, position: 0, backoff: BackoffLevel::default() }
     }
 
     /// Returns the index of the update whose rate [`step`](Self::step) returns next.
@@ -70,7 +70,7 @@ impl<S> Scheduler<S> {
 
     /// Returns the factor that dampening has put on the curve: 1 until something dampens it.
     pub fn gain(&self) -> f64 {
-        self.damping.gain()
+        self.backoff.gain()
     }
 
     /// Returns the curve.
@@ -82,7 +82,7 @@ impl<S> Scheduler<S> {
 impl<S: Schedule> Scheduler<S> {
     /// Returns the rate of the next update, without advancing.
     pub fn peek(&self) -> f64 {
-        saturate(self.damping.at(self.position) * self.curve.at(self.position))
+        saturate(self.backoff.at(self.position) * self.curve.at(self.position))
     }
 
     /// Returns the rate of the next update, and advances by one.
@@ -96,12 +96,12 @@ impl<S: Schedule> Scheduler<S> {
     }
 
     /// Multiplies every rate from now on by `factor`, on top of earlier factors. If there is a
-    /// [`Damping`](super::Damping) in the curve, it takes the factor; otherwise the [gain](Self::gain) does.
+    /// [`Backoff`](super::Backoff) in the curve, it takes the factor; otherwise the [gain](Self::gain) does.
     ///
     /// # Errors
     /// If `factor` is not above 0 and at most 1. The schedule is then unchanged.
-    pub fn dampen(&mut self, factor: f64) -> Result<(), Error> {
-        self.take(&mut Setback::new(Param("dampen", "factor").fraction(factor)?));
+    pub fn back_off(&mut self, factor: f64) -> Result<(), Error> {
+        self.take(&mut Setback::new(Param("back_off", "factor").fraction(factor)?));
         Ok(())
     }
 
@@ -125,8 +125,8 @@ impl<S: Schedule> Scheduler<S> {
     /// # Errors
     /// If the position is past `from` or `to`.
     pub fn extend_to(self, from: u64, to: u64) -> Result<Scheduler<Stretch<S>>, Error> {
-        let Self { curve, position, damping } = self;
-        Ok(Scheduler { curve: curve.stretch(from, to).since(position)?, position, damping })
+        let Self { curve, position, backoff } = self;
+        Ok(Scheduler { curve: curve.stretch(from, to).since(position)?, position, backoff })
     }
 }
 
@@ -147,16 +147,16 @@ impl<S: Schedule> Rewindable for Scheduler<S> {
         saved::peak(&self.curve)
     }
 
-    fn dampen_by(&mut self, factor: f64, warm_up: u64) {
-        self.take(&mut Setback::new(factor).with_warm_up(warm_up));
+    fn back_off_by(&mut self, factor: f64, warmup: u64) {
+        self.take(&mut Setback::new(factor).with_warmup(warmup));
     }
 }
 
 impl<S: Schedule> Scheduler<S> {
     /// Passes the setback to the curve or, if the curve doesn't take it, to the gain.
     pub(super) fn take(&mut self, setback: &mut Setback) {
-        if !self.curve.damp(self.position, setback) {
-            setback.apply(&mut self.damping, self.position);
+        if !self.curve.set_back(self.position, setback) {
+            setback.apply(&mut self.backoff, self.position);
         }
     }
 }
@@ -164,19 +164,19 @@ impl<S: Schedule> Scheduler<S> {
 impl<S: Schedule> Persist for Scheduler<S> {
     fn state(&self) -> State {
         let state = State::new().with_count("position", self.position);
-        saved::with_curve(state.with_part(DAMPING, self.damping.state()), &self.curve)
+        saved::with_curve(state.with_part(BACKOFF, self.backoff.state()), &self.curve)
     }
 
     /// # Errors
     /// If the state is not a scheduler's, its numbers are out of range, or it was saved with another curve.
     fn restore(&mut self, state: &State) -> Result<(), Error> {
         let [curve, remembers] = saved::NAMES;
-        let own = state.clone().without_part(saved::FEEDBACK).without_part(DAMPING);
+        let own = state.clone().without_part(saved::FEEDBACK).without_part(BACKOFF);
         own.only(&["position", curve, remembers])?;
         let position = state.count("position")?;
-        let damping = self.damping.restored(&state.part(DAMPING))?;
+        let backoff = self.backoff.restored(&state.part(BACKOFF))?;
         saved::restore(&self.curve, state)?;
-        (self.position, self.damping) = (position, damping);
+        (self.position, self.backoff) = (position, backoff);
         Ok(())
     }
 }

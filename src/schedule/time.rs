@@ -43,8 +43,8 @@ pub enum Time {
 /// assert_eq!(run.updates(Time::Epochs(1.0))?, 391);
 /// assert_eq!(run.updates(Time::Fraction(0.05))?, 1760);
 ///
-/// let warm_up = run.updates(Time::Samples(1_000_000))?;
-/// let rate = recipe::warmup_cosine(0.1, warm_up, run.updates(Time::Fraction(1.0))?)?;
+/// let warmup = run.updates(Time::Samples(1_000_000))?;
+/// let rate = recipe::warmup_cosine(0.1, warmup, run.updates(Time::Fraction(1.0))?)?;
 /// # Ok::<(), evenkeel::Error>(())
 /// ```
 #[derive(Debug, Clone, Copy, PartialEq)]

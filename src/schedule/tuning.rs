@@ -25,28 +25,28 @@ use crate::error::check::Param;
 /// PyTorch.
 ///
 /// ```
-/// use evenkeel::schedule::tuning::Momentum;
+/// use evenkeel::schedule::tuning::MomentumSettings;
 ///
-/// let gain = |momentum: Momentum| momentum.gain();
-/// assert!((gain(Momentum::new(0.9)?) - 10.0).abs() < 1e-12);
-/// assert!((gain(Momentum::new(0.9)?.dampening(0.1)?) - 9.0).abs() < 1e-12);
-/// assert_eq!(gain(Momentum::none()), 1.0);
+/// let gain = |momentum: MomentumSettings| momentum.gain();
+/// assert!((gain(MomentumSettings::new(0.9)?) - 10.0).abs() < 1e-12);
+/// assert!((gain(MomentumSettings::new(0.9)?.dampening(0.1)?) - 9.0).abs() < 1e-12);
+/// assert_eq!(gain(MomentumSettings::none()), 1.0);
 /// # Ok::<(), evenkeel::Error>(())
 /// ```
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Momentum {
+pub struct MomentumSettings {
     mu: f64,
     dampening: f64,
     nesterov: bool,
 }
 
-impl Momentum {
+impl MomentumSettings {
     /// Creates a momentum of `μ`, without dampening.
     ///
     /// # Errors
     /// If `μ` is not at least 0 and below 1.
     pub fn new(mu: f64) -> Result<Self, Error> {
-        let mu = Param("Momentum", "mu").below_one(mu)?;
+        let mu = Param("MomentumSettings", "mu").below_one(mu)?;
         Ok(Self { mu, dampening: 0.0, nesterov: false })
     }
 
@@ -60,7 +60,7 @@ impl Momentum {
     /// # Errors
     /// If `d` is not at least 0 and below 1.
     pub fn dampening(mut self, d: f64) -> Result<Self, Error> {
-        self.dampening = Param("Momentum", "dampening").below_one(d)?;
+        self.dampening = Param("MomentumSettings", "dampening").below_one(d)?;
         Ok(self)
     }
 
@@ -89,17 +89,21 @@ impl Momentum {
 /// less stable. The noise of the gradients is averaged over a longer time, and a schedule's changes take effect later.
 ///
 /// ```
-/// use evenkeel::schedule::tuning::{Momentum, rate_for_momentum};
+/// use evenkeel::schedule::tuning::{MomentumSettings, rate_for_momentum};
 ///
 /// // A rate of 0.1 was good without momentum.
-/// let rate = rate_for_momentum(0.1, Momentum::none(), Momentum::new(0.9)?)?;
+/// let rate = rate_for_momentum(0.1, MomentumSettings::none(), MomentumSettings::new(0.9)?)?;
 /// assert!((rate - 0.01).abs() < 1e-15);
 /// # Ok::<(), evenkeel::Error>(())
 /// ```
 ///
 /// # Errors
 /// If `rate` is negative or not finite.
-pub fn rate_for_momentum(rate: f64, from: Momentum, to: Momentum) -> Result<f64, Error> {
+pub fn rate_for_momentum(
+    rate: f64,
+    from: MomentumSettings,
+    to: MomentumSettings,
+) -> Result<f64, Error> {
     Ok(Param("rate_for_momentum", "rate").non_negative(rate)? * from.gain() / to.gain())
 }
 
@@ -117,7 +121,7 @@ pub fn rate_for_momentum(rate: f64, from: Momentum, to: Momentum) -> Result<f64,
 ///
 /// # Errors
 /// If `rate` or `gradient` is negative or not finite.
-pub fn adam_from_sgd(rate: f64, momentum: Momentum, gradient: f64) -> Result<f64, Error> {
+pub fn adam_from_sgd(rate: f64, momentum: MomentumSettings, gradient: f64) -> Result<f64, Error> {
     let rate = Param("adam_from_sgd", "rate").non_negative(rate)?;
     let gradient = Param("adam_from_sgd", "gradient").non_negative(gradient)?;
     Ok(rate * momentum.gain() * gradient)
@@ -129,7 +133,7 @@ pub fn adam_from_sgd(rate: f64, momentum: Momentum, gradient: f64) -> Result<f64
 ///
 /// # Errors
 /// If `rate` is negative or not finite, or `gradient` is not positive and finite.
-pub fn sgd_from_adam(rate: f64, momentum: Momentum, gradient: f64) -> Result<f64, Error> {
+pub fn sgd_from_adam(rate: f64, momentum: MomentumSettings, gradient: f64) -> Result<f64, Error> {
     let rate = Param("sgd_from_adam", "rate").non_negative(rate)?;
     let gradient = Param("sgd_from_adam", "gradient").positive(gradient)?;
     Ok(rate / (momentum.gain() * gradient))
@@ -155,7 +159,7 @@ pub fn linear_scaling(rate: f64, from: u64, to: u64) -> Result<f64, Error> {
 /// Returns the rate for batches of `to` samples, given `rate` for batches of `from`: `rate · √(to/from)`.
 ///
 /// Kept constant: the noise that a step introduces. This is the rule for Adam and its relatives, whose updates don't
-/// grow with the gradient; [`Adam::for_batch`] adapts Adam's other settings as well.
+/// grow with the gradient; [`AdamSettings::for_batch`] adapts Adam's other settings as well.
 ///
 /// Limits: those of [`linear_scaling`]; for Adam, it also assumes that gradients are mostly noise.
 ///
@@ -175,7 +179,7 @@ fn ratio(owner: &'static str, from: u64, to: u64) -> Result<f64, Error> {
 
 /// The settings of Adam that depend on the batch size.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Adam {
+pub struct AdamSettings {
     /// The learning rate.
     pub rate: f64,
     /// The decay of the first moment: the share of the past in it.
@@ -186,7 +190,7 @@ pub struct Adam {
     pub epsilon: f64,
 }
 
-impl Adam {
+impl AdamSettings {
     /// Returns the settings for batches of `to` samples, given these for batches of `from`. With `κ = to/from`, they
     /// are:
     ///
@@ -201,14 +205,14 @@ impl Adam {
     /// [`sqrt_scaling`].
     ///
     /// ```
-    /// use evenkeel::schedule::tuning::Adam;
+    /// use evenkeel::schedule::tuning::AdamSettings;
     ///
-    /// let small = Adam { rate: 1e-3, beta_1: 0.9, beta_2: 0.999, epsilon: 1e-8 };
+    /// let small = AdamSettings { rate: 1e-3, beta_1: 0.9, beta_2: 0.999, epsilon: 1e-8 };
     /// let large = small.for_batch(256, 1024)?;
     /// assert!((large.rate - 2e-3).abs() < 1e-15 && (large.beta_1 - 0.6).abs() < 1e-12);
     /// assert_eq!(
     ///     small.for_batch(256, 4096).unwrap_err().to_string(),
-    ///     "`to` of Adam must be below 2560, where nothing of the past is left in a moment, got 4096",
+    ///     "`to` of AdamSettings must be below 2560, where nothing of the past is left in a moment, got 4096",
     /// );
     /// # Ok::<(), evenkeel::Error>(())
     /// ```
@@ -218,17 +222,17 @@ impl Adam {
     /// one step.
     pub fn for_batch(self, from: u64, to: u64) -> Result<Self, Error> {
         let Self { rate, beta_1, beta_2, epsilon } = self;
-        let rate = Param("Adam", "rate").non_negative(rate)?;
-        let beta_1 = Param("Adam", "beta_1").below_one(beta_1)?;
-        let beta_2 = Param("Adam", "beta_2").below_one(beta_2)?;
-        let epsilon = Param("Adam", "epsilon").non_negative(epsilon)?;
-        let kappa = ratio("Adam", from, to)?;
+        let rate = Param("AdamSettings", "rate").non_negative(rate)?;
+        let beta_1 = Param("AdamSettings", "beta_1").below_one(beta_1)?;
+        let beta_2 = Param("AdamSettings", "beta_2").below_one(beta_2)?;
+        let epsilon = Param("AdamSettings", "epsilon").non_negative(epsilon)?;
+        let kappa = ratio("AdamSettings", from, to)?;
         // Moments without memory have none to keep.
         let beta = |beta: f64| if beta == 0.0 { 0.0 } else { 1.0 - kappa * (1.0 - beta) };
         let fits = beta(beta_1) >= 0.0 && beta(beta_2) >= 0.0;
         let most = (from as f64 / (1.0 - beta_1.min(beta_2))).round();
         let must = format_args!("below {most}, where nothing of the past is left in a moment");
-        Param("Adam", "to").must(fits, must, to)?;
+        Param("AdamSettings", "to").must(fits, must, to)?;
         Ok(Self {
             rate: rate * kappa.sqrt(),
             beta_1: beta(beta_1),
@@ -247,8 +251,8 @@ impl Adam {
 ///
 /// # Errors
 /// If `beta_2` is not at least 0 and below 1.
-pub fn untuned_warm_up(beta_2: f64) -> Result<u64, Error> {
-    let beta_2 = Param("untuned_warm_up", "beta_2").below_one(beta_2)?;
+pub fn untuned_warmup(beta_2: f64) -> Result<u64, Error> {
+    let beta_2 = Param("untuned_warmup", "beta_2").below_one(beta_2)?;
     // In floating point, 2/(1 − 0.999) is slightly above 2000.
     Ok((2.0 / (1.0 - beta_2) - 1e-6).ceil() as u64)
 }

@@ -15,7 +15,7 @@ use crate::bound::{Cadence, Direction, Memory, StepBound};
 use crate::checkpoint::State;
 use crate::error::check::Param as Named;
 use crate::monitor::{any_gradient, numbers, one_number};
-use crate::optim::{Pace, Update};
+use crate::optim::{ModelOptimizer, StepArgs};
 use crate::shared::Shared;
 use crate::{Error, Parameter, Reading, Verdict};
 use distance::Distance;
@@ -221,7 +221,7 @@ impl TrustRegion {
         update: u64,
         model: &M,
         grads: &GradientsParams,
-        optimizer: impl Fn() -> Box<dyn Update<M>>,
+        optimizer: impl Fn() -> Box<dyn ModelOptimizer<M>>,
         outputs: impl Fn(&M) -> Tensor<2>,
     ) -> Result<(), Error> {
         if !self.is_due(update) {
@@ -232,7 +232,7 @@ impl TrustRegion {
         let mut rate = self.rate_at_most().unwrap_or(START);
         for _ in 0..ROUNDS {
             // The norm is irrelevant: nothing is decided by it here.
-            let pace = Pace::new(rate, 1.0, f64::MAX);
+            let pace = StepArgs::new(rate, 1.0, f64::MAX);
             let after = optimizer().update(pace, model.clone(), copied(model, grads));
             let distance = self.distance.between(before.clone(), outputs(&after.valid()));
             one_number("distance", &distance).map_err(|why| why.of(NAME))?;

@@ -16,7 +16,7 @@ use evenkeel::bound::DeepRelativeTrust;
 use evenkeel::clip::GlobalNorm;
 use evenkeel::faults::{Harm, Injector, Place, When};
 use evenkeel::guard::{
-    Divergence, Guard, LayerLimit, LossSpike, NonFinite, NormSpike, Stall, UpdateWall,
+    Divergence, Guard, LayerLimit, LossSpike, NonFinite, NormSpike, Stall, UpdateRatio,
 };
 use evenkeel::optim as own;
 use evenkeel::precision::LossScale;
@@ -92,7 +92,7 @@ pub enum Around {
     AdaptiveClip,
     Lookahead,
     Cautious,
-    PowerNorm,
+    PNorm,
     Averaging,
 }
 
@@ -121,11 +121,11 @@ pub enum Optimizer {
 pub enum Judge {
     LossSpike {
         k: f64,
-        warm_up: u64,
+        warmup: u64,
     },
     NormSpike {
         k: f64,
-        warm_up: u64,
+        warmup: u64,
     },
     Divergence {
         k: f64,
@@ -137,7 +137,7 @@ pub enum Judge {
     LayerLimit {
         at_most: f64,
     },
-    UpdateWall {
+    UpdateRatio {
         at_most: f64,
     },
     /// A closure that rejects losses above this.
@@ -160,7 +160,7 @@ pub enum Curve {
     /// No schedule at all.
     Plain,
     Constant,
-    WarmUp,
+    Warmup,
     Cosine,
     Steps,
     /// NaN at this update.
@@ -225,7 +225,7 @@ impl Case {
             case.late = Some(rng.random_range(1..=6));
             // What cannot be had there.
             case.check_optimizer = None;
-            case.guards.retain(|guard| !matches!(guard, Judge::UpdateWall { .. }));
+            case.guards.retain(|guard| !matches!(guard, Judge::UpdateRatio { .. }));
         }
         case.draw_more(&mut StdRng::seed_from_u64(seed.wrapping_mul(3) ^ 0xC0FF_EE00));
         case
@@ -239,7 +239,7 @@ impl Case {
         self.dtype = if r.random_bool(0.2) { half } else { DType::F32 };
         self.master = r.random_bool(if self.dtype == DType::F32 { 0.05 } else { 0.5 });
         use Around::*;
-        let around = [TrustRatio, Lars, AdaptiveClip, Lookahead, Cautious, PowerNorm, Averaging];
+        let around = [TrustRatio, Lars, AdaptiveClip, Lookahead, Cautious, PNorm, Averaging];
         self.around = r.random_bool(0.15).then(|| *around.choose(r).unwrap());
         self.bounded = r.random_bool(0.2);
         // Burn's own are not resumed in half precision without.
@@ -273,7 +273,7 @@ impl Case {
             _ => other.clips = Vec::new(),
         }
         if other.late.is_some() {
-            other.guards.retain(|guard| !matches!(guard, Judge::UpdateWall { .. }));
+            other.guards.retain(|guard| !matches!(guard, Judge::UpdateRatio { .. }));
         }
         other.skips_at_most = r.random_range(0..=6);
         other.rewind = r.random_bool(0.6).then(|| {
@@ -340,7 +340,7 @@ impl Case {
             curve: match r.random_range(0..12) {
                 0..=2 => Curve::Plain,
                 3..=4 => Curve::Constant,
-                5..=6 => Curve::WarmUp,
+                5..=6 => Curve::Warmup,
                 7..=8 => Curve::Cosine,
                 9..=10 => Curve::Steps,
                 _ => Curve::Breaks(r.random_range(0..steps)),
@@ -359,11 +359,11 @@ impl Case {
             rewind: r.random_bool(0.6).then(|| {
                 Rewind::every(r.random_range(1..=4))
                     .and_then(|rewind| rewind.keep(r.random_range(1..=4)))
-                    .and_then(|rewind| rewind.damp(r.random_range(0.1..=1.0)))
+                    .and_then(|rewind| rewind.backoff(r.random_range(0.1..=1.0)))
                     .and_then(|rewind| rewind.at_most(rewinds_at_most))
                     .unwrap()
                     .age(r.random_range(0..=6))
-                    .warm_up(r.random_range(0..=4))
+                    .warmup(r.random_range(0..=4))
             }),
             average: match r.random_range(0..6) {
                 0 => Some(Mean::Ema(r.random_range(0.0..0.999))),
@@ -415,15 +415,15 @@ impl Case {
                 ModuleOptimizer::from(own::Lookahead::new(3, 0.5, adam()).unwrap())
             }
             Some(Around::Cautious) => ModuleOptimizer::from(own::Cautious::new(adam())),
-            Some(Around::PowerNorm) => {
-                ModuleOptimizer::from(own::PowerNormClip::new(3.0, 0.1, adam()).unwrap())
+            Some(Around::PNorm) => {
+                ModuleOptimizer::from(own::PNormClip::new(3.0, 0.1, adam()).unwrap())
             }
             Some(Around::Averaging) => ModuleOptimizer::from(own::ScheduleFreeSgd::new()),
         };
         self.mastered(burns)
     }
 
-    fn mastered<By>(&self, optimizer: impl own::IntoUpdate<Tiny, By>) -> Builder<Tiny> {
+    fn mastered<By>(&self, optimizer: impl own::IntoModelOptimizer<Tiny, By>) -> Builder<Tiny> {
         match self.master {
             true => Keel::wrap(own::MasterWeights::new(optimizer)),
             false => Keel::wrap(optimizer),
@@ -466,7 +466,7 @@ impl Case {
         Some(match self.curve {
             Curve::Plain => return None,
             Curve::Constant => Constant::new(rate).unwrap().boxed(),
-            Curve::WarmUp => {
+            Curve::Warmup => {
                 let cosine = Cosine::new(rate, 0.0, 20).unwrap();
                 Ramp::new(0.0, rate, 3).unwrap().then(3, cosine).boxed()
             }
@@ -493,23 +493,25 @@ impl Case {
             keel = keel.clip(GlobalNorm::at_most(*clip).unwrap());
         }
         for guard in &self.guards {
-            let spike = || LossSpike::above(4.0).unwrap().warm_up(3).unwrap();
+            let spike = || LossSpike::above(4.0).unwrap().warmup(3).unwrap();
             keel = match *guard {
-                Judge::LossSpike { k, warm_up } => {
-                    keel.guard(LossSpike::above(k).unwrap().warm_up(warm_up).unwrap())
+                Judge::LossSpike { k, warmup } => {
+                    keel.guard(LossSpike::above(k).unwrap().warmup(warmup).unwrap())
                 }
-                Judge::NormSpike { k, warm_up } => {
-                    keel.guard(NormSpike::above(k).unwrap().warm_up(warm_up).unwrap())
+                Judge::NormSpike { k, warmup } => {
+                    keel.guard(NormSpike::above(k).unwrap().warmup(warmup).unwrap())
                 }
                 Judge::Divergence { k, patience } => {
                     let guard = Divergence::above(k).unwrap().patience(patience);
-                    keel.guard(guard.warm_up(2).unwrap().smoothing(0.5).unwrap())
+                    keel.guard(guard.warmup(2).unwrap().smoothing(0.5).unwrap())
                 }
                 Judge::Stall { over } => {
                     keel.guard(Stall::over(over).unwrap().smoothing(0.0).unwrap())
                 }
                 Judge::LayerLimit { at_most } => keel.guard(LayerLimit::at_most(at_most).unwrap()),
-                Judge::UpdateWall { at_most } => keel.guard(UpdateWall::at_most(at_most).unwrap()),
+                Judge::UpdateRatio { at_most } => {
+                    keel.guard(UpdateRatio::at_most(at_most).unwrap())
+                }
                 Judge::Closure { above, answer } => {
                     keel.guard(
                         move |now: &Reading| {
@@ -525,7 +527,7 @@ impl Case {
         }
         keel = match self.average {
             Some(Mean::Ema(decay)) => keel.average(Ema::new(decay).unwrap()),
-            Some(Mean::WarmEma(decay)) => keel.average(Ema::new(decay).unwrap().warm_up()),
+            Some(Mean::WarmEma(decay)) => keel.average(Ema::new(decay).unwrap().warmup()),
             Some(Mean::Swa(at)) => keel.average(Swa::from(at).every(2).unwrap()),
             None => keel,
         };
@@ -553,15 +555,15 @@ impl Case {
 
 fn judge(r: &mut StdRng) -> Judge {
     use Verdict::*;
-    let warm_up = r.random_range(3..=5);
+    let warmup = r.random_range(3..=5);
     let answer = *[Skip, Rewind, Halt].choose(r).unwrap();
     match r.random_range(0..9) {
-        0 => Judge::LossSpike { k: r.random_range(2.0..8.0), warm_up },
-        1 => Judge::NormSpike { k: r.random_range(2.0..8.0), warm_up },
+        0 => Judge::LossSpike { k: r.random_range(2.0..8.0), warmup },
+        1 => Judge::NormSpike { k: r.random_range(2.0..8.0), warmup },
         2 => Judge::Divergence { k: r.random_range(1.1..3.0), patience: r.random_range(0..=2) },
         3 => Judge::Stall { over: r.random_range(3..=12) },
         4 => Judge::LayerLimit { at_most: 10f64.powf(r.random_range(-1.0..3.0)) },
-        5 => Judge::UpdateWall { at_most: 10f64.powf(r.random_range(-2.0..1.0)) },
+        5 => Judge::UpdateRatio { at_most: 10f64.powf(r.random_range(-2.0..1.0)) },
         6 => Judge::Closure { above: 10f64.powf(r.random_range(-1.0..3.0)), answer },
         7 => Judge::Answering { answer },
         _ => Judge::Escalating { skips: r.random_range(0..=2), rewinds: r.random_range(0..=2) },

@@ -1,5 +1,5 @@
-//! The same cases decided on the device: what holds before the numbers have been read, and that a dropped step leaves no
-//! trace.
+//! The same cases decided on the device: what holds before the numbers have been read, and that a dropped step leaves
+//! no trace.
 
 use burn::module::Module;
 use burn::tensor::Device;

@@ -97,7 +97,7 @@ fn random_faults_in_random_runs_break_nothing() {
             "by NormSpike",
             "by Divergence",
             "by LayerLimit",
-            "by UpdateWall",
+            "by UpdateRatio",
             "by Stall",
             "by a closure",
             "clipped",

@@ -6,7 +6,9 @@ use crate::common::{Batch, Net, bits, filled, noise};
 use burn::module::{Module, Param};
 use burn::nn::{Linear, LinearConfig};
 use burn::tensor::{Device, Tensor, TensorData};
-use evenkeel::advise::{Advice, Advisor, Aim, Bound, Change, Method, Outcome, Recipe, Safety};
+use evenkeel::advise::{
+    Advice, Advisor, Bound, Change, Method, Objective, Outcome, Recipe, Safety,
+};
 
 /// `½·Σ λᵢwᵢ²`.
 #[derive(Module, Debug)]
@@ -52,7 +54,7 @@ fn on_a_cpu(test: impl Fn(&Device)) {
 #[test]
 fn the_edge_of_a_bowl_is_where_theory_puts_it() {
     on_a_cpu(|device| {
-        let advice = bowl(device).rates(1e-2, 1e2).unwrap().run().unwrap();
+        let advice = bowl(device).between(1e-2, 1e2).unwrap().run().unwrap();
         assert!(advice.is_complete());
         // λ = 1, μ = 0.9: 2/λ; (2 + 2μ)/λ; (2 + 2μ)/((1 + 2μ)λ).
         let edges = [(Method::Sgd, 2.0), (Method::Momentum, 3.8), (Method::Nesterov, 3.8 / 2.8)];
@@ -67,7 +69,7 @@ fn the_edge_of_a_bowl_is_where_theory_puts_it() {
         let plain = advice.baseline().unwrap();
         let (stable, not) = (plain.highest_stable().unwrap(), plain.first_unstable().unwrap());
         assert!(not / stable <= 1.2, "{stable} to {not}");
-        let best = plain.best(Aim::LowestLoss).unwrap().rate;
+        let best = plain.best(Objective::LowestLoss).unwrap().rate;
         assert!((1.0 / 1.3..1.3).contains(&(best * 1.2 / 2.0)), "{best}");
         // The governor holds whatever is asked for; the steps of a bowl allow it for ever.
         let governed = |r: &Recipe| r.governed && r.method == Method::Momentum && !r.cosine;
@@ -79,7 +81,7 @@ fn the_edge_of_a_bowl_is_where_theory_puts_it() {
 #[test]
 fn every_remedy_is_measured_alone() {
     let device = Device::flex().autodiff();
-    let advice = bowl(&device).rates(0.1, 0.1).unwrap().over(200).unwrap().run().unwrap();
+    let advice = bowl(&device).between(0.1, 0.1).unwrap().over(200).unwrap().run().unwrap();
     let alone = |is: &dyn Fn(&Recipe) -> bool| {
         let count = advice.outcomes().iter().filter(|o| is(&o.recipe)).count();
         assert_eq!(count, 1);
@@ -97,7 +99,7 @@ fn every_remedy_is_measured_alone() {
     }
     // A tenth of the run.
     let mut recipe = plain();
-    recipe.warm_up = 20;
+    recipe.warmup = 20;
     alone(&|r| *r == recipe);
     let mut recipe = plain();
     recipe.cosine = true;
@@ -114,7 +116,7 @@ fn every_remedy_is_measured_alone() {
 #[test]
 fn each_bound_is_one_of_its_own() {
     let device = Device::flex().autodiff();
-    let advice = regression(&device).rates(1e-5, 1e-5).unwrap().seeds(1).unwrap().run().unwrap();
+    let advice = regression(&device).between(1e-5, 1e-5).unwrap().seeds(1).unwrap().run().unwrap();
     let losses = [Bound::Free, Bound::Global, Bound::Adaptive, Bound::Percentile].map(|bound| {
         let is = |r: &Recipe| {
             let mut plain = advice.baseline().unwrap().recipe.clone();
@@ -161,17 +163,17 @@ fn standardized_features_are_found_to_be_worth_orders_of_magnitude() {
         // E[x²] is 1/12 · 10⁶, so the edge is near 2/(2·10⁶/12).
         assert!(plain.highest_stable().unwrap() < 2e-5);
         assert!(standardized.highest_stable().unwrap() >= 0.3);
-        assert_eq!(standardized.ahead_of(plain, Aim::LowestLoss), (2, 2));
-        assert_eq!(plain.ahead_of(standardized, Aim::LowestLoss), (0, 2));
+        assert_eq!(standardized.ahead_of(plain, Objective::LowestLoss), (2, 2));
+        assert_eq!(plain.ahead_of(standardized, Objective::LowestLoss), (0, 2));
 
         let best = advice.best().unwrap();
         assert!(best.recipe.standardized, "{advice}");
-        let best = best.best(Aim::LowestLoss).unwrap().loss();
-        assert!(best < 1e-3 * plain.best(Aim::LowestLoss).unwrap().loss());
+        let best = best.best(Objective::LowestLoss).unwrap().loss();
+        assert!(best < 1e-3 * plain.best(Objective::LowestLoss).unwrap().loss());
         // What stands on the best foundation was measured too.
         for method in [Method::Sgd, Method::Momentum, Method::Adam, Method::AdamW] {
             let whole =
-                |r: &Recipe| r.standardized && r.cosine && r.warm_up == 5 && r.method == method;
+                |r: &Recipe| r.standardized && r.cosine && r.warmup == 5 && r.method == method;
             let clipped =
                 |r: &Recipe| whole(r) && r.bound == Bound::Global && r.safety == Safety::Bare;
             let held = |r: &Recipe| whole(r) && r.safety == Safety::Recommended;
@@ -185,37 +187,38 @@ fn standardized_features_are_found_to_be_worth_orders_of_magnitude() {
 #[test]
 fn two_searches_are_the_same() {
     let device = Device::flex().autodiff();
-    let advise = || regression(&device).rates(1e-3, 1.0).unwrap().over(20).unwrap().run().unwrap();
+    let advise =
+        || regression(&device).between(1e-3, 1.0).unwrap().over(20).unwrap().run().unwrap();
     assert_eq!(advise(), advise());
 }
 
 #[test]
 fn the_aim_decides_the_order() {
     let device = Device::flex().autodiff();
-    let advise = |aim| {
+    let advise = |objective| {
         regression(&device)
-            .aim(aim)
+            .objective(objective)
             .unwrap()
-            .rates(1e-3, 10.0)
+            .between(1e-3, 10.0)
             .unwrap()
             .confirm(0, 0)
             .run()
             .unwrap()
     };
-    let fast = advise(Aim::FastestTo(0.05));
+    let fast = advise(Objective::FastestTo(0.05));
     let updates: Vec<f64> = fast
         .outcomes()
         .iter()
-        .filter_map(|o| o.best(fast.aim()))
+        .filter_map(|o| o.best(fast.objective()))
         .map(|point| point.updates().unwrap_or(f64::INFINITY))
         .collect();
     assert!(updates.is_sorted() && updates[0] < 50.0, "{updates:?}");
-    let high = advise(Aim::HighestRate);
+    let high = advise(Objective::HighestRate);
     let edges: Vec<f64> = high.outcomes().iter().filter_map(Outcome::highest_stable).collect();
     assert!(edges.is_sorted_by(|a, b| a >= b) && edges[0] > edges[edges.len() - 1], "{edges:?}");
-    let low = advise(Aim::LowestLoss);
+    let low = advise(Objective::LowestLoss);
     let losses: Vec<f64> =
-        low.outcomes().iter().filter_map(|o| o.best(low.aim())).map(|p| p.loss()).collect();
+        low.outcomes().iter().filter_map(|o| o.best(low.objective())).map(|p| p.loss()).collect();
     assert!(losses.is_sorted());
 }
 
@@ -238,7 +241,7 @@ fn the_callers_model_is_as_it_was_even_when_the_search_is_interrupted() {
                 .unwrap()
                 .seeds(1)
                 .unwrap()
-                .rates(1e-2, 1e1)
+                .between(1e-2, 1e1)
                 .unwrap()
                 .confirm(2, 2)
                 .watch(|stage| match stage.updates >= stop_at {
@@ -307,7 +310,7 @@ fn a_variant_of_the_model_is_measured_and_combined() {
         Advisor::new(build, squares, |k| raw(k, &device)).by_training_loss().over(50).unwrap();
     let advice = plain
         .variant("scaled", build, scaled)
-        .rates(1e-5, 1.0)
+        .between(1e-5, 1.0)
         .unwrap()
         .confirm(2, 6)
         .run()
@@ -333,7 +336,7 @@ fn the_best_are_run_again_with_fresh_seeds() {
         .over(50)
         .unwrap()
         .seeds_from(7)
-        .rates(1e-6, 1.0)
+        .between(1e-6, 1.0)
         .unwrap()
         .confirm(3, 12)
         .run()
@@ -345,7 +348,7 @@ fn the_best_are_run_again_with_fresh_seeds() {
     assert!(advice.outcomes()[..3].iter().all(|o| o.confirmed.is_some()));
     assert!(advice.baseline().unwrap().confirmed.is_some());
     for outcome in &confirmed {
-        let (point, best) = (outcome.confirmed.as_ref().unwrap(), outcome.best(advice.aim()));
+        let (point, best) = (outcome.confirmed.as_ref().unwrap(), outcome.best(advice.objective()));
         assert_eq!(point.losses.len(), 12);
         assert!(!point.stable || point.rate <= best.unwrap().rate);
         assert_eq!(best.unwrap().losses.len(), 2);
@@ -396,7 +399,7 @@ fn a_rate_that_fresh_seeds_break_at_is_given_up_for_a_lower_one() {
         .unwrap();
     let plain = advice.baseline().unwrap();
     // 1 is best where the curvature is 1, and above the edge of 2/4 where it is 4.
-    assert!((plain.best(Aim::LowestLoss).unwrap().rate - 1.0).abs() < 0.3);
+    assert!((plain.best(Objective::LowestLoss).unwrap().rate - 1.0).abs() < 0.3);
     let confirmed = plain.confirmed.as_ref().unwrap();
     assert!(confirmed.stable && confirmed.rate < 0.5, "{confirmed:?}");
     let recommended = advice.recommended().unwrap();
@@ -412,21 +415,21 @@ fn what_is_the_same_cannot_be_told_apart() {
         || Advisor::new(build, squares, |k| raw(k, &device)).by_training_loss().over(20).unwrap();
     // Twice the same model, by another name.
     let advice =
-        advisor().variant("twin", build, squares).rates(1e-6, 1e-5).unwrap().run().unwrap();
+        advisor().variant("twin", build, squares).between(1e-6, 1e-5).unwrap().run().unwrap();
     let plain = advice.baseline().unwrap();
     let twin = outcome(&advice, |r| {
         let mut named = plain.recipe.clone();
         named.variant = "twin".into();
         *r == named
     });
-    assert_eq!(plain.best(advice.aim()), twin.best(advice.aim()));
+    assert_eq!(plain.best(advice.objective()), twin.best(advice.objective()));
     if let Some(chance) = advice.chance(plain, twin) {
         assert_eq!(chance, 1.0);
     }
     // Three fresh seeds are too few, whatever they give, and it says so.
-    let few = advisor().rates(1e-6, 1e-5).unwrap().confirm(5, 3).run().unwrap().to_string();
+    let few = advisor().between(1e-6, 1e-5).unwrap().confirm(5, 3).run().unwrap().to_string();
     assert!(few.contains("3 fresh seeds cannot tell"), "{few}");
-    let none = advisor().rates(1e-6, 1e-5).unwrap().confirm(0, 0).run().unwrap();
+    let none = advisor().between(1e-6, 1e-5).unwrap().confirm(0, 0).run().unwrap();
     assert!(none.outcomes().iter().all(|o| o.confirmed.is_none()));
     assert!(none.chance(none.best().unwrap(), none.baseline().unwrap()).is_none());
 }
@@ -434,40 +437,41 @@ fn what_is_the_same_cannot_be_told_apart() {
 #[test]
 fn updates_are_counted_to_what_plain_descent_comes_to() {
     let device = Device::flex().autodiff();
-    let advice = regression(&device).rates(1e-6, 1.0).unwrap().confirm(0, 0).run().unwrap();
-    let plain = advice.baseline().unwrap().best(Aim::LowestLoss).unwrap();
+    let advice = regression(&device).between(1e-6, 1.0).unwrap().confirm(0, 0).run().unwrap();
+    let plain = advice.baseline().unwrap().best(Objective::LowestLoss).unwrap();
     assert_eq!(advice.target(), Some(plain.spread().1));
     // It gets there itself, and the best one long before.
     let itself = plain.updates().unwrap();
-    let best = advice.best().unwrap().best(Aim::LowestLoss).unwrap().updates().unwrap();
+    let best = advice.best().unwrap().best(Objective::LowestLoss).unwrap().updates().unwrap();
     assert!(best < itself && itself <= 50.0, "{best} and {itself}");
 
     let given = regression(&device)
         .target(0.05)
         .unwrap()
-        .rates(1e-6, 1.0)
+        .between(1e-6, 1.0)
         .unwrap()
         .confirm(0, 0)
         .run()
         .unwrap();
     assert_eq!(given.target(), Some(0.05));
-    let slow = given.baseline().unwrap().best(Aim::LowestLoss).unwrap();
+    let slow = given.baseline().unwrap().best(Objective::LowestLoss).unwrap();
     assert!(slow.loss() > 0.05 && slow.updates().is_none());
-    assert!(given.best().unwrap().best(Aim::LowestLoss).unwrap().updates().is_some());
+    assert!(given.best().unwrap().best(Objective::LowestLoss).unwrap().updates().is_some());
 }
 
 #[test]
 fn every_rate_is_measured_where_that_is_asked_for() {
     let device = Device::flex().autodiff();
-    let advice = bowl(&device).rates(1e-3, 1e2).unwrap().every_rate().confirm(0, 0).run().unwrap();
+    let advice =
+        bowl(&device).between(1e-3, 1e2).unwrap().every_rate().confirm(0, 0).run().unwrap();
     assert!(advice.is_complete());
     assert!(advice.outcomes().iter().all(|o| o.points.len() == 11));
     // A search finds the same best rates, with less.
-    let search = bowl(&device).rates(1e-3, 1e2).unwrap().confirm(0, 0).run().unwrap();
+    let search = bowl(&device).between(1e-3, 1e2).unwrap().confirm(0, 0).run().unwrap();
     assert!(search.updates() < advice.updates());
     // Where the curve has one valley.
     for method in [Method::Sgd, Method::Momentum, Method::Nesterov] {
-        let best = |of| outcome(of, only(method)).best(Aim::LowestLoss).unwrap().rate;
+        let best = |of| outcome(of, only(method)).best(Objective::LowestLoss).unwrap().rate;
         assert_eq!(best(&search), best(&advice), "{method:?}");
     }
 }
@@ -502,7 +506,7 @@ fn a_clock_gives_costs_and_without_one_there_are_none() {
         ticks.get()
     };
     let timed = bowl(&device).over(10).unwrap().clock(clock).run().unwrap();
-    let best = timed.baseline().unwrap().best(Aim::LowestLoss).unwrap();
+    let best = timed.baseline().unwrap().best(Objective::LowestLoss).unwrap();
     assert!((best.seconds.unwrap() - 0.05).abs() < 1e-12);
     let bare = bowl(&device).over(10).unwrap().run().unwrap();
     assert!(bare.outcomes().iter().flat_map(|o| &o.points).all(|p| p.seconds.is_none()));
@@ -514,16 +518,16 @@ fn wrong_arguments_are_errors() {
     assert!(bowl(&device).tolerance(-0.1).unwrap_err().is_parameter());
     assert!(bowl(&device).held_out(0, |_| ()).unwrap_err().is_parameter());
     // A recipe of what there is not.
-    let advice = bowl(&device).rates(0.1, 0.1).unwrap().run().unwrap();
+    let advice = bowl(&device).between(0.1, 0.1).unwrap().run().unwrap();
     let mut recipe = advice.baseline().unwrap().recipe.clone();
     recipe.standardized = true;
     let said = bowl(&device).recipes([recipe]).run().unwrap_err().to_string();
     assert!(said.ends_with("got `SGD + standardized features`"), "{said}");
     assert!(bowl(&device).over(9).unwrap_err().is_parameter());
     assert!(bowl(&device).seeds(0).unwrap_err().is_parameter());
-    assert!(bowl(&device).rates(0.0, 1.0).unwrap_err().is_parameter());
-    assert!(bowl(&device).rates(1.0, 0.1).unwrap_err().is_parameter());
-    assert!(bowl(&device).aim(Aim::FastestTo(f64::NAN)).unwrap_err().is_parameter());
+    assert!(bowl(&device).between(0.0, 1.0).unwrap_err().is_parameter());
+    assert!(bowl(&device).between(1.0, 0.1).unwrap_err().is_parameter());
+    assert!(bowl(&device).objective(Objective::FastestTo(f64::NAN)).unwrap_err().is_parameter());
     assert!(bowl(&device).target(f64::INFINITY).unwrap_err().is_parameter());
     assert!(bowl(&device).budget_seconds(-1.0).unwrap_err().is_parameter());
     let frozen =
@@ -534,7 +538,7 @@ fn wrong_arguments_are_errors() {
 #[test]
 fn the_text_is_a_decision_in_80_columns() {
     let device = Device::flex().autodiff();
-    let advice = regression(&device).rates(1e-5, 1.0).unwrap().confirm(3, 6).run().unwrap();
+    let advice = regression(&device).between(1e-5, 1.0).unwrap().confirm(3, 6).run().unwrap();
     let (said, code) = (advice.to_string(), advice.code().unwrap());
     let recommended = advice.recommended().unwrap();
     assert!(said.ends_with(&code));
@@ -544,7 +548,7 @@ fn the_text_is_a_decision_in_80_columns() {
     }
     let flat = text.split_whitespace().collect::<Vec<_>>().join(" ");
     assert!(flat.contains(&format!("Recommended: `{}`", recommended.recipe)), "{text}");
-    assert!(flat.contains("A high stable rate is no aim of its own"));
+    assert!(flat.contains("A high stable rate is no objective of its own"));
     // The most important change first, and that is the scale of the features.
     let worths = advice.worths();
     assert_eq!(worths.len(), recommended.recipe.changes().len());
@@ -559,7 +563,7 @@ fn the_text_is_a_decision_in_80_columns() {
 #[test]
 fn it_can_be_written_and_read() {
     let device = Device::flex().autodiff();
-    let advice = regression(&device).rates(1e-6, 1e-3).unwrap().run().unwrap();
+    let advice = regression(&device).between(1e-6, 1e-3).unwrap().run().unwrap();
     let written = serde_json::to_string(&advice).unwrap();
     let read: Advice = serde_json::from_str(&written).unwrap();
     assert_eq!(read, advice);
@@ -568,7 +572,7 @@ fn it_can_be_written_and_read() {
 #[test]
 fn it_can_be_drawn() {
     let device = Device::flex().autodiff();
-    let advice = regression(&device).rates(1e-4, 0.1).unwrap().confirm(0, 0).run().unwrap();
+    let advice = regression(&device).between(1e-4, 0.1).unwrap().confirm(0, 0).run().unwrap();
     let picture = advice.to_svg().unwrap();
     assert!(picture.contains("(plain)") && picture.contains("standardized"));
     let page = advice.to_html().unwrap();

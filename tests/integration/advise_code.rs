@@ -40,7 +40,7 @@ fn advice(device: &Device) -> Advice {
         .unwrap()
         .seeds(1)
         .unwrap()
-        .rates(0.03, 0.03)
+        .between(0.03, 0.03)
         .unwrap()
         .confirm(0, 0)
         .run()
@@ -95,8 +95,8 @@ fn every_recipes_code_is_compiled_as_it_is_printed() {
     }
     // Every kind of part is in some of it.
     let parts: Vec<Change> = advice.outcomes().iter().flat_map(|o| o.recipe.changes()).collect();
-    use Change::{Bound, Cosine, Features, Governor, Method, Safety, Targets, Variant, WarmUp};
-    for part in [Features, Targets, Variant, Method, Bound, Governor, Safety, WarmUp, Cosine] {
+    use Change::{Bound, Cosine, Features, Governor, Method, Safety, Targets, Variant, Warmup};
+    for part in [Features, Targets, Variant, Method, Bound, Governor, Safety, Warmup, Cosine] {
         assert!(parts.contains(&part), "{part:?}");
     }
     let compiled = include_str!("pasted/mod.rs");

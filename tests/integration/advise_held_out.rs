@@ -4,7 +4,7 @@ use crate::common::{filled, noise};
 use burn::module::{Module, Param};
 use burn::nn::{Linear, LinearConfig};
 use burn::tensor::{Device, Int, Tensor, TensorData};
-use evenkeel::advise::{Advice, Advisor, Aim, Change, Method, Predictor};
+use evenkeel::advise::{Advice, Advisor, Change, Method, Objective, Predictor};
 
 fn said(advice: &Advice) -> String {
     advice.to_string().split_whitespace().collect::<Vec<_>>().join(" ")
@@ -53,7 +53,7 @@ fn by_heart_or_not(device: &Device) -> Advisor<'_, Rows> {
         .variant("by heart", learnt, ByHeart::loss)
         .over(60)
         .unwrap()
-        .rates(1e-3, 1.0)
+        .between(1e-3, 1.0)
         .unwrap()
         .confirm(2, 6)
 }
@@ -70,7 +70,7 @@ fn what_is_learnt_by_heart_is_first_by_training_loss_alone() {
     assert_eq!(held.best().unwrap().recipe.variant, "", "{held}");
     // Of what is held out it knows as much as before.
     let heart = held.outcomes().iter().filter(|o| o.recipe.variant == "by heart");
-    let points: Vec<_> = heart.filter_map(|o| o.best(Aim::LowestLoss)).collect();
+    let points: Vec<_> = heart.filter_map(|o| o.best(Objective::LowestLoss)).collect();
     assert!(!points.is_empty());
     for point in points {
         assert!((point.loss() / point.starts[0] - 1.0).abs() < 1e-6, "{point:?}");
@@ -89,7 +89,7 @@ fn overfitting_is_said() {
         };
         let advisor = Advisor::new(build, line, batch);
         let advisor = advisor.held_out(4, |k| rows(100 + k, &device)).unwrap().over(300).unwrap();
-        let plain = advisor.recipes([]).rates(0.1, 0.1).unwrap().confirm(1, 6).run().unwrap();
+        let plain = advisor.recipes([]).between(0.1, 0.1).unwrap().confirm(1, 6).run().unwrap();
         said(&plain)
     };
     assert!(advise(2).contains("It overfits: the held-out loss was"), "{}", advise(2));
@@ -113,7 +113,7 @@ fn without_anything_held_out_it_asks_what_to_rank_by() {
     let error = advisor().holding_out(1).unwrap_err().to_string();
     assert_eq!(error, "`holding_out` of Advisor must be at least 2, got 1");
     // Two can.
-    let two = advisor().holding_out(2).unwrap().over(10).unwrap().rates(0.1, 0.1).unwrap();
+    let two = advisor().holding_out(2).unwrap().over(10).unwrap().between(0.1, 0.1).unwrap();
     assert_eq!(two.run().unwrap().held_out(), Some(1));
 }
 
@@ -134,7 +134,7 @@ fn advisor_about<'a>(
     let build = |_| One { w: Param::from_tensor(Tensor::from_floats([1.0], device)) };
     let advisor = Advisor::new(build, move |m: &One, k: u64| loss(m.w.val(), k), |k| k);
     let advisor = advisor.held_out(3, |k| 1000 + k).unwrap().over(40).unwrap();
-    advisor.rates(1e-3, 1e2).unwrap()
+    advisor.between(1e-3, 1e2).unwrap()
 }
 
 #[test]
@@ -162,7 +162,7 @@ fn a_loss_is_judged_by_how_far_it_comes_down_and_not_by_its_sign() {
     let rate = |by: f64| {
         let advice = about(&device, |w, _| w.powi_scalar(2) * 0.5 + by);
         let plain = advice.baseline().unwrap();
-        (plain.best(Aim::LowestLoss).unwrap().rate, plain.highest_stable())
+        (plain.best(Objective::LowestLoss).unwrap().rate, plain.highest_stable())
     };
     // Half a square, which one step at a rate of 1 brings to its bottom.
     let (best, edge) = rate(0.0);
@@ -181,7 +181,7 @@ fn wild_batches_do_not_make_a_recipe_unstable() {
     let device = Device::flex().autodiff();
     let wild = |k: u64| if k % 10 == 9 { 1e4 } else { 0.0 };
     let advice = about(&device, move |w, k| w.powi_scalar(2) * 0.5 + wild(k));
-    let plain = advice.baseline().unwrap().best(Aim::LowestLoss).unwrap();
+    let plain = advice.baseline().unwrap().best(Objective::LowestLoss).unwrap();
     assert!(plain.loss() < 1e-3, "{plain:?}");
     assert!(advice.recommended().is_some());
 }
@@ -207,10 +207,10 @@ fn standardized_targets_are_compared_in_the_units_of_the_targets() {
         let advisor = Advisor::predicting(model, |k| far(k % 12, &device)).over(30).unwrap();
         advisor.held_out(3, |k| far(50 + k, &device)).unwrap()
     };
-    let advice = advisor().rates(1e-3, 0.1).unwrap().confirm(0, 0).run().unwrap();
+    let advice = advisor().between(1e-3, 0.1).unwrap().confirm(0, 0).run().unwrap();
     let start = |parts: &[Change]| {
         let of = advice.outcomes().iter().find(|o| o.recipe.changes() == parts).unwrap();
-        of.best(Aim::LowestLoss).unwrap().starts[0]
+        of.best(Objective::LowestLoss).unwrap().starts[0]
     };
     // Saying 0 costs 150² and the variance, 77²/6·… ; saying the mean costs the variance.
     let (plain, standardized) = (start(&[]), start(&[Change::Targets]));
@@ -222,10 +222,10 @@ fn standardized_targets_are_compared_in_the_units_of_the_targets() {
         (recipe.method, recipe.standardized_targets) = (Method::Adam, targets);
         recipe
     });
-    let adam = advisor().recipes(recipes.clone()).rates(1e-3, 0.1).unwrap().run().unwrap();
+    let adam = advisor().recipes(recipes.clone()).between(1e-3, 0.1).unwrap().run().unwrap();
     let lowest = recipes.map(|recipe| {
         let of = adam.outcomes().iter().find(|o| o.recipe == recipe).unwrap();
-        of.best(Aim::LowestLoss).unwrap().loss()
+        of.best(Objective::LowestLoss).unwrap().loss()
     });
     assert!(lowest[1] < 0.1 * lowest[0], "{lowest:?}");
     // A model of which only the loss is known has no targets to standardize.

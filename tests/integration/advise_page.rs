@@ -22,7 +22,7 @@ fn advice(variant: &'static str, rates: (f64, f64)) -> Advice {
         (model.forward(x.clone()) - x.sum_dim(1)).powi_scalar(2).mean()
     };
     let advisor = Advisor::new(make, loss, row).variant(variant, make, loss);
-    let advisor = advisor.over(20).unwrap().seeds(2).unwrap().rates(rates.0, rates.1).unwrap();
+    let advisor = advisor.over(20).unwrap().seeds(2).unwrap().between(rates.0, rates.1).unwrap();
     advisor.holding_out(10).unwrap().run().unwrap()
 }
 

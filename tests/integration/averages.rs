@@ -49,7 +49,7 @@ fn check(device: &Device, rule: impl Average + Copy + 'static, from: u64) {
 fn the_average_is_that_of_the_rule() {
     on_every_device(|device| {
         check(device, Ema::new(0.9).unwrap(), 0);
-        check(device, Ema::new(0.99).unwrap().warm_up(), 0);
+        check(device, Ema::new(0.99).unwrap().warmup(), 0);
         check(device, Swa::from(4).every(3).unwrap(), 4);
     });
 }
@@ -86,7 +86,7 @@ fn a_skip_does_not_touch_it_and_a_rewind_takes_it_back() {
         let start = Net::new(device);
         let build = |net: &Net, answer| {
             Keel::wrap(SgdConfig::new().init())
-                .average(Ema::new(0.7).unwrap().warm_up())
+                .average(Ema::new(0.7).unwrap().warmup())
                 .on_non_finite(answer)
                 .rewind(Rewind::every(2).unwrap())
                 .build(net)

@@ -5,8 +5,8 @@ use burn::module::{Module, Param};
 use burn::optim::GradientsParams;
 use burn::tensor::{DType, Device, Tensor, TensorData};
 use evenkeel::optim::{
-    AdaBelief, Adam, AdamW, Adamax, Adopt, Groups, Momentum, NAdam, Pace, RAdam, Rule,
-    ScheduleFreeAdamW, Sgd, Spam, Update,
+    AdaBelief, Adam, AdamW, Adamax, Adopt, ModelOptimizer, Momentum, NAdam, ParamGroups, RAdam,
+    Rule, ScheduleFreeAdamW, Sgd, Spam, StepArgs,
 };
 use evenkeel::{Error, Keel};
 
@@ -32,11 +32,11 @@ impl Line {
     }
 }
 
-fn boxed<R: Rule>(rule: R) -> Box<dyn Update<Line>> {
-    Box::new(Groups::new(rule))
+fn boxed<R: Rule>(rule: R) -> Box<dyn ModelOptimizer<Line>> {
+    Box::new(ParamGroups::new(rule))
 }
 
-type Named = (&'static str, Box<dyn Update<Line>>);
+type Named = (&'static str, Box<dyn ModelOptimizer<Line>>);
 
 /// Every rule, at usual and at absurd settings.
 fn rules() -> Result<Vec<Named>, Error> {
@@ -112,7 +112,7 @@ fn what_it_vouches_for_is_finite() {
                         let grad = signs.map(|sign| sign * size / 6_f64.sqrt());
                         let factor = if turn == 2 { 0.5 } else { 1.0 };
                         let norm = grad.iter().map(|g| g * g).sum::<f64>().sqrt() * (1.0 + 1e-3);
-                        let pace = Pace::new(lr, factor, norm);
+                        let pace = StepArgs::new(lr, factor, norm);
                         if !update.is_bounded(&pace) {
                             refused += 1;
                             break;
@@ -138,16 +138,16 @@ fn what_it_vouches_for_is_finite() {
 /// A bound that is never met would be no gain: at what is usual, all but the schedule-free ones vouch.
 #[test]
 fn it_vouches_for_what_is_usual() {
-    let pace = || Pace::new(1e-3, 1.0, 10.0);
+    let pace = || StepArgs::new(1e-3, 1.0, 10.0);
     let absurd = |name: &str| {
         ["huge", "past", "long memory", "wild", "vanishing"].iter().any(|word| name.contains(word))
     };
     for (name, rule) in rules().unwrap() {
         let vouches = rule.is_bounded(&pace());
         assert!(vouches || absurd(name) || name == "schedule-free", "{name}");
-        assert!(!rule.is_bounded(&Pace::new(1e39, 1.0, 10.0)), "{name}");
-        assert!(!rule.is_bounded(&Pace::new(f64::NAN, 1.0, 10.0)), "{name}");
-        assert!(!rule.is_bounded(&Pace::new(-1.0, 1.0, 10.0)), "{name}");
+        assert!(!rule.is_bounded(&StepArgs::new(1e39, 1.0, 10.0)), "{name}");
+        assert!(!rule.is_bounded(&StepArgs::new(f64::NAN, 1.0, 10.0)), "{name}");
+        assert!(!rule.is_bounded(&StepArgs::new(-1.0, 1.0, 10.0)), "{name}");
     }
     // Its moments may outgrow every gradient, if only after a billion updates.
     let long = Adam::new().beta_1(0.9999999).unwrap();
@@ -156,10 +156,10 @@ fn it_vouches_for_what_is_usual() {
     let device = Device::flex().autodiff();
     let model = Line::new(&[1.0], &device, DType::F32);
     let mut momentum = boxed(Momentum::new(0.9).unwrap());
-    let wild = Pace::new(1e14, 1.0, 1.0);
+    let wild = StepArgs::new(1e14, 1.0, 1.0);
     assert!(momentum.is_bounded(&wild));
     let grads = model.along(&[1e18], DType::F32);
-    let _ = momentum.update(Pace::new(1e-20, 1.0, 1e18), model, grads);
+    let _ = momentum.update(StepArgs::new(1e-20, 1.0, 1e18), model, grads);
     assert!(!momentum.is_bounded(&wild));
     // And so it is after the state went into another one.
     let mut fresh = boxed(Momentum::new(0.9).unwrap());
@@ -192,7 +192,7 @@ fn half_precision_stops_at_its_end() {
         let mut update = rule.boxed();
         let model = Line::new(&[65000.0, -65000.0, 1.0], &device, DType::F16);
         let grads = model.along(&[-60000.0, 60000.0, 300.0], DType::F16);
-        let model = update.update(Pace::new(1e4, 1.0, 1e5), model, grads);
+        let model = update.update(StepArgs::new(1e4, 1.0, 1e5), model, grads);
         let values: Vec<f64> = model.at.val().into_data().iter::<f64>().collect();
         assert_eq!(values[..2], [65504.0, -65504.0]);
         assert!(values[2].is_finite());

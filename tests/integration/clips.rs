@@ -5,7 +5,7 @@ use burn::optim::{ModuleOptimizer, SgdConfig};
 use burn::tensor::{Device, Tensor};
 use evenkeel::checkpoint::State;
 use evenkeel::clip::{AdaGc, Clip, GlobalNorm, ModuleNorm, ParameterNorm, Percentile, ZScore};
-use evenkeel::optim::{AdaptiveClip, PowerNormClip, Sgd, ValueClip};
+use evenkeel::optim::{AdaptiveClip, PNormClip, Sgd, ValueClip};
 use evenkeel::{Decide, Keel, Layers, Reading, Verdict};
 
 /// Norms that wander over two orders of magnitude, with a spike now and then.
@@ -56,13 +56,13 @@ fn autoclip(norms: &[f64], p: f64) -> Vec<f64> {
 }
 
 /// ZClip, algorithm 1, with its letters: g a norm, α the decay, z_thres the threshold.
-fn zclip(norms: &[f64], alpha: f64, z_thres: f64, warm_up: usize) -> Vec<f64> {
+fn zclip(norms: &[f64], alpha: f64, z_thres: f64, warmup: usize) -> Vec<f64> {
     let mean = |xs: &[f64]| xs.iter().sum::<f64>() / xs.len() as f64;
-    let mut mu = mean(&norms[..warm_up]);
-    let squares: Vec<f64> = norms[..warm_up].iter().map(|g| (g - mu).powi(2)).collect();
+    let mut mu = mean(&norms[..warmup]);
+    let squares: Vec<f64> = norms[..warmup].iter().map(|g| (g - mu).powi(2)).collect();
     let mut var = mean(&squares);
-    let mut out = norms[..warm_up].to_vec();
-    for &g in &norms[warm_up..] {
+    let mut out = norms[..warmup].to_vec();
+    for &g in &norms[warmup..] {
         let sigma = var.sqrt();
         let z = (g - mu) / (sigma + 1e-6);
         let g_star = if z > z_thres { mu + z_thres * sigma / (z / z_thres) } else { g };
@@ -97,23 +97,23 @@ fn a_window_forgets() {
 
 #[test]
 fn a_z_score_is_zclip() {
-    for (seed, alpha, k, warm_up) in [(1, 0.97, 2.5, 25u64), (2, 0.9, 1.0, 2), (3, 0.0, 0.5, 5)] {
+    for (seed, alpha, k, warmup) in [(1, 0.97, 2.5, 25u64), (2, 0.9, 1.0, 2), (3, 0.0, 0.5, 5)] {
         let norms = norms(seed, 300);
-        let theirs = zclip(&norms, alpha, k, warm_up as usize);
+        let theirs = zclip(&norms, alpha, k, warmup as usize);
         let clip =
-            ZScore::default().above(k).unwrap().decay(alpha).unwrap().warm_up(warm_up).unwrap();
+            ZScore::default().above(k).unwrap().smoothing(alpha).unwrap().warmup(warmup).unwrap();
         assert_close(&left(&mut clip.clone(), &norms), &theirs);
         assert!(norms.iter().zip(&theirs).any(|(norm, left)| left < norm));
     }
-    assert_eq!(ZScore::default(), ZScore::default().above(2.5).unwrap().decay(0.97).unwrap());
+    assert_eq!(ZScore::default(), ZScore::default().above(2.5).unwrap().smoothing(0.97).unwrap());
 }
 
 type Make = fn() -> Box<dyn Clip>;
 
 const ALL: [Make; 3] = [
-    || Box::new(AdaGc::default().warm_up(5).unwrap()),
+    || Box::new(AdaGc::default().warmup(5).unwrap()),
     || Box::new(Percentile::new(40.0).unwrap().window(30).unwrap()),
-    || Box::new(ZScore::default().above(1.5).unwrap().warm_up(5).unwrap()),
+    || Box::new(ZScore::default().above(1.5).unwrap().warmup(5).unwrap()),
 ];
 
 #[test]
@@ -211,13 +211,13 @@ fn wrong_settings_are_named() {
         assert!(AdaGc::default().absolute(bad).unwrap_err().is_parameter());
         assert!(AdaGc::default().relative(bad).unwrap_err().is_parameter());
     }
-    assert!(AdaGc::default().warm_up(0).unwrap_err().is_parameter());
+    assert!(AdaGc::default().warmup(0).unwrap_err().is_parameter());
     for bad in [-0.1, 1.0, f64::NAN] {
-        assert!(AdaGc::default().decay(bad).unwrap_err().is_parameter());
-        assert!(ZScore::default().decay(bad).unwrap_err().is_parameter());
+        assert!(AdaGc::default().smoothing(bad).unwrap_err().is_parameter());
+        assert!(ZScore::default().smoothing(bad).unwrap_err().is_parameter());
     }
     assert!(Percentile::default().window(1).unwrap_err().is_parameter());
-    assert!(ZScore::default().warm_up(1).unwrap_err().is_parameter());
+    assert!(ZScore::default().warmup(1).unwrap_err().is_parameter());
 }
 
 /// Under a keel: the factor of the report is the clip's, rejected batches leave everything as if they
@@ -228,8 +228,8 @@ fn a_keel_carries_their_memory() {
         let build = |net: &Net| {
             Keel::wrap(SgdConfig::new().init())
                 .clip(Percentile::new(40.0).unwrap())
-                .clip(ZScore::default().above(1.0).unwrap().warm_up(3).unwrap())
-                .clip(AdaGc::default().absolute(1e9).unwrap().warm_up(3).unwrap())
+                .clip(ZScore::default().above(1.0).unwrap().warmup(3).unwrap())
+                .clip(AdaGc::default().absolute(1e9).unwrap().warmup(3).unwrap())
                 .skips_at_most(50)
                 .build(net)
                 .unwrap()
@@ -239,7 +239,7 @@ fn a_keel_carries_their_memory() {
         let (mut keel, mut clean) = (build(&net), build(&twin));
         let mut alone = (
             Percentile::new(40.0).unwrap(),
-            ZScore::default().above(1.0).unwrap().warm_up(3).unwrap(),
+            ZScore::default().above(1.0).unwrap().warmup(3).unwrap(),
         );
         let (mut clipped, mut trimmed) = (0, 0);
         for k in 0..16 {
@@ -303,7 +303,7 @@ fn ada_gc_is_its_paper() {
         let (a, b) = (norms(seed, 200), norms(seed + 50, 200));
         let steps: Vec<[f64; 2]> = a.into_iter().zip(b).map(|(a, b)| [a, b]).collect();
         let clip = AdaGc::default().absolute(abs).unwrap().relative(rel).unwrap();
-        let mut clip = clip.decay(beta).unwrap().warm_up(start as u64).unwrap();
+        let mut clip = clip.smoothing(beta).unwrap().warmup(start as u64).unwrap();
         let theirs = adagc(&steps, [abs, rel, beta], start);
         for (t, (g, theirs)) in steps.iter().zip(&theirs).enumerate() {
             let layers = Layers::new(["a".to_string(), "b".to_string()], g.to_vec()).unwrap();
@@ -453,7 +453,7 @@ fn clips_around_an_optimizer_keep_the_laws_wherever_it_is_decided() {
             let value = || ValueClip::new(1e-3, Sgd::new()).unwrap().into();
             // Rounding of a weight of 1 at most.
             check(device, value, decide, |most| most <= 1.001e-3);
-            let largest = || PowerNormClip::new(f64::INFINITY, 1e-3, Sgd::new()).unwrap().into();
+            let largest = || PNormClip::new(f64::INFINITY, 1e-3, Sgd::new()).unwrap().into();
             check(device, largest, decide, |most| most <= 1.001e-3);
             let unit = || AdaptiveClip::new(0.01, Sgd::new()).unwrap().into();
             check(device, unit, decide, |most| most <= 0.05);

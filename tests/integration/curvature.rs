@@ -4,7 +4,7 @@ use burn::module::{Module, Param};
 use burn::optim::GradientsParams;
 use burn::tensor::{Device, Tensor, TensorData};
 use evenkeel::clip::GlobalNorm;
-use evenkeel::curvature::{Critical, Diagonal, Governor, Lanczos};
+use evenkeel::curvature::{CriticalRate, Diagonal, Governor, Lanczos};
 use evenkeel::guard::Guard;
 use evenkeel::optim::{Adam, Momentum, Sgd};
 use evenkeel::{Keel, Reading, Verdict};
@@ -228,11 +228,11 @@ fn the_critical_rate_of_a_quadratic_is_known() {
             terms.sum::<f64>()
         };
         let expected = 2.0 * sum(2) / sum(3);
-        let critical = Critical::measure(&bowl, |bowl| bowl.loss(LAMBDA)).unwrap();
+        let critical = CriticalRate::measure(&bowl, |bowl| bowl.loss(LAMBDA)).unwrap();
         near(critical.rate().unwrap(), expected, 5e-3);
         assert!(critical.forwards() < 60);
-        assert_eq!(critical.warm_up(expected / 2.0, 100).unwrap(), 0);
-        assert_eq!(critical.warm_up(4.0 * critical.rate().unwrap(), 100).unwrap(), 75);
+        assert_eq!(critical.warmup(expected / 2.0, 100).unwrap(), 0);
+        assert_eq!(critical.warmup(4.0 * critical.rate().unwrap(), 100).unwrap(), 75);
 
         // The governor finds the same rate along the gradient.
         let grads = GradientsParams::from_grads(bowl.loss(LAMBDA).backward(), &bowl);
@@ -319,7 +319,7 @@ fn nothing_of_the_callers_is_changed() {
         let batch = || Batch::number(0, device);
         let before = bits(&net);
         Lanczos::new().steps_at_most(4).unwrap().measure(&net, |net| net.loss(batch())).unwrap();
-        Critical::measure(&net, |net| net.loss(batch())).unwrap();
+        CriticalRate::measure(&net, |net| net.loss(batch())).unwrap();
         assert_eq!(before, bits(&net));
     });
 }
@@ -394,7 +394,7 @@ fn what_is_wrong_is_named() {
     let bowl = Bowl::new(&device);
     let bad = |bowl: &Bowl| bowl.loss([f32::NAN; 5]);
     assert!(Lanczos::new().measure(&bowl, bad).unwrap_err().is_model());
-    assert!(Critical::measure(&bowl, bad).unwrap_err().is_model());
+    assert!(CriticalRate::measure(&bowl, bad).unwrap_err().is_model());
     // A gradient that is not finite is not measured.
     let grads = GradientsParams::from_grads(bad(&bowl).backward(), &bowl);
     let governor = governor();

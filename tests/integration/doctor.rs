@@ -5,7 +5,7 @@ use burn::module::Module;
 use burn::nn::{BatchNorm, BatchNormConfig, LayerNorm, LayerNormConfig, Linear, LinearConfig};
 use burn::optim::GradientsParams;
 use burn::tensor::{Device, Int, Tensor, TensorData};
-use evenkeel::doctor::{Check, Diagnosis, Doctor, Severity, Squash};
+use evenkeel::doctor::{Check, Diagnosis, Doctor, Saturation, Severity};
 
 const ROWS: usize = 64;
 
@@ -439,16 +439,17 @@ fn dead_and_saturated_units_are_found() {
         let look =
             |squash, x: &Tensor<2>| Doctor::new().activation("hidden", squash, x).unwrap().finish();
         let rectified =
-            |offset: f64| look(Squash::Rectified, &x.clone().add_scalar(offset).clamp_min(0.0));
+            |offset: f64| look(Saturation::Rectified, &x.clone().add_scalar(offset).clamp_min(0.0));
         assert_eq!(rectified(0.0).worst(), None);
         assert_eq!(severity(&rectified(-5.0), Check::DeadUnits), SEVERE);
 
-        let tanh = |gain: f64| look(Squash::Tanh, &x.clone().mul_scalar(gain).tanh());
+        let tanh = |gain: f64| look(Saturation::Tanh, &x.clone().mul_scalar(gain).tanh());
         assert_eq!(tanh(1.0).worst(), None);
         assert_eq!(severity(&tanh(6.0), Check::SaturatedUnits), WARNING);
         assert_eq!(severity(&tanh(100.0), Check::SaturatedUnits), SEVERE);
-        let sigmoid =
-            |gain: f64| look(Squash::Sigmoid, &burn::tensor::activation::sigmoid(x.clone() * gain));
+        let sigmoid = |gain: f64| {
+            look(Saturation::Sigmoid, &burn::tensor::activation::sigmoid(x.clone() * gain))
+        };
         assert_eq!(sigmoid(1.0).worst(), None);
         assert_eq!(severity(&sigmoid(100.0), Check::SaturatedUnits), SEVERE);
     });

@@ -4,7 +4,7 @@ use burn::module::Module;
 use burn::nn::{Linear, LinearConfig};
 use burn::optim::{GradientsParams, ModuleOptimizer};
 use burn::tensor::{Device, Tensor, TensorData};
-use evenkeel::clip::PowerNorm;
+use evenkeel::clip::PNorm;
 use evenkeel::optim::{Adam, AdaptiveClip, Lars, Momentum, Sam, Sgd, TrustRatio};
 use evenkeel::schedule::{Ramp, Schedule};
 use evenkeel::{Keel, Reading, Verdict};
@@ -118,11 +118,11 @@ fn other_norms_are_those_of_small_elements_too() {
     let model = layer([0.6, 0.8], &device);
     for size in [1e-42f32, 1e-39, 1e-30, 1.0, 1e12] {
         let mut keel =
-            Keel::wrap(Sgd::new()).clip(PowerNorm::new(3.0, 1e30).unwrap()).build(&model).unwrap();
+            Keel::wrap(Sgd::new()).clip(PNorm::new(3.0, 1e30).unwrap()).build(&model).unwrap();
         let loss = Tensor::<1>::from_floats([1.0], &device.clone().inner());
         let grads = gradient(&model, [3.0 * size, 4.0 * size]);
         let stepped = keel.step(0.0, model.clone(), grads, &loss).unwrap();
-        let got = stepped.report.reading.power_norm(3.0).unwrap();
+        let got = stepped.report.reading.p_norm(3.0).unwrap();
         let expected = f64::from(size) * (27.0f64 + 64.0).cbrt();
         assert!((got / expected - 1.0).abs() < 2e-3, "{size}: {got} for {expected}");
     }
@@ -174,21 +174,22 @@ fn a_curve_that_panics_costs_nothing() {
         let loss = (model[0].forward(x.clone()) * 3.0 + model[1].forward(x)).powi_scalar(2).mean();
         (GradientsParams::from_grads(loss.backward(), model), loss)
     };
-    let mut optimizer = evenkeel::optim::Groups::new(adam);
+    let mut optimizer = evenkeel::optim::ParamGroups::new(adam);
     let mut model = start;
     for k in 0..3 {
         let grads = gradients(&model, k).0;
         model = optimizer.step(0.01, model, grads);
     }
-    use evenkeel::optim::Update;
-    let state =
-        |optimizer: &evenkeel::optim::Groups| Update::<Vec<Linear>>::state(optimizer).unwrap();
+    use evenkeel::optim::ModelOptimizer;
+    let state = |optimizer: &evenkeel::optim::ParamGroups| {
+        ModelOptimizer::<Vec<Linear>>::state(optimizer).unwrap()
+    };
     let before = state(&optimizer);
     broken.store(true, Relaxed);
     let grads = gradients(&model, 3).0;
     let failed = catch_unwind(AssertUnwindSafe(|| {
-        let pace = evenkeel::optim::Pace::new(0.01, 1.0, 100.0);
-        Update::update(&mut optimizer, pace, model.clone(), grads)
+        let pace = evenkeel::optim::StepArgs::new(0.01, 1.0, 100.0);
+        ModelOptimizer::update(&mut optimizer, pace, model.clone(), grads)
     }));
     assert!(failed.is_err());
     assert_eq!(state(&optimizer), before);
@@ -201,7 +202,7 @@ fn a_curve_that_panics_costs_nothing() {
 fn readings_of_nothing_and_of_everything_are_no_faults() {
     let now = Reading::new(0).with_grad_norm(0.0);
     use evenkeel::clip::Clip;
-    let mut clip = evenkeel::clip::ZScore::default().warm_up(2).unwrap();
+    let mut clip = evenkeel::clip::ZScore::default().warmup(2).unwrap();
     for norm in [0.0, 0.0, 0.0] {
         clip.record(&Reading::new(0).with_grad_norm(norm), Verdict::Apply);
     }

@@ -84,7 +84,7 @@ fn optimizers() -> [ModuleOptimizer; 2] {
 fn keel(optimizer: &ModuleOptimizer, net: &Net, answer: Verdict) -> Keel<Net> {
     Keel::wrap(optimizer.clone())
         .clip(GlobalNorm::at_most(0.5).unwrap())
-        .guard(LossSpike::default().warm_up(3).unwrap())
+        .guard(LossSpike::default().warmup(3).unwrap())
         .on_non_finite(answer)
         .check_parameters_every(1)
         .rewind(Rewind::every(2).unwrap().at_most(100).unwrap())
@@ -192,12 +192,12 @@ fn rewind_to_the_snapshot(device: &Device, optimizer: &ModuleOptimizer, place: P
     assert_eq!(stepped.report.rewound.map(|r| r.to), Some(4), "{case}");
     net = stepped.model;
 
-    // The twin takes four updates and never sees the rest, but its rate is damped as well.
+    // The twin takes four updates and never sees the rest, but its rate is lowered as well.
     for k in 0..4 {
         let (loss, grads) = twin.backward(Batch::number(k, device));
         twin = twin_keel.step(twin_rates.step(), twin, grads, &loss).unwrap().model;
     }
-    twin_rates.dampen(0.5).unwrap();
+    twin_rates.back_off(0.5).unwrap();
     assert_eq!(bits(&net), bits(&twin), "{case}");
     assert_eq!(rates, twin_rates, "{case}");
     assert_eq!(keel_.updates(), 4);
@@ -355,7 +355,7 @@ fn an_update_that_overflows_rewinds_if_it_can() {
             let start = Net::new(device);
             let (mut net, mut twin) = (start.twin(), start.twin());
             let build = |net: &Net| {
-                let rewind = Rewind::every(2).unwrap().damp(1.0).unwrap();
+                let rewind = Rewind::every(2).unwrap().backoff(1.0).unwrap();
                 Keel::wrap(optimizer.clone()).rewind(rewind).build(net).unwrap()
             };
             let (mut keel, mut twin_keel) = (build(&net), build(&twin));
@@ -430,7 +430,7 @@ fn skips_in_a_row_are_bounded_and_then_halt() {
     });
 }
 
-/// Rewinds go back further each time, damp each time, and end in a halt.
+/// Rewinds go back further each time, backoff each time, and end in a halt.
 #[test]
 fn rewinds_are_bounded_and_then_halt() {
     on_every_device(|device| {
@@ -464,14 +464,14 @@ fn rewinds_are_bounded_and_then_halt() {
     });
 }
 
-/// A plain rate has no schedule to dampen, so the keel dampens it.
+/// A plain rate has no schedule that could back off, so the keel lowers it.
 #[test]
-fn a_plain_rate_is_damped_by_the_keel() {
+fn a_plain_rate_is_lowered_by_the_keel() {
     let device = Device::flex().autodiff();
     let net = Net::new(&device);
     let mut keel = Keel::wrap(SgdConfig::new().init())
         .on_non_finite(Verdict::Rewind)
-        .rewind(Rewind::every(1).unwrap().damp(0.1).unwrap())
+        .rewind(Rewind::every(1).unwrap().backoff(0.1).unwrap())
         .build(&net)
         .unwrap();
     let (loss, grads) = net.backward(Batch::number(7, &device));
@@ -513,7 +513,7 @@ fn a_loss_spike_is_skipped_and_does_not_move_its_own_threshold() {
     on_every_device(|device| {
         let mut net = Net::new(device);
         let mut keel = Keel::wrap(SgdConfig::new().init())
-            .guard(LossSpike::default().warm_up(4).unwrap())
+            .guard(LossSpike::default().warmup(4).unwrap())
             .build(&net)
             .unwrap();
         let mut skipped = Vec::new();

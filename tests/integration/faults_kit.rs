@@ -115,7 +115,7 @@ impl Kept {
     fn of(start: &Net) -> Self {
         let net = start.twin();
         let keel = Keel::wrap(AdamConfig::new().init())
-            .guard(LossSpike::above(10.0).unwrap().warm_up(5).unwrap())
+            .guard(LossSpike::above(10.0).unwrap().warmup(5).unwrap())
             .average(evenkeel::average::Ema::new(0.9).unwrap())
             .build(&net)
             .unwrap();

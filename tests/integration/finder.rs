@@ -244,7 +244,7 @@ fn a_search_can_be_watched_and_stopped_anywhere() {
         ticks.set(ticks.get() + 1.0);
         ticks.get()
     };
-    let late = search().seconds_at_most(500.0, clock).unwrap();
+    let late = search().budget_seconds(500.0, clock).unwrap();
     let part = late.find(asking).unwrap();
     assert!(!part.is_complete() && ticks.get() <= 503.0, "{} reads", ticks.get());
     assert_eq!(part.updates(), 500 - 1);
@@ -328,5 +328,5 @@ fn what_is_wrong_is_named() {
     assert!(StableRate::new(9).unwrap_err().to_string().contains("`over` of StableRate"));
     assert!(search().seeds(0).is_err() && search().start(f64::NAN).is_err());
     assert!(search().within(0.0).is_err() && search().between(1.0, 1.0).is_err());
-    assert!(search().between(-1.0, 1.0).is_err() && search().seconds_at_most(0.0, || 0.0).is_err());
+    assert!(search().between(-1.0, 1.0).is_err() && search().budget_seconds(0.0, || 0.0).is_err());
 }

@@ -4,8 +4,8 @@ use crate::common::on_every_device;
 use burn::module::{Module, Param};
 use burn::optim::{GradientsParams, Optimizer, SgdConfig};
 use burn::tensor::{DType, Device, Tensor, TensorData};
-use evenkeel::clip::{Clip, GlobalNorm, Percentile, PowerNorm};
-use evenkeel::optim::{AdaptiveClip, PowerNormClip, Sgd, ValueClip};
+use evenkeel::clip::{Clip, GlobalNorm, PNorm, Percentile};
+use evenkeel::optim::{AdaptiveClip, PNormClip, Sgd, ValueClip};
 use evenkeel::{Keel, Reading, Verdict};
 use serde_json::Value;
 
@@ -65,12 +65,12 @@ fn an_adaptive_clip_is_optaxs() {
 }
 
 #[test]
-fn a_power_norm_is_numpys() {
+fn a_p_norm_is_numpys() {
     for (power, name) in [(1.0, "norm_1"), (3.0, "norm_3"), (f64::INFINITY, "norm_inf")] {
-        agrees(&PowerNormClip::new(power, 0.7, Sgd::new()).unwrap(), name);
+        agrees(&PNormClip::new(power, 0.7, Sgd::new()).unwrap(), name);
     }
     // One tensor is the whole model.
-    agrees(&PowerNormClip::new(2.0, 0.7, Sgd::new()).unwrap(), "global_norm");
+    agrees(&PNormClip::new(2.0, 0.7, Sgd::new()).unwrap(), "global_norm");
 }
 
 /// The gradient in two parts.
@@ -82,7 +82,7 @@ struct Parts {
 
 /// Over all tensors together, and with the norm in the report.
 #[test]
-fn a_power_norm_of_the_whole_is_numpys() {
+fn a_p_norm_of_the_whole_is_numpys() {
     let golden = golden();
     let whole = |g: &[f64], power: f64| match power.is_infinite() {
         true => g.iter().fold(0.0, |most: f64, x| most.max(x.abs())),
@@ -94,9 +94,9 @@ fn a_power_norm_of_the_whole_is_numpys() {
             let first = Param::from_tensor(zeros([1, 3]).reshape([3]));
             let mut net = Parts { first, rest: Param::from_tensor(zeros([3, 3])) };
             let plain = Keel::wrap(SgdConfig::new().init());
-            let clips = plain.clip(PowerNorm::new(power, 0.7).unwrap());
+            let clips = plain.clip(PNorm::new(power, 0.7).unwrap());
             // Another that changes nothing, and asks for another norm.
-            let mut keel = clips.clip(PowerNorm::new(2.0, 1e9).unwrap()).build(&net).unwrap();
+            let mut keel = clips.clip(PNorm::new(2.0, 1e9).unwrap()).build(&net).unwrap();
             for (grad, theirs) in
                 golden["grads"].as_array().unwrap().iter().zip(golden[name].as_array().unwrap())
             {
@@ -108,7 +108,7 @@ fn a_power_norm_of_the_whole_is_numpys() {
                 let old = values(&net);
                 let stepped = keel.step(1.0, net, grads, &loss).unwrap();
                 net = stepped.model;
-                let seen = stepped.report.reading.power_norm(power).unwrap();
+                let seen = stepped.report.reading.p_norm(power).unwrap();
                 close(&[seen], &[whole(&grad, power)], name);
                 let left: Vec<f64> = old.iter().zip(values(&net)).map(|(a, b)| a - b).collect();
                 // What is subtracted is small beside what it is subtracted from.
@@ -119,12 +119,12 @@ fn a_power_norm_of_the_whole_is_numpys() {
         }
     });
     for power in [0.5, f64::NAN] {
-        let said = PowerNorm::new(power, 1.0).unwrap_err().to_string();
-        assert!(said.starts_with("`power` of PowerNorm must be at least 1"), "{said}");
+        let said = PNorm::new(power, 1.0).unwrap_err().to_string();
+        assert!(said.starts_with("`power` of PNorm must be at least 1"), "{said}");
     }
-    assert!(PowerNorm::new(1.0, -1.0).unwrap_err().is_parameter());
+    assert!(PNorm::new(1.0, -1.0).unwrap_err().is_parameter());
     // A reading without the norm leaves nothing.
-    assert_eq!(PowerNorm::new(3.0, 1.0).unwrap().factor(&Reading::new(0)), 0.0);
+    assert_eq!(PNorm::new(3.0, 1.0).unwrap().factor(&Reading::new(0)), 0.0);
 }
 
 fn values(net: &Parts) -> Vec<f64> {
@@ -155,7 +155,7 @@ fn sizes_at_the_ends_of_f32_are_no_trouble_and_wrong_bounds_are_named() {
         let device = device.clone().inner();
         let tensor = |x: [f32; 3]| Tensor::<1>::from_floats(x, &device);
         for power in [1.0, 2.0, 7.5, f64::INFINITY] {
-            let clip = PowerNormClip::new(power, 1.0, Sgd::new()).unwrap();
+            let clip = PNormClip::new(power, 1.0, Sgd::new()).unwrap();
             for x in [[0.0; 3], [1e30, -1e30, 0.0], [1e-30, 0.0, 0.0]] {
                 let (after, _) = clip.step(1.0, tensor([0.0; 3]), tensor(x), None);
                 let ours: Vec<f64> = after.into_data().iter::<f64>().collect();
@@ -171,10 +171,10 @@ fn sizes_at_the_ends_of_f32_are_no_trouble_and_wrong_bounds_are_named() {
     for bad in [0.0, -1.0, f64::NAN, f64::INFINITY] {
         let said = ValueClip::new(bad, Sgd::new()).unwrap_err().to_string();
         assert!(said.starts_with("`at_most` of ValueClip must be"), "{said}");
-        assert!(PowerNormClip::new(2.0, bad, Sgd::new()).unwrap_err().is_parameter());
+        assert!(PNormClip::new(2.0, bad, Sgd::new()).unwrap_err().is_parameter());
     }
     for power in [0.5, -1.0, f64::NAN, f64::NEG_INFINITY] {
-        let said = PowerNormClip::new(power, 1.0, Sgd::new()).unwrap_err().to_string();
-        assert!(said.starts_with("`power` of PowerNormClip must be at least 1"), "{said}");
+        let said = PNormClip::new(power, 1.0, Sgd::new()).unwrap_err().to_string();
+        assert!(said.starts_with("`power` of PNormClip must be at least 1"), "{said}");
     }
 }

@@ -9,8 +9,8 @@ use burn::module::{Module, Param};
 use burn::optim::{GradientsParams, ModuleOptimizer, Optimizer};
 use burn::tensor::{DType, Device, Tensor, TensorData};
 use evenkeel::optim::{
-    AdaBelief, Adam, AdamW, Adamax, AdaptiveClip, Adopt, Groups, Lars, Lookahead, Momentum, NAdam,
-    Pace, RAdam, Rule, ScheduleFreeAdamW, ScheduleFreeSgd, Sgd, TrustRatio, Update,
+    AdaBelief, Adam, AdamW, Adamax, AdaptiveClip, Adopt, Lars, Lookahead, ModelOptimizer, Momentum,
+    NAdam, ParamGroups, RAdam, Rule, ScheduleFreeAdamW, ScheduleFreeSgd, Sgd, StepArgs, TrustRatio,
 };
 use evenkeel::{Error, Keel};
 
@@ -94,11 +94,11 @@ impl Weights {
     }
 }
 
-type Boxed = Box<dyn Update<Weights>>;
+type Boxed = Box<dyn ModelOptimizer<Weights>>;
 
 /// A rule through our own pass over all tensors, and through Burn's.
 fn rule<R: Rule>(rule: R) -> Vec<Boxed> {
-    vec![Box::new(Groups::new(rule.clone())), Box::new(ModuleOptimizer::from(rule))]
+    vec![Box::new(ParamGroups::new(rule.clone())), Box::new(ModuleOptimizer::from(rule))]
 }
 
 /// What only Burn's pass takes.
@@ -199,7 +199,7 @@ fn follow(case: &Case, mut update: Boxed, device: &Device, dtype: DType, epsilon
     for (&until, theirs) in case.at.iter().zip(&case.values) {
         for t in done..until {
             let grads = model.gradients(t, device, dtype);
-            model = update.update(Pace::new(case.lr, 1.0, 1.0), model, grads);
+            model = update.update(StepArgs::new(case.lr, 1.0, 1.0), model, grads);
         }
         done = until;
         close(&model.flat(), theirs, epsilon, &format!("{} after {done} updates", case.call));
@@ -237,7 +237,7 @@ fn evaluation_weights_are_those_of_the_authors() {
         let mut model = Weights::start(&device, DType::F64);
         for t in 0..50 {
             let grads = model.gradients(t, &device, DType::F64);
-            model = update.update(Pace::new(case.lr, 1.0, 1.0), model, grads);
+            model = update.update(StepArgs::new(case.lr, 1.0, 1.0), model, grads);
         }
         let trained = model.flat();
         let average = update.eval_model(&model);

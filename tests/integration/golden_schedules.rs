@@ -202,7 +202,7 @@ fn of_optax(name: &str) -> Result<Ours, Error> {
 
 fn of_timm(name: &str) -> Result<Ours, Error> {
     let warmed = |curve: Boxed| Ramp::new(0.001, 0.1, 5).map(|up| Same(up.then(5, curve).boxed()));
-    let wsd = Wsd::new(0.1, 25)?.warm_up(5)?.decay(8)?.from(0.001)?.to(0.01)?;
+    let wsd = Wsd::new(0.1, 25)?.warmup(5)?.decay(8)?.from(0.001)?.to(0.01)?;
     let exponential = Anneal::Exponential(0.1);
     Ok(match name {
         "cosine" => warmed(Cosine::new(0.1, 0.01, 12)?.boxed())?,
@@ -259,7 +259,7 @@ fn of_transformers(name: &str) -> Result<Ours, Error> {
         }
         "cosine_with_min_lr" => Until(20, run.cosine_with_min_lr(0.01)?.boxed()),
         "cosine_warmup_with_min_lr" => Until(19, run.cosine_warmup_with_min_lr(0.01)?.boxed()),
-        // Four updates of warm-up after the first one, and the cosine one ahead.
+        // Four updates of warmup after the first one, and the cosine one ahead.
         "cosine_warmup_with_min_lr_rate" => {
             Until(19, Ramp::new(0.02, 0.1, 4)?.then(4, Cosine::new(0.1, 0.01, 15)?).boxed())
         }
@@ -271,19 +271,19 @@ fn of_transformers(name: &str) -> Result<Ours, Error> {
         "wsd_sqrt" => {
             let wsd = long.warmup_stable_decay(10)?.from(0.01)?.to(0.01)?;
             let shape = Anneal::OneMinusSqrt;
-            Same(wsd.shape(shape)?.warm_up_shape(shape)?.boxed())
+            Same(wsd.shape(shape)?.warmup_shape(shape)?.boxed())
         }
         "wsd_cosine_warmup" => {
-            Same(long.warmup_stable_decay(10)?.warm_up_shape(Anneal::Cosine)?.boxed())
+            Same(long.warmup_stable_decay(10)?.warmup_shape(Anneal::Cosine)?.boxed())
         }
         "wsd_without_stable" => {
             Same(Transformers::new(0.1, 5, 15)?.warmup_stable_decay(10)?.boxed())
         }
         "greedy" => Ours::Greedy(0.1, greedy.factor(0.5)?),
         "greedy_waiting" => {
-            Ours::Greedy(0.1, greedy.factor(0.7)?.patience(1).warm_up(3).cooldown(2))
+            Ours::Greedy(0.1, greedy.factor(0.7)?.patience(1).warmup(3).cooldown(2))
         }
-        "greedy_smoothed" => Ours::Greedy(0.1, greedy.factor(0.8)?.smooth(5)?),
+        "greedy_smoothed" => Ours::Greedy(0.1, greedy.factor(0.8)?.average(5)?),
         "greedy_reset" => {
             let greedy = greedy.factor(0.2)?.patience(0).reset_after(3)?;
             Ours::Greedy(0.1, greedy.between(0.1, 2.0)?)

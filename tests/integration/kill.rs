@@ -11,7 +11,7 @@ use crate::common::{Batch, Net, with_first};
 use burn::module::Module;
 use burn::optim::AdamConfig;
 use burn::tensor::Device;
-use evenkeel::checkpoint::{Checkpoint, Folder, Persist};
+use evenkeel::checkpoint::{Checkpoint, CheckpointDir, Persist};
 use evenkeel::guard::LossSpike;
 use evenkeel::schedule::{Cosine, Ramp, Schedule};
 use evenkeel::{Keel, Rewind};
@@ -46,12 +46,12 @@ fn begin(folder: &Path, beginning: Option<&Path>) {
 /// save it says so.
 fn train(folder: &Path, batches: u64, said: &mut dyn FnMut(u8)) -> Checkpoint {
     let device = Device::flex().autodiff();
-    let folder = Folder::new(folder).keep(2).unwrap();
+    let folder = CheckpointDir::new(folder).keep(2).unwrap();
     let mut net = Net::new(&device);
     let cosine = Cosine::new(0.05, 0.001, BATCHES).unwrap();
     let mut rates = Ramp::new(0.0, 0.05, 5).unwrap().then(5, cosine).start();
     let mut keel = Keel::wrap(AdamConfig::new().init())
-        .guard(LossSpike::above(8.0).unwrap().warm_up(5).unwrap())
+        .guard(LossSpike::above(8.0).unwrap().warmup(5).unwrap())
         .average(evenkeel::average::Ema::new(0.95).unwrap())
         .skips_at_most(1)
         .rewind(Rewind::every(10).unwrap().at_most(100).unwrap())

@@ -7,14 +7,14 @@ use burn::module::ParamGroup;
 use burn::optim::{AdamConfig, GradientsParams, SgdConfig};
 use burn::tensor::{Device, Tensor};
 use evenkeel::advise::Advisor;
-use evenkeel::checkpoint::{Checkpoint, Discard, Folder, Persist};
+use evenkeel::checkpoint::{Checkpoint, CheckpointDir, Discard, Persist};
 use evenkeel::clip::{GlobalNorm, ModuleNorm, ParameterNorm};
-use evenkeel::curvature::{Critical, Governor, Lanczos};
+use evenkeel::curvature::{CriticalRate, Governor, Lanczos};
 use evenkeel::doctor::Doctor;
 use evenkeel::finder::{LrFinder, StableRate, short_run, short_sweep};
 use evenkeel::guard::{Guard, LayerLimit};
 use evenkeel::monitor::{Watch, measure};
-use evenkeel::optim::{Groups, Momentum, Sgd, Update, vectors};
+use evenkeel::optim::{ModelOptimizer, Momentum, ParamGroups, Sgd, biases_and_norms};
 use evenkeel::schedule::{Constant, Cosine, GroupScheduler, Schedule, Scheduler};
 use evenkeel::{Decide, Keel, Verdict};
 
@@ -154,8 +154,8 @@ fn a_loss_of_several_numbers_is_an_error_everywhere() {
     let errors = [
         measure(&net, &grads, &loss(&net)).unwrap_err(),
         Doctor::new().loss(&loss(&net)).unwrap_err(),
-        Critical::measure(&net, loss).unwrap_err(),
-        Critical::along(&net, &grads, loss).unwrap_err(),
+        CriticalRate::measure(&net, loss).unwrap_err(),
+        CriticalRate::along(&net, &grads, loss).unwrap_err(),
         Lanczos::new().measure(&net, loss).unwrap_err(),
         governor.watch(keel.updates(), &net, &grads, loss).unwrap_err(),
         StableRate::new(20)
@@ -240,7 +240,7 @@ fn gradients_of_another_model_are_an_error_everywhere() {
     for error in [
         keel.accumulate(&net, Net::new(&device).backward(batch()).1, &loss).unwrap_err(),
         measure(&net, &grads, &loss).unwrap_err(),
-        Critical::along(&net, &grads, of_other).unwrap_err(),
+        CriticalRate::along(&net, &grads, of_other).unwrap_err(),
         governor.watch(keel.updates(), &net, &grads, of_other).unwrap_err(),
         watch.observe_update(&net).unwrap_err(),
     ] {
@@ -250,7 +250,7 @@ fn gradients_of_another_model_are_an_error_everywhere() {
     }
     let advisor = Advisor::new(|_| Net::new(&device), of_batch, |k| k).by_training_loss();
     for error in [
-        Critical::measure(&net, of_other).unwrap_err(),
+        CriticalRate::measure(&net, of_other).unwrap_err(),
         Lanczos::new().measure(&net, of_other).unwrap_err(),
         StableRate::new(20)
             .unwrap()
@@ -274,18 +274,18 @@ fn gradients_of_another_model_are_an_error_everywhere() {
 fn a_group_of_an_optimizer_without_parameters_is_named() {
     let device = Device::flex().autodiff();
     let net = Net::new(&device);
-    let with = |group| Groups::new(Sgd::new()).with_group(group, Momentum::new(0.9).unwrap());
+    let with = |group| ParamGroups::new(Sgd::new()).with_group(group, Momentum::new(0.9).unwrap());
     let error = Keel::wrap(with(ParamGroup::from_predicate("heed"))).build(&net).unwrap_err();
     assert!(error.is_parameter());
     assert_eq!(
         error.to_string(),
-        "`with_group` of Groups must be a group that some parameter of the model is in, got \
+        "`with_group` of ParamGroups must be a group that some parameter of the model is in, got \
          Path(Include([\"heed\"]))"
     );
-    let of_another = with(vectors(&Net::new(&device)));
+    let of_another = with(biases_and_norms(&Net::new(&device)));
     let said = of_another.check_fit(&net).unwrap_err().to_string();
-    assert!(said.starts_with("`with_group` of Groups") && said.len() < 250, "{said}");
-    for group in [ParamGroup::from_predicate("last"), vectors(&net), ParamGroup::all()] {
+    assert!(said.starts_with("`with_group` of ParamGroups") && said.len() < 250, "{said}");
+    for group in [ParamGroup::from_predicate("last"), biases_and_norms(&net), ParamGroup::all()] {
         assert!(Keel::wrap(with(group)).build(&net).is_ok());
     }
     // One that others cover is not empty.
@@ -384,7 +384,7 @@ fn what_was_saved_and_is_not_taken_back_is_named() {
     let device = Device::flex().autodiff();
     let (keel, net, schedule) = sixth(&device, Decide::Now, 0);
     let path = std::env::temp_dir().join(format!("evenkeel-misuse-{}", std::process::id()));
-    let folder = Folder::new(&path);
+    let folder = CheckpointDir::new(&path);
     keel.save(&folder, &net, &[("schedule", &schedule), ("place", &Discard)]).unwrap();
     let saved = keel.checkpoint(&net).unwrap().with("schedule", &schedule).unwrap();
     let saved = saved.with("place", &Discard).unwrap();

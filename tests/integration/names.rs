@@ -35,7 +35,7 @@ mod beside_burn {
         P: Persist,
     >(
         _: (Keel<M>, Stepped<M>, Halted<M>, Builder<M>, Rewind, Rewound, Incident, Incidents),
-        _: (Sharpness, Lanczos, Critical, Diagonal, Governor),
+        _: (Sharpness, Lanczos, CriticalRate, Diagonal, Governor),
         _: (Percentile, ZScore, StableRate<'_>, StableRange, Edge, Tried, ShortRun<'_>),
         _: (LrFinder, LrRange, ShortSweep, Sweep, Suggestion, Estimate, Refusal, Progress),
         _: (Reading, Layers, Fault, Verdict, Report, Culprit, Part),
@@ -54,8 +54,8 @@ mod beside_burn {
         _: (Logarithmic, ExponentialWarmup, Geometric, Polynomial, Rex, TanhDecay, Cooldown),
         _: (Exponential, InverseTime, InverseSqrt, Noam, MultiStep, Cyclic, WarmRestarts, Wsd),
         _: (PiecewiseConstant, PiecewiseLinear, PiecewiseCosine, RangeSweep, OneCycle, Anneal),
-        _: (Plateau, Greedy, Damping, Setback, GroupScheduler, Run, Time, Preview<'_, A>),
-        _: (NonFinite, LossSpike, NormSpike, Divergence, Stall, LayerLimit, UpdateWall),
+        _: (Plateau, Greedy, Backoff, Setback, GroupScheduler, Run, Time, Preview<'_, A>),
+        _: (NonFinite, LossSpike, NormSpike, Divergence, Stall, LayerLimit, UpdateRatio),
         _: (
             Answering<G>,
             Escalating<G>,
@@ -69,13 +69,13 @@ mod beside_burn {
             Swa,
             LossScale,
         ),
-        _: (State, Checkpoint, Folder, Found),
+        _: (State, Checkpoint, CheckpointDir, Found),
         _: (Probe, Watched, Blame, Origin, Watch, Observation),
         _: (Standardize, Moments, Quantiles),
-        _: (Advisor<'_, ()>, Advice, Stage<'_>, Aim, Outcome, Point, Recipe, Method, Bound),
+        _: (Advisor<'_, ()>, Advice, Stage<'_>, Objective, Outcome, Point, Recipe, Method, Bound),
         _: (Change, Safety, Worth, Predictor<'_, (), (), 2>),
-        _: (Doctor, Diagnosis, Finding, Check, Severity, Squash),
-        _: (Entry, History, Logbook, LogbookBuilder, Overview<'_>, Chart, Sign),
+        _: (Doctor, Diagnosis, Finding, Check, Severity, Saturation),
+        _: (Entry, History, Logbook, LogbookBuilder, Overview<'_>, Chart, FindingKind),
         _: (LineChart, Series, Axis, Sheet),
         _: (G, C, P),
         _: impl Sink,
@@ -85,12 +85,13 @@ mod beside_burn {
         #[cfg(feature = "tensorboard")]
         let _: Option<TensorBoard> = None;
         #[cfg(feature = "progress")]
-        let _: Option<Bar> = None;
+        let _: Option<ProgressBar> = None;
         let _: fn(_) -> Plot = Plot::over;
         #[cfg(feature = "serde")]
         let _: fn(ScheduleConfig) -> Boxed = Schedule::boxed;
         let _ = scale::<M>;
-        let _ = (html as fn(&History) -> String, findings as fn(&History) -> Vec<Finding<Sign>>);
+        let _ =
+            (html as fn(&History) -> String, findings as fn(&History) -> Vec<Finding<FindingKind>>);
         let _ = measure::<M>;
         let _ = |model: M| refresh_statistics(&model, [(); 0], |_: &M, ()| {});
         let _ = |model: M| blame(&model, |_: &M, _: &Probe| unreachable!());

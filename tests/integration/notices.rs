@@ -7,7 +7,7 @@ use burn::tensor::{Device, Tensor, TensorData};
 use evenkeel::clip::GlobalNorm;
 use evenkeel::curvature::Governor;
 use evenkeel::optim::Sgd;
-use evenkeel::record::{Entry, History, Sign, findings};
+use evenkeel::record::{Entry, FindingKind, History, findings};
 use evenkeel::standardize::Standardize;
 use evenkeel::{Keel, Verdict};
 
@@ -62,7 +62,8 @@ fn run(data: [Tensor<2>; 2], rate: f64, governed: bool) -> (Vec<String>, f64) {
     let told: Vec<&str> = keel.incidents().notices().map(|(_, text)| text).collect();
     assert_eq!(told, notices);
     // What is said is in the record too, and so on the page.
-    let signs = findings(&history).into_iter().filter(|finding| finding.check == Sign::Notice);
+    let signs =
+        findings(&history).into_iter().filter(|finding| finding.check == FindingKind::Notice);
     assert_eq!(signs.count(), notices.len());
     let loss = f64::from(model.loss(data.clone()).into_scalar::<f32>());
     let y = data[1].clone();

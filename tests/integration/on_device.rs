@@ -7,10 +7,10 @@ use burn::tensor::{Device, Tensor};
 use evenkeel::average::Ema;
 use evenkeel::checkpoint::{Checkpoint, Persist};
 use evenkeel::clip::GlobalNorm;
-use evenkeel::guard::{LossSpike, UpdateWall};
+use evenkeel::guard::{LossSpike, UpdateRatio};
 use evenkeel::optim::{
-    AdaBelief, Adam, AdamW, Adamax, Adopt, Momentum, NAdam, Pace, RAdam, ScheduleFreeSgd, Sgd,
-    Spam, Update,
+    AdaBelief, Adam, AdamW, Adamax, Adopt, ModelOptimizer, Momentum, NAdam, RAdam, ScheduleFreeSgd,
+    Sgd, Spam, StepArgs,
 };
 use evenkeel::precision::LossScale;
 use evenkeel::schedule::{Ramp, Schedule};
@@ -215,7 +215,7 @@ fn an_average_does_not_count_what_was_dropped() {
     on_every_device(|device| {
         let start = Net::new(device);
         let (mut net, mut twin) = (start.twin(), start.twin());
-        let warm = Ema::new(0.99).unwrap().warm_up();
+        let warm = Ema::new(0.99).unwrap().warmup();
         let builder = || Keel::wrap(sgd()).average(warm).decide(Decide::OnDevice { every: 1 });
         let mut keel = build(builder(), &net);
         let mut unseen = build(builder(), &twin);
@@ -268,7 +268,7 @@ const OURS: [(&str, Wrap); 12] = [
     ("AdamW long", || Keel::wrap(AdamW::new().beta_2(1.0 - 1e-7).unwrap())),
     ("AdamW scaled", || Keel::wrap(AdamW::new().update_rms_at_most(0.5).unwrap().cautious())),
     ("AdamW spam", || {
-        let spam = Spam::default().reset_every(4).unwrap().warm_up(2);
+        let spam = Spam::default().reset_every(4).unwrap().warmup(2);
         Keel::wrap(AdamW::new().spam(spam).gradient_start())
     }),
     ("NAdam", || Keel::wrap(NAdam::new())),
@@ -664,7 +664,7 @@ fn a_window_of_nothing_settles_what_is_pending() {
     on_every_device(|device| {
         let mut net = Net::new(device);
         let builder = Keel::wrap(sgd()).decide(Decide::OnDevice { every: 6 });
-        let rewind = Rewind::every(1).unwrap().damp(1.0).unwrap();
+        let rewind = Rewind::every(1).unwrap().backoff(1.0).unwrap();
         let mut keel = build(builder.skips_at_most(0).rewind(rewind), &net);
         let start = bits(&net);
         for k in 0..3 {
@@ -691,9 +691,9 @@ fn what_the_device_cannot_decide_is_refused() {
     let said = |builder: Builder<Net>| builder.build(&net).unwrap_err().to_string();
     let late = || Keel::wrap(sgd()).decide(LATE);
     assert_eq!(
-        said(late().guard(UpdateWall::at_most(0.1).unwrap())),
+        said(late().guard(UpdateRatio::at_most(0.1).unwrap())),
         "`guard` of Keel must be one that does not look at updates with Decide::OnDevice, got \
-         UpdateWall"
+         UpdateRatio"
     );
     assert_eq!(
         said(late().clip(|now: &Reading| 1.0 / (1.0 + now.grad_norm))),
@@ -812,8 +812,8 @@ fn pending_steps_are_in_what_is_handed_out() {
         assert!(!near(&averaged, &net), "the weights that are trained are others");
         assert!(near(&averaged, &host.eval_model(&twin)));
         // One more update by the copies.
-        let pace = || Pace::new(0.05, 1.0, 1e3);
-        let next = |mut optimizer: Box<dyn Update<Net>>, net: &Net| {
+        let pace = || StepArgs::new(0.05, 1.0, 1e3);
+        let next = |mut optimizer: Box<dyn ModelOptimizer<Net>>, net: &Net| {
             let (_, grads) = net.backward(Batch::number(9, device));
             optimizer.update(pace(), net.clone(), grads)
         };

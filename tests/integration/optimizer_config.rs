@@ -2,26 +2,26 @@
 
 use burn::tensor::Device;
 use evenkeel::optim::{
-    AdaBelief, Adam, AdamW, Adamax, Adopt, Groups, Hyper, Momentum, NAdam, RAdam, Rule, RuleConfig,
-    ScheduleFreeAdamW, ScheduleFreeSgd, Sgd, Spam,
+    AdaBelief, Adam, AdamW, Adamax, Adopt, HyperParam, Momentum, NAdam, OptimizerConfig,
+    ParamGroups, RAdam, Rule, ScheduleFreeAdamW, ScheduleFreeSgd, Sgd, Spam,
 };
 use evenkeel::schedule::{Ramp, ScheduleConfig};
 
 use crate::common::{Batch, Net, bits};
 
 /// What a file says, what it says in a program, and how it is written again where that differs.
-type Case = (&'static str, RuleConfig, Groups);
+type Case = (&'static str, OptimizerConfig, ParamGroups);
 
-fn case(text: &'static str, rule: impl Rule + Clone + Into<RuleConfig>) -> Case {
-    (text, rule.clone().into(), Groups::new(rule))
+fn case(text: &'static str, rule: impl Rule + Clone + Into<OptimizerConfig>) -> Case {
+    (text, rule.clone().into(), ParamGroups::new(rule))
 }
 
-fn ramp() -> Hyper {
+fn ramp() -> HyperParam {
     ScheduleConfig::from(Ramp::new(0.5, 0.9, 4).unwrap()).into()
 }
 
 fn spam() -> Spam {
-    Spam::default().threshold(2.0).unwrap().reset_every(3).unwrap().warm_up(2)
+    Spam::default().threshold(2.0).unwrap().reset_every(3).unwrap().warmup(2)
 }
 
 fn all() -> Vec<Case> {
@@ -72,7 +72,7 @@ fn all() -> Vec<Case> {
             AdamW::new().coupled().update_rms_at_most(0.5).unwrap().gradient_start().cautious(),
         ),
         case(
-            "[adamw.spam]\nthreshold = 2.0\nreset_every = 3\nwarm_up = 2\n",
+            "[adamw.spam]\nthreshold = 2.0\nreset_every = 3\nwarmup = 2\n",
             AdamW::new().spam(spam()),
         ),
         case("[nadam]\nmomentum_decay = 0.1\n", NAdam::new().momentum_decay(0.1).unwrap()),
@@ -103,7 +103,7 @@ fn all() -> Vec<Case> {
 }
 
 /// A model after five updates.
-fn trained(mut optimizer: Groups) -> Vec<(String, Vec<u64>)> {
+fn trained(mut optimizer: ParamGroups) -> Vec<(String, Vec<u64>)> {
     let device = Device::flex().autodiff();
     let mut net = Net::new(&device);
     for step in 0..5 {
@@ -115,9 +115,9 @@ fn trained(mut optimizer: Groups) -> Vec<(String, Vec<u64>)> {
 
 #[test]
 fn what_is_written_trains_as_what_is_built() {
-    let plain = trained(Groups::new(Sgd::new()));
+    let plain = trained(ParamGroups::new(Sgd::new()));
     for (text, config, built) in all() {
-        let read: RuleConfig = toml::from_str(text).unwrap_or_else(|e| panic!("{text}: {e}"));
+        let read: OptimizerConfig = toml::from_str(text).unwrap_or_else(|e| panic!("{text}: {e}"));
         let expected = trained(built);
         assert!(text == "[sgd]\n" || expected != plain, "{text}");
         assert_eq!(trained(read.clone().groups()), expected, "{text}");
@@ -132,11 +132,11 @@ fn what_is_written_trains_as_what_is_built() {
 fn a_rule_is_read_by_itself() {
     let read: AdamW = toml::from_str("cautious = true\nbeta_1 = 0.5").unwrap();
     let built = AdamW::new().cautious().beta_1(0.5).unwrap();
-    assert_eq!(trained(Groups::new(read)), trained(Groups::new(built)));
+    assert_eq!(trained(ParamGroups::new(read)), trained(ParamGroups::new(built)));
     // A whole number is a number.
     let read: Sgd = toml::from_str("weight_decay = 1").unwrap();
     let built = Sgd::new().weight_decay(1.0).unwrap();
-    assert_eq!(trained(Groups::new(read)), trained(Groups::new(built)));
+    assert_eq!(trained(ParamGroups::new(read)), trained(ParamGroups::new(built)));
 }
 
 #[test]
@@ -162,7 +162,7 @@ fn what_is_wrong_is_named() {
         ("[adamw]\nbeta_1.ramp = { from = nan, to = 1, over = 2 }", "`from` of Ramp must be"),
         ("[lion]\n", "unknown variant `lion`"),
     ] {
-        let error = toml::from_str::<RuleConfig>(text).unwrap_err().to_string();
+        let error = toml::from_str::<OptimizerConfig>(text).unwrap_err().to_string();
         assert!(error.contains(says), "{text}: {error}");
     }
 }
@@ -170,6 +170,6 @@ fn what_is_wrong_is_named() {
 #[test]
 fn a_closure_cannot_be_written() {
     let rule = AdamW::new().beta_1(|update| 0.9 - 0.1 / (1.0 + update as f64)).unwrap();
-    let error = toml::to_string(&RuleConfig::from(rule)).unwrap_err().to_string();
+    let error = toml::to_string(&OptimizerConfig::from(rule)).unwrap_err().to_string();
     assert!(error.contains("a curve that is a closure cannot be written"), "{error}");
 }

@@ -6,9 +6,9 @@ use burn::tensor::{Bytes, DType, Device, Tensor, TensorData};
 use evenkeel::Keel;
 use evenkeel::clip::GlobalNorm;
 use evenkeel::optim::{
-    AdaBelief, Adam, AdamW, Adamax, AdaptiveClip, Adopt, Cautious, Groups, Lars, Lookahead,
-    Momentum, NAdam, Pace, RAdam, Rule, ScheduleFreeAdamW, ScheduleFreeSgd, Sgd, Spam, TrustRatio,
-    Update, ValueClip, vectors,
+    AdaBelief, Adam, AdamW, Adamax, AdaptiveClip, Adopt, Cautious, Lars, Lookahead, ModelOptimizer,
+    Momentum, NAdam, ParamGroups, RAdam, Rule, ScheduleFreeAdamW, ScheduleFreeSgd, Sgd, Spam,
+    StepArgs, TrustRatio, ValueClip, biases_and_norms,
 };
 use evenkeel::schedule::{Ramp, Schedule};
 
@@ -20,7 +20,7 @@ struct Entry {
     name: &'static str,
     rate: f64,
     burns: fn() -> ModuleOptimizer,
-    ours: Option<fn() -> Groups>,
+    ours: Option<fn() -> ParamGroups>,
 }
 
 macro_rules! rules {
@@ -29,7 +29,7 @@ macro_rules! rules {
             name: $name,
             rate: $rate,
             burns: || ModuleOptimizer::from($rule),
-            ours: Some(|| Groups::new($rule)),
+            ours: Some(|| ParamGroups::new($rule)),
         }),*]
     };
 }
@@ -73,8 +73,8 @@ fn entries() -> Vec<Entry> {
 }
 
 impl Entry {
-    fn updates<M: Module + 'static>(&self) -> Vec<Box<dyn Update<M>>> {
-        let mut all: Vec<Box<dyn Update<M>>> = vec![Box::new((self.burns)())];
+    fn updates<M: Module + 'static>(&self) -> Vec<Box<dyn ModelOptimizer<M>>> {
+        let mut all: Vec<Box<dyn ModelOptimizer<M>>> = vec![Box::new((self.burns)())];
         if let Some(ours) = self.ours {
             all.push(Box::new(ours()));
         }
@@ -122,7 +122,7 @@ fn descend(
             let mut model = Point::new(start, &device.clone().autodiff());
             for t in 0..updates {
                 let grads = model.along(&slope(&model.values()), &device);
-                model = update.update(Pace::new(rate(t), 1.0, 1.0), model, grads);
+                model = update.update(StepArgs::new(rate(t), 1.0, 1.0), model, grads);
             }
             update.eval_model(&model).values()
         })
@@ -272,7 +272,7 @@ fn a_rate_of_zero_changes_nothing() {
                         // Tensor operations over nothing are not for every device of Burn's.
                         grads.remove::<2>(model.empty.id);
                     }
-                    model = update.update(Pace::new(0.0, 1.0, 1.0), model, grads);
+                    model = update.update(StepArgs::new(0.0, 1.0, 1.0), model, grads);
                 }
                 assert_eq!(bits(&model), before, "{}", entry.name);
                 assert_eq!(bits(&update.eval_model(&model)), before, "{}", entry.name);
@@ -292,7 +292,7 @@ fn odd_parameters_are_treated_as_they_should_be() {
                 let start = model.clone();
                 for t in 0..3 {
                     let grads = model.gradients(t, &device, dtype);
-                    model = update.update(Pace::new(0.05, 0.5, 1.0), model, grads);
+                    model = update.update(StepArgs::new(0.05, 0.5, 1.0), model, grads);
                 }
                 let name = entry.name;
                 assert_eq!(model.image.val().dtype(), dtype, "{name}");
@@ -329,7 +329,7 @@ fn our_pass_and_burns_agree() {
                 let mut model = start.clone();
                 for k in 0..5 {
                     let (_, grads) = model.twin().backward(Batch::number(k, device));
-                    model = update.update(Pace::new(0.01, 1.0, 1.0), model, grads);
+                    model = update.update(StepArgs::new(0.01, 1.0, 1.0), model, grads);
                 }
                 values(&model.first.weight)
             });
@@ -346,9 +346,9 @@ fn a_copy_has_a_fate_of_its_own() {
         for entry in entries() {
             for mut update in entry.updates::<Net>() {
                 let mut model = Net::new(device);
-                let step = |update: &mut Box<dyn Update<Net>>, model: Net, k: u64| {
+                let step = |update: &mut Box<dyn ModelOptimizer<Net>>, model: Net, k: u64| {
                     let (_, grads) = model.twin().backward(Batch::number(k, device));
-                    update.update(Pace::new(0.01, 1.0, 1.0), model, grads)
+                    update.update(StepArgs::new(0.01, 1.0, 1.0), model, grads)
                 };
                 for k in 0..3 {
                     model = step(&mut update, model, k);
@@ -374,9 +374,9 @@ fn they_resume_exactly() {
                 entry.updates::<Net>().into_iter().zip(entry.updates::<Net>())
             {
                 let mut model = Net::new(device);
-                let step = |update: &mut Box<dyn Update<Net>>, model: Net, k: u64| {
+                let step = |update: &mut Box<dyn ModelOptimizer<Net>>, model: Net, k: u64| {
                     let (_, grads) = model.twin().backward(Batch::number(k, device));
-                    update.update(Pace::new(0.01, 0.5, 1.0), model, grads)
+                    update.update(StepArgs::new(0.01, 0.5, 1.0), model, grads)
                 };
                 for k in 0..4 {
                     model = step(&mut update, model, k);
@@ -422,14 +422,15 @@ fn a_state_that_does_not_fit_is_an_error() {
     let device = Device::flex().autodiff();
     let model = Net::new(&device);
     let (_, grads) = model.backward(Batch::number(0, &device));
-    let mut adamw: Box<dyn Update<Net>> = Box::new(Groups::new(AdamW::new()));
-    adamw.update(Pace::new(0.01, 1.0, 1.0), model, grads);
+    let mut adamw: Box<dyn ModelOptimizer<Net>> = Box::new(ParamGroups::new(AdamW::new()));
+    adamw.update(StepArgs::new(0.01, 1.0, 1.0), model, grads);
     let state = adamw.state().unwrap();
 
-    let mut other: Box<dyn Update<Net>> = Box::new(Groups::new(momentum()));
+    let mut other: Box<dyn ModelOptimizer<Net>> = Box::new(ParamGroups::new(momentum()));
     let said = other.restore(&state).unwrap_err().to_string();
     assert!(said.contains("was trained by AdamW, and here it is Momentum's"), "{said}");
-    let mut amsgrad: Box<dyn Update<Net>> = Box::new(Groups::new(AdamW::new().amsgrad()));
+    let mut amsgrad: Box<dyn ModelOptimizer<Net>> =
+        Box::new(ParamGroups::new(AdamW::new().amsgrad()));
     let said = amsgrad.restore(&state).unwrap_err().to_string();
     assert!(said.contains("largest"), "{said}");
     let cut = evenkeel::checkpoint::State::new()
@@ -447,12 +448,12 @@ fn groups_have_rules_and_rates_of_their_own() {
     let (_, grads) = start.twin().backward(Batch::number(0, &device));
     let last = || ParamGroup::from_predicate("last");
 
-    let mut groups = Groups::new(Sgd::new()).with_group(last(), AdamW::new());
+    let mut groups = ParamGroups::new(Sgd::new()).with_group(last(), AdamW::new());
     let model = groups.step(0.01, start.clone(), grads);
     let (_, grads) = start.twin().backward(Batch::number(0, &device));
-    let sgd = Groups::new(Sgd::new()).step(0.01, start.clone(), grads);
+    let sgd = ParamGroups::new(Sgd::new()).step(0.01, start.clone(), grads);
     let (_, grads) = start.twin().backward(Batch::number(0, &device));
-    let adamw = Groups::new(AdamW::new()).step(0.01, start.clone(), grads);
+    let adamw = ParamGroups::new(AdamW::new()).step(0.01, start.clone(), grads);
     assert_eq!(values(&model.first.weight), values(&sgd.first.weight));
     assert_eq!(values(&model.last.weight), values(&adamw.last.weight));
     assert_ne!(values(&sgd.last.weight), values(&adamw.last.weight));
@@ -461,7 +462,7 @@ fn groups_have_rules_and_rates_of_their_own() {
     let rates = burn::lr_scheduler::module_lr_scheduler::ModuleLrScheduler::new(0.01)
         .with_group(last(), 0.0)
         .step();
-    let model = Groups::new(Sgd::new()).step(rates, start.clone(), grads);
+    let model = ParamGroups::new(Sgd::new()).step(rates, start.clone(), grads);
     assert_eq!(values(&model.last.weight), values(&start.last.weight));
     assert_eq!(values(&model.first.weight), values(&sgd.first.weight));
 
@@ -472,14 +473,14 @@ fn groups_have_rules_and_rates_of_their_own() {
     let bias = start.first.bias.as_ref().unwrap();
     grads.register(bias.id, Tensor::<1>::zeros([5], &plain));
     let rule = AdamW::new().weight_decay(0.5).unwrap().decay_matrices_only();
-    let model = Groups::new(rule).step(0.1, start.clone(), grads);
+    let model = ParamGroups::new(rule).step(0.1, start.clone(), grads);
     let shrunk: Vec<f64> = values(&start.first.weight).iter().map(|w| w * 0.95).collect();
     for (w, shrunk) in values(&model.first.weight).iter().zip(shrunk) {
         assert!((w - shrunk).abs() < 1e-7);
     }
     assert_eq!(values(model.first.bias.as_ref().unwrap()), values(bias));
 
-    let biases = vectors(&start);
+    let biases = biases_and_norms(&start);
     assert!(biases.matches(&bias.id, None) && !biases.matches(&start.first.weight.id, None));
 }
 
@@ -488,7 +489,7 @@ fn groups_have_rules_and_rates_of_their_own() {
 fn settings_follow_curves() {
     let device = Device::flex().autodiff();
     let curve = Ramp::new(0.0, 0.9, 4).unwrap();
-    let mut follows = Groups::new(Momentum::new(move |t| curve.at(t)).unwrap());
+    let mut follows = ParamGroups::new(Momentum::new(move |t| curve.at(t)).unwrap());
     let (mut model, mut velocity) = (Net::new(&device), 0.0);
     let mut expected = values(&model.last.weight)[0];
     for t in 0..8 {

@@ -3,7 +3,7 @@
 use std::io::IsTerminal;
 
 use evenkeel::Verdict;
-use evenkeel::record::{Bar, Entry, Logbook, Sink};
+use evenkeel::record::{Entry, Logbook, ProgressBar, Sink};
 use indicatif::{InMemoryTerm, ProgressDrawTarget};
 
 fn step(attempt: u64, update: u64) -> Entry {
@@ -23,7 +23,7 @@ fn screen() -> (InMemoryTerm, ProgressDrawTarget) {
 #[test]
 fn it_shows_loss_rate_norm_and_what_was_not_applied() {
     let (term, target) = screen();
-    let mut bar = Bar::over(100).drawn_on(target);
+    let mut bar = ProgressBar::over(100).drawn_on(target);
     for k in 0..30 {
         bar.write(&step(k, k)).unwrap();
     }
@@ -49,7 +49,7 @@ fn it_shows_loss_rate_norm_and_what_was_not_applied() {
 #[test]
 fn numbers_that_are_not_there_are_left_out() {
     let (term, target) = screen();
-    let mut bar = Bar::endless().drawn_on(target);
+    let mut bar = ProgressBar::endless().drawn_on(target);
     bar.write(&Entry::new(0, 0).value("loss", f64::NAN)).unwrap();
     bar.bar().tick();
     let text = term.contents();
@@ -61,7 +61,7 @@ fn it_is_quiet_where_there_is_no_terminal() {
     if std::io::stderr().is_terminal() {
         return;
     }
-    let bar = Bar::over(10);
+    let bar = ProgressBar::over(10);
     assert!(bar.bar().is_hidden());
     let mut log = Logbook::to(bar).open(0).unwrap();
     log.push(step(0, 0)).unwrap();

@@ -6,7 +6,7 @@ use crate::common::{Batch, Net, bits, is_finite};
 use burn::optim::AdamConfig;
 use burn::tensor::{Bytes, DType, Device};
 use burn_pack::{Reader, Scalar, Tensor, Writer};
-use evenkeel::checkpoint::{Checkpoint, Discard, Folder, Persist, State};
+use evenkeel::checkpoint::{Checkpoint, CheckpointDir, Discard, Persist, State};
 use evenkeel::clip::GlobalNorm;
 use evenkeel::guard::{Divergence, Guard, LossSpike, NormSpike, Stall};
 use evenkeel::precision::LossScale;
@@ -30,7 +30,7 @@ impl Whole {
         let net = Net::new(&Device::flex().autodiff());
         let keel = Keel::wrap(AdamConfig::new().init())
             .clip(GlobalNorm::at_most(1.0).unwrap())
-            .guard(LossSpike::default().warm_up(3).unwrap().escalating(3, 3))
+            .guard(LossSpike::default().warmup(3).unwrap().escalating(3, 3))
             .guard(NormSpike::default().ema(0.9).unwrap())
             .guard(Divergence::above(3.0).unwrap())
             .guard(Stall::over(1000).unwrap())
@@ -350,7 +350,7 @@ fn a_record_that_burn_panics_at_is_refused() {
 fn a_scheduler_and_a_loss_scale_take_all_or_nothing() {
     let whole = Whole::used(5);
     let mut rng = StdRng::seed_from_u64(4);
-    let names = ["position", "damping.gain", "damping.at", "curve", "value", "calm", "tolerated"];
+    let names = ["position", "backoff.gain", "backoff.at", "curve", "value", "calm", "tolerated"];
     for _ in 0..3000 {
         let mut state = if rng.random() { whole.rates.state() } else { whole.scale.state() };
         for _ in 0..rng.random_range(1..=3) {
@@ -390,7 +390,7 @@ fn a_folder_of_rubbish_is_an_error_and_changes_nothing() {
     std::fs::create_dir(path.join("00000009.keel")).unwrap();
     let mut whole = Whole::used(4);
     let (before, rates, net) = (whole.saved(), whole.rates.clone(), bits(&whole.net));
-    let folder = Folder::new(&path);
+    let folder = CheckpointDir::new(&path);
     let beside: &mut [(&str, &mut dyn Persist)] = &mut [("rates", &mut whole.rates)];
     let error = whole.keel.load(&folder, &whole.net, beside).unwrap_err();
     assert!(error.is_record(), "{error}");

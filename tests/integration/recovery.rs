@@ -5,10 +5,10 @@ use burn::module::Module;
 use burn::nn::{Linear, LinearConfig};
 use burn::optim::{AdamConfig, GradientsParams, SgdConfig};
 use burn::tensor::{Device, Tensor};
-use evenkeel::checkpoint::{Folder, Persist};
-use evenkeel::guard::{Divergence, Guard, LossSpike, NonFinite, UpdateWall};
+use evenkeel::checkpoint::{CheckpointDir, Persist};
+use evenkeel::guard::{Divergence, Guard, LossSpike, NonFinite, UpdateRatio};
 use evenkeel::optim::Sgd;
-use evenkeel::schedule::{Constant, Damping, Plateau, Ramp, Schedule};
+use evenkeel::schedule::{Backoff, Constant, Plateau, Ramp, Schedule};
 use evenkeel::{Fault, Keel, Reading, Rewind, Verdict};
 
 fn step(keel: &mut Keel<Net>, rate: f64, net: Net, batch: Batch) -> (Net, evenkeel::Report) {
@@ -51,12 +51,12 @@ fn a_rewind_goes_back_to_before_the_cause() {
     });
 }
 
-/// Damped, and climbing to the damped level: of a schedule, and of a plain rate.
+/// Lowered, and climbing to the lowered level: of a schedule, and of a plain rate.
 #[test]
-fn after_a_rewind_the_rate_climbs_to_its_damped_level() {
+fn after_a_rewind_the_rate_climbs_to_its_lowered_level() {
     let device = Device::flex().autodiff();
     let build = |net: &Net| {
-        let rewind = Rewind::every(2).unwrap().damp(0.5).unwrap().warm_up(3);
+        let rewind = Rewind::every(2).unwrap().backoff(0.5).unwrap().warmup(3);
         Keel::wrap(SgdConfig::new().init())
             .on_non_finite(Verdict::Rewind)
             .rewind(rewind)
@@ -169,7 +169,7 @@ fn an_update_that_moves_too_far_is_put_back_exactly() {
         let (mut net, mut twin) = (start.twin(), start.twin());
         let build = |net: &Net| {
             Keel::wrap(AdamConfig::new().init())
-                .guard(UpdateWall::at_most(0.2).unwrap())
+                .guard(UpdateRatio::at_most(0.2).unwrap())
                 .build(net)
                 .unwrap()
         };
@@ -180,7 +180,7 @@ fn an_update_that_moves_too_far_is_put_back_exactly() {
                 let (model, report) = step(&mut keel, 10.0, net, Batch::number(50 + k, device));
                 net = model;
                 assert_eq!(report.verdict, Verdict::Skip);
-                assert_eq!(report.by.as_deref(), Some("UpdateWall"));
+                assert_eq!(report.by.as_deref(), Some("UpdateRatio"));
                 let moved = report.reading.updates.get("first.weight").unwrap();
                 let size = report.reading.sizes.get("first.weight").unwrap();
                 assert!(moved > 0.2 * size, "{moved} of {size}");
@@ -205,7 +205,7 @@ fn updates_and_sizes_are_measured() {
         let net = Net::new(device);
         let before = net.twin();
         let mut keel = Keel::wrap(SgdConfig::new().init())
-            .guard(UpdateWall::at_most(1e9).unwrap())
+            .guard(UpdateRatio::at_most(1e9).unwrap())
             .build(&net)
             .unwrap();
         let (net, report) = step(&mut keel, 0.5, net, Batch::number(0, device));
@@ -241,7 +241,8 @@ fn a_broken_optimizer_state_rewinds_or_halts() {
             let mut net = Net::new(device);
             let mut keel = Keel::wrap(optimizer()).check_optimizer_every(1);
             if rewind {
-                keel = keel.rewind(Rewind::every(1).unwrap().keep(9).unwrap().damp(1.0).unwrap());
+                keel =
+                    keel.rewind(Rewind::every(1).unwrap().keep(9).unwrap().backoff(1.0).unwrap());
             }
             let mut keel = keel.build(&net).unwrap();
             for k in 0..8 {
@@ -306,7 +307,7 @@ fn a_folder_resumes_a_run_with_its_schedule() {
     let device = Device::flex().autodiff();
     let path = std::env::temp_dir().join(format!("evenkeel-recovery-{}", std::process::id()));
     let _ = std::fs::remove_dir_all(&path);
-    let folder = Folder::new(&path);
+    let folder = CheckpointDir::new(&path);
     let build = |net: &Net| {
         let keel = Keel::wrap(AdamConfig::new().init());
         keel.rewind(Rewind::every(2).unwrap()).build(net).unwrap()
@@ -369,9 +370,9 @@ fn a_rewind_is_not_the_cause_of_the_next() {
     let device = Device::flex().autodiff();
     let mut net = Net::new(&device);
     let mut keel = Keel::wrap(SgdConfig::new().init())
-        .guard(LossSpike::default().by_loss_alone().warm_up(3).unwrap().start_floor(0.0).unwrap())
+        .guard(LossSpike::default().by_loss_alone().warmup(3).unwrap().start_floor(0.0).unwrap())
         .guard(Divergence::above(2.0).unwrap().patience(3).start_floor(0.0).unwrap())
-        .rewind(Rewind::every(20).unwrap().age(30).damp(1.0).unwrap())
+        .rewind(Rewind::every(20).unwrap().age(30).backoff(1.0).unwrap())
         .build(&net)
         .unwrap();
     // The same batch again and again, until its loss is far below what it was.
@@ -403,7 +404,7 @@ fn a_halt_hands_back_the_best_it_has() {
     let mut net = Net::new(&device);
     let mut schedule = Constant::new(0.05).unwrap().start();
     let mut keel = Keel::wrap(SgdConfig::new().init())
-        .guard(LossSpike::default().by_loss_alone().warm_up(3).unwrap())
+        .guard(LossSpike::default().by_loss_alone().warmup(3).unwrap())
         .skips_at_most(2)
         .rewind(Rewind::every(10).unwrap().at_most(1).unwrap())
         .build(&net)
@@ -437,7 +438,7 @@ fn a_halt_hands_back_the_best_it_has() {
     }
 }
 
-/// What feedback has learnt of weights that were abandoned is forgotten; what a rewind has damped is not, and a
+/// What feedback has learnt of weights that were abandoned is forgotten; what a rewind has lowered is not, and a
 /// resumed run knows both.
 #[test]
 fn feedback_goes_back_with_the_weights() {
@@ -446,22 +447,22 @@ fn feedback_goes_back_with_the_weights() {
     let keel = || {
         Keel::wrap(SgdConfig::new().init())
             .on_non_finite(Verdict::Rewind)
-            .rewind(Rewind::every(4).unwrap().keep(1).unwrap().damp(0.5).unwrap())
+            .rewind(Rewind::every(4).unwrap().keep(1).unwrap().backoff(0.5).unwrap())
     };
-    let curve = |plateau: &Plateau, damping: &Damping| {
-        Constant::new(1e-3).unwrap().times(plateau.clone()).times(damping.clone())
+    let curve = |plateau: &Plateau, backoff: &Backoff| {
+        Constant::new(1e-3).unwrap().times(plateau.clone()).times(backoff.clone())
     };
     for stop in [None, Some(6)] {
-        let (mut told, mut damping) = (plateau(), Damping::default());
-        let mut schedule = curve(&told, &damping).start();
+        let (mut told, mut backoff) = (plateau(), Backoff::default());
+        let mut schedule = curve(&told, &backoff).start();
         let mut net = Net::new(&device);
         let mut run = keel().build(&net).unwrap();
         let mut rates = Vec::new();
         for k in 0..12 {
             if stop == Some(k) {
                 let saved = run.checkpoint(&net).unwrap().with("schedule", &schedule).unwrap();
-                (told, damping) = (plateau(), Damping::default());
-                schedule = curve(&told, &damping).start();
+                (told, backoff) = (plateau(), Backoff::default());
+                schedule = curve(&told, &backoff).start();
                 run = keel().build(&net).unwrap();
                 net = run.resume_with(&net, &saved, &mut [("schedule", &mut schedule)]).unwrap();
             }
@@ -474,7 +475,7 @@ fn feedback_goes_back_with_the_weights() {
             told.record(1.0).unwrap();
         }
         // Twice back to update 4, at whose snapshot the plateau had been told three times: at a quarter, told once
-        // more before the next step, and damped once and twice.
+        // more before the next step, and lowered once and twice.
         let before = [1.0, 1.0, 0.5, 0.25, 0.125, 0.0625, 0.03125];
         let after = [0.0625, 0.03125, 0.015625, 0.03125, 0.015625];
         let expected = [before.as_slice(), &after].concat();

@@ -3,7 +3,9 @@
 use burn::module::{Module, Param};
 use burn::optim::{GradientsParams, ModuleOptimizer};
 use burn::tensor::{DType, Device, Tensor, TensorData};
-use evenkeel::optim::{Adam, AdamW, Cautious, Groups, Momentum, Pace, Sam, Sgd, Spam, Update};
+use evenkeel::optim::{
+    Adam, AdamW, Cautious, ModelOptimizer, Momentum, ParamGroups, Sam, Sgd, Spam, StepArgs,
+};
 
 use crate::reference::Moments;
 
@@ -38,7 +40,7 @@ fn gradient(theta: &[f64], t: u64) -> Vec<f64> {
 
 /// Fifty updates of both, each along the gradient at its own weights.
 fn same(
-    mut ours: impl Update<Matrix>,
+    mut ours: impl ModelOptimizer<Matrix>,
     lr: f64,
     mut reference: impl FnMut(&mut Vec<f64>, &[f64], u64),
 ) -> Vec<f64> {
@@ -50,7 +52,7 @@ fn same(
         let grad = gradient(&values(model.weight.val()), t);
         let mut grads = GradientsParams::new();
         grads.register(model.weight.id, matrix(&grad, &device));
-        model = ours.update(Pace::new(lr, 1.0, 1.0), model, grads);
+        model = ours.update(StepArgs::new(lr, 1.0, 1.0), model, grads);
 
         let g = gradient(&theta, t);
         reference(&mut theta, &g, t);
@@ -67,11 +69,11 @@ fn stable_adamw() {
     for threshold in [1.0, 0.1] {
         let mut state = Moments::of(N);
         let rule = AdamW::new().update_rms_at_most(threshold).unwrap();
-        let there = same(Groups::new(rule), 0.05, |theta, g, _| {
+        let there = same(ParamGroups::new(rule), 0.05, |theta, g, _| {
             crate::reference::stable_adamw(theta, g, &mut state, 0.05, threshold);
         });
         let mut state = Moments::of(N);
-        let plain = same(Groups::new(AdamW::new()), 0.05, |theta, g, _| {
+        let plain = same(ParamGroups::new(AdamW::new()), 0.05, |theta, g, _| {
             crate::reference::stable_adamw(theta, g, &mut state, 0.05, 1e9);
         });
         assert_ne!(there, plain);
@@ -81,7 +83,7 @@ fn stable_adamw() {
 #[test]
 fn gi_adam() {
     let mut state = Moments::of(N);
-    same(Groups::new(Adam::new().gradient_start()), 0.05, |theta, g, _| {
+    same(ParamGroups::new(Adam::new().gradient_start()), 0.05, |theta, g, _| {
         crate::reference::gi_adam(theta, g, &mut state, 0.05);
     });
 }
@@ -89,26 +91,26 @@ fn gi_adam() {
 /// In the code that the paper came with, the cut is made on a copy and has no effect. Here it has.
 #[test]
 fn spam_cuts_spikes_and_begins_anew() {
-    let follow = |theta: f64, every: u64, warm_up: u64| {
+    let follow = |theta: f64, every: u64, warmup: u64| {
         let mut state = Moments::of(N);
         let spam = Spam::default().threshold(theta).unwrap();
-        let spam = spam.reset_every(every).unwrap().warm_up(warm_up);
-        same(Groups::new(Adam::new().spam(spam)), 0.05, |p, g, t| {
-            crate::reference::spam(p, g, &mut state, 0.05, t, (theta, every, warm_up));
+        let spam = spam.reset_every(every).unwrap().warmup(warmup);
+        same(ParamGroups::new(Adam::new().spam(spam)), 0.05, |p, g, t| {
+            crate::reference::spam(p, g, &mut state, 0.05, t, (theta, every, warmup));
         })
     };
     let whole = follow(50.0, 20, 6);
     let without_cut = follow(1e12, 20, 6);
     let without_reset = follow(50.0, 1000, 6);
-    let without_warm_up = follow(50.0, 20, 0);
-    for other in [without_cut, without_reset, without_warm_up] {
+    let without_warmup = follow(50.0, 20, 0);
+    for other in [without_cut, without_reset, without_warmup] {
         assert_ne!(whole, other);
     }
 }
 
 #[test]
 fn centralized_descent() {
-    same(Groups::new(Sgd::new().centralized()), 0.02, |theta, g, _| {
+    same(ParamGroups::new(Sgd::new().centralized()), 0.02, |theta, g, _| {
         crate::reference::centralized_sgd(theta, g, ROWS, 0.02);
     });
     let burns = ModuleOptimizer::from(Sgd::new().centralized());

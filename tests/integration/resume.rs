@@ -30,7 +30,7 @@ fn optimizer() -> ModuleOptimizer {
 fn keel(net: &Net) -> Keel<Net> {
     Keel::wrap(optimizer())
         .clip(GlobalNorm::at_most(0.5).unwrap())
-        .guard(LossSpike::default().warm_up(4).unwrap())
+        .guard(LossSpike::default().warmup(4).unwrap())
         .skips_at_most(1)
         .rewind(Rewind::every(3).unwrap().keep(2).unwrap().at_most(50).unwrap().recent(2).unwrap())
         .build(net)

@@ -1,7 +1,7 @@
 //! Schedules in TOML and JSON.
 
 use evenkeel::schedule::{
-    Anneal, Constant, Cooldown, Cosine, Cyclic, Damping, Exponential, ExponentialWarmup, Geometric,
+    Anneal, Backoff, Constant, Cooldown, Cosine, Cyclic, Exponential, ExponentialWarmup, Geometric,
     Greedy, InverseSqrt, InverseTime, Logarithmic, MultiStep, Noam, Noise, OneCycle, Past,
     PiecewiseConstant, PiecewiseCosine, PiecewiseLinear, Plateau, Polynomial, Ramp, RangeSweep,
     Rex, Schedule, ScheduleConfig, Sequence, Step, TanhDecay, WarmRestarts, Wsd,
@@ -54,7 +54,7 @@ fn all() -> Vec<(&'static str, ScheduleConfig)> {
         ("inverse_sqrt = { from = 1.0, timescale = 4 }", {
             InverseSqrt::new(1.0, 4).unwrap().into()
         }),
-        ("noam = { model_size = 512, warm_up = 4000, factor = 2.0 }", {
+        ("noam = { model_size = 512, warmup = 4000, factor = 2.0 }", {
             Noam::new(512, 4000).unwrap().factor(2.0).unwrap().into()
         }),
         ("step = { from = 1.0, factor = 0.5, every = 3 }", {
@@ -111,13 +111,13 @@ fn all() -> Vec<(&'static str, ScheduleConfig)> {
         ),
         ("wsd = { peak = 1.0, over = 30 }", Wsd::new(1.0, 30).unwrap().into()),
         (
-            "wsd = { peak = 1.0, over = 30, warm_up = 5, decay = 9, from = 0.1, to = 0.2, \
-             power_law = [7, 0.5], shape = 'cosine', warm_up_shape = 'one_minus_sqrt' }",
+            "wsd = { peak = 1.0, over = 30, warmup = 5, decay = 9, from = 0.1, to = 0.2, \
+             power_law = [7, 0.5], shape = 'cosine', warmup_shape = 'one_minus_sqrt' }",
             {
-                let curve = Wsd::new(1.0, 30).unwrap().warm_up(5).unwrap().decay(9).unwrap();
+                let curve = Wsd::new(1.0, 30).unwrap().warmup(5).unwrap().decay(9).unwrap();
                 let curve = curve.from(0.1).unwrap().to(0.2).unwrap().inverse_sqrt(7).unwrap();
                 let curve = curve.shape(Anneal::Cosine).unwrap();
-                curve.warm_up_shape(Anneal::OneMinusSqrt).unwrap().into()
+                curve.warmup_shape(Anneal::OneMinusSqrt).unwrap().into()
             },
         ),
         ("plateau = { mode = 'min' }", Plateau::minimizing().into()),
@@ -133,15 +133,15 @@ fn all() -> Vec<(&'static str, ScheduleConfig)> {
         ("greedy = { mode = 'max' }", Greedy::maximizing().into()),
         (
             "greedy = { mode = 'min', factor = 0.5, patience = 2, threshold = { relative = 0.1 }, \
-             warm_up = 1, cooldown = 3, between = [0.1, 2.0], smooth = 4, reset_after = 5 }",
+             warmup = 1, cooldown = 3, between = [0.1, 2.0], average = 4, reset_after = 5 }",
             {
-                let greedy = Greedy::minimizing().factor(0.5).unwrap().patience(2).warm_up(1);
+                let greedy = Greedy::minimizing().factor(0.5).unwrap().patience(2).warmup(1);
                 let greedy = greedy.cooldown(3).relative(0.1).unwrap().between(0.1, 2.0).unwrap();
-                greedy.smooth(4).unwrap().reset_after(5).unwrap().into()
+                greedy.average(4).unwrap().reset_after(5).unwrap().into()
             },
         ),
-        ("damping = {}", Damping::default().into()),
-        ("damping = { recover = 20 }", Damping::recovering(20).unwrap().into()),
+        ("backoff = {}", Backoff::default().into()),
+        ("backoff = { recover = 20 }", Backoff::recovering(20).unwrap().into()),
         (
             "[then]\nat = 10\nfirst.ramp = { from = 0.0, to = 1.0, over = 10 }\n\
              next.cosine = { from = 1.0, to = 0.0, over = 10 }",
@@ -259,9 +259,9 @@ fn errors_point_to_the_field() {
         ),
         (r#"{"sequence": {"phases": []}}"#, "sequence", "`phases` of Sequence must be at least 1"),
         (
-            r#"{"wsd": {"peak": 1.0, "over": 10, "warm_up": 8, "decay": 3}}"#,
+            r#"{"wsd": {"peak": 1.0, "over": 10, "warmup": 8, "decay": 3}}"#,
             "wsd",
-            "`decay` of Wsd must be at most 2, which the warm-up leaves of the run, got 3",
+            "`decay` of Wsd must be at most 2, which the warmup leaves of the run, got 3",
         ),
         (
             r#"{"scale": {"factor": 2.0, "of": {"ramp": {"from": 0, "to": 1}}}}"#,
@@ -285,9 +285,9 @@ fn errors_point_to_the_field() {
             "`relative` of Plateau must be a finite number of at least 0, got -1",
         ),
         (
-            r#"{"damping": {"recover": 0}}"#,
-            "damping",
-            "`over` of Damping must be at least 1, got 0",
+            r#"{"backoff": {"recover": 0}}"#,
+            "backoff",
+            "`over` of Backoff must be at least 1, got 0",
         ),
     ] {
         let (at, said) = error(json);

@@ -10,7 +10,7 @@ use evenkeel::checkpoint::Persist;
 use evenkeel::clip::GlobalNorm;
 use evenkeel::optim::{Adam, Sgd};
 use evenkeel::schedule::{
-    Constant, Cosine, Damping, GroupScheduler, Past, Plateau, Ramp, Schedule, Sequence,
+    Backoff, Constant, Cosine, GroupScheduler, Past, Plateau, Ramp, Schedule, Sequence,
 };
 use evenkeel::{Decide, Fault, Keel, Rewind, Verdict};
 
@@ -129,12 +129,12 @@ fn a_skip_holds_all_groups() {
 }
 
 #[test]
-fn a_rewind_moves_and_dampens_all_groups_and_they_climb_back() {
+fn a_rewind_moves_and_lowers_all_groups_and_they_climb_back() {
     let device = Device::flex().autodiff();
     let mut net = Net::new(&device);
     let mut keel = Keel::wrap(SgdConfig::new().init())
         .on_non_finite(Verdict::Rewind)
-        .rewind(Rewind::every(2).unwrap().damp(0.5).unwrap().warm_up(1))
+        .rewind(Rewind::every(2).unwrap().backoff(0.5).unwrap().warmup(1))
         .build(&net)
         .unwrap();
     let level = Constant::new(0.2).unwrap();
@@ -167,20 +167,20 @@ fn a_rewind_moves_and_dampens_all_groups_and_they_climb_back() {
     assert!(fewer.restore(&schedule.state()).unwrap_err().is_record());
 }
 
-/// A `Damping` in the curves takes what a rewind does, once, though two groups share it.
+/// A `Backoff` in the curves takes what a rewind does, once, though two groups share it.
 #[test]
-fn a_shared_damping_is_damped_once_and_recovers() {
+fn a_shared_backoff_is_lowered_once_and_recovers() {
     let device = Device::flex().autodiff();
     let mut net = Net::new(&device);
     let mut keel = Keel::wrap(SgdConfig::new().init())
         .on_non_finite(Verdict::Rewind)
-        .rewind(Rewind::every(1).unwrap().damp(0.5).unwrap())
+        .rewind(Rewind::every(1).unwrap().backoff(0.5).unwrap())
         .build(&net)
         .unwrap();
-    let damping = Damping::recovering(4).unwrap();
+    let backoff = Backoff::recovering(4).unwrap();
     let curve = |rate| {
         let floor = Constant::new(0.04).unwrap();
-        Schedule::max(Constant::new(rate).unwrap().times(damping.clone()), floor)
+        Schedule::max(Constant::new(rate).unwrap().times(backoff.clone()), floor)
     };
     let mut schedule = GroupScheduler::new(curve(0.1)).with_group(head(), curve(0.01));
     for k in 0..4 {

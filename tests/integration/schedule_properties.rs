@@ -108,9 +108,9 @@ proptest! {
         check(cycle.clone().and_then(|s| s.back_at(k)), &[n, m, k])?;
         check(cycle.and_then(|s| s.with_momentum(d, 0.5)).map(|(_, momentum)| momentum), &[n, m])?;
         check(OneCycle::new(a, n).and_then(|s| s.div_factors(b, c)), &[n])?;
-        let wsd = Wsd::new(a, n).and_then(|s| s.warm_up(m)?.decay(k)?.from(b)?.to(c)?.shape(shape));
+        let wsd = Wsd::new(a, n).and_then(|s| s.warmup(m)?.decay(k)?.from(b)?.to(c)?.shape(shape));
         check(wsd.clone(), &[n, m])?;
-        check(wsd.and_then(|s| s.power_law(k, d)?.warm_up_shape(shape)), &[n, m])?;
+        check(wsd.and_then(|s| s.power_law(k, d)?.warmup_shape(shape)), &[n, m])?;
     }
 
     #[test]
@@ -185,7 +185,7 @@ proptest! {
             }
         }
         let greedy = Greedy::maximizing().factor(factor)
-            .and_then(|g| g.between(low, high)?.smooth(average));
+            .and_then(|g| g.between(low, high)?.average(average));
         if let Ok(greedy) = greedy.map(|g| g.patience(patience).cooldown(cooldown)) {
             for metric in &metrics {
                 let before = greedy.at(0);
@@ -241,7 +241,7 @@ fn is_continuous(a: f64, b: f64, warm: u64, rest: u64) -> Result<(), Error> {
     holds(&PiecewiseLinear::new(knots)?, bound);
     holds(&PiecewiseCosine::new(knots)?, bound);
     let decay = rest / 2;
-    let wsd = Wsd::new(a, over)?.warm_up(warm)?.decay(decay)?.shape(Anneal::Linear)?;
+    let wsd = Wsd::new(a, over)?.warmup(warm)?.decay(decay)?.shape(Anneal::Linear)?;
     holds(&wsd, steep(decay.min(warm)));
     // The stable phase falls under the decay, by at most half of its value in its first update.
     holds(&wsd.inverse_sqrt(warm)?, 2.0 * steep(decay.min(warm)));

@@ -41,16 +41,16 @@ fn stepping_reads_the_curve_and_seeking_is_stepping() {
 
 #[test]
 fn dampening_multiplies_and_accumulates() {
-    // Where there is a `Damping`, that takes it.
-    for (name, curve) in all().into_iter().filter(|(name, _)| *name != "damping") {
+    // Where there is a `Backoff`, that takes it.
+    for (name, curve) in all().into_iter().filter(|(name, _)| *name != "backoff") {
         let mut schedule = curve.clone().start();
-        schedule.dampen(0.5).unwrap();
-        schedule.dampen(0.5).unwrap();
+        schedule.back_off(0.5).unwrap();
+        schedule.back_off(0.5).unwrap();
         for t in 0..10 {
             assert_eq!(schedule.step(), 0.25 * curve.at(t), "{name}");
         }
         for bad in [0.0, -1.0, 1.1, f64::NAN] {
-            assert!(schedule.dampen(bad).unwrap_err().is_parameter());
+            assert!(schedule.back_off(bad).unwrap_err().is_parameter());
         }
         assert_eq!(schedule.gain(), 0.25, "{name}");
     }
@@ -62,7 +62,7 @@ fn burns_records_resume_each() {
     for (name, curve) in all() {
         let mut schedule = curve.clone().start();
         schedule.seek(5);
-        schedule.dampen(0.5).unwrap();
+        schedule.back_off(0.5).unwrap();
         let bytes = schedule.to_record().into_bytes().unwrap();
         let record = burn::lr_scheduler::LrSchedulerRecord::from_bytes(bytes).unwrap();
         let mut fresh = curve.start();
@@ -177,7 +177,7 @@ fn a_record_of_another_schedule_is_not_taken_silently() {
 }
 
 #[test]
-#[should_panic(expected = "there is no scalar `curve.len` in it")]
+#[should_panic(expected = "there is no scalar `backoff.at` in it")]
 fn an_empty_record_is_not_a_new_start() {
     Constant::new(1.0).unwrap().start().load_record(Default::default());
 }

@@ -8,7 +8,7 @@ use burn::tensor::Device;
 use evenkeel::bound::{DeepRelativeTrust, Direction, StepBound};
 use evenkeel::clip::GlobalNorm;
 use evenkeel::guard::Guard;
-use evenkeel::optim::{Adam, AdamW, Momentum, Sgd, vectors};
+use evenkeel::optim::{Adam, AdamW, Momentum, Sgd, biases_and_norms};
 use evenkeel::schedule::{Constant, Cosine, GroupScheduler, Ramp, Rate, Schedule};
 use evenkeel::{Builder, Decide, Keel, Layers, Parameter, Reading, Report, Rewind, Verdict};
 
@@ -94,7 +94,7 @@ fn any_rate_will_do() {
     });
 }
 
-/// A schedule multiplies what is bounded: warm-up and decay are its own, however far above the bound it is.
+/// A schedule multiplies what is bounded: warmup and decay are its own, however far above the bound it is.
 #[test]
 fn the_shape_of_the_schedule_is_kept() {
     let device = Device::flex().autodiff();
@@ -123,7 +123,7 @@ fn the_shape_of_the_schedule_is_kept() {
     }
 }
 
-/// Plain rates have no schedule: the highest so far is their peak. A damping of the keel's is on top.
+/// Plain rates have no schedule: the highest so far is their peak. A backoff of the keel's is on top.
 #[test]
 fn plain_rates_fall_from_the_highest() {
     let device = Device::flex().autodiff();
@@ -219,12 +219,12 @@ fn a_skipped_step_leaves_no_trace() {
     }
 }
 
-/// Back at older weights the bound is theirs, and a damped rate is damped below the bound too.
+/// Back at older weights the bound is theirs, and a lowered rate is lowered below the bound too.
 #[test]
 fn a_rewind_takes_the_bound_along() {
     let device = Device::flex().autodiff();
     let mut net = Net::new(&device);
-    let rewind = Rewind::every(4).unwrap().damp(0.5).unwrap();
+    let rewind = Rewind::every(4).unwrap().backoff(0.5).unwrap();
     let keel = bounded().rewind(rewind).guard(Never(10, Verdict::Rewind));
     let mut keel = keel.build(&net).unwrap();
     let mut schedule = Constant::new(1.0).unwrap().start();
@@ -433,14 +433,15 @@ fn the_direction_of_an_optimizer_is_found() {
     });
 }
 
-/// Muon makes matrices of which all singular values are about 1, and descent has the biases: each parameter has its own.
+/// Muon makes matrices of which all singular values are about 1, and descent has the biases: each parameter has its
+/// own.
 #[test]
 fn each_parameter_has_its_own_direction() {
     let device = Device::flex().autodiff();
     let net = Net::new(&device);
     let muon = |net: &Net| {
         let muon = ModuleOptimizer::from(MuonConfig::new().build());
-        muon.with_group(vectors(net), SgdConfig::new().build(), None)
+        muon.with_group(biases_and_norms(net), SgdConfig::new().build(), None)
     };
     for parameter in told(Keel::wrap(muon(&net)), &net) {
         match (parameter.shape.as_slice(), parameter.direction) {

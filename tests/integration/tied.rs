@@ -7,7 +7,7 @@ use burn::optim::{AdamConfig, GradientsParams, SgdConfig};
 use burn::tensor::{Device, Tensor, TensorData};
 use evenkeel::average::Swa;
 use evenkeel::curvature::Lanczos;
-use evenkeel::optim::{Adam, Groups, Sam, ScheduleFreeSgd, Sgd};
+use evenkeel::optim::{Adam, ParamGroups, Sam, ScheduleFreeSgd, Sgd};
 use evenkeel::{Builder, Decide, Keel, tie};
 
 /// 3w + w, of one weight in two places.
@@ -76,7 +76,7 @@ fn the_gradient_of_a_tied_weight_is_whole_at_each_step() {
             let _ = always_four(&model, Keel::wrap(AdamConfig::new().init()).decide(decide), 0.1);
         }
         // Without a keel.
-        let mut groups = Groups::new(Sgd::new());
+        let mut groups = ParamGroups::new(Sgd::new());
         let mut bare = model.clone();
         for _ in 0..3 {
             let (_, grads) = bare.backward();

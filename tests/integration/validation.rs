@@ -3,7 +3,7 @@
 use crate::common::{Batch, Net, bits};
 use burn::optim::AdamConfig;
 use burn::tensor::Device;
-use evenkeel::checkpoint::Folder;
+use evenkeel::checkpoint::CheckpointDir;
 use evenkeel::metric::{EarlyStopping, End};
 use evenkeel::monitor::Observation;
 use evenkeel::record::{History, JsonLines, Logbook, Overview};
@@ -19,7 +19,7 @@ fn a_run_ends_normally_and_its_best_checkpoint_comes_back() {
     let device = Device::flex().autodiff();
     let scratch = std::env::temp_dir().join(format!("evenkeel-validation-{}", std::process::id()));
     let _ = std::fs::remove_dir_all(&scratch);
-    let folder = Folder::new(scratch.join("checkpoints"));
+    let folder = CheckpointDir::new(scratch.join("checkpoints"));
     let file = scratch.join("run.jsonl");
     std::fs::create_dir_all(&scratch).unwrap();
 

@@ -9,7 +9,7 @@ pub use spam::Spam;
 use std::fmt;
 use std::marker::PhantomData;
 
-use super::hyper::Hyper;
+use super::hyper::HyperParam;
 use super::kernel::{self, Plan, Scaling, Second};
 use super::record::{Kept, Leaves, Memory};
 use super::rule::{Before, Bound, Decay, Fused, Now, burns_optimizer};
@@ -68,7 +68,7 @@ pub type NAdam = Adaptive<kind::NAdam>;
 /// ```
 ///
 /// The second line is plain descent at Adam's rate, for the first five updates with the usual `β₂`:
-/// on gradients of no fixed scale, that is where it explodes. A clip helps, a warm-up helps more.
+/// on gradients of no fixed scale, that is where it explodes. A clip helps, a warmup helps more.
 ///
 /// Agrees with `torch.optim.RAdam`, the place of `ε` included.
 pub type RAdam = Adaptive<kind::RAdam>;
@@ -125,12 +125,12 @@ pub type Adopt = Adaptive<kind::Adopt>;
 /// operations.
 #[derive(Clone)]
 pub struct Adaptive<K> {
-    pub(super) betas: [Hyper; 2],
-    pub(super) epsilon: Hyper,
+    pub(super) betas: [HyperParam; 2],
+    pub(super) epsilon: HyperParam,
     pub(super) decay: Decay,
     pub(super) corrected: bool,
     pub(super) amsgrad: bool,
-    pub(super) momentum_decay: Hyper,
+    pub(super) momentum_decay: HyperParam,
     pub(super) bound: Option<f64>,
     pub(super) gradient_start: bool,
     pub(super) spam: Option<Spam>,
@@ -251,7 +251,7 @@ impl<K: Kind> Fused for Adaptive<K> {
         Bound { shrink: self.decay.shrink(before), step: before.lr * reach * enlarged }
     }
 
-    fn hypers(&self) -> Vec<&Hyper> {
+    fn hypers(&self) -> Vec<&HyperParam> {
         let [beta_1, beta_2] = &self.betas;
         vec![beta_1, beta_2, &self.epsilon, &self.momentum_decay, &self.decay.rate]
     }

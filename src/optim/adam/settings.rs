@@ -2,7 +2,7 @@
 
 use std::marker::PhantomData;
 
-use super::super::hyper::{Hyper, Range};
+use super::super::hyper::{HyperParam, Range};
 use super::super::kernel::Scaling;
 use super::super::rule::Decay;
 use super::kind::{Kind, Squares};
@@ -21,12 +21,12 @@ impl<K: Kind> Adaptive<K> {
     pub fn new() -> Self {
         let has = K::DEFAULTS;
         Self {
-            betas: [has.betas.0, has.betas.1].map(|beta| Hyper::number(beta, Range::Share)),
-            epsilon: Hyper::number(has.epsilon, Range::Positive),
+            betas: [has.betas.0, has.betas.1].map(|beta| HyperParam::number(beta, Range::Share)),
+            epsilon: HyperParam::number(has.epsilon, Range::Positive),
             decay: Decay::new(has.decay, has.decoupled),
             corrected: true,
             amsgrad: false,
-            momentum_decay: Hyper::number(0.004, Range::NonNegative),
+            momentum_decay: HyperParam::number(0.004, Range::NonNegative),
             bound: Some(0.25),
             gradient_start: false,
             spam: None,
@@ -41,7 +41,7 @@ impl<K: Kind> Adaptive<K> {
         Param(K::DEFAULTS.name, name)
     }
 
-    pub(in super::super) fn with_momentum_decay(mut self, psi: Hyper) -> Result<Self, Error> {
+    pub(in super::super) fn with_momentum_decay(mut self, psi: HyperParam) -> Result<Self, Error> {
         self.momentum_decay = psi.checked(Range::NonNegative, Self::param("momentum_decay"))?;
         Ok(self)
     }
@@ -55,7 +55,7 @@ impl<K: Kind> Adaptive<K> {
     ///
     /// # Errors
     /// If it is out of range.
-    pub fn beta_1(mut self, beta: impl Into<Hyper>) -> Result<Self, Error> {
+    pub fn beta_1(mut self, beta: impl Into<HyperParam>) -> Result<Self, Error> {
         self.betas[0] = beta.into().checked(Range::Share, Self::param("beta_1"))?;
         Ok(self)
     }
@@ -67,7 +67,7 @@ impl<K: Kind> Adaptive<K> {
     ///
     /// # Errors
     /// If it is out of range.
-    pub fn beta_2(mut self, beta: impl Into<Hyper>) -> Result<Self, Error> {
+    pub fn beta_2(mut self, beta: impl Into<HyperParam>) -> Result<Self, Error> {
         self.betas[1] = beta.into().checked(Range::Share, Self::param("beta_2"))?;
         Ok(self)
     }
@@ -79,7 +79,7 @@ impl<K: Kind> Adaptive<K> {
     ///
     /// # Errors
     /// If it is not positive and finite.
-    pub fn epsilon(mut self, epsilon: impl Into<Hyper>) -> Result<Self, Error> {
+    pub fn epsilon(mut self, epsilon: impl Into<HyperParam>) -> Result<Self, Error> {
         self.epsilon = epsilon.into().checked(Range::Positive, Self::param("epsilon"))?;
         Ok(self)
     }
@@ -88,7 +88,7 @@ impl<K: Kind> Adaptive<K> {
     ///
     /// # Errors
     /// If it is negative or not finite.
-    pub fn weight_decay(mut self, decay: impl Into<Hyper>) -> Result<Self, Error> {
+    pub fn weight_decay(mut self, decay: impl Into<HyperParam>) -> Result<Self, Error> {
         self.decay.rate = decay.into().checked(Range::NonNegative, Self::param("weight_decay"))?;
         Ok(self)
     }
@@ -168,7 +168,7 @@ impl NAdam {
     ///
     /// # Errors
     /// If it is negative or not finite.
-    pub fn momentum_decay(self, psi: impl Into<Hyper>) -> Result<Self, Error> {
+    pub fn momentum_decay(self, psi: impl Into<HyperParam>) -> Result<Self, Error> {
         self.with_momentum_decay(psi.into())
     }
 }
@@ -200,7 +200,7 @@ impl<K: Squares> Adaptive<K> {
 
     /// Begins the second moment at the square of the first gradient, and corrects its bias as ever:
     /// GI-Adam ([Kalra & Barkeshli 2024](https://arxiv.org/abs/2406.09405)). The first steps are
-    /// shorter by `√(1 − β₂ᵗ)`, which is a warm-up of its own.
+    /// shorter by `√(1 − β₂ᵗ)`, which is a warmup of its own.
     pub fn gradient_start(mut self) -> Self {
         self.gradient_start = true;
         self

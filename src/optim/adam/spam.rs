@@ -11,10 +11,10 @@ use crate::error::check::Param;
 /// ```
 ///
 /// After every `reset_every` updates of a tensor its moments are 0 again, bias is corrected as at the
-/// start, and for `warm_up` updates the rate is multiplied by `1 − 0.99·½(1 + cos πs/N)`, where `s`
-/// counts from 0 and `N` is `warm_up`.
+/// start, and for `warmup` updates the rate is multiplied by `1 − 0.99·½(1 + cos πs/N)`, where `s`
+/// counts from 0 and `N` is `warmup`.
 ///
-/// Defaults: `θ` = 5000, 500 updates, 150 updates of warm-up.
+/// Defaults: `θ` = 5000, 500 updates, 150 updates of warmup.
 ///
 /// # Where it differs
 /// From the paper: `v̂` is free of bias, so that `θ` means at the second update what it means later;
@@ -28,12 +28,12 @@ use crate::error::check::Param;
 pub struct Spam {
     pub(in super::super) threshold: f64,
     pub(in super::super) reset_every: u64,
-    pub(in super::super) warm_up: u64,
+    pub(in super::super) warmup: u64,
 }
 
 impl Default for Spam {
     fn default() -> Self {
-        Self { threshold: 5000.0, reset_every: 500, warm_up: 150 }
+        Self { threshold: 5000.0, reset_every: 500, warmup: 150 }
     }
 }
 
@@ -57,8 +57,8 @@ impl Spam {
     }
 
     /// Over how many updates the rate rises again after that; 0 for none.
-    pub fn warm_up(mut self, over: u64) -> Self {
-        self.warm_up = over;
+    pub fn warmup(mut self, over: u64) -> Self {
+        self.warmup = over;
         self
     }
 
@@ -70,9 +70,9 @@ impl Spam {
     /// What the rate is multiplied by: 1 up to the first reset.
     pub(super) fn warmth(&self, time: u64) -> f64 {
         let since = self.since(time);
-        match time >= self.reset_every && since < self.warm_up {
+        match time >= self.reset_every && since < self.warmup {
             true => {
-                let part = since as f64 / self.warm_up as f64;
+                let part = since as f64 / self.warmup as f64;
                 1.0 - 0.99 * 0.5 * (1.0 + (std::f64::consts::PI * part).cos())
             }
             false => 1.0,
@@ -86,7 +86,7 @@ mod tests {
 
     #[test]
     fn the_rate_rises_again_after_each_reset() {
-        let spam = Spam::default().reset_every(10).unwrap().warm_up(4);
+        let spam = Spam::default().reset_every(10).unwrap().warmup(4);
         let warmth: Vec<f64> = (0..22).map(|time| spam.warmth(time)).collect();
         assert!(warmth[..10].iter().all(|w| *w == 1.0), "{warmth:?}");
         let rise = [0.01, 0.154_982_143_312_659_02, 0.505, 0.855_017_856_687_341];
@@ -95,6 +95,6 @@ mod tests {
         }
         assert!(warmth[14..20].iter().all(|w| *w == 1.0), "{warmth:?}");
         assert_eq!(warmth[20], warmth[10]);
-        assert_eq!(spam.warm_up(0).warmth(10), 1.0);
+        assert_eq!(spam.warmup(0).warmth(10), 1.0);
     }
 }

@@ -219,7 +219,7 @@ impl ModuleVisitor for Walk<'_> {
 }
 
 /// The float parameters of rank 0 and 1.
-pub(super) fn vectors<M: Module>(model: &M) -> Vec<ParamId> {
+pub(super) fn biases_and_norms<M: Module>(model: &M) -> Vec<ParamId> {
     struct Vectors(Vec<ParamId>);
     impl ModuleVisitor for Vectors {
         fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {

@@ -6,10 +6,10 @@ use burn::module::{Module, ModuleMapper, Param, ParamId};
 use burn::tensor::Tensor;
 use burn::tensor::kind::BridgeTensor;
 
-use super::Groups;
+use super::ParamGroups;
 
 /// A copy of `model`, with the averages in the place of the weights that have one.
-pub(super) fn model<M: Module>(groups: &Groups, model: &M) -> M {
+pub(super) fn model<M: Module>(groups: &ParamGroups, model: &M) -> M {
     let averages = groups.rules.iter().any(|(_, rule)| rule.0.averages().is_some());
     match averages {
         true => model.clone().map(&mut Average { groups, copies: HashMap::new() }),
@@ -18,14 +18,14 @@ pub(super) fn model<M: Module>(groups: &Groups, model: &M) -> M {
 }
 
 struct Average<'a> {
-    groups: &'a Groups,
+    groups: &'a ParamGroups,
     /// So that a parameter that is used in two places stays one.
     copies: HashMap<ParamId, BridgeTensor>,
 }
 
 impl ModuleMapper for Average<'_> {
     fn map_float<const D: usize>(&mut self, param: Param<Tensor<D>>) -> Param<Tensor<D>> {
-        let Groups { rules, entries, .. } = self.groups;
+        let ParamGroups { rules, entries, .. } = self.groups;
         let Some(entry) = entries.position(param.id).map(|at| entries.get(at)) else {
             return param;
         };

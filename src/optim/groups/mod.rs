@@ -11,10 +11,10 @@ use burn::module::{Module, ParamGroup};
 use burn::optim::GradientsParams;
 use burn::tensor::{Bool, Tensor};
 
-use super::hyper::Hyper;
+use super::hyper::HyperParam;
 use super::rule::{Before, Erased};
 use super::second_moments::SecondMoment;
-use super::{Pace, Rule, SecondMoments, Unread, Update};
+use super::{DeviceVerdict, ModelOptimizer, Rule, SecondMoments, StepArgs};
 use crate::checkpoint::State;
 use crate::gate::Flag;
 use crate::{Error, fit};
@@ -25,22 +25,22 @@ pub(super) use pass::Context;
 /// The rules of this crate over a whole model, by parameter group: what
 /// [`Keel::wrap`](crate::Keel::wrap) makes of a rule.
 ///
-/// It does what Burn's [`ModuleOptimizer`](burn::optim::ModuleOptimizer) does, for the rules of this
-/// crate, and three things more. All tensors are updated in parallel, while the others are still being
-/// collected, so that many small ones keep all cores busy. The factor of the clips goes into that pass. And it can say beforehand
-/// whether an update keeps every parameter finite, so that a [`Keel`](crate::Keel) need neither hold
-/// the old parameters nor check the new ones.
+/// It does what Burn's [`ModuleOptimizer`](burn::optim::ModuleOptimizer) does, for the rules of this crate, and three
+/// things more. All tensors are updated in parallel, while the others are still being collected, so that many small
+/// ones keep all cores busy. The factor of the clips goes into that pass. And it can say beforehand whether an update
+/// keeps every parameter finite, so that a [`Keel`](crate::Keel) need neither hold the old parameters nor check the new
+/// ones.
 ///
 /// ```
 /// use burn::module::ParamGroup;
 /// use burn::nn::LinearConfig;
 /// use burn::optim::GradientsParams;
 /// use burn::tensor::{Device, Tensor};
-/// use evenkeel::optim::{AdamW, Groups, Momentum};
+/// use evenkeel::optim::{AdamW, ParamGroups, Momentum};
 ///
 /// let device = Device::default().autodiff();
 /// let model = LinearConfig::new(2, 1).init(&device);
-/// let mut optimizer = Groups::new(AdamW::new().decay_matrices_only())
+/// let mut optimizer = ParamGroups::new(AdamW::new().decay_matrices_only())
 ///     .with_group(ParamGroup::from_predicate("head"), Momentum::new(0.9)?);
 ///
 /// let loss = model.forward(Tensor::<2>::ones([1, 2], &device)).mean();
@@ -57,7 +57,7 @@ pub(super) use pass::Context;
 /// # Cost
 /// See the rules. Beside that, two walks over the module: tensors are taken out, and put back.
 #[derive(Clone, Debug)]
-pub struct Groups {
+pub struct ParamGroups {
     rules: Vec<(ParamGroup, Erased)>,
     entries: Entries,
     /// The longest gradient that an update was made with.
@@ -68,7 +68,7 @@ pub struct Groups {
     verdicts: Vec<Flag>,
 }
 
-impl Groups {
+impl ParamGroups {
     /// One rule for all parameters.
     pub fn new(rule: impl Rule) -> Self {
         Self::of(rule.erased())
@@ -83,7 +83,7 @@ impl Groups {
     /// added counts. State that there is already is forgotten.
     ///
     /// A group that no parameter is in is an error of [`Builder::build`](crate::Builder::build). A loop
-    /// without a [`Keel`](crate::Keel) asks by [`check_fit`](Update::check_fit).
+    /// without a [`Keel`](crate::Keel) asks by [`check_fit`](ModelOptimizer::check_fit).
     pub fn with_group(mut self, group: ParamGroup, rule: impl Rule) -> Self {
         self.rules.push((group, rule.erased()));
         Self { entries: Entries::default(), longest: 0.0, ..self }
@@ -115,17 +115,17 @@ impl Groups {
 /// rule is shorter.
 ///
 /// ```
-/// use evenkeel::optim::{AdamW, Groups, Momentum, vectors};
+/// use evenkeel::optim::{AdamW, ParamGroups, Momentum, biases_and_norms};
 /// # use burn::{nn::LinearConfig, tensor::Device};
 ///
 /// # let model = LinearConfig::new(2, 1).init(&Device::default().autodiff());
 /// let optimizer =
-///     Groups::new(AdamW::new()).with_group(vectors(&model), Momentum::new(0.9)?);
+///     ParamGroups::new(AdamW::new()).with_group(biases_and_norms(&model), Momentum::new(0.9)?);
 /// # let _ = optimizer;
 /// # Ok::<(), evenkeel::Error>(())
 /// ```
-pub fn vectors<M: Module>(model: &M) -> ParamGroup {
-    ParamGroup::from_ids(entries::vectors(model))
+pub fn biases_and_norms<M: Module>(model: &M) -> ParamGroup {
+    ParamGroup::from_ids(entries::biases_and_norms(model))
 }
 
 /// What no element of `factor · g` exceeds, where the norm of `g` was measured.
@@ -137,9 +137,9 @@ fn longest(factor: f64, grad_norm: f64) -> f64 {
     factor * grad_norm.max(UNSEEN)
 }
 
-impl Groups {
-    /// Asks every curve for what the next update will ask it for. One that panics does so here, before a tensor of state
-    /// has been taken out.
+impl ParamGroups {
+    /// Asks every curve for what the next update will ask it for. One that panics does so here, before a tensor of
+    /// state has been taken out.
     fn foresee(&self) {
         let curves = |(_, rule): &(ParamGroup, Erased)| {
             rule.0
@@ -149,7 +149,8 @@ impl Groups {
                 .cloned()
                 .collect()
         };
-        let curves: Vec<Hyper> = self.rules.iter().flat_map::<Vec<Hyper>, _>(curves).collect();
+        let curves: Vec<HyperParam> =
+            self.rules.iter().flat_map::<Vec<HyperParam>, _>(curves).collect();
         if curves.is_empty() {
             return;
         }
@@ -161,14 +162,14 @@ impl Groups {
     }
 }
 
-impl<M: Module + 'static> Update<M> for Groups {
-    fn update(&mut self, pace: Pace, model: M, grads: GradientsParams) -> M {
+impl<M: Module + 'static> ModelOptimizer<M> for ParamGroups {
+    fn update(&mut self, pace: StepArgs, model: M, grads: GradientsParams) -> M {
         self.foresee();
         self.longest = self.longest.max(longest(pace.factor, pace.grad_norm));
         pass::run(self, &pace.lr, pace.factor, model, grads)
     }
 
-    fn update_unsure(&mut self, pace: Pace, model: M, grads: GradientsParams) -> M {
+    fn update_unsure(&mut self, pace: StepArgs, model: M, grads: GradientsParams) -> M {
         self.foresee();
         // Nobody knows how long these gradients are.
         self.longest = f64::INFINITY;
@@ -177,13 +178,13 @@ impl<M: Module + 'static> Update<M> for Groups {
 
     fn update_gated(
         &mut self,
-        pace: &Pace,
+        pace: &StepArgs,
         model: M,
         grads: GradientsParams,
-        unread: &Unread,
+        unread: &DeviceVerdict,
     ) -> Result<M, (M, GradientsParams)> {
         self.foresee();
-        let taken_back = !Update::<M>::is_bounded(self, pace);
+        let taken_back = !ModelOptimizer::<M>::is_bounded(self, pace);
         self.longest = self.longest.max(longest(pace.factor, pace.grad_norm));
         Ok(unsure::run(self, pace, model, grads, Some((unread, taken_back))))
     }
@@ -197,7 +198,7 @@ impl<M: Module + 'static> Update<M> for Groups {
         unsure::settle(self, counted);
     }
 
-    fn is_bounded(&self, pace: &Pace) -> bool {
+    fn is_bounded(&self, pace: &StepArgs) -> bool {
         // Above that the rate over a correction of bias may overflow.
         const SAFE: f64 = 1e24;
         let (lowest, highest) = pace.range;
@@ -218,7 +219,7 @@ impl<M: Module + 'static> Update<M> for Groups {
     }
 
     fn check_fit(&self, model: &M) -> Result<(), Error> {
-        fit::check_groups("Groups", self.rules.iter().skip(1).map(|(group, _)| group), model)?;
+        fit::check_groups("ParamGroups", self.rules.iter().skip(1).map(|(group, _)| group), model)?;
         self.entries.check_fit(model)
     }
 
@@ -245,7 +246,7 @@ impl<M: Module + 'static> Update<M> for Groups {
         moments
     }
 
-    fn boxed(&self) -> Box<dyn Update<M>> {
+    fn boxed(&self) -> Box<dyn ModelOptimizer<M>> {
         Box::new(self.clone())
     }
 

@@ -12,11 +12,11 @@ use burn::tensor::{GradientCheckpointingStrategy, Tensor};
 use super::super::kernel::{Buffer, Done, Job, Queue};
 use super::super::rule::Now;
 use super::super::units;
-use super::Groups;
+use super::ParamGroups;
 use super::entries::Slots;
 
 pub(super) fn run<M: Module>(
-    groups: &mut Groups,
+    groups: &mut ParamGroups,
     lr: &ModuleLearningRate,
     factor: f64,
     model: M,
@@ -27,9 +27,9 @@ pub(super) fn run<M: Module>(
 
 /// A round over all parameters, and if that has met one with no entry, another when it has.
 pub(super) fn rounds<M: Module>(
-    groups: &mut Groups,
+    groups: &mut ParamGroups,
     model: M,
-    mut round: impl FnMut(&mut Groups, M) -> (M, bool),
+    mut round: impl FnMut(&mut ParamGroups, M) -> (M, bool),
 ) -> M {
     if groups.entries.is_empty() {
         groups.entries.complete(&groups.rules, &model);
@@ -45,7 +45,7 @@ pub(super) fn rounds<M: Module>(
 
 /// Updates every parameter that has an entry, and tells whether one with a gradient had none.
 fn round<M: Module>(
-    groups: &mut Groups,
+    groups: &mut ParamGroups,
     lr: &ModuleLearningRate,
     factor: f64,
     model: M,
@@ -81,7 +81,7 @@ struct Seat {
 
 /// Takes the tensors out, so that nothing else holds their buffers.
 struct Take<'a> {
-    groups: &'a mut Groups,
+    groups: &'a mut ParamGroups,
     lr: &'a ModuleLearningRate,
     factor: f64,
     grads: &'a mut GradientsParams,
@@ -96,7 +96,7 @@ struct Take<'a> {
 
 impl ModuleMapper for Take<'_> {
     fn map_float<const D: usize>(&mut self, param: Param<Tensor<D>>) -> Param<Tensor<D>> {
-        let Groups { rules, entries, turn, .. } = &mut *self.groups;
+        let ParamGroups { rules, entries, turn, .. } = &mut *self.groups;
         let Some(at) = entries.position(param.id) else {
             self.strangers = true;
             return param;
@@ -142,7 +142,7 @@ fn hollow<const D: usize>(beside: &Buffer) -> Tensor<D> {
 
 /// Puts the updated tensors in.
 struct Put<'a, I: Iterator<Item = (Seat, Done)>> {
-    groups: &'a mut Groups,
+    groups: &'a mut ParamGroups,
     seats: Peekable<I>,
     again: HashSet<ParamId>,
     /// The tensors of those: one for all places, so that autodiff adds up what all uses give.

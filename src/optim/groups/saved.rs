@@ -7,13 +7,13 @@ use burn::tensor::{Bytes, TensorData};
 use burn_pack::{Reader, Scalar, Tensor as Packed, Writer};
 
 use super::super::record::Leaves;
-use super::Groups;
+use super::ParamGroups;
 use super::entries::{self, Entries, Entry, Slots};
 use crate::Error;
 use crate::checkpoint::State;
 
 /// Each value is named by its parameter's id, a dot, and what it is.
-pub(super) fn state(groups: &Groups) -> Result<State, Error> {
+pub(super) fn state(groups: &ParamGroups) -> Result<State, Error> {
     let failed = |cause: String| Error::io("writing the optimizer's state", cause);
     let (mut tensors, mut scalars, mut texts) = (Vec::new(), BTreeMap::new(), Vec::new());
     for entry in groups.entries.iter().filter(|entry| entry.memory.time > 0) {
@@ -47,7 +47,7 @@ pub(super) fn state(groups: &Groups) -> Result<State, Error> {
 }
 
 /// The same groups with that state.
-pub(super) fn restored(groups: &Groups, state: &State) -> Result<Groups, Error> {
+pub(super) fn restored(groups: &ParamGroups, state: &State) -> Result<ParamGroups, Error> {
     state.only(&["longest", "groups"])?;
     let longest = state.number("longest")?;
     if longest.is_nan() || longest < 0.0 {
@@ -98,6 +98,6 @@ pub(super) fn restored(groups: &Groups, state: &State) -> Result<Groups, Error> 
         Some(foreign) => Err(Error::record(format_args!(
             "this optimizer has no use for the `{foreign}` in it: it is set differently"
         ))),
-        None => Ok(Groups { entries, longest, ..groups.clone() }),
+        None => Ok(ParamGroups { entries, longest, ..groups.clone() }),
     }
 }

@@ -10,8 +10,8 @@ use burn::tensor::{Int, Tensor};
 use super::super::kernel::{self, Buffer, Picker, Plans, Shared};
 use super::super::record::Memory;
 use super::super::rule::Now;
-use super::super::{Pace, Unread, units};
-use super::Groups;
+use super::super::{DeviceVerdict, StepArgs, units};
+use super::ParamGroups;
 use super::entries::Slots;
 use super::pass::{Context, rounds};
 use crate::gate::Flag;
@@ -38,11 +38,11 @@ impl Unsure {
 /// One update of all parameters that have a gradient. With `gated` it keeps to what the device knows, and
 /// may be told to be taken back all the same, or not.
 pub(super) fn run<M: Module>(
-    groups: &mut Groups,
-    pace: &Pace,
+    groups: &mut ParamGroups,
+    pace: &StepArgs,
     model: M,
     mut grads: GradientsParams,
-    gated: Option<(&Unread, bool)>,
+    gated: Option<(&DeviceVerdict, bool)>,
 ) -> M {
     rounds(groups, model, |groups, model| {
         let (pickers, copies) = (HashMap::new(), HashMap::new());
@@ -55,7 +55,7 @@ pub(super) fn run<M: Module>(
 }
 
 /// Chooses between the tensors of state after the last update and those before it.
-pub(super) fn keep_if(groups: &mut Groups, counts: Flag) {
+pub(super) fn keep_if(groups: &mut ParamGroups, counts: Flag) {
     let turn = groups.turn;
     for entry in groups.entries.iter_mut().filter(|entry| entry.turn == turn) {
         let Some(unsure) = &mut entry.unsure else { continue };
@@ -71,9 +71,9 @@ pub(super) fn keep_if(groups: &mut Groups, counts: Flag) {
 }
 
 /// Moves every memory on by what has counted.
-pub(super) fn settle(groups: &mut Groups, counted: &[bool]) {
+pub(super) fn settle(groups: &mut ParamGroups, counted: &[bool]) {
     groups.verdicts.clear();
-    let Groups { rules, entries, .. } = groups;
+    let ParamGroups { rules, entries, .. } = groups;
     for entry in entries.iter_mut() {
         let Some(unsure) = entry.unsure.take() else { continue };
         for (round, now) in unsure.rounds {
@@ -86,10 +86,10 @@ pub(super) fn settle(groups: &mut Groups, counted: &[bool]) {
 }
 
 struct Step<'a> {
-    groups: &'a mut Groups,
-    pace: &'a Pace,
+    groups: &'a mut ParamGroups,
+    pace: &'a StepArgs,
     grads: &'a mut GradientsParams,
-    gated: Option<(&'a Unread, bool)>,
+    gated: Option<(&'a DeviceVerdict, bool)>,
     shared: Shared,
     /// By the updates that a parameter was in before: most have been in all.
     pickers: HashMap<Vec<usize>, Picker>,
@@ -109,7 +109,7 @@ impl ModuleMapper for Step<'_> {
             return Param::from_mapped_value(id, Tensor::from_bridge(updated.clone()), mapper);
         }
         let Some(grad) = self.grads.remove::<D>(param.id) else { return param };
-        let Groups { rules, entries, verdicts, turn, .. } = &mut *self.groups;
+        let ParamGroups { rules, entries, verdicts, turn, .. } = &mut *self.groups;
         let entry = entries.get_mut(at);
         entry.turn = *turn;
 

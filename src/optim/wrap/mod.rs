@@ -8,7 +8,7 @@ mod adaptive_clip;
 mod cautious;
 mod lars;
 mod lookahead;
-mod power_norm;
+mod p_norm;
 mod trust_ratio;
 mod value_clip;
 
@@ -16,7 +16,7 @@ pub use adaptive_clip::AdaptiveClip;
 pub use cautious::Cautious;
 pub use lars::Lars;
 pub use lookahead::{Lookahead, LookaheadState};
-pub use power_norm::PowerNormClip;
+pub use p_norm::PNormClip;
 pub use trust_ratio::TrustRatio;
 pub use value_clip::ValueClip;
 
@@ -25,8 +25,8 @@ use burn::tensor::Tensor;
 
 use super::kernel;
 
-/// What one update takes from a tensor, `p − p'`, and the state. The update is made in at least `f32`: in half precision
-/// most of it would be lost in the rounding of `p'`.
+/// What one update takes from a tensor, `p − p'`, and the state. The update is made in at least `f32`: in half
+/// precision most of it would be lost in the rounding of `p'`.
 fn taken<O: Optimizer, const D: usize>(
     inner: &O,
     lr: f64,

@@ -1,12 +1,12 @@
 //! Findings from the activations seen by a probe.
 
-use super::{Columns, Sign, middle, percent};
+use super::{Columns, FindingKind, middle, percent};
 use crate::doctor::finding::above;
 use crate::doctor::{Finding, Severity};
 use crate::record::columns::Row;
 use crate::text::short;
 
-type Found = Finding<Sign>;
+type Found = Finding<FindingKind>;
 
 /// The number of places that are reported, the worst ones.
 const SHOWN: usize = 4;
@@ -14,13 +14,13 @@ const SHOWN: usize = 4;
 pub(super) fn check(columns: &Columns<'_>) -> Vec<Found> {
     let mut found = units(
         columns,
-        ("dead", "are dead", Sign::DeadUnits),
-        "dead units learn nothing more: lower the rate or make the warm-up longer, or use a function that is \
+        ("dead", "are dead", FindingKind::DeadUnits),
+        "dead units learn nothing more: lower the rate or make the warmup longer, or use a function that is \
          flat nowhere, such as leaky ReLU or GELU",
     );
     found.extend(units(
         columns,
-        ("saturated", "are saturated", Sign::SaturatedUnits),
+        ("saturated", "are saturated", FindingKind::SaturatedUnits),
         "hardly any gradient passes there: normalise before it, or start with smaller weights",
     ));
     found.extend(headroom(columns));
@@ -35,7 +35,7 @@ fn now(row: &Row) -> Option<f64> {
 
 fn units(
     columns: &Columns<'_>,
-    (quantity, are, sign): (&str, &str, Sign),
+    (quantity, are, sign): (&str, &str, FindingKind),
     remedy: &str,
 ) -> Vec<Found> {
     let one = |row: &Row| {
@@ -68,7 +68,7 @@ fn headroom(columns: &Columns<'_>) -> Option<Found> {
     };
     let lowest = worst.points.iter().filter(|p| p.value == bits).map(|p| p.entry).next()?;
     Some(Finding::new(
-        Sign::LittleHeadroom,
+        FindingKind::LittleHeadroom,
         (bits, limit, severity),
         format!(
             "`{}` came within {} doublings of overflow, at update {}",

@@ -1,11 +1,11 @@
 //! Findings from the gradient as a whole.
 
-use super::{Columns, Point, Sign, middle, windows};
+use super::{Columns, FindingKind, Point, middle, windows};
 use crate::doctor::finding::above;
 use crate::doctor::{Finding, Severity};
 use crate::text::short;
 
-type Found = Finding<Sign>;
+type Found = Finding<FindingKind>;
 
 pub(super) fn check(columns: &Columns<'_>) -> Vec<Found> {
     [grew(columns), spikes(columns), overshoot(columns)].into_iter().flatten().collect()
@@ -27,7 +27,7 @@ fn grew(columns: &Columns<'_>) -> Option<Found> {
     let last = of(parts.last()?)?;
     let found = above(last / usual, 30.0, 1000.0).filter(|(factor, ..)| factor.is_finite())?;
     Some(Finding::new(
-        Sign::GradientGrew,
+        FindingKind::GradientGrew,
         found,
         format!("the gradient's norm grew from {} to {} at the end", short(usual), short(last)),
         "clip it with `clip::GlobalNorm`, and lower the rate: weights that grow with it are on the way to \
@@ -47,7 +47,7 @@ fn spikes(columns: &Columns<'_>) -> Option<Found> {
     let largest = *spikes.iter().max_by(|a, b| a.0.total_cmp(&b.0))?;
     (spikes.len() >= 3).then(|| {
         Finding::new(
-            Sign::GradientSpikes,
+            FindingKind::GradientSpikes,
             (spikes.len() as f64, 3.0, Severity::Note),
             format!(
                 "{} gradients were over 10 times as long as those around them; the longest, {} times, at \
@@ -70,7 +70,7 @@ fn overshoot(columns: &Columns<'_>) -> Option<Found> {
     let cosine = middle(late.iter().copied())?;
     let (_, limit, severity) = above(-cosine, 0.3, 0.7)?;
     Some(Finding::new(
-        Sign::Overshoot,
+        FindingKind::Overshoot,
         (cosine, -limit, severity),
         format!(
             "gradients point against the ones before them: their cosine is {} in the median of the later half",

@@ -1,12 +1,12 @@
 //! Findings from comparing layers with each other.
 
-use super::{Columns, Sign, middle};
+use super::{Columns, FindingKind, middle};
 use crate::doctor::finding::{above, named};
 use crate::doctor::{Finding, Severity};
 use crate::record::columns::Row;
 use crate::text::short;
 
-type Found = Finding<Sign>;
+type Found = Finding<FindingKind>;
 /// The name of a layer, and a median.
 type Layer = (String, f64);
 
@@ -56,7 +56,7 @@ fn non_finite(columns: &Columns<'_>) -> Option<Found> {
     let first = bad.iter().flat_map(|row| &row.points).filter(|p| p.value > 0.0);
     let first = first.min_by_key(|p| p.entry)?;
     Some(Finding::new(
-        Sign::NonFinite,
+        FindingKind::NonFinite,
         (worst, 0.0, Severity::Warning),
         format!(
             "gradients with NaN or infinity in {}, first at update {}",
@@ -73,7 +73,7 @@ fn none(grads: &[Layer]) -> Option<Found> {
         grads.iter().filter(|g| g.1 == 0.0).map(|g| format!("`{}`", g.0)).collect();
     (!none.is_empty()).then(|| {
         Finding::new(
-            Sign::NoGradient,
+            FindingKind::NoGradient,
             (none.len() as f64, 0.0, Severity::Warning),
             format!("no gradient but 0 reaches {}", named(none)),
             "a `detach`, units that are all dead, or weights of 0 behind them can be why; what is not to be \
@@ -88,7 +88,7 @@ fn vanishing(grads: &[Layer]) -> Option<Found> {
     let (_, limit, severity) = above(most.1 / least.1, 1e4, 1e6)?;
     let share = least.1 / most.1;
     Some(Finding::new(
-        Sign::VanishingGradient,
+        FindingKind::VanishingGradient,
         (share, 1.0 / limit, severity),
         format!("`{}` receives {share:.0e} of `{}`'s gradient", least.0, most.0),
         "initialise for the function that is used, normalise between layers, or add skip connections; an \
@@ -101,7 +101,7 @@ fn large(ratios: &[Layer]) -> Option<Found> {
     let (measured, limit, severity) = above(most.1, 0.1, 1.0)?;
     let names = ratios.iter().filter(|r| r.1 > 0.1).map(|r| format!("{} {}", r.0, short(r.1)));
     Some(Finding::new(
-        Sign::LargeUpdates,
+        FindingKind::LargeUpdates,
         (measured, limit, severity),
         format!("an update moves weights by over a tenth of their norm: {}", named(names)),
         "lower the rate: around 1e-3 of the norm is usual",
@@ -113,7 +113,7 @@ fn small(ratios: &[Layer]) -> Option<Found> {
     let names = ratios.iter().filter(|r| r.1 < 1e-5).map(|r| format!("{} {}", r.0, short(r.1)));
     (least.1 < 1e-5).then(|| {
         Finding::new(
-            Sign::SmallUpdates,
+            FindingKind::SmallUpdates,
             (least.1, 1e-5, Severity::Warning),
             format!("an update moves weights by less than 1e-5 of their norm: {}", named(names)),
             "raise the rate, or look whether gradients arrive: around 1e-3 of the norm is usual",

@@ -1,11 +1,11 @@
 //! Findings from the course of the loss, and the rate that it depended on.
 
-use super::{Columns, Point, Sign, middle, windows};
+use super::{Columns, FindingKind, Point, middle, windows};
 use crate::doctor::finding::above;
 use crate::doctor::{Finding, Severity};
 use crate::text::short;
 
-type Found = Finding<Sign>;
+type Found = Finding<FindingKind>;
 
 /// The number of updates below which a loss is ignored.
 const ENOUGH: usize = 20;
@@ -44,7 +44,7 @@ pub(super) fn check(columns: &Columns<'_>) -> Vec<Found> {
 
     if lowest.loss > first.loss - 0.02 * first.loss.abs() {
         found.push(Finding::new(
-            Sign::LossNeverFell,
+            FindingKind::LossNeverFell,
             (lowest.loss, 0.98 * first.loss, Severity::Severe),
             format!("the loss never fell: {} at first, {} at the end", short(first.loss), short(last.loss)),
             "look whether gradients arrive and the rate is above 0; then try a rate ten times lower, and ten \
@@ -61,7 +61,7 @@ fn broken(columns: &Columns<'_>) -> Option<Found> {
     let bad = columns.line("loss").iter().filter(|p| !p.value.is_finite());
     let (first, count) = (bad.clone().next()?, bad.count());
     Some(Finding::new(
-        Sign::NonFinite,
+        FindingKind::NonFinite,
         (count as f64, 0.0, Severity::Severe),
         format!(
             "the loss of {count} steps that were applied is not finite, first at update {}",
@@ -74,7 +74,7 @@ fn broken(columns: &Columns<'_>) -> Option<Found> {
 fn rose(first: Part, lowest: Part, last: Part) -> Option<Found> {
     let lost = (last.loss - lowest.loss) / (first.loss - lowest.loss);
     Some(Finding::new(
-        Sign::LossRose,
+        FindingKind::LossRose,
         above(lost, 0.25, 1.0)?,
         format!(
             "the loss rose again: {} around update {}, {} at the end",
@@ -101,7 +101,7 @@ fn plateau(parts: &[Part], first: Part, lowest: Part) -> Option<Found> {
     let since = late.first()?;
     (share < 0.01 && !out && !done).then(|| {
         Finding::new(
-            Sign::Plateau,
+            FindingKind::Plateau,
             (share, 0.01, Severity::Note),
             format!(
                 "no progress since update {}: the loss was {} before and {} after",
@@ -133,7 +133,7 @@ fn far_from_fastest(parts: &[Part]) -> Option<Found> {
         false => ("lower", "stay near that rate for longer before it goes down"),
     };
     Some(Finding::new(
-        Sign::RateFarFromFastest,
+        FindingKind::RateFarFromFastest,
         (factor, limit, Severity::Note),
         format!(
             "the loss fell fastest around update {}, at a rate of {}; half of the run had {} or {way}",

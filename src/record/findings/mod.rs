@@ -8,7 +8,7 @@ mod sign;
 mod validation;
 mod verdicts;
 
-pub use sign::Sign;
+pub use sign::FindingKind;
 
 use super::History;
 use super::columns::{Columns, Point};
@@ -20,27 +20,27 @@ use crate::stat::median;
 ///
 /// | sign | note | warning | severe |
 /// |---|---|---|---|
-/// | [`Halted`](Sign::Halted) | | | always |
-/// | [`NonFinite`](Sign::NonFinite) | | a rejected step, or a gradient that a watch saw | an applied one |
-/// | [`ManySkips`](Sign::ManySkips): share of all steps | > 1 % | > 5 % | > 20 % |
-/// | [`SkipsInARow`](Sign::SkipsInARow) | | ≥ 5 | ≥ 20 |
-/// | [`Rewinds`](Sign::Rewinds) | 1 | ≥ 3 | ≥ 10 |
-/// | [`Notice`](Sign::Notice): a notice of a [report](crate::Report::notices) | | always | |
-/// | [`MostlyClipped`](Sign::MostlyClipped): share of updates | > 50 % | > 90 % | |
-/// | [`LossNeverFell`](Sign::LossNeverFell): by 2 % of its first median | | | always |
-/// | [`LossRose`](Sign::LossRose): share of the decrease lost again | | > 25 % | > 100 % |
-/// | [`Plateau`](Sign::Plateau): share of the decrease in the last 40 % of updates | < 1 % | | |
-/// | [`Overfitting`](Sign::Overfitting): share of its decrease that a validation loss lost again | | > 10 % | > 100 % |
-/// | [`RateFarFromFastest`](Sign::RateFarFromFastest): factor in either direction | > 10 | | |
-/// | [`LargeUpdates`](Sign::LargeUpdates): median `‖Δp‖/‖p‖` of a layer | | > 0.1 | > 1 |
-/// | [`SmallUpdates`](Sign::SmallUpdates): the same | | < 10⁻⁵ | |
-/// | [`Overshoot`](Sign::Overshoot): median cosine of successive gradients | | < −0.3 | < −0.7 |
-/// | [`GradientGrew`](Sign::GradientGrew): by a factor | | > 30 | > 1000 |
-/// | [`GradientSpikes`](Sign::GradientSpikes): above 10 times the median around them | ≥ 3 | | |
-/// | [`VanishingGradient`](Sign::VanishingGradient): a layer's median share of the largest | | < 10⁻⁴ | < 10⁻⁶ |
-/// | [`NoGradient`](Sign::NoGradient): 0 in every sample | | always | |
-/// | [`DeadUnits`](Sign::DeadUnits), [`SaturatedUnits`](Sign::SaturatedUnits): share | | > 30 % | > 90 % |
-/// | [`LittleHeadroom`](Sign::LittleHeadroom): largest value below the largest number, in factors of 2 | | < 3 | < 1 |
+/// | [`Halted`](FindingKind::Halted) | | | always |
+/// | [`NonFinite`](FindingKind::NonFinite) | | a rejected step, or a gradient that a watch saw | an applied one |
+/// | [`ManySkips`](FindingKind::ManySkips): share of all steps | > 1 % | > 5 % | > 20 % |
+/// | [`SkipsInARow`](FindingKind::SkipsInARow) | | ≥ 5 | ≥ 20 |
+/// | [`Rewinds`](FindingKind::Rewinds) | 1 | ≥ 3 | ≥ 10 |
+/// | [`Notice`](FindingKind::Notice): a notice of a [report](crate::Report::notices) | | always | |
+/// | [`MostlyClipped`](FindingKind::MostlyClipped): share of updates | > 50 % | > 90 % | |
+/// | [`LossNeverFell`](FindingKind::LossNeverFell): by 2 % of its first median | | | always |
+/// | [`LossRose`](FindingKind::LossRose): share of the decrease lost again | | > 25 % | > 100 % |
+/// | [`Plateau`](FindingKind::Plateau): share of the decrease in the last 40 % of updates | < 1 % | | |
+/// | [`Overfitting`](FindingKind::Overfitting): share of its decrease that a validation loss lost again | | > 10 % | > 100 % |
+/// | [`RateFarFromFastest`](FindingKind::RateFarFromFastest): factor in either direction | > 10 | | |
+/// | [`LargeUpdates`](FindingKind::LargeUpdates): median `‖Δp‖/‖p‖` of a layer | | > 0.1 | > 1 |
+/// | [`SmallUpdates`](FindingKind::SmallUpdates): the same | | < 10⁻⁵ | |
+/// | [`Overshoot`](FindingKind::Overshoot): median cosine of successive gradients | | < −0.3 | < −0.7 |
+/// | [`GradientGrew`](FindingKind::GradientGrew): by a factor | | > 30 | > 1000 |
+/// | [`GradientSpikes`](FindingKind::GradientSpikes): above 10 times the median around them | ≥ 3 | | |
+/// | [`VanishingGradient`](FindingKind::VanishingGradient): a layer's median share of the largest | | < 10⁻⁴ | < 10⁻⁶ |
+/// | [`NoGradient`](FindingKind::NoGradient): 0 in every sample | | always | |
+/// | [`DeadUnits`](FindingKind::DeadUnits), [`SaturatedUnits`](FindingKind::SaturatedUnits): share | | > 30 % | > 90 % |
+/// | [`LittleHeadroom`](FindingKind::LittleHeadroom): largest value below the largest number, in factors of 2 | | < 3 | < 1 |
 ///
 /// A validation loss is a number with one of [these names](crate::metric::VALIDATION_LOSSES).
 ///
@@ -50,21 +50,21 @@ use crate::stat::median;
 /// steps.
 ///
 /// ```
-/// use evenkeel::record::{Entry, History, Sign, findings};
+/// use evenkeel::record::{Entry, History, FindingKind, findings};
 ///
 /// let mut history = History::default();
 /// for k in 0..100 {
 ///     history.push(&Entry::new(k, k).value("loss", 2.3));
 /// }
 /// let found = findings(&history);
-/// assert_eq!(found[0].check, Sign::LossNeverFell);
+/// assert_eq!(found[0].check, FindingKind::LossNeverFell);
 /// println!("{}", found[0]);
 /// ```
-pub fn findings(history: &History) -> Vec<Finding<Sign>> {
+pub fn findings(history: &History) -> Vec<Finding<FindingKind>> {
     found_in(history, &Columns::of(history))
 }
 
-pub(super) fn found_in(history: &History, columns: &Columns<'_>) -> Vec<Finding<Sign>> {
+pub(super) fn found_in(history: &History, columns: &Columns<'_>) -> Vec<Finding<FindingKind>> {
     let mut found = verdicts::check(history, columns);
     found.extend(loss::check(columns));
     found.extend(validation::check(columns));

@@ -4,7 +4,7 @@
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 #[non_exhaustive]
-pub enum Sign {
+pub enum FindingKind {
     /// The run was halted.
     Halted,
     /// Losses, gradients or other numbers were not finite.

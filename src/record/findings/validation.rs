@@ -1,6 +1,6 @@
 //! Findings from comparing the loss on held-out data with the training loss.
 
-use super::{Columns, Point, Sign, middle};
+use super::{Columns, FindingKind, Point, middle};
 use crate::doctor::Finding;
 use crate::doctor::finding::above;
 use crate::metric::VALIDATION_LOSSES;
@@ -9,11 +9,11 @@ use crate::text::short;
 /// The number of validations below which nothing is reported: a best one, and those after it.
 const ENOUGH: usize = 4;
 
-pub(super) fn check(columns: &Columns<'_>) -> Option<Finding<Sign>> {
+pub(super) fn check(columns: &Columns<'_>) -> Option<Finding<FindingKind>> {
     VALIDATION_LOSSES.iter().find_map(|name| overfitting(name, columns))
 }
 
-fn overfitting(name: &str, columns: &Columns<'_>) -> Option<Finding<Sign>> {
+fn overfitting(name: &str, columns: &Columns<'_>) -> Option<Finding<FindingKind>> {
     let finite = |name| columns.line(name).iter().copied().filter(|p: &Point| p.value.is_finite());
     let points: Vec<Point> = finite(name).collect();
     let (first, last) = (*points.first()?, *points.last()?);
@@ -44,7 +44,7 @@ fn overfitting(name: &str, columns: &Columns<'_>) -> Option<Finding<Sign>> {
     }
     let update = columns.entries[lowest.entry].update;
     Some(Finding::new(
-        Sign::Overfitting,
+        FindingKind::Overfitting,
         above(lost, 0.1, 1.0)?,
         format!(
             "{name} is lowest at update {update}, {}, and was {} in the end, while the training loss went on \

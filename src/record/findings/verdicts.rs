@@ -1,13 +1,13 @@
 //! Findings from steps that were not applied or were clipped.
 
-use super::{Columns, Sign, middle, percent};
+use super::{Columns, FindingKind, middle, percent};
 use crate::Verdict;
 use crate::doctor::finding::above;
 use crate::doctor::{Finding, Severity};
 use crate::record::{Entry, History};
 use crate::text::short;
 
-type Found = Finding<Sign>;
+type Found = Finding<FindingKind>;
 
 pub(super) fn check(history: &History, columns: &Columns<'_>) -> Vec<Found> {
     let rejected: Vec<&Entry> = history.incidents().collect();
@@ -32,7 +32,7 @@ fn notices(columns: &Columns<'_>) -> Vec<Found> {
         let (seen, remedy) =
             what.split_once(". ").unwrap_or((what, "see the page of what said so"));
         let number = (1.0, 0.0, Severity::Warning);
-        Finding::new(Sign::Notice, number, seen, remedy)
+        Finding::new(FindingKind::Notice, number, seen, remedy)
     };
     said.into_iter().map(finding).collect()
 }
@@ -63,7 +63,7 @@ fn reasons(rejected: &[&Entry]) -> String {
 fn halted(rejected: &[&Entry]) -> Option<Found> {
     let last = rejected.iter().rfind(|entry| entry.verdict == Verdict::Halt)?;
     Some(Finding::new(
-        Sign::Halted,
+        FindingKind::Halted,
         (1.0, 0.0, Severity::Severe),
         format!("halted at update {}: {}", last.update, reason(last)),
         "start again from the last saved state with a lower rate, or without what is to blame; \
@@ -79,7 +79,7 @@ fn rejected_non_finite(rejected: &[&Entry]) -> Option<Found> {
     let origin = first.why.as_deref().and_then(|why| why.split_once(", first in "));
     let origin = origin.map_or(String::new(), |(_, culprit)| format!(", first in {culprit}"));
     Some(Finding::new(
-        Sign::NonFinite,
+        FindingKind::NonFinite,
         (bad.len() as f64, 0.0, Severity::Warning),
         format!(
             "{} {steps} {were} not finite: {}; the first at update {}{origin}",
@@ -103,7 +103,7 @@ fn many(history: &History, rejected: &[&Entry]) -> Option<Found> {
     let skips: Vec<&Entry> =
         rejected.iter().copied().filter(|entry| entry.verdict == Verdict::Skip).collect();
     Some(Finding::new(
-        Sign::ManySkips,
+        FindingKind::ManySkips,
         found,
         format!(
             "{} of {} steps were skipped, {}: {}",
@@ -127,7 +127,7 @@ fn in_a_row(rejected: &[&Entry]) -> Option<Found> {
         _ => return None,
     };
     Some(Finding::new(
-        Sign::SkipsInARow,
+        FindingKind::SkipsInARow,
         (length as f64, 5.0, severity),
         format!(
             "{length} steps in a row were not applied, from step {} at update {}: {}",
@@ -158,10 +158,10 @@ fn rewinds(history: &History, rejected: &[&Entry]) -> Option<Found> {
     };
     let times = if count == 1 { "once".to_string() } else { format!("{count} times") };
     Some(Finding::new(
-        Sign::Rewinds,
+        FindingKind::Rewinds,
         (count as f64, 0.0, severity),
         format!("the run was rewound {times}{at}: {}", reasons(&back)),
-        "keep the peak of the rate below that, or make the warm-up longer; `finder::StableRate` measures \
+        "keep the peak of the rate below that, or make the warmup longer; `finder::StableRate` measures \
          how high it may go",
     ))
 }
@@ -183,7 +183,7 @@ fn clipped(history: &History, columns: &Columns<'_>) -> Option<Found> {
         format!(", in the median to {} of their length", percent(left))
     });
     Some(Finding::new(
-        Sign::MostlyClipped,
+        FindingKind::MostlyClipped,
         found,
         format!("clipped {} of updates{left}: threshold or rate", percent(share)),
         "what is always clipped has the threshold for its rate, unless the optimizer divides by the size of \

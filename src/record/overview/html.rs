@@ -7,7 +7,7 @@ use super::{History, Overview, pictures};
 use crate::chart::counted;
 use crate::doctor::{Finding, Severity};
 use crate::page::{Page, Tile, coded};
-use crate::record::Sign;
+use crate::record::FindingKind;
 use crate::record::findings::percent;
 use crate::text::{escaped, short};
 
@@ -63,7 +63,7 @@ fn tiles(of: &Overview<'_>) -> Vec<Tile> {
     tiles
 }
 
-fn findings(found: &[Finding<Sign>]) -> String {
+fn findings(found: &[Finding<FindingKind>]) -> String {
     let mut to = String::from("<section class=\"card text\">\n<h2>What stands out</h2>\n");
     if found.is_empty() {
         to.push_str("<p>Nothing, in the numbers that were recorded.</p>\n");

@@ -10,7 +10,7 @@ use std::path::Path;
 
 use super::columns::Columns;
 use super::findings::found_in;
-use super::{Entry, History, Sign};
+use super::{Entry, FindingKind, History};
 use crate::chart::{Chart, Sheet, save};
 use crate::doctor::Finding;
 use crate::stat::median;
@@ -63,7 +63,7 @@ pub struct Overview<'a> {
     title: String,
     history: &'a History,
     columns: Columns<'a>,
-    findings: Vec<Finding<Sign>>,
+    findings: Vec<Finding<FindingKind>>,
 }
 
 impl<'a> Overview<'a> {
@@ -80,7 +80,7 @@ impl<'a> Overview<'a> {
     }
 
     /// Returns the findings, the most severe first.
-    pub fn findings(&self) -> &[Finding<Sign>] {
+    pub fn findings(&self) -> &[Finding<FindingKind>] {
         &self.findings
     }
 

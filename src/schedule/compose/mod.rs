@@ -1,6 +1,6 @@
 //! Combinators: schedules made of other schedules.
 
-/// Passes state and damping on to the one schedule inside, at the update at which the inner one is
+/// Passes state and backoff on to the one schedule inside, at the update at which the inner one is
 /// read.
 macro_rules! passes_on {
     (|$this:ident, $t:ident| $inner:expr) => {
@@ -16,8 +16,8 @@ macro_rules! passes_on {
             self.inner.rewound(then)
         }
 
-        fn damp(&$this, $t: u64, setback: &mut $crate::schedule::Setback) -> bool {
-            $this.inner.damp($inner, setback)
+        fn set_back(&$this, $t: u64, setback: &mut $crate::schedule::Setback) -> bool {
+            $this.inner.set_back($inner, setback)
         }
     };
 }

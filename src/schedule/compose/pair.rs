@@ -43,9 +43,9 @@ macro_rules! pair {
                 parts::rewound(self.parts(), then)
             }
 
-            fn damp(&self, t: u64, setback: &mut Setback) -> bool {
+            fn set_back(&self, t: u64, setback: &mut Setback) -> bool {
                 // Both take the setback, whatever the first one returns.
-                self.0.damp(t, setback) | self.1.damp(t, setback)
+                self.0.set_back(t, setback) | self.1.set_back(t, setback)
             }
         }
     };

@@ -126,7 +126,7 @@ impl<S: Schedule> Schedule for Sequence<S> {
     }
 
     /// The phase in force takes the setback.
-    fn damp(&self, t: u64, setback: &mut Setback) -> bool {
-        self.phase(t).is_some_and(|(phase, t)| phase.damp(t, setback))
+    fn set_back(&self, t: u64, setback: &mut Setback) -> bool {
+        self.phase(t).is_some_and(|(phase, t)| phase.set_back(t, setback))
     }
 }

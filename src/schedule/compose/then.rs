@@ -46,10 +46,10 @@ impl<A: Schedule, B: Schedule> Schedule for Then<A, B> {
     }
 
     /// The schedule in force takes the setback.
-    fn damp(&self, t: u64, setback: &mut Setback) -> bool {
+    fn set_back(&self, t: u64, setback: &mut Setback) -> bool {
         match t.checked_sub(self.at) {
-            None => self.first.damp(t, setback),
-            Some(since) => self.next.damp(since, setback),
+            None => self.first.set_back(t, setback),
+            Some(since) => self.next.set_back(since, setback),
         }
     }
 }

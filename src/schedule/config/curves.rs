@@ -58,8 +58,8 @@ form!(
 );
 form!(InverseSqrt { from: f64, timescale: u64 } => InverseSqrt::new(from, timescale));
 form!(
-    Noam { model_size: u64, warm_up: u64; factor: f64 = 1.0 }
-    => Noam::new(model_size, warm_up)?.factor(factor)
+    Noam { model_size: u64, warmup: u64; factor: f64 = 1.0 }
+    => Noam::new(model_size, warmup)?.factor(factor)
 );
 form!(Step { from: f64, factor: f64, every: u64 } => Step::new(from, factor, every));
 form!(
@@ -95,13 +95,13 @@ form!(
 form!(
     Wsd {
         peak: f64, over: u64;
-        warm_up: u64 = 0, decay: Option<u64> = None, from: f64 = 0.0, to: f64 = 0.0,
+        warmup: u64 = 0, decay: Option<u64> = None, from: f64 = 0.0, to: f64 = 0.0,
         power_law: Option<(u64, f64)> = None, shape: Anneal = Anneal::OneMinusSqrt,
-        warm_up_shape: Anneal = Anneal::Linear
+        warmup_shape: Anneal = Anneal::Linear
     }
     => {
-        let curve = Wsd::new(peak, over)?.warm_up(warm_up)?.from(from)?.to(to)?;
-        let curve = curve.shape(shape)?.warm_up_shape(warm_up_shape)?;
+        let curve = Wsd::new(peak, over)?.warmup(warmup)?.from(from)?.to(to)?;
+        let curve = curve.shape(shape)?.warmup_shape(warmup_shape)?;
         let curve = set(curve, decay, Wsd::decay)?;
         set(curve, power_law, |curve, (timescale, power)| curve.power_law(timescale, power))
     }

@@ -5,7 +5,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use super::set;
 use crate::Error;
 use crate::schedule::feedback::Threshold;
-use crate::schedule::{Damping, Greedy, Plateau};
+use crate::schedule::{Backoff, Greedy, Plateau};
 
 /// Whether the metric is to be minimized or maximized.
 #[derive(Clone, Copy, Serialize, Deserialize)]
@@ -77,10 +77,10 @@ struct GreedyForm {
     factor: Option<f64>,
     patience: Option<u64>,
     threshold: Option<Threshold>,
-    warm_up: Option<u64>,
+    warmup: Option<u64>,
     cooldown: Option<u64>,
     between: Option<(f64, f64)>,
-    smooth: Option<u64>,
+    average: Option<u64>,
     reset_after: Option<u64>,
 }
 
@@ -91,10 +91,10 @@ impl Serialize for Greedy {
             factor: Some(self.factor),
             patience: Some(self.patience),
             threshold: Some(self.better.threshold),
-            warm_up: Some(self.warm_up),
+            warmup: Some(self.warmup),
             cooldown: Some(self.cooldown),
             between: Some((self.floor, self.ceiling)),
-            smooth: Some(self.smooth),
+            average: Some(self.average),
             reset_after: Some(self.reset_after),
         }
         .serialize(to)
@@ -107,14 +107,14 @@ impl<'de> Deserialize<'de> for Greedy {
         let build = || -> Result<Self, Error> {
             let greedy = set(Self::of(form.mode.higher()), form.factor, Self::factor)?;
             let greedy = set(greedy, form.patience, |g, count| Ok(g.patience(count)))?;
-            let greedy = set(greedy, form.warm_up, |g, count| Ok(g.warm_up(count)))?;
+            let greedy = set(greedy, form.warmup, |g, count| Ok(g.warmup(count)))?;
             let greedy = set(greedy, form.cooldown, |g, count| Ok(g.cooldown(count)))?;
             let greedy = set(greedy, form.threshold, |g, threshold| match threshold {
                 Threshold::Relative(fraction) => g.relative(fraction),
                 Threshold::Absolute(amount) => g.absolute(amount),
             })?;
             let greedy = set(greedy, form.between, |g, (low, high)| g.between(low, high))?;
-            let greedy = set(greedy, form.smooth, Self::smooth)?;
+            let greedy = set(greedy, form.average, Self::average)?;
             set(greedy, form.reset_after, Self::reset_after)
         };
         build().map_err(serde::de::Error::custom)
@@ -123,20 +123,20 @@ impl<'de> Deserialize<'de> for Greedy {
 
 #[derive(Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-struct DampingForm {
+struct BackoffForm {
     #[serde(skip_serializing_if = "Option::is_none")]
     recover: Option<u64>,
 }
 
-impl Serialize for Damping {
+impl Serialize for Backoff {
     fn serialize<Z: Serializer>(&self, to: Z) -> Result<Z::Ok, Z::Error> {
-        DampingForm { recover: Some(self.recover()).filter(|over| *over > 0) }.serialize(to)
+        BackoffForm { recover: Some(self.recover()).filter(|over| *over > 0) }.serialize(to)
     }
 }
 
-impl<'de> Deserialize<'de> for Damping {
+impl<'de> Deserialize<'de> for Backoff {
     fn deserialize<Z: Deserializer<'de>>(from: Z) -> Result<Self, Z::Error> {
-        match DampingForm::deserialize(from)?.recover {
+        match BackoffForm::deserialize(from)?.recover {
             None => Ok(Self::default()),
             Some(over) => Self::recovering(over).map_err(serde::de::Error::custom),
         }

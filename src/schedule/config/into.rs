@@ -2,7 +2,7 @@
 
 use super::ScheduleConfig;
 use crate::schedule::{
-    Advance, Clamp, Constant, Cooldown, Cosine, Cyclic, Damping, Exponential, ExponentialWarmup,
+    Advance, Backoff, Clamp, Constant, Cooldown, Cosine, Cyclic, Exponential, ExponentialWarmup,
     Geometric, Greedy, InverseSqrt, InverseTime, Logarithmic, Max, Mean, Min, MultiStep, Noam,
     Noisy, OneCycle, PiecewiseConstant, PiecewiseCosine, PiecewiseLinear, Plateau, Plus,
     Polynomial, Ramp, RangeSweep, Rex, Scale, Sequence, Shift, Step, Stretch, TanhDecay, Then,
@@ -46,7 +46,7 @@ as_they_are!(
     Wsd,
     Plateau,
     Greedy,
-    Damping
+    Backoff
 );
 
 macro_rules! with_one_inside {

@@ -55,7 +55,7 @@ mod into;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    Advance, Clamp, Constant, Cooldown, Cosine, Cyclic, Damping, Exponential, ExponentialWarmup,
+    Advance, Backoff, Clamp, Constant, Cooldown, Cosine, Cyclic, Exponential, ExponentialWarmup,
     Geometric, Greedy, InverseSqrt, InverseTime, Logarithmic, Max, Mean, Min, MultiStep, Noam,
     Noisy, OneCycle, PiecewiseConstant, PiecewiseCosine, PiecewiseLinear, Plateau, Plus,
     Polynomial, Ramp, RangeSweep, Rex, Scale, Schedule, Sequence, Setback, Shift, Step, Stretch,
@@ -104,7 +104,7 @@ macro_rules! config {
         /// | `Wsd`'s power law | `power_law = [timescale, power]` |
         /// | shapes | `"linear"`, `"one_minus_sqrt"`, `{ polynomial = 2.0 }` |
         /// | `Plateau`, `Greedy` | `mode = "min"` or `"max"`; `threshold = { relative = 1e-4 }` or `{ absolute = … }` |
-        /// | `Damping` | `recover`, or nothing |
+        /// | `Backoff` | `recover`, or nothing |
         ///
         /// ```
         /// use evenkeel::schedule::{Cosine, Ramp, Schedule, ScheduleConfig};
@@ -166,9 +166,9 @@ macro_rules! config {
                 }
             }
 
-            fn damp(&self, update: u64, setback: &mut Setback) -> bool {
+            fn set_back(&self, update: u64, setback: &mut Setback) -> bool {
                 match self {
-                    $(Self::$name(curve) => curve.damp(update, setback),)*
+                    $(Self::$name(curve) => curve.set_back(update, setback),)*
                 }
             }
         }
@@ -228,8 +228,8 @@ config! {
     Plateau(Plateau),
     /// [`Greedy`].
     Greedy(Greedy),
-    /// [`Damping`].
-    Damping(Damping),
+    /// [`Backoff`].
+    Backoff(Backoff),
     /// [`Then`].
     Then(Box<Then<Self, Self>>),
     /// [`Sequence`].

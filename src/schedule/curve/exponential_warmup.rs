@@ -24,9 +24,9 @@ use crate::schedule::math::lerp;
 /// ```
 /// use evenkeel::schedule::{ExponentialWarmup, Schedule};
 ///
-/// let warm_up = ExponentialWarmup::new(0.0, 1.0, 1.0 / (1.0 - 0.999))?;
-/// assert_eq!((warm_up.at(0), warm_up.at(u64::MAX)), (0.0, 1.0));
-/// assert!((warm_up.at(1000) - 0.632_120_558_8).abs() < 1e-10);
+/// let warmup = ExponentialWarmup::new(0.0, 1.0, 1.0 / (1.0 - 0.999))?;
+/// assert_eq!((warmup.at(0), warmup.at(u64::MAX)), (0.0, 1.0));
+/// assert!((warmup.at(1000) - 0.632_120_558_8).abs() < 1e-10);
 /// # Ok::<(), evenkeel::Error>(())
 /// ```
 #[derive(Debug, Clone, Copy, PartialEq)]

@@ -24,9 +24,9 @@ use crate::schedule::math::{lerp, progress};
 /// ```
 /// use evenkeel::schedule::{Geometric, Schedule};
 ///
-/// let warm_up = Geometric::new(1e-6, 1e-2, 4)?;
-/// assert_eq!((warm_up.at(0), warm_up.at(4), warm_up.at(5)), (1e-6, 1e-2, 1e-2));
-/// assert!((warm_up.at(2) - 1e-4).abs() < 1e-18);
+/// let warmup = Geometric::new(1e-6, 1e-2, 4)?;
+/// assert_eq!((warmup.at(0), warmup.at(4), warmup.at(5)), (1e-6, 1e-2, 1e-2));
+/// assert!((warmup.at(2) - 1e-4).abs() < 1e-18);
 /// # Ok::<(), evenkeel::Error>(())
 /// ```
 #[derive(Debug, Clone, Copy, PartialEq)]

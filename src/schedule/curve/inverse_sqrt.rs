@@ -26,8 +26,8 @@ use crate::schedule::math::saturate;
 ///
 /// let decay = InverseSqrt::new(1.0, 100)?;
 /// assert_eq!([0, 300, 1500].map(|t| decay.at(t)), [1.0, 0.5, 0.25]);
-/// let with_warm_up = Ramp::new(0.0, 1.0, 100)?.then(100, decay);
-/// assert_eq!(with_warm_up.at(400), 0.5);
+/// let with_warmup = Ramp::new(0.0, 1.0, 100)?.then(100, decay);
+/// assert_eq!(with_warmup.at(400), 0.5);
 /// # Ok::<(), evenkeel::Error>(())
 /// ```
 #[derive(Debug, Clone, Copy, PartialEq)]

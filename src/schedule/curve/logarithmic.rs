@@ -24,8 +24,8 @@ use crate::schedule::math::lerp;
 /// ```
 /// use evenkeel::schedule::{Logarithmic, Schedule};
 ///
-/// let warm_up = Logarithmic::new(0.0, 1.0, 15)?;
-/// let at = [0, 1, 3, 7, 15, 16].map(|t| warm_up.at(t));
+/// let warmup = Logarithmic::new(0.0, 1.0, 15)?;
+/// let at = [0, 1, 3, 7, 15, 16].map(|t| warmup.at(t));
 /// for (got, expected) in at.into_iter().zip([0.0, 0.25, 0.5, 0.75, 1.0, 1.0]) {
 ///     assert!((got - expected).abs() < 1e-15);
 /// }

@@ -33,7 +33,7 @@ use crate::schedule::math::saturate;
 #[doc(alias = "NoamLR")]
 pub struct Noam {
     pub(in crate::schedule) model_size: u64,
-    pub(in crate::schedule) warm_up: u64,
+    pub(in crate::schedule) warmup: u64,
     pub(in crate::schedule) factor: f64,
 }
 
@@ -42,9 +42,9 @@ impl Noam {
     ///
     /// # Errors
     /// If `model_size` is 0.
-    pub fn new(model_size: u64, warm_up: u64) -> Result<Self, Error> {
+    pub fn new(model_size: u64, warmup: u64) -> Result<Self, Error> {
         let model_size = Param("Noam", "model_size").at_least(1, model_size)?;
-        Ok(Self { model_size, warm_up, factor: 1.0 })
+        Ok(Self { model_size, warmup, factor: 1.0 })
     }
 
     /// Multiplies the whole schedule by `factor`.
@@ -59,7 +59,7 @@ impl Noam {
 
 impl Schedule for Noam {
     fn at(&self, t: u64) -> f64 {
-        let (d, w, n) = (self.model_size as f64, self.warm_up as f64, t as f64 + 1.0);
+        let (d, w, n) = (self.model_size as f64, self.warmup as f64, t as f64 + 1.0);
         // With a warmup of length 0 this is infinite, and the other term is the smaller one.
         let rising = n / (w * w.sqrt());
         saturate(self.factor * d.sqrt().recip() * rising.min(n.sqrt().recip()))

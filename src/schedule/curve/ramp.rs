@@ -23,8 +23,8 @@ use crate::schedule::math::{lerp, progress};
 /// ```
 /// use evenkeel::schedule::{Ramp, Schedule};
 ///
-/// let warm_up = Ramp::new(0.0, 1.0, 4)?;
-/// assert_eq!([0, 1, 3, 4, 5, u64::MAX].map(|t| warm_up.at(t)), [0.0, 0.25, 0.75, 1.0, 1.0, 1.0]);
+/// let warmup = Ramp::new(0.0, 1.0, 4)?;
+/// assert_eq!([0, 1, 3, 4, 5, u64::MAX].map(|t| warmup.at(t)), [0.0, 0.25, 0.75, 1.0, 1.0, 1.0]);
 /// assert_eq!(Ramp::new(0.5, 1.0, 0)?.at(0), 1.0);
 /// # Ok::<(), evenkeel::Error>(())
 /// ```

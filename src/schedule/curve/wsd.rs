@@ -36,7 +36,7 @@ use crate::schedule::math::{lerp, progress};
 /// ```
 /// use evenkeel::schedule::{Anneal, Schedule, Wsd};
 ///
-/// let rate = Wsd::new(1.0, 100)?.warm_up(10)?;
+/// let rate = Wsd::new(1.0, 100)?.warmup(10)?;
 /// assert_eq!([0, 5, 10, 80, 85, 100].map(|t| rate.at(t)), [0.0, 0.5, 1.0, 1.0, 0.5, 0.0]);
 ///
 /// // The trapezoid.
@@ -50,11 +50,11 @@ pub struct Wsd {
     pub(in crate::schedule) over: u64,
     pub(in crate::schedule) from: f64,
     pub(in crate::schedule) to: f64,
-    pub(in crate::schedule) warm_up: u64,
+    pub(in crate::schedule) warmup: u64,
     pub(in crate::schedule) decay: Option<u64>,
     /// Timescale and power of the stable phase.
     pub(in crate::schedule) power_law: Option<(u64, f64)>,
-    pub(in crate::schedule) warm_up_shape: Anneal,
+    pub(in crate::schedule) warmup_shape: Anneal,
     pub(in crate::schedule) shape: Anneal,
 }
 
@@ -71,10 +71,10 @@ impl Wsd {
             over,
             from: 0.0,
             to: 0.0,
-            warm_up: 0,
+            warmup: 0,
             decay: None,
             power_law: None,
-            warm_up_shape: Anneal::Linear,
+            warmup_shape: Anneal::Linear,
             shape: Anneal::OneMinusSqrt,
         })
     }
@@ -83,10 +83,10 @@ impl Wsd {
     ///
     /// # Errors
     /// If warmup and decay together are longer than the run.
-    pub fn warm_up(mut self, over: u64) -> Result<Self, Error> {
+    pub fn warmup(mut self, over: u64) -> Result<Self, Error> {
         let room = self.over - self.decay.unwrap_or(0);
         let must = format_args!("at most {room}, which the decay leaves of the run");
-        self.warm_up = Param(NAME, "warm_up").must(over <= room, must, over)?;
+        self.warmup = Param(NAME, "warmup").must(over <= room, must, over)?;
         Ok(self)
     }
 
@@ -95,8 +95,8 @@ impl Wsd {
     /// # Errors
     /// If warmup and decay together are longer than the run.
     pub fn decay(mut self, over: u64) -> Result<Self, Error> {
-        let room = self.over - self.warm_up;
-        let must = format_args!("at most {room}, which the warm-up leaves of the run");
+        let room = self.over - self.warmup;
+        let must = format_args!("at most {room}, which the warmup leaves of the run");
         self.decay = Some(Param(NAME, "decay").must(over <= room, must, over)?);
         Ok(self)
     }
@@ -150,14 +150,14 @@ impl Wsd {
     ///
     /// # Errors
     /// If the shape's parameter is out of range.
-    pub fn warm_up_shape(mut self, shape: Anneal) -> Result<Self, Error> {
-        self.warm_up_shape = shape.checked(NAME)?;
+    pub fn warmup_shape(mut self, shape: Anneal) -> Result<Self, Error> {
+        self.warmup_shape = shape.checked(NAME)?;
         Ok(self)
     }
 
     /// Returns `D`: the length that was set, or else a fifth of the run, or what the warmup leaves if that is less.
     fn decay_length(&self) -> u64 {
-        self.decay.unwrap_or((self.over / 5).min(self.over - self.warm_up))
+        self.decay.unwrap_or((self.over / 5).min(self.over - self.warmup))
     }
 
     fn stable(&self, s: u64) -> f64 {
@@ -177,14 +177,14 @@ impl Wsd {
 
 impl Schedule for Wsd {
     fn at(&self, t: u64) -> f64 {
-        let Self { peak, over, from, to, warm_up, .. } = *self;
+        let Self { peak, over, from, to, warmup, .. } = *self;
         if t >= over {
             return to;
         }
-        if t < warm_up {
-            return lerp(from, peak, self.warm_up_shape.rise(progress(t, warm_up)));
+        if t < warmup {
+            return lerp(from, peak, self.warmup_shape.rise(progress(t, warmup)));
         }
-        let stable = self.stable(t - warm_up);
+        let stable = self.stable(t - warmup);
         let decay = self.decay_length();
         match t.checked_sub(over - decay) {
             None | Some(0) => stable,

@@ -13,7 +13,7 @@ use crate::shared::Shared;
 ///
 /// It starts at 1. After more than `patience` consecutive [recorded](Self::record) metrics that each beat the best one
 /// before, it is divided by `factor`; after as many that didn't, it is multiplied by `factor`. After a rise, the next
-/// `warm_up` metrics are not counted; after a fall, the next `cooldown` metrics are not counted. When it has been asked
+/// `warmup` metrics are not counted; after a fall, the next `cooldown` metrics are not counted. When it has been asked
 /// to fall `reset_after` times at its floor, it is reset.
 ///
 /// Multiply it with a schedule, at any place in one. Clones share their memory: keep one to record the metrics.
@@ -42,11 +42,11 @@ pub struct Greedy {
     pub(in crate::schedule) better: Better,
     pub(in crate::schedule) factor: f64,
     pub(in crate::schedule) patience: u64,
-    pub(in crate::schedule) warm_up: u64,
+    pub(in crate::schedule) warmup: u64,
     pub(in crate::schedule) cooldown: u64,
     pub(in crate::schedule) floor: f64,
     pub(in crate::schedule) ceiling: f64,
-    pub(in crate::schedule) smooth: u64,
+    pub(in crate::schedule) average: u64,
     pub(in crate::schedule) reset_after: u64,
     memory: Shared<Memory>,
 }
@@ -90,11 +90,11 @@ impl Greedy {
             better: Better { higher, threshold: Threshold::Absolute(1e-6) },
             factor: 0.95,
             patience: 10,
-            warm_up: 0,
+            warmup: 0,
             cooldown: 0,
             floor: 0.01,
             ceiling: 10.0,
-            smooth: 1,
+            average: 1,
             reset_after: 500,
             memory: Shared::new(Memory::fresh()),
         }
@@ -116,8 +116,8 @@ impl Greedy {
     }
 
     /// Sets how many metrics after a rise are not counted.
-    pub fn warm_up(mut self, metrics: u64) -> Self {
-        self.warm_up = metrics;
+    pub fn warmup(mut self, metrics: u64) -> Self {
+        self.warmup = metrics;
         self
     }
 
@@ -160,8 +160,8 @@ impl Greedy {
     ///
     /// # Errors
     /// If it is 0.
-    pub fn smooth(mut self, metrics: u64) -> Result<Self, Error> {
-        self.smooth = Param(NAME, "smooth").at_least(1, metrics)?;
+    pub fn average(mut self, metrics: u64) -> Result<Self, Error> {
+        self.average = Param(NAME, "average").at_least(1, metrics)?;
         Ok(self)
     }
 
@@ -182,7 +182,7 @@ impl Greedy {
         let metric = Param(NAME, "metric").finite(metric)?;
         Ok(self.memory.with(|memory| {
             memory.last.push_back(metric);
-            if memory.last.len() as u64 > self.smooth {
+            if memory.last.len() as u64 > self.average {
                 memory.last.pop_front();
             }
             let n = memory.last.len() as f64;
@@ -207,7 +207,7 @@ impl Greedy {
         }
         if memory.good > self.patience {
             memory.factor = (memory.factor / self.factor).min(self.ceiling);
-            (memory.good, memory.waiting, memory.floored) = (0, self.warm_up, 0);
+            (memory.good, memory.waiting, memory.floored) = (0, self.warmup, 0);
         } else if memory.bad > self.patience {
             memory.factor = (memory.factor * self.factor).max(self.floor);
             (memory.bad, memory.waiting) = (0, self.cooldown);
@@ -222,7 +222,7 @@ impl Greedy {
 
     fn settings(&self) -> Vec<f64> {
         let mut all = self.better.settings().to_vec();
-        let counts = [self.patience, self.warm_up, self.cooldown, self.smooth, self.reset_after];
+        let counts = [self.patience, self.warmup, self.cooldown, self.average, self.reset_after];
         all.extend([self.factor, self.floor, self.ceiling]);
         all.extend(counts.map(|count| count as f64));
         all
@@ -262,7 +262,7 @@ impl Schedule for Greedy {
         };
         let finite = memory.last.iter().chain(&memory.best).all(|x| x.is_finite());
         let fits = (self.floor..=self.ceiling).contains(&memory.factor);
-        if !(fits && finite && memory.last.len() as u64 <= self.smooth) {
+        if !(fits && finite && memory.last.len() as u64 <= self.average) {
             return Err(Error::record("a greedy factor's numbers are out of range"));
         }
         self.memory.with(|own| *own = memory);

@@ -4,16 +4,16 @@
 //! values depend on what was reported to them. Reports go through a handle: a clone of the
 //! schedule, which shares its memory.
 
-mod damped;
-mod damping;
+mod backoff;
 mod greedy;
+mod level;
 mod metric;
 mod plateau;
 mod setback;
 
-pub(crate) use damped::Damped;
-pub use damping::Damping;
+pub use backoff::Backoff;
 pub use greedy::Greedy;
+pub(crate) use level::BackoffLevel;
 pub use plateau::Plateau;
 pub use setback::Setback;
 

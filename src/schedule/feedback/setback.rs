@@ -1,36 +1,36 @@
-//! One damping, passed through a schedule.
+//! One backoff, passed through a schedule.
 
-use super::damped::Damped;
+use super::level::BackoffLevel;
 
-/// A request to damp the rate because training was set back, as passed to
-/// [`Schedule::damp`](crate::schedule::Schedule::damp).
+/// A request to lower the rate because training was set back, as passed to
+/// [`Schedule::set_back`](crate::schedule::Schedule::set_back).
 ///
-/// It remembers where it was taken, so that a [`Damping`](super::Damping) takes it only once, even
+/// It remembers where it was taken, so that a [`Backoff`](super::Backoff) takes it only once, even
 /// if clones of it are in several places of a schedule, or in several parameter groups.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Setback {
     factor: f64,
     /// `None` leaves a climb in progress unchanged.
-    warm_up: Option<u64>,
+    warmup: Option<u64>,
     taken_by: Vec<usize>,
 }
 
 impl Setback {
     pub(in crate::schedule) fn new(factor: f64) -> Self {
-        Self { factor, warm_up: None, taken_by: Vec::new() }
+        Self { factor, warmup: None, taken_by: Vec::new() }
     }
 
     /// Makes the rate climb to its level over `over` updates afterwards.
-    pub(in crate::schedule) fn with_warm_up(mut self, over: u64) -> Self {
-        self.warm_up = Some(over);
+    pub(in crate::schedule) fn with_warmup(mut self, over: u64) -> Self {
+        self.warmup = Some(over);
         self
     }
 
     /// Applies the setback at `update`.
-    pub(in crate::schedule) fn apply(&self, damped: &mut Damped, update: u64) {
-        damped.dampen(update, self.factor);
-        if let Some(over) = self.warm_up {
-            damped.warm_up(update, over);
+    pub(in crate::schedule) fn apply(&self, level: &mut BackoffLevel, update: u64) {
+        level.back_off(update, self.factor);
+        if let Some(over) = self.warmup {
+            level.warmup(update, over);
         }
     }
 
@@ -39,10 +39,10 @@ impl Setback {
         self.factor
     }
 
-    /// Returns over how many updates the rate is to climb back to its damped level; 0 for
+    /// Returns over how many updates the rate is to climb back to its lowered level; 0 for
     /// immediately.
-    pub fn warm_up(&self) -> u64 {
-        self.warm_up.unwrap_or(0)
+    pub fn warmup(&self) -> u64 {
+        self.warmup.unwrap_or(0)
     }
 
     /// Returns whether the memory at this address takes it for the first time.

@@ -35,18 +35,18 @@ use crate::Error;
 use crate::error::check::Param;
 
 /// Returns what the warmup leaves of a run.
-fn rest(owner: &'static str, warm_up: u64, over: u64) -> Result<u64, Error> {
+fn rest(owner: &'static str, warmup: u64, over: u64) -> Result<u64, Error> {
     let must = format_args!("at most the whole run, {over}");
-    Param(owner, "warm_up").must(warm_up <= over, must, warm_up)?;
-    Ok(over - warm_up)
+    Param(owner, "warmup").must(warmup <= over, must, warmup)?;
+    Ok(over - warmup)
 }
 
-/// Creates a linear warmup from 0 to `peak`, which is then held: `Ramp::new(0.0, peak, warm_up)`.
+/// Creates a linear warmup from 0 to `peak`, which is then held: `Ramp::new(0.0, peak, warmup)`.
 ///
 /// # Errors
 /// If `peak` is not finite.
-pub fn warmup_constant(peak: f64, warm_up: u64) -> Result<Ramp, Error> {
-    Ramp::new(0.0, peak, warm_up)
+pub fn warmup_constant(peak: f64, warmup: u64) -> Result<Ramp, Error> {
+    Ramp::new(0.0, peak, warmup)
 }
 
 /// Creates a linear warmup from 0 to `peak`, followed by a linear decay to 0.
@@ -61,15 +61,15 @@ pub fn warmup_constant(peak: f64, warm_up: u64) -> Result<Ramp, Error> {
 ///
 /// # Errors
 /// If `peak` is not finite, or the warmup is longer than the run.
-pub fn warmup_linear(peak: f64, warm_up: u64, over: u64) -> Result<Then<Ramp, Ramp>, Error> {
-    let rest = rest("warmup_linear", warm_up, over)?;
-    Ok(Ramp::new(0.0, peak, warm_up)?.then(warm_up, Ramp::new(peak, 0.0, rest)?))
+pub fn warmup_linear(peak: f64, warmup: u64, over: u64) -> Result<Then<Ramp, Ramp>, Error> {
+    let rest = rest("warmup_linear", warmup, over)?;
+    Ok(Ramp::new(0.0, peak, warmup)?.then(warmup, Ramp::new(peak, 0.0, rest)?))
 }
 
 /// Creates a linear warmup from 0 to `peak`, followed by half a cosine to 0.
 ///
 /// For an end above 0, write it out:
-/// `Ramp::new(0.0, peak, warm_up)?.then(warm_up, Cosine::new(peak, end, over - warm_up)?)`.
+/// `Ramp::new(0.0, peak, warmup)?.then(warmup, Cosine::new(peak, end, over - warmup)?)`.
 ///
 /// ```
 /// use evenkeel::schedule::{Schedule, recipe};
@@ -81,43 +81,43 @@ pub fn warmup_linear(peak: f64, warm_up: u64, over: u64) -> Result<Then<Ramp, Ra
 ///
 /// # Errors
 /// If `peak` is not finite, or the warmup is longer than the run.
-pub fn warmup_cosine(peak: f64, warm_up: u64, over: u64) -> Result<Then<Ramp, Cosine>, Error> {
-    let rest = rest("warmup_cosine", warm_up, over)?;
-    Ok(Ramp::new(0.0, peak, warm_up)?.then(warm_up, Cosine::new(peak, 0.0, rest)?))
+pub fn warmup_cosine(peak: f64, warmup: u64, over: u64) -> Result<Then<Ramp, Cosine>, Error> {
+    let rest = rest("warmup_cosine", warmup, over)?;
+    Ok(Ramp::new(0.0, peak, warmup)?.then(warmup, Cosine::new(peak, 0.0, rest)?))
 }
 
 /// Creates a linear warmup from 0 to `peak`, followed by an inverse square-root decay with the warmup length as its
 /// timescale.
 ///
 /// # Errors
-/// If `peak` is not finite, or `warm_up` is 0.
-pub fn warmup_inverse_sqrt(peak: f64, warm_up: u64) -> Result<Then<Ramp, InverseSqrt>, Error> {
-    let warm_up = Param("warmup_inverse_sqrt", "warm_up").at_least(1, warm_up)?;
-    Ok(Ramp::new(0.0, peak, warm_up)?.then(warm_up, InverseSqrt::new(peak, warm_up)?))
+/// If `peak` is not finite, or `warmup` is 0.
+pub fn warmup_inverse_sqrt(peak: f64, warmup: u64) -> Result<Then<Ramp, InverseSqrt>, Error> {
+    let warmup = Param("warmup_inverse_sqrt", "warmup").at_least(1, warmup)?;
+    Ok(Ramp::new(0.0, peak, warmup)?.then(warmup, InverseSqrt::new(peak, warmup)?))
 }
 
 /// Creates the schedule of the original Transformer: [`Noam::new`].
 ///
 /// # Errors
 /// If `model_size` is 0.
-pub fn noam(model_size: u64, warm_up: u64) -> Result<Noam, Error> {
-    Noam::new(model_size, warm_up)
+pub fn noam(model_size: u64, warmup: u64) -> Result<Noam, Error> {
+    Noam::new(model_size, warmup)
 }
 
 /// Creates a warmup-stable-decay schedule, with a decay to 0 by `1 − √p` over the last fifth. [`Wsd`] has more options.
 ///
 /// # Errors
 /// If `peak` is not finite, or the warmup is longer than the run.
-pub fn wsd(peak: f64, warm_up: u64, over: u64) -> Result<Wsd, Error> {
-    Wsd::new(peak, over)?.warm_up(warm_up)
+pub fn wsd(peak: f64, warmup: u64, over: u64) -> Result<Wsd, Error> {
+    Wsd::new(peak, over)?.warmup(warmup)
 }
 
 /// Creates a warmup-stable-decay schedule with a linear decay to 0 over the last fifth.
 ///
 /// # Errors
 /// If `peak` is not finite, or the warmup is longer than the run.
-pub fn trapezoid(peak: f64, warm_up: u64, over: u64) -> Result<Wsd, Error> {
-    wsd(peak, warm_up, over)?.shape(Anneal::Linear)
+pub fn trapezoid(peak: f64, warmup: u64, over: u64) -> Result<Wsd, Error> {
+    wsd(peak, warmup, over)?.shape(Anneal::Linear)
 }
 
 /// Creates a cycle that rises from `peak/25` over 30 % of the run and then falls to `peak/250000`: [`OneCycle::new`].

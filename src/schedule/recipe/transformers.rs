@@ -10,7 +10,7 @@ use crate::schedule::{
 
 /// The schedules of `get_scheduler` in Hugging Face's transformers, under the same names.
 ///
-/// `rate` is the optimizer's learning rate in transformers. `warm_up` and `total` are lengths in updates
+/// `rate` is the optimizer's learning rate in transformers. `warmup` and `total` are lengths in updates
 /// (`num_warmup_steps`, `num_training_steps`); `total` includes the warmup.
 ///
 /// The values agree, except past the end: in transformers, `cosine`, `cosine_with_min_lr` and
@@ -28,7 +28,7 @@ use crate::schedule::{
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Transformers {
     rate: f64,
-    warm_up: u64,
+    warmup: u64,
     total: u64,
 }
 
@@ -39,18 +39,18 @@ impl Transformers {
     ///
     /// # Errors
     /// If `rate` is not finite, or the warmup is longer than the run.
-    pub fn new(rate: f64, warm_up: u64, total: u64) -> Result<Self, Error> {
-        rest(NAME, warm_up, total)?;
-        Ok(Self { rate: Param(NAME, "rate").finite(rate)?, warm_up, total })
+    pub fn new(rate: f64, warmup: u64, total: u64) -> Result<Self, Error> {
+        rest(NAME, warmup, total)?;
+        Ok(Self { rate: Param(NAME, "rate").finite(rate)?, warmup, total })
     }
 
     /// Returns what the warmup leaves of the run.
     fn rest(&self) -> u64 {
-        self.total - self.warm_up
+        self.total - self.warmup
     }
 
     fn warmed<S: Schedule>(&self, next: S) -> Result<Then<Ramp, S>, Error> {
-        Ok(Ramp::new(0.0, self.rate, self.warm_up)?.then(self.warm_up, next))
+        Ok(Ramp::new(0.0, self.rate, self.warmup)?.then(self.warmup, next))
     }
 
     /// Returns the `"constant"` schedule, which has no warmup.
@@ -66,7 +66,7 @@ impl Transformers {
     /// # Errors
     /// None: [`new`](Self::new) has already ruled them out.
     pub fn constant_with_warmup(&self) -> Result<Ramp, Error> {
-        Ramp::new(0.0, self.rate, self.warm_up)
+        Ramp::new(0.0, self.rate, self.warmup)
     }
 
     /// Returns the `"linear"` schedule.
@@ -117,7 +117,7 @@ impl Transformers {
     /// # Errors
     /// None: [`new`](Self::new) has already ruled them out.
     pub fn inverse_sqrt(&self) -> Result<Then<Ramp, InverseSqrt>, Error> {
-        let timescale = if self.warm_up == 0 { 10_000 } else { self.warm_up };
+        let timescale = if self.warmup == 0 { 10_000 } else { self.warmup };
         self.warmed(InverseSqrt::new(self.rate, timescale)?)
     }
 
@@ -147,7 +147,7 @@ impl Transformers {
     /// # Errors
     /// If warmup and decay together are longer than the run.
     pub fn warmup_stable_decay(&self, decay: u64) -> Result<Wsd, Error> {
-        let wsd = Wsd::new(self.rate, self.total)?.warm_up(self.warm_up)?.decay(decay)?;
+        let wsd = Wsd::new(self.rate, self.total)?.warmup(self.warmup)?.decay(decay)?;
         wsd.shape(Anneal::Cosine)
     }
 

@@ -4,7 +4,7 @@
 use evenkeel::Error;
 use evenkeel::schedule::recipe::{self, Transformers};
 use evenkeel::schedule::{
-    Anneal, Boxed, Constant, Cooldown, Cosine, Cyclic, Damping, Exponential, ExponentialWarmup,
+    Anneal, Backoff, Boxed, Constant, Cooldown, Cosine, Cyclic, Exponential, ExponentialWarmup,
     Geometric, Greedy, InverseSqrt, InverseTime, Logarithmic, MultiStep, Noam, Noise, OneCycle,
     Past, PiecewiseConstant, PiecewiseCosine, PiecewiseLinear, Plateau, Polynomial, Ramp,
     RangeSweep, Rex, Schedule, Sequence, Step, TanhDecay, WarmRestarts, Wsd,
@@ -19,7 +19,7 @@ pub fn all() -> Named {
 
 fn curves() -> Result<Named, Error> {
     let one_cycle = OneCycle::new(0.5, 30)?;
-    let wsd = Wsd::new(0.5, 30)?.warm_up(5)?;
+    let wsd = Wsd::new(0.5, 30)?.warmup(5)?;
     let knots = [(3, 0.1), (9, 0.7), (20, -0.2)];
     let (low, high) = (f64::MIN, f64::MAX);
     let ever = u64::MAX;
@@ -32,7 +32,7 @@ fn curves() -> Result<Named, Error> {
         ("logarithmic", Logarithmic::new(0.0, 0.3, 7)?.boxed()),
         ("logarithmic of no length", Logarithmic::new(0.1, 0.3, 0)?.boxed()),
         ("logarithmic for ever", Logarithmic::new(low, high, ever)?.boxed()),
-        ("exponential warm-up", ExponentialWarmup::new(0.0, 0.3, 7.5)?.boxed()),
+        ("exponential warmup", ExponentialWarmup::new(0.0, 0.3, 7.5)?.boxed()),
         ("geometric", Geometric::new(1e-3, 0.3, 7)?.boxed()),
         ("geometric of no length", Geometric::new(1.0, 0.3, 0)?.boxed()),
         ("geometric between extremes", Geometric::new(1e-300, high, 9)?.boxed()),
@@ -142,20 +142,20 @@ fn compositions() -> Result<Named, Error> {
 fn feedback() -> Result<Named, Error> {
     let rate = Cosine::new(0.3, 0.01, 11)?;
     let plateau = Plateau::minimizing().factor(0.5)?.patience(0);
-    let greedy = Greedy::maximizing().factor(0.5)?.patience(0).smooth(2)?;
+    let greedy = Greedy::maximizing().factor(0.5)?.patience(0).average(2)?;
     for _ in 0..3 {
         plateau.record(1.0)?;
         greedy.record(1.0)?;
     }
-    let damping = Damping::recovering(20)?;
-    damping.dampen(3, 0.5)?;
+    let backoff = Backoff::recovering(20)?;
+    backoff.back_off(3, 0.5)?;
     Ok(vec![
         ("plateau", rate.times(plateau.clone()).boxed()),
         ("greedy", rate.times(greedy).boxed()),
-        ("damping", rate.times(damping.clone()).boxed()),
+        ("backoff", rate.times(backoff.clone()).boxed()),
         (
             "feedback in a sequence",
-            Sequence::of([(5, rate.times(plateau).boxed()), (9, damping.boxed())])?.boxed(),
+            Sequence::of([(5, rate.times(plateau).boxed()), (9, backoff.boxed())])?.boxed(),
         ),
     ])
 }

@@ -200,7 +200,7 @@ let predict = |x| outputs.inverse(model.forward(x));
 Ok(predict(_x_all))
 }
 
-/// AdamW, updates clipped + clip 1 + warm-up 5 + cosine + standardized targets.
+/// AdamW, updates clipped + clip 1 + warmup 5 + cosine + standardized targets.
 #[rustfmt::skip]
 pub fn case_6(mut model: Linear, _x_all: Tensor<2>, targets: Tensor<2>, batch: Batches<'_>) -> Pasted {
 use burn::optim::GradientsParams;
@@ -233,7 +233,7 @@ let predict = |x| outputs.inverse(model.forward(x));
 Ok(predict(_x_all))
 }
 
-/// Adam + clip 1 + warm-up 5 + cosine + standardized targets.
+/// Adam + clip 1 + warmup 5 + cosine + standardized targets.
 #[rustfmt::skip]
 pub fn case_7(mut model: Linear, _x_all: Tensor<2>, targets: Tensor<2>, batch: Batches<'_>) -> Pasted {
 use burn::optim::GradientsParams;
@@ -328,7 +328,7 @@ let predict = |x| outputs.inverse(model.forward(x));
 Ok(predict(_x_all))
 }
 
-/// momentum + clip 1 + warm-up 5 + cosine + standardized targets.
+/// momentum + clip 1 + warmup 5 + cosine + standardized targets.
 #[rustfmt::skip]
 pub fn case_10(mut model: Linear, _x_all: Tensor<2>, targets: Tensor<2>, batch: Batches<'_>) -> Pasted {
 use burn::optim::GradientsParams;
@@ -515,7 +515,7 @@ for k in 0..updates {
 Ok(model.forward(_x_all))
 }
 
-/// Adam + recommended set-up + warm-up 5 + cosine + standardized targets.
+/// Adam + recommended set-up + warmup 5 + cosine + standardized targets.
 #[rustfmt::skip]
 pub fn case_17(mut model: Linear, _x_all: Tensor<2>, targets: Tensor<2>, batch: Batches<'_>) -> Pasted {
 use burn::optim::GradientsParams;
@@ -547,7 +547,7 @@ let predict = |x| outputs.inverse(model.forward(x));
 Ok(predict(_x_all))
 }
 
-/// AdamW, updates clipped + recommended set-up + warm-up 5 + cosine + standardized targets.
+/// AdamW, updates clipped + recommended set-up + warmup 5 + cosine + standardized targets.
 #[rustfmt::skip]
 pub fn case_18(mut model: Linear, _x_all: Tensor<2>, targets: Tensor<2>, batch: Batches<'_>) -> Pasted {
 use burn::optim::GradientsParams;
@@ -605,7 +605,7 @@ for k in 0..updates {
 Ok(model.forward(_x_all))
 }
 
-/// SGD + warm-up 5.
+/// SGD + warmup 5.
 #[rustfmt::skip]
 pub fn case_20(mut model: Linear, _x_all: Tensor<2>, _targets: Tensor<2>, batch: Batches<'_>) -> Pasted {
 use burn::optim::GradientsParams;
@@ -687,7 +687,7 @@ let predict = |x| outputs.inverse(model.forward(inputs.forward(x)));
 Ok(predict(x_all))
 }
 
-/// momentum + recommended set-up + warm-up 5 + cosine + standardized targets.
+/// momentum + recommended set-up + warmup 5 + cosine + standardized targets.
 #[rustfmt::skip]
 pub fn case_23(mut model: Linear, _x_all: Tensor<2>, targets: Tensor<2>, batch: Batches<'_>) -> Pasted {
 use burn::optim::GradientsParams;
@@ -719,7 +719,7 @@ let predict = |x| outputs.inverse(model.forward(x));
 Ok(predict(_x_all))
 }
 
-/// SGD + recommended set-up + warm-up 5 + cosine + standardized targets.
+/// SGD + recommended set-up + warmup 5 + cosine + standardized targets.
 #[rustfmt::skip]
 pub fn case_24(mut model: Linear, _x_all: Tensor<2>, targets: Tensor<2>, batch: Batches<'_>) -> Pasted {
 use burn::optim::GradientsParams;
@@ -751,7 +751,7 @@ let predict = |x| outputs.inverse(model.forward(x));
 Ok(predict(_x_all))
 }
 
-/// SGD + clip 1 + warm-up 5 + cosine + standardized targets.
+/// SGD + clip 1 + warmup 5 + cosine + standardized targets.
 #[rustfmt::skip]
 pub fn case_25(mut model: Linear, _x_all: Tensor<2>, targets: Tensor<2>, batch: Batches<'_>) -> Pasted {
 use burn::optim::GradientsParams;

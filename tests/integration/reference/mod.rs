@@ -65,7 +65,7 @@ pub fn spam(
     s: &mut Moments,
     eta: f64,
     update: u64,
-    (gss, interval, warm_up): (f64, u64, u64),
+    (gss, interval, warmup): (f64, u64, u64),
 ) {
     if update > 0 && update.is_multiple_of(interval) {
         *s = Moments::of(theta.len());
@@ -79,9 +79,9 @@ pub fn spam(
         }
     };
     let g: Vec<f64> = (0..g.len()).map(cut).collect();
-    let scale = match update >= interval && since < warm_up {
+    let scale = match update >= interval && since < warmup {
         true => {
-            let angle = std::f64::consts::PI * since as f64 / warm_up as f64;
+            let angle = std::f64::consts::PI * since as f64 / warmup as f64;
             1.0 - 0.99 * (0.5 * (1.0 + angle.cos()))
         }
         false => 1.0,

@@ -3,13 +3,13 @@
 //!     cargo run --manifest-path tests/mutants/Cargo.toml -- src/gate src/clip/mod.rs
 //!
 //! All mutants of the files and folders that are named are compiled into one set of tests, in a copy of the repository
-//! under the target directory; a switch chooses one of them when the tests run. So each mutant takes as long as it takes
-//! the tests to fail. The tests are, in this order, the unit tests, those integration tests that `EVENKEEL_TESTS_OF` names
-//! (filters of their names, separated by commas; `none`; all of them, if it is not set), and with `EVENKEEL_CAMPAIGN` so many cases
-//! of the campaign.
+//! under the target directory; a switch chooses one of them when the tests run. So each mutant takes as long as it
+//! takes the tests to fail. The tests are, in this order, the unit tests, those integration tests that
+//! `EVENKEEL_TESTS_OF` names (filters of their names, separated by commas; `none`; all of them, if it is not set), and
+//! with `EVENKEEL_CAMPAIGN` so many cases of the campaign.
 //!
-//! `EVENKEEL_LIST=1` lists the mutants and builds nothing. What survives is printed, and a failure, unless `tests/mutants/justified` has it. `EVENKEEL_EVERY=5` tries every fifth
-//! mutant.
+//! `EVENKEEL_LIST=1` lists the mutants and builds nothing. What survives is printed, and a failure, unless
+//! `tests/mutants/justified` has it. `EVENKEEL_EVERY=5` tries every fifth mutant.
 
 mod mutate;
 

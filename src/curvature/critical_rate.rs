@@ -20,7 +20,7 @@ use crate::tied::apart;
 /// ```
 /// use burn::nn::{Linear, LinearConfig};
 /// use burn::tensor::{Device, Tensor};
-/// use evenkeel::curvature::Critical;
+/// use evenkeel::curvature::CriticalRate;
 /// use evenkeel::schedule::Ramp;
 ///
 /// // ½w²: a step of rate γ leaves (1 − γ)²/2·w², which is worse from 2 on.
@@ -28,20 +28,20 @@ use crate::tied::apart;
 /// let model = LinearConfig::new(1, 1).with_bias(false).init(&device);
 /// let loss = |model: &Linear| model.weight.val().powi_scalar(2).mean() * 0.5;
 ///
-/// let critical = Critical::measure(&model, loss)?;
+/// let critical = CriticalRate::measure(&model, loss)?;
 /// assert!((critical.rate().unwrap() - 2.0).abs() < 0.01);
-/// // A rate of 8 wants a warm-up that begins at the critical rate, and may be that much shorter.
-/// let over = critical.warm_up(8.0, 1000)?;
+/// // A rate of 8 wants a warmup that begins at the critical rate, and may be that much shorter.
+/// let over = critical.warmup(8.0, 1000)?;
 /// assert_eq!(over, 750);
-/// let warm_up = Ramp::new(critical.rate().unwrap_or(0.0).min(8.0), 8.0, over)?;
-/// # let _ = warm_up;
+/// let warmup = Ramp::new(critical.rate().unwrap_or(0.0).min(8.0), 8.0, over)?;
+/// # let _ = warmup;
 /// # Ok::<(), evenkeel::Error>(())
 /// ```
 ///
 /// Source: Kalra & Barkeshli 2024 (arXiv 2406.09405), the search of their warmup, with a finer end: the rate is
 /// accurate to a thousandth.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Critical {
+pub struct CriticalRate {
     rate: Option<f64>,
     forwards: u64,
 }
@@ -49,7 +49,7 @@ pub struct Critical {
 /// The range of rates that is searched.
 const RANGE: (f64, f64) = (1e-20, 1e20);
 
-impl Critical {
+impl CriticalRate {
     /// Measures the critical rate: doubles or halves a rate of 10⁻³ until the loss begins to rise, then bisects.
     ///
     /// # Errors
@@ -77,10 +77,10 @@ impl Critical {
         grads: &GradientsParams,
         loss: impl Fn(&M) -> Tensor<1>,
     ) -> Result<Self, Error> {
-        any_gradient(model, grads).map_err(|why| why.of("Critical"))?;
+        any_gradient(model, grads).map_err(|why| why.of("CriticalRate"))?;
         let at = |rate: f64| -> Result<f64, Error> {
             let loss = loss(&moved(model, grads, -rate));
-            one_number("loss", &loss).map_err(|why| why.of("Critical"))?;
+            one_number("loss", &loss).map_err(|why| why.of("CriticalRate"))?;
             Ok(scalars(vec![loss])?[0])
         };
         let start = at(0.0)?;
@@ -106,15 +106,15 @@ impl Critical {
     ///
     /// # Errors
     /// If `target` is not positive and finite.
-    pub fn warm_up(&self, target: f64, over: u64) -> Result<u64, Error> {
-        let target = Param("Critical", "target").positive(target)?;
+    pub fn warmup(&self, target: f64, over: u64) -> Result<u64, Error> {
+        let target = Param("CriticalRate", "target").positive(target)?;
         let from = self.rate.unwrap_or(f64::INFINITY).min(target);
         Ok((over as f64 * (target - from) / target).round() as u64)
     }
 }
 
 /// Finds where `at` begins to exceed `start` or becomes non-finite, to a thousandth.
-fn search(start: f64, at: impl Fn(f64) -> Result<f64, Error>) -> Result<Critical, Error> {
+fn search(start: f64, at: impl Fn(f64) -> Result<f64, Error>) -> Result<CriticalRate, Error> {
     let mut forwards = 1;
     let mut is_worse = |rate: f64| -> Result<bool, Error> {
         forwards += 1;
@@ -127,14 +127,14 @@ fn search(start: f64, at: impl Fn(f64) -> Result<f64, Error>) -> Result<Critical
             (high, low) = (low, low / 2.0);
             if low < RANGE.0 {
                 // Worse however small the step: the gradient does not belong to this loss.
-                return Ok(Critical { rate: Some(0.0), forwards });
+                return Ok(CriticalRate { rate: Some(0.0), forwards });
             }
         }
     } else {
         while !is_worse(high)? {
             (low, high) = (high, high * 2.0);
             if high > RANGE.1 {
-                return Ok(Critical { rate: None, forwards });
+                return Ok(CriticalRate { rate: None, forwards });
             }
         }
     }
@@ -145,7 +145,7 @@ fn search(start: f64, at: impl Fn(f64) -> Result<f64, Error>) -> Result<Critical
             false => low = middle,
         }
     }
-    Ok(Critical { rate: Some(low), forwards })
+    Ok(CriticalRate { rate: Some(low), forwards })
 }
 
 #[cfg(test)]

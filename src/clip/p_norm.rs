@@ -13,10 +13,10 @@ use crate::{Error, Reading};
 ///
 /// The direction of the gradient is preserved. With `p` = ∞, no element exceeds `c` in absolute value; if `p` is
 /// 1, the sum of all absolute values is bounded. For `p` = 2, [`GlobalNorm`](super::GlobalNorm) is equivalent and
-/// costs nothing. To bound each tensor separately, use [`optim::PowerNormClip`](crate::optim::PowerNormClip).
+/// costs nothing. To bound each tensor separately, use [`optim::PNormClip`](crate::optim::PNormClip).
 ///
 /// Cannot be used with [`Decide::OnDevice`](crate::Decide::OnDevice): building the keel returns an error. A
-/// reading made by hand needs [`with_power_norm`](Reading::with_power_norm); without it, the gradient is scaled
+/// reading made by hand needs [`with_p_norm`](Reading::with_p_norm); without it, the gradient is scaled
 /// to zero.
 ///
 /// Source: torch `clip_grad_norm_` with `norm_type` `p`, except for the 10⁻⁶ that torch adds to the norm.
@@ -28,34 +28,34 @@ use crate::{Error, Reading};
 ///
 /// ```
 /// use evenkeel::Reading;
-/// use evenkeel::clip::{Clip, PowerNorm};
+/// use evenkeel::clip::{Clip, PNorm};
 ///
-/// let clip = PowerNorm::new(f64::INFINITY, 0.5)?;
-/// let now = Reading::new(0).with_power_norm(f64::INFINITY, 2.0);
+/// let clip = PNorm::new(f64::INFINITY, 0.5)?;
+/// let now = Reading::new(0).with_p_norm(f64::INFINITY, 2.0);
 /// assert_eq!(clip.factor(&now), 0.25);
 /// # Ok::<(), evenkeel::Error>(())
 /// ```
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub struct PowerNorm {
+pub struct PNorm {
     power: f64,
     at_most: f64,
 }
 
-impl PowerNorm {
+impl PNorm {
     /// Clips the p-norm to at most `c`.
     ///
     /// # Errors
     /// If `p` is below 1, where it would not be a norm, or `c` is not positive and finite.
     pub fn new(power: f64, at_most: f64) -> Result<Self, Error> {
-        let power = Param("PowerNorm", "power").must(power >= 1.0, "at least 1", power)?;
-        let at_most = Param("PowerNorm", "at_most").positive(at_most)?;
+        let power = Param("PNorm", "power").must(power >= 1.0, "at least 1", power)?;
+        let at_most = Param("PNorm", "at_most").positive(at_most)?;
         Ok(Self { power, at_most })
     }
 }
 
-impl Clip for PowerNorm {
+impl Clip for PNorm {
     fn factor(&self, now: &Reading) -> f64 {
-        match now.power_norm(self.power) {
+        match now.p_norm(self.power) {
             Some(norm) if norm <= self.at_most => 1.0,
             Some(norm) => self.at_most / norm,
             None => 0.0,
@@ -67,6 +67,6 @@ impl Clip for PowerNorm {
     }
 
     fn name(&self) -> &str {
-        "PowerNorm"
+        "PNorm"
     }
 }

@@ -7,14 +7,14 @@ use burn::module::Module;
 use burn::optim::GradientsParams;
 use burn::tensor::{Bool, Tensor};
 
-use super::{Groups, Rule, SecondMoments};
+use super::{ParamGroups, Rule, SecondMoments};
 use crate::Error;
 use crate::checkpoint::State;
 
 /// What an optimizer is told about one update.
 #[derive(Clone)]
 #[non_exhaustive]
-pub struct Pace {
+pub struct StepArgs {
     /// The rate of each parameter.
     pub lr: ModuleLearningRate,
     /// The lowest and the highest of them.
@@ -25,7 +25,7 @@ pub struct Pace {
     pub grad_norm: f64,
 }
 
-impl Pace {
+impl StepArgs {
     /// `factor` of a gradient with norm `grad_norm`, at rate `lr`.
     pub fn new(lr: f64, factor: f64, grad_norm: f64) -> Self {
         Self { lr: lr.into(), range: (lr, lr), factor, grad_norm }
@@ -37,9 +37,9 @@ impl Pace {
     }
 }
 
-impl fmt::Debug for Pace {
+impl fmt::Debug for StepArgs {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Pace")
+        f.debug_struct("StepArgs")
             .field("lr", &self.lr.base())
             .field("range", &self.range)
             .field("factor", &self.factor)
@@ -48,17 +48,17 @@ impl fmt::Debug for Pace {
     }
 }
 
-/// What only the device knows of one update: see [`Update::update_gated`].
+/// What only the device knows of one update: see [`ModelOptimizer::update_gated`].
 #[derive(Debug, Clone)]
 #[non_exhaustive]
-pub struct Unread {
+pub struct DeviceVerdict {
     /// What the gradients are to be multiplied by, of one element; `None` is 1.
     pub factor: Option<Tensor<1>>,
     /// Whether the update is to count, of one element.
     pub counts: Tensor<1, Bool>,
 }
 
-impl Unread {
+impl DeviceVerdict {
     /// `factor` of the gradients, if it `counts`.
     pub fn new(factor: Option<Tensor<1>>, counts: Tensor<1, Bool>) -> Self {
         Self { factor, counts }
@@ -69,16 +69,16 @@ impl Unread {
 ///
 /// Cloning must be cheap, of handles rather than of buffers, and the clone must not be touched by
 /// what becomes of the original: snapshots are made of clones.
-pub trait Update<M: Module>: Send {
+pub trait ModelOptimizer<M: Module>: Send {
     /// The model after one step along `pace.factor · grads`. A parameter without a gradient stays as
     /// it is. Every gradient is finite.
-    fn update(&mut self, pace: Pace, model: M, grads: GradientsParams) -> M;
+    fn update(&mut self, pace: StepArgs, model: M, grads: GradientsParams) -> M;
 
     /// One update that may turn out not to count, where the device decides and the host does not know:
     /// see [`Decide::OnDevice`](crate::Decide::OnDevice). [`keep_if`](Self::keep_if) follows with the
     /// verdict, and [`settle`](Self::settle) when it has been read. Where the update is not to count
     /// the gradients are all zero.
-    fn update_unsure(&mut self, pace: Pace, model: M, grads: GradientsParams) -> M {
+    fn update_unsure(&mut self, pace: StepArgs, model: M, grads: GradientsParams) -> M {
         self.update(pace, model, grads)
     }
 
@@ -93,10 +93,10 @@ pub trait Update<M: Module>: Send {
     /// factor and verdict on the gradients. Unless overridden it cannot.
     fn update_gated(
         &mut self,
-        pace: &Pace,
+        pace: &StepArgs,
         model: M,
         grads: GradientsParams,
-        unread: &Unread,
+        unread: &DeviceVerdict,
     ) -> Result<M, (M, GradientsParams)> {
         let _ = (pace, unread);
         Err((model, grads))
@@ -118,7 +118,7 @@ pub trait Update<M: Module>: Send {
     /// Whether the parameters are certain to stay finite through an update at this pace. Where an
     /// optimizer can say so, from a bound on what it may add to a parameter, the old parameters need
     /// not be held and the new ones need not be checked.
-    fn is_bounded(&self, pace: &Pace) -> bool {
+    fn is_bounded(&self, pace: &StepArgs) -> bool {
         let _ = pace;
         false
     }
@@ -163,7 +163,7 @@ pub trait Update<M: Module>: Send {
     }
 
     /// A copy with a fate of its own.
-    fn boxed(&self) -> Box<dyn Update<M>>;
+    fn boxed(&self) -> Box<dyn ModelOptimizer<M>>;
 
     /// Everything that later steps depend on.
     ///
@@ -179,21 +179,21 @@ pub trait Update<M: Module>: Send {
 }
 
 /// Every method is handed on: a box that fell back on one of the trait's own would hide what is in it.
-impl<M: Module> Update<M> for Box<dyn Update<M>> {
-    fn update(&mut self, pace: Pace, model: M, grads: GradientsParams) -> M {
+impl<M: Module> ModelOptimizer<M> for Box<dyn ModelOptimizer<M>> {
+    fn update(&mut self, pace: StepArgs, model: M, grads: GradientsParams) -> M {
         (**self).update(pace, model, grads)
     }
 
-    fn update_unsure(&mut self, pace: Pace, model: M, grads: GradientsParams) -> M {
+    fn update_unsure(&mut self, pace: StepArgs, model: M, grads: GradientsParams) -> M {
         (**self).update_unsure(pace, model, grads)
     }
 
     fn update_gated(
         &mut self,
-        pace: &Pace,
+        pace: &StepArgs,
         model: M,
         grads: GradientsParams,
-        unread: &Unread,
+        unread: &DeviceVerdict,
     ) -> Result<M, (M, GradientsParams)> {
         (**self).update_gated(pace, model, grads, unread)
     }
@@ -206,7 +206,7 @@ impl<M: Module> Update<M> for Box<dyn Update<M>> {
         (**self).settle(counted);
     }
 
-    fn is_bounded(&self, pace: &Pace) -> bool {
+    fn is_bounded(&self, pace: &StepArgs) -> bool {
         (**self).is_bounded(pace)
     }
 
@@ -234,7 +234,7 @@ impl<M: Module> Update<M> for Box<dyn Update<M>> {
         (**self).second_moments()
     }
 
-    fn boxed(&self) -> Box<dyn Update<M>> {
+    fn boxed(&self) -> Box<dyn ModelOptimizer<M>> {
         (**self).boxed()
     }
 
@@ -247,21 +247,21 @@ impl<M: Module> Update<M> for Box<dyn Update<M>> {
     }
 }
 
-/// What [`Keel::wrap`](crate::Keel::wrap) takes: an [`Update`], or a rule of this crate, which becomes
+/// What [`Keel::wrap`](crate::Keel::wrap) takes: an [`ModelOptimizer`], or a rule of this crate, which becomes
 /// one over all parameters.
 ///
 /// `By` only tells the two apart, and is never written.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` cannot be put under guard",
-    note = "a rule of `evenkeel::optim`, its `Groups`, or Burn's `ModuleOptimizer` can: \
+    note = "a rule of `evenkeel::optim`, its `ParamGroups`, or Burn's `ModuleOptimizer` can: \
             `SomeConfig::new().init()`, or `ModuleOptimizer::from(optimizer)`"
 )]
-pub trait IntoUpdate<M: Module, By> {
+pub trait IntoModelOptimizer<M: Module, By> {
     /// The optimizer as a keel holds it.
-    fn into_update(self) -> Box<dyn Update<M>>;
+    fn into_model_optimizer(self) -> Box<dyn ModelOptimizer<M>>;
 }
 
-/// Marks what is an [`Update`] already.
+/// Marks what is an [`ModelOptimizer`] already.
 #[derive(Debug)]
 pub struct Whole;
 
@@ -269,14 +269,14 @@ pub struct Whole;
 #[derive(Debug)]
 pub struct Single;
 
-impl<M: Module, U: Update<M> + 'static> IntoUpdate<M, Whole> for U {
-    fn into_update(self) -> Box<dyn Update<M>> {
+impl<M: Module, U: ModelOptimizer<M> + 'static> IntoModelOptimizer<M, Whole> for U {
+    fn into_model_optimizer(self) -> Box<dyn ModelOptimizer<M>> {
         Box::new(self)
     }
 }
 
-impl<M: Module + 'static, R: Rule> IntoUpdate<M, Single> for R {
-    fn into_update(self) -> Box<dyn Update<M>> {
-        Box::new(Groups::new(self))
+impl<M: Module + 'static, R: Rule> IntoModelOptimizer<M, Single> for R {
+    fn into_model_optimizer(self) -> Box<dyn ModelOptimizer<M>> {
+        Box::new(ParamGroups::new(self))
     }
 }

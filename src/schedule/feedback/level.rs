@@ -1,4 +1,4 @@
-//! The damping of a rate by rewinds: the arithmetic, wherever it is stored.
+//! The backoff of a rate by rewinds: the arithmetic, wherever it is stored.
 
 use super::metric::same_settings;
 use crate::Error;
@@ -16,7 +16,7 @@ use crate::schedule::math::{lerp, progress};
 ///
 /// `at` is the update of the last setback, and `from` the update of the last setback that asked for a climb.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub(crate) struct Damped {
+pub(crate) struct BackoffLevel {
     gain: f64,
     at: u64,
     from: u64,
@@ -25,13 +25,13 @@ pub(crate) struct Damped {
     recover: u64,
 }
 
-impl Default for Damped {
+impl Default for BackoffLevel {
     fn default() -> Self {
         Self::recovering(0)
     }
 }
 
-impl Damped {
+impl BackoffLevel {
     pub(super) fn recovering(recover: u64) -> Self {
         Self { gain: 1.0, at: 0, from: 0, over: 0, recover }
     }
@@ -65,15 +65,15 @@ impl Damped {
     }
 
     /// Multiplies the level, as far as it has recovered, by `factor`, in `(0, 1]`, from `update` on.
-    pub(crate) fn dampen(&mut self, update: u64, factor: f64) {
-        // Never to 0, however often it is dampened.
+    pub(crate) fn back_off(&mut self, update: u64, factor: f64) {
+        // Never to 0, however often it is lowered.
         self.gain = (self.level(update) * factor).max(f64::MIN_POSITIVE);
         // Without recovery, there is no need to remember where it would have begun.
         self.at = if self.recover == 0 { 0 } else { update };
     }
 
     /// Makes the factor climb to its level over `over` updates, from `update` on.
-    pub(crate) fn warm_up(&mut self, update: u64, over: u64) {
+    pub(crate) fn warmup(&mut self, update: u64, over: u64) {
         self.from = if over == 0 { 0 } else { update };
         self.over = over;
     }
@@ -87,12 +87,12 @@ impl Damped {
             .with_count("recover", self.recover)
     }
 
-    /// Returns the damping of a saved state, which must have the same recovery.
+    /// Returns the backoff of a saved state, which must have the same recovery.
     pub(crate) fn restored(&self, state: &State) -> Result<Self, Error> {
         state.only(&["gain", "at", "from", "over", "recover"])?;
         let gain = state.number("gain")?;
         let saved = [state.count("recover")? as f64];
-        same_settings("damping", &saved, &[self.recover as f64])?;
+        same_settings("backoff", &saved, &[self.recover as f64])?;
         if !(gain > 0.0 && gain <= 1.0) {
             return Err(Error::record(format_args!("a rate's gain of {gain}")));
         }
@@ -107,33 +107,33 @@ mod tests {
 
     #[test]
     fn it_climbs_to_its_level_and_stays() {
-        let mut damped = Damped::default();
-        damped.dampen(10, 0.5);
-        damped.warm_up(10, 3);
-        let at: Vec<f64> = (8..16).map(|t| damped.at(t)).collect();
+        let mut level = BackoffLevel::default();
+        level.back_off(10, 0.5);
+        level.warmup(10, 3);
+        let at: Vec<f64> = (8..16).map(|t| level.at(t)).collect();
         assert_eq!(at, [0.5, 0.5, 0.125, 0.25, 0.375, 0.5, 0.5, 0.5]);
-        assert_eq!(Damped::default().restored(&damped.state()).unwrap(), damped);
+        assert_eq!(BackoffLevel::default().restored(&level.state()).unwrap(), level);
     }
 
     #[test]
     fn it_climbs_while_its_level_recovers() {
-        let mut damped = Damped::recovering(4);
-        damped.dampen(10, 0.5);
-        damped.warm_up(10, 1);
-        let at: Vec<f64> = (9..16).map(|t| damped.at(t)).collect();
+        let mut level = BackoffLevel::recovering(4);
+        level.back_off(10, 0.5);
+        level.warmup(10, 1);
+        let at: Vec<f64> = (9..16).map(|t| level.at(t)).collect();
         assert_eq!(at, [0.5, 0.25, 0.625, 0.75, 0.875, 1.0, 1.0]);
         // A second setback multiplies the level that has recovered.
-        damped.dampen(12, 0.5);
-        assert_eq!(damped.gain(), 0.375);
-        let error = Damped::default().restored(&damped.state()).unwrap_err().to_string();
-        assert!(error.ends_with("it is of a damping with other settings"), "{error}");
+        level.back_off(12, 0.5);
+        assert_eq!(level.gain(), 0.375);
+        let error = BackoffLevel::default().restored(&level.state()).unwrap_err().to_string();
+        assert!(error.ends_with("it is of a backoff with other settings"), "{error}");
     }
 
     #[test]
     fn it_never_falls_to_nothing() {
-        let mut damped = Damped::default();
-        (0..5000).for_each(|t| damped.dampen(t, 0.5));
-        assert_eq!(damped.gain(), f64::MIN_POSITIVE);
-        assert!(Damped::default().restored(&damped.state()).is_ok());
+        let mut level = BackoffLevel::default();
+        (0..5000).for_each(|t| level.back_off(t, 0.5));
+        assert_eq!(level.gain(), f64::MIN_POSITIVE);
+        assert!(BackoffLevel::default().restored(&level.state()).is_ok());
     }
 }

@@ -26,9 +26,9 @@ use crate::{Error, Reading, Verdict};
 ///
 /// ```
 /// use evenkeel::{Layers, Reading, Verdict};
-/// use evenkeel::guard::{Guard, UpdateWall};
+/// use evenkeel::guard::{Guard, UpdateRatio};
 ///
-/// let wall = UpdateWall::at_most(0.1)?;
+/// let wall = UpdateRatio::at_most(0.1)?;
 /// let moved = |by| {
 ///     let updates = Layers::new(vec!["weight".to_string()], vec![by]).unwrap();
 ///     let sizes = Layers::new(vec!["weight".to_string()], vec![2.0]).unwrap();
@@ -39,18 +39,18 @@ use crate::{Error, Reading, Verdict};
 /// # Ok::<(), evenkeel::Error>(())
 /// ```
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub struct UpdateWall {
+pub struct UpdateRatio {
     at_most: f64,
     floor: f64,
 }
 
-impl UpdateWall {
+impl UpdateRatio {
     /// Creates a guard that lets a parameter move by at most this fraction of its norm.
     ///
     /// # Errors
     /// If `fraction` is not positive and finite.
     pub fn at_most(fraction: f64) -> Result<Self, Error> {
-        let at_most = Param("UpdateWall", "at_most").positive(fraction)?;
+        let at_most = Param("UpdateRatio", "at_most").positive(fraction)?;
         Ok(Self { at_most, floor: 1e-3 })
     }
 
@@ -59,12 +59,12 @@ impl UpdateWall {
     /// # Errors
     /// If `norm` is not positive and finite.
     pub fn floor(mut self, norm: f64) -> Result<Self, Error> {
-        self.floor = Param("UpdateWall", "floor").positive(norm)?;
+        self.floor = Param("UpdateRatio", "floor").positive(norm)?;
         Ok(self)
     }
 }
 
-impl Guard for UpdateWall {
+impl Guard for UpdateRatio {
     fn judge(&self, now: &Reading) -> Verdict {
         let sizes = now.sizes.iter().map(|(_, norm)| norm);
         let mut moves = now.updates.iter().map(|(_, norm)| norm).zip(sizes);
@@ -79,6 +79,6 @@ impl Guard for UpdateWall {
     }
 
     fn name(&self) -> &str {
-        "UpdateWall"
+        "UpdateRatio"
     }
 }

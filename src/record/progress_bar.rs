@@ -2,7 +2,7 @@
 
 use std::fmt::Write;
 
-use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use indicatif::{ProgressDrawTarget, ProgressStyle};
 
 use super::{Entry, Sink};
 use crate::{Error, Verdict};
@@ -19,17 +19,17 @@ use crate::{Error, Verdict};
 /// a share of all applied steps.
 ///
 /// ```
-/// use evenkeel::record::{Bar, Entry, Logbook};
+/// use evenkeel::record::{ProgressBar, Entry, Logbook};
 ///
 /// # fn main() -> Result<(), evenkeel::Error> {
-/// let mut log = Logbook::to(Bar::over(10_000)).open(0)?;
+/// let mut log = Logbook::to(ProgressBar::over(10_000)).open(0)?;
 /// log.push(Entry::new(0, 0).value("loss", 0.5))?;
 /// log.close()
 /// # }
 /// ```
 #[derive(Debug)]
-pub struct Bar {
-    bar: ProgressBar,
+pub struct ProgressBar {
+    bar: indicatif::ProgressBar,
     applied: u64,
     clipped: u64,
     skipped: u64,
@@ -38,15 +38,15 @@ pub struct Bar {
     began: bool,
 }
 
-impl Bar {
+impl ProgressBar {
     /// Creates a bar for this many updates.
     pub fn over(updates: u64) -> Self {
-        Self::on(ProgressBar::new(updates), ProgressDrawTarget::stderr())
+        Self::on(indicatif::ProgressBar::new(updates), ProgressDrawTarget::stderr())
     }
 
     /// Creates a bar for a run of unknown length.
     pub fn endless() -> Self {
-        Self::on(ProgressBar::no_length(), ProgressDrawTarget::stderr())
+        Self::on(indicatif::ProgressBar::no_length(), ProgressDrawTarget::stderr())
     }
 
     /// Draws the bar to another target.
@@ -56,11 +56,11 @@ impl Bar {
     }
 
     /// Returns the underlying bar: for printing lines above it, or for joining several.
-    pub fn bar(&self) -> &ProgressBar {
+    pub fn bar(&self) -> &indicatif::ProgressBar {
         &self.bar
     }
 
-    fn on(bar: ProgressBar, target: ProgressDrawTarget) -> Self {
+    fn on(bar: indicatif::ProgressBar, target: ProgressDrawTarget) -> Self {
         bar.set_draw_target(target);
         let template = match bar.length() {
             Some(_) => "{elapsed} {bar:40} {pos}/{len} ({per_sec}, {eta})\n      {msg}",
@@ -106,7 +106,7 @@ impl Bar {
     }
 }
 
-impl Sink for Bar {
+impl Sink for ProgressBar {
     fn write(&mut self, entry: &Entry) -> Result<(), Error> {
         if !self.began {
             // Updates made before a resume took none of this run's time.
@@ -130,7 +130,7 @@ impl Sink for Bar {
 }
 
 /// Leaves the last state on the terminal.
-impl Drop for Bar {
+impl Drop for ProgressBar {
     fn drop(&mut self) {
         self.bar.abandon();
     }

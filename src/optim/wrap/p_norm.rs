@@ -25,9 +25,9 @@ use crate::wide::powers;
 ///
 /// ```
 /// use burn::optim::ModuleOptimizer;
-/// use evenkeel::optim::{Momentum, PowerNormClip};
+/// use evenkeel::optim::{Momentum, PNormClip};
 ///
-/// let optimizer = ModuleOptimizer::from(PowerNormClip::new(f64::INFINITY, 0.1, Momentum::new(0.9)?)?);
+/// let optimizer = ModuleOptimizer::from(PNormClip::new(f64::INFINITY, 0.1, Momentum::new(0.9)?)?);
 /// # let _ = optimizer;
 /// # Ok::<(), evenkeel::Error>(())
 /// ```
@@ -38,25 +38,25 @@ use crate::wide::powers;
 /// # Cost
 /// About five passes beside the optimizer's, three for `p` = ∞; no readback, no state.
 #[derive(Clone, Debug)]
-pub struct PowerNormClip<O> {
+pub struct PNormClip<O> {
     inner: O,
     power: f64,
     at_most: f64,
 }
 
-impl<O: Optimizer> PowerNormClip<O> {
+impl<O: Optimizer> PNormClip<O> {
     /// Around any optimizer, with the power `p` and the bound `c`.
     ///
     /// # Errors
     /// If `p` is not at least 1, which is what makes it a norm; if `c` is not positive and finite.
     pub fn new(power: f64, at_most: f64, inner: O) -> Result<Self, Error> {
-        let power = Param("PowerNormClip", "power").must(power >= 1.0, "at least 1", power)?;
-        let at_most = Param("PowerNormClip", "at_most").positive(at_most)?;
+        let power = Param("PNormClip", "power").must(power >= 1.0, "at least 1", power)?;
+        let at_most = Param("PNormClip", "at_most").positive(at_most)?;
         Ok(Self { inner, power, at_most })
     }
 }
 
-impl<O: Optimizer> Optimizer for PowerNormClip<O> {
+impl<O: Optimizer> Optimizer for PNormClip<O> {
     state_of_inner!();
 
     fn step<const D: usize>(
