@@ -105,6 +105,7 @@ pub mod docs;
 pub mod doctor;
 mod error;
 #[cfg(feature = "faults")]
+#[doc(alias = "fault_injection")]
 pub mod faults;
 pub mod finder;
 mod fit;

@@ -33,6 +33,7 @@ use crate::error::check::Param;
 /// Taking a snapshot copies handles, not buffers. From the next update on, each snapshot kept holds one more set of
 /// parameters and optimizer state in memory.
 #[derive(Debug, Clone, Copy, PartialEq)]
+#[doc(alias = "rollback")]
 pub struct Rewind {
     pub(crate) every: u64,
     pub(crate) keep: u64,

@@ -29,6 +29,7 @@ use crate::Error;
 #[doc(alias = "AveragedModel")]
 #[doc(alias = "EMAWeightAveraging")]
 #[doc(alias = "ModelEma")]
+#[doc(alias = "polyak")]
 pub struct Ema {
     decay: f64,
     warmup: bool,

@@ -34,6 +34,7 @@ use crate::tied::apart;
 /// # Ok::<(), evenkeel::Error>(())
 /// ```
 #[derive(Debug, Clone, Copy, PartialEq)]
+#[doc(alias = "hessian")]
 pub struct Sharpness {
     value: f64,
     residual: f64,

@@ -107,6 +107,7 @@ impl<M: Module + 'static> Keel<M> {
     /// memory, in `f32` at least.
     #[doc(alias = "accumulate_grad_batches")]
     #[doc(alias = "MultiSteps")]
+    #[doc(alias = "gradient_accumulation")]
     pub fn accumulate(
         &mut self,
         model: &M,

@@ -78,6 +78,7 @@ use crate::wide::widened;
 /// the `flex` feature, three reads of it, made immediately), and one readback for all activations of the step
 /// together. A count above 2²⁴ is rounded where a device sums in `f32`.
 #[derive(Clone, Default)]
+#[doc(alias = "register_forward_hook")]
 pub struct Probe {
     mode: Mode,
 }

@@ -50,6 +50,7 @@ use crate::error::check::Param;
 #[doc(alias = "GradScaler")]
 #[doc(alias = "LossScaleOptimizer")]
 #[doc(alias = "MixedPrecision")]
+#[doc(alias = "loss_scaling")]
 pub struct LossScale {
     value: f64,
     growth: f64,

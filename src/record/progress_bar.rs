@@ -28,6 +28,8 @@ use crate::{Error, Verdict};
 /// # }
 /// ```
 #[derive(Debug)]
+#[doc(alias = "tqdm")]
+#[doc(alias = "RichProgressBar")]
 pub struct ProgressBar {
     bar: indicatif::ProgressBar,
     applied: u64,

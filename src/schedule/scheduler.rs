@@ -45,6 +45,7 @@ const BACKOFF: &str = "backoff";
 /// To continue with a different curve on purpose, such as a longer one, take only the position and [`seek`](Self::seek)
 /// to it.
 #[derive(Debug, Clone, PartialEq)]
+#[doc(alias = "lr_scheduler")]
 pub struct Scheduler<S> {
     curve: S,
     position: u64,

@@ -194,6 +194,7 @@ impl<K: Squares> Adaptive<K> {
     ///
     /// # Errors
     /// If the threshold is not positive and finite.
+    #[doc(alias = "StableAdamW")]
     pub fn update_rms_at_most(self, threshold: f64) -> Result<Self, Error> {
         self.with_rms(threshold)
     }

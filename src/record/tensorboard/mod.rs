@@ -41,6 +41,7 @@ use proto::{Event, START, SessionLog, Summary, Value, What};
 /// # }
 /// ```
 #[derive(Debug)]
+#[doc(alias = "SummaryWriter")]
 pub struct TensorBoard {
     folder: PathBuf,
     file: Option<(PathBuf, File)>,

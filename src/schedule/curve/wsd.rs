@@ -45,6 +45,7 @@ use crate::schedule::math::{lerp, progress};
 /// # Ok::<(), evenkeel::Error>(())
 /// ```
 #[derive(Debug, Clone, Copy, PartialEq)]
+#[doc(alias = "get_wsd_schedule")]
 pub struct Wsd {
     pub(in crate::schedule) peak: f64,
     pub(in crate::schedule) over: u64,

@@ -61,6 +61,7 @@ pub fn warmup_constant(peak: f64, warmup: u64) -> Result<Ramp, Error> {
 ///
 /// # Errors
 /// If `peak` is not finite, or the warmup is longer than the run.
+#[doc(alias = "get_linear_schedule_with_warmup")]
 pub fn warmup_linear(peak: f64, warmup: u64, over: u64) -> Result<Then<Ramp, Ramp>, Error> {
     let rest = rest("warmup_linear", warmup, over)?;
     Ok(Ramp::new(0.0, peak, warmup)?.then(warmup, Ramp::new(peak, 0.0, rest)?))
@@ -81,6 +82,8 @@ pub fn warmup_linear(peak: f64, warmup: u64, over: u64) -> Result<Then<Ramp, Ram
 ///
 /// # Errors
 /// If `peak` is not finite, or the warmup is longer than the run.
+#[doc(alias = "get_cosine_schedule_with_warmup")]
+#[doc(alias = "warmup_cosine_decay_schedule")]
 pub fn warmup_cosine(peak: f64, warmup: u64, over: u64) -> Result<Then<Ramp, Cosine>, Error> {
     let rest = rest("warmup_cosine", warmup, over)?;
     Ok(Ramp::new(0.0, peak, warmup)?.then(warmup, Cosine::new(peak, 0.0, rest)?))
@@ -91,6 +94,7 @@ pub fn warmup_cosine(peak: f64, warmup: u64, over: u64) -> Result<Then<Ramp, Cos
 ///
 /// # Errors
 /// If `peak` is not finite, or `warmup` is 0.
+#[doc(alias = "get_inverse_sqrt_schedule")]
 pub fn warmup_inverse_sqrt(peak: f64, warmup: u64) -> Result<Then<Ramp, InverseSqrt>, Error> {
     let warmup = Param("warmup_inverse_sqrt", "warmup").at_least(1, warmup)?;
     Ok(Ramp::new(0.0, peak, warmup)?.then(warmup, InverseSqrt::new(peak, warmup)?))
