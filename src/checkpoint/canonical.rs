@@ -1,9 +1,9 @@
-//! Burn's records: the same state as the same bytes, and a look at the numbers in them.
+//! Burn's records: equal bytes for equal states, and a check of their numbers.
 
 use burn::tensor::{Bytes, TensorData};
 use burn_pack::{Error, Reader, Scalar, Writer};
 
-/// Whether every number in a record of Burn's is finite.
+/// Returns whether every number in a Burn record is finite.
 pub(crate) fn all_finite(record: Bytes) -> Result<bool, Error> {
     let reader = Reader::from_bytes(record)?;
     let scalars = reader.scalars().values().all(|scalar| match scalar {
@@ -19,10 +19,10 @@ pub(crate) fn all_finite(record: Bytes) -> Result<bool, Error> {
         })?)
 }
 
-/// A record of Burn's with its tensors by name, and without the ids of those that are `nameless`.
+/// Returns a Burn record with its tensors sorted by name, and without the ids of those that are `nameless`.
 ///
-/// Burn writes an optimizer's tensors in the order of a hash map, which is another one every time,
-/// and gives running statistics a new id in every process, which nothing reads.
+/// Burn writes an optimizer's tensors in the order of a hash map, which differs every time, and gives running
+/// statistics a new id in every process, which nothing reads.
 pub(crate) fn canonical(record: Bytes, nameless: impl Fn(&str) -> bool) -> Result<Vec<u8>, Error> {
     let reader = Reader::from_bytes(record)?;
     let (scalars, texts) = (reader.scalars().clone(), reader.metadata().clone());

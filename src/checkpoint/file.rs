@@ -1,4 +1,4 @@
-//! One file, whole or absent.
+//! A checkpoint in one file, whole or absent.
 
 use std::io::Write;
 use std::path::Path;
@@ -9,11 +9,11 @@ use burn_pack::{AtomicFile, Reader, Scalar, Tensor, Writer};
 use super::state::{Persist, State, Value};
 use crate::Error;
 
-/// Everything a run needs to go on: see [`Keel::checkpoint`](crate::Keel::checkpoint).
+/// Everything a run needs to continue: see [`Keel::checkpoint`](crate::Keel::checkpoint).
 ///
-/// A value, until it is [saved](Self::save). The file is written beside its destination, synced and
-/// renamed over it, so that a reader finds the old file or the new one; a checksum over all of it
-/// tells a damaged file from a whole one.
+/// It is held in memory until it is [saved](Self::save). The file is written under a temporary name, synced and renamed
+/// over its destination, so that a reader finds the old file or the new one; a checksum of its contents tells a damaged
+/// file from a whole one.
 ///
 /// # Format
 /// `EVENKEEL`, a format version and the CRC-32 of what follows (both `u32`, little-endian), then a
@@ -27,8 +27,8 @@ const MAGIC: &[u8; 8] = b"EVENKEEL";
 const VERSION: u32 = 2;
 const HEADER: usize = 16;
 
-/// What the mark of a name begins with. A value of what was put in has the name, a dot, and its own: no name
-/// begins so.
+/// Prefix of the mark of a name. Values of an added state are named by its name, a dot, and their own name, so none
+/// starts with it.
 const MARK: &str = ".";
 
 fn mark(name: &str) -> String {
@@ -40,10 +40,10 @@ impl Checkpoint {
         Self { state }
     }
 
-    /// The same checkpoint with the state of `thing` under `name`: a schedule, usually.
+    /// Adds the state of `thing` under `name`; usually that of a schedule.
     ///
     /// # Errors
-    /// If the name is empty, holds a dot, or is taken.
+    /// If the name is empty, contains a dot, or is taken.
     pub fn with(self, name: &str, thing: &(impl Persist + ?Sized)) -> Result<Self, Error> {
         if name.is_empty() || name.contains('.') {
             let must = "a name without dots";
@@ -68,7 +68,7 @@ impl Checkpoint {
         Ok(Self { state: self.state.with_part(name, thing.state()).with_count(&mark, 1) })
     }
 
-    /// Gives `thing` the state that was saved under `name`.
+    /// Restores `thing` from the state that was saved under `name`.
     ///
     /// # Errors
     /// If nothing was saved under that name, or it does not fit; `thing` is then unchanged.
@@ -79,12 +79,12 @@ impl Checkpoint {
         thing.restore(&self.state.part(name))
     }
 
-    /// The names that states were put in under, in alphabetical order.
+    /// Returns the names of the added states, in alphabetical order.
     pub fn names(&self) -> Vec<&str> {
         self.state.names().filter_map(|key| key.strip_prefix(MARK)).collect()
     }
 
-    /// Refuses to leave behind what was put in: a run that goes on without its schedule is another run.
+    /// Refuses names that leave out an added state: a run that continues without its schedule is another run.
     pub(crate) fn all_taken(&self, names: &[&str]) -> Result<(), Error> {
         match self.names().into_iter().find(|name| !names.contains(name)) {
             None => Ok(()),
@@ -99,16 +99,15 @@ impl Checkpoint {
         &self.state
     }
 
-    /// The names of what differs between two checkpoints, bit by bit: empty if they are of the same
-    /// state.
+    /// Returns the names of values that differ between two checkpoints, bit by bit; empty if they have the same state.
     ///
-    /// After a rejected step, a checkpoint differs from that of a run which never saw the batch in
-    /// its counts of `attempts` alone.
+    /// After a rejected step, a checkpoint differs from that of a run that never saw the batch only in its counts of
+    /// `attempts`.
     pub fn differences(&self, other: &Self) -> Vec<String> {
         self.state.differences(&other.state)
     }
 
-    /// The file's contents.
+    /// Returns the contents of the file.
     ///
     /// # Errors
     /// If the state is too large for the format.
@@ -142,10 +141,10 @@ impl Checkpoint {
         Ok(bytes)
     }
 
-    /// A checkpoint from a file's contents.
+    /// Creates a checkpoint from the contents of a file.
     ///
     /// # Errors
-    /// If they are not a checkpoint, are damaged, or come from a later version.
+    /// If they are not a checkpoint, are damaged, or have another format version.
     pub fn from_bytes(bytes: &[u8]) -> Result<Self, Error> {
         let word = |at: usize| {
             bytes.get(at..at + 4).and_then(|w| w.try_into().ok()).map(u32::from_le_bytes)
@@ -190,7 +189,7 @@ impl Checkpoint {
         Ok(Self { state })
     }
 
-    /// Writes the file: to a temporary one beside it, synced, then renamed.
+    /// Writes the file: to a temporary one next to it, which is synced and then renamed.
     ///
     /// # Errors
     /// If the file cannot be written; what was at `path` before is then still there.
@@ -204,7 +203,7 @@ impl Checkpoint {
         scratch.commit().map_err(|e| failed(e.to_string()))
     }
 
-    /// Reads a file that [`save`](Self::save) wrote.
+    /// Reads a file written by [`save`](Self::save).
     ///
     /// # Errors
     /// If it cannot be read, is not a checkpoint, or is damaged.

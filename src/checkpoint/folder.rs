@@ -1,4 +1,4 @@
-//! A few checkpoints in a folder, the newest good one first.
+//! A folder of recent checkpoints, which loads the newest whole one.
 
 use std::fs;
 use std::io::ErrorKind;
@@ -10,15 +10,14 @@ use crate::error::check::Param;
 
 /// A folder that keeps the last few checkpoints of one run.
 ///
-/// Each is written beside its name, synced and renamed, and the folder is synced after it; only then
-/// are older ones removed. Whatever moment a run is killed at, the newest whole checkpoint is there, and
-/// what was half-written is removed by the next one. So no two processes may save into one folder at once.
-/// If the newest file is damaged all the same, [`load`](Self::load) takes the one before, and says
-/// which it passed over and why.
+/// Each is written to a temporary file, synced and renamed, and then the folder is synced; only then are older ones
+/// removed. Whenever a run is killed, the newest whole checkpoint is there, and the next save removes half-written
+/// files. Therefore no two processes may save into one folder at once. If the newest file is damaged all the same,
+/// [`load`](Self::load) takes the one before, and reports which it passed over and why.
 ///
-/// Files are named `00000012.keel`, and numbered on from the highest number in the folder. Beside them there
-/// may be a `best.keel`, which is [chosen](Self::save_best) by you, and not removed with the older ones. Other
-/// files are left alone.
+/// Files are named like `00000012.keel`, and numbered on from the highest number in the folder. There may also be a
+/// `best.keel`, which you [choose](Self::save_best), and which is not removed with the older ones. Other files are left
+/// alone.
 ///
 /// ```
 /// # fn main() -> Result<(), evenkeel::Error> {
@@ -37,13 +36,13 @@ pub struct CheckpointDir {
     keep: usize,
 }
 
-/// The newest checkpoint of a [`CheckpointDir`] that is whole.
+/// The newest whole checkpoint of a [`CheckpointDir`].
 #[derive(Debug)]
 #[non_exhaustive]
 pub struct Found {
-    /// What it holds.
+    /// The checkpoint itself.
     pub checkpoint: Checkpoint,
-    /// Where it was.
+    /// The path of its file.
     pub path: PathBuf,
     /// Newer files that could not be used, and why.
     pub passed_over: Vec<(PathBuf, Error)>,
@@ -52,12 +51,12 @@ pub struct Found {
 const EXTENSION: &str = "keel";
 
 impl CheckpointDir {
-    /// A folder of checkpoints, made when the first one is saved. The last 3 are kept.
+    /// Names a folder of checkpoints, which is created when the first one is saved. The last 3 are kept.
     pub fn new(path: impl Into<PathBuf>) -> Self {
         Self { path: path.into(), keep: 3 }
     }
 
-    /// How many checkpoints are kept.
+    /// Sets how many checkpoints are kept.
     ///
     /// # Errors
     /// If it is 0.
@@ -67,18 +66,18 @@ impl CheckpointDir {
         Ok(self)
     }
 
-    /// Writes a checkpoint, and removes what is older than the last few. Returns its path.
+    /// Writes a checkpoint, and removes those older than the last few. Returns its path.
     ///
     /// # Errors
-    /// If the folder or the file cannot be written. What was there before is then still there. A
-    /// checkpoint that was written while older ones could not be removed is not an error.
+    /// If the folder or the file cannot be written; existing checkpoints are then still there. A checkpoint that was
+    /// written while older ones could not be removed is not an error.
     pub fn save(&self, checkpoint: Checkpoint) -> Result<PathBuf, Error> {
         let failed = |cause| self.not_saved(cause);
         fs::create_dir_all(&self.path).map_err(failed)?;
         let older = self.numbered().map_err(failed)?;
         let number = older.last().map_or(0, |(number, _)| number + 1);
         let path = self.path.join(format!("{number:08}.{EXTENSION}"));
-        // The new name must be on the disk before an old one may go.
+        // The new name must be on disk before an old one is removed.
         let path = self.write(checkpoint, path)?;
         let kept = older.len().min(self.keep - 1);
         for (_, old) in &older[..older.len() - kept] {
@@ -90,16 +89,16 @@ impl CheckpointDir {
         Ok(path)
     }
 
-    /// Writes a checkpoint in the place of the [best](Self::best) so far. Returns its path.
+    /// Writes a checkpoint in place of the [best](Self::best) so far. Returns its path.
     ///
     /// # Errors
-    /// If the folder or the file cannot be written. The best so far is then still there.
+    /// If the folder or the file cannot be written; the best so far is then still there.
     pub fn save_best(&self, checkpoint: Checkpoint) -> Result<PathBuf, Error> {
         fs::create_dir_all(&self.path).map_err(|cause| self.not_saved(cause))?;
         self.write(checkpoint, self.best_path())
     }
 
-    /// The checkpoint that was last [saved as the best](Self::save_best); `None` if none was.
+    /// Loads the checkpoint that was last [saved as the best](Self::save_best); `None` if there is none.
     ///
     /// # Errors
     /// If it cannot be read, or is not whole.
@@ -112,7 +111,7 @@ impl CheckpointDir {
         }
     }
 
-    /// The file, and its name in the folder.
+    /// Writes the file, and syncs its name in the folder.
     fn write(&self, checkpoint: Checkpoint, path: PathBuf) -> Result<PathBuf, Error> {
         checkpoint.save(&path)?;
         let synced = fs::File::open(&self.path).and_then(|folder| folder.sync_all());
@@ -128,7 +127,7 @@ impl CheckpointDir {
         Error::io(format_args!("saving into {}", self.path.display()), cause)
     }
 
-    /// The newest checkpoint that is whole; `None` if there is no checkpoint at all.
+    /// Loads the newest whole checkpoint; `None` if there is no checkpoint at all.
     ///
     /// # Errors
     /// If the folder cannot be read, or if there are checkpoints and none is whole.
@@ -155,13 +154,13 @@ impl CheckpointDir {
         }
     }
 
-    /// What processes that were killed while they wrote have left: `00000012.keel.….tmp`, `best.keel.….tmp`.
+    /// Returns the files that processes killed while writing have left: `00000012.keel.….tmp`, `best.keel.….tmp`.
     fn unfinished(&self) -> std::io::Result<Vec<PathBuf>> {
         let mut found = Vec::new();
         for entry in fs::read_dir(&self.path)? {
             let path = entry?.path();
             let is_scratch = path.extension().is_some_and(|extension| extension == "tmp");
-            // Twice: `tmp`, and the process that wrote it.
+            // Two extensions: `tmp`, and the process that wrote it.
             let name = path.with_extension("").with_extension("");
             if is_scratch && (number(&name).is_some() || name == self.best_path()) {
                 found.push(path);
@@ -170,7 +169,7 @@ impl CheckpointDir {
         Ok(found)
     }
 
-    /// The checkpoints by number, lowest first.
+    /// Returns the checkpoints by number, lowest first.
     fn numbered(&self) -> std::io::Result<Vec<(u64, PathBuf)>> {
         let mut found = Vec::new();
         for entry in fs::read_dir(&self.path)? {
@@ -184,7 +183,8 @@ impl CheckpointDir {
     }
 }
 
-/// Not `exists`: what cannot be looked at, or is a link to nothing, is not taken for what is not there.
+/// Returns whether a path exists. Unlike `exists`, it doesn't take a path that cannot be examined, or a dangling link,
+/// for absent.
 fn is_there(path: &Path) -> std::io::Result<bool> {
     match fs::symlink_metadata(path) {
         Ok(_) => Ok(true),
@@ -196,7 +196,7 @@ fn is_there(path: &Path) -> std::io::Result<bool> {
 fn number(path: &Path) -> Option<u64> {
     let is_ours = path.extension().is_some_and(|extension| extension == EXTENSION);
     let name = path.file_stem().filter(|_| is_ours)?.to_str()?;
-    // As this folder writes it, and with room for the next one.
+    // In the form that this folder writes, and with room for the next number.
     name.parse().ok().filter(|number| *number < u64::MAX && format!("{number:08}") == name)
 }
 
@@ -255,7 +255,7 @@ mod tests {
         assert_eq!(*path, newest);
         assert!(error.to_string().contains("its checksum does not match"), "{error}");
 
-        // Numbers go on, so that the damaged file is never the newest again.
+        // Numbering continues, so the damaged file is never the newest again.
         folder.save(checkpoint(9)).unwrap();
         assert_eq!(folder.load().unwrap().unwrap().checkpoint, checkpoint(9));
     }

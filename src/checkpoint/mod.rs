@@ -1,8 +1,8 @@
-//! Saved state: what resumes a run exactly, and how it is kept from being half of one.
+//! Saved state, from which a run resumes exactly.
 //!
-//! Everything with a memory implements [`Persist`]: it gives its [`State`], and takes one back
-//! whole or not at all. A [`Checkpoint`] is a model, its [`Keel`](crate::Keel), and any number of
-//! named states beside them, in one file that is complete or absent.
+//! Everything with a memory implements [`Persist`]: it returns its [`State`], and restores one completely or not at
+//! all. A [`Checkpoint`] is a model, its [`Keel`](crate::Keel), and any number of additional named states, in one file
+//! that is complete or absent.
 
 mod canonical;
 mod file;

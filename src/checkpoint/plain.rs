@@ -1,7 +1,7 @@
-//! Models as they are in memory, without the changes that layers make to parameters as they are saved and loaded.
+//! Models as they are in memory, without the changes that layers make to parameters when they are saved and loaded.
 //!
-//! Burn's `Linear` in its `Col` layout transposes its weight as it is saved, and refuses to load what has then another
-//! shape than the weight.
+//! Burn's `Linear` in its `Col` layout transposes its weight when it is saved, and then refuses to load it, because its
+//! shape differs from the weight's.
 
 use std::any::Any;
 use std::collections::VecDeque;
@@ -9,7 +9,7 @@ use std::collections::VecDeque;
 use burn::module::{Module, ModuleMapper, Param};
 use burn::tensor::Tensor;
 
-/// The model with parameters that are saved and loaded as they are.
+/// Returns the model with parameters that are saved and loaded unchanged.
 pub(crate) fn plain<M: Module>(model: M) -> M {
     struct Plain;
 
@@ -23,14 +23,14 @@ pub(crate) fn plain<M: Module>(model: M) -> M {
     model.map(&mut Plain)
 }
 
-/// A [plain] model, with what the layers of `like` make of their parameters.
+/// Returns a [plain] model with the changes that the layers of `like` make to their parameters.
 pub(crate) fn as_in<M: Module>(model: M, like: &M) -> M {
     let mut taken = Taken(VecDeque::new());
     let _ = like.clone().map(&mut taken);
     model.map(&mut Given(taken.0))
 }
 
-/// What changes each parameter, in the order of the model.
+/// The changes to each parameter, in the order of the model.
 struct Taken(VecDeque<Box<dyn Any>>);
 
 impl ModuleMapper for Taken {

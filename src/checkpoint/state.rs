@@ -1,4 +1,4 @@
-//! Named values, and the things that have them.
+//! Named values, and the trait of everything that has them.
 
 use std::collections::BTreeMap;
 
@@ -6,22 +6,22 @@ use burn::lr_scheduler::LrSchedulerRecord;
 
 use crate::Error;
 
-/// Something whose state can be saved and given back.
+/// Something whose state can be saved and restored.
 ///
-/// The law: after `restore(&state())` the thing behaves, bit for bit, as the one that was saved.
+/// The law: after `restore(&state())`, it behaves, bit for bit, like the one that was saved.
 pub trait Persist {
-    /// Everything that later behaviour depends on and that was not fixed when it was built.
+    /// Returns everything that later behaviour depends on and that is not fixed at construction.
     fn state(&self) -> State;
 
-    /// Takes the state back, all of it or none.
+    /// Restores a saved state, all of it or none.
     ///
     /// # Errors
     /// If the state belongs to something else or is damaged; `self` is then unchanged.
     fn restore(&mut self, state: &State) -> Result<(), Error>;
 }
 
-/// Takes any saved state back and does nothing with it: for what was saved beside a keel and is not wanted
-/// any more, in [`Keel::resume_with`](crate::Keel::resume_with) and [`Keel::load`](crate::Keel::load).
+/// Accepts any saved state and discards it: for state that was saved alongside a keel and is no longer wanted, in
+/// [`Keel::resume_with`](crate::Keel::resume_with) and [`Keel::load`](crate::Keel::load).
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Discard;
 
@@ -35,7 +35,7 @@ impl Persist for Discard {
     }
 }
 
-/// Named counts, numbers, lists of numbers and bytes.
+/// Named counts, numbers, lists of numbers, and bytes.
 ///
 /// ```
 /// use evenkeel::checkpoint::State;
@@ -62,7 +62,7 @@ pub(super) enum Value {
 }
 
 impl Value {
-    /// Equality of bits: NaN is like itself, and 0 is not like −0.
+    /// Compares bits: NaN equals itself, and 0 differs from −0.
     fn same_bits(&self, other: &Self) -> bool {
         match (self, other) {
             (Self::Number(a), Self::Number(b)) => a.to_bits() == b.to_bits(),
@@ -75,13 +75,13 @@ impl Value {
     }
 }
 
-/// Reads one kind of value by name, or says that it is not there.
+/// Defines a getter for one kind of value.
 macro_rules! getter {
     ($(#[$doc:meta])* $name:ident, $kind:ident, $word:literal, |$v:ident| -> $type:ty $body:block) => {
         $(#[$doc])*
         ///
         /// # Errors
-        /// If there is none of that name and kind.
+        /// If there is no value of that name and kind.
         pub fn $name(&self, name: &str) -> Result<$type, Error> {
             match self.values.get(name) {
                 Some(Value::$kind($v)) => Ok($body),
@@ -92,37 +92,37 @@ macro_rules! getter {
 }
 
 impl State {
-    /// A state with nothing in it: that of something without a memory.
+    /// Creates an empty state, as of something without a memory.
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// Whether there is nothing in it.
+    /// Returns whether it is empty.
     pub fn is_empty(&self) -> bool {
         self.values.is_empty()
     }
 
-    /// The same state with this count.
+    /// Adds a count.
     pub fn with_count(self, name: &str, value: u64) -> Self {
         self.with(name, Value::Count(value))
     }
 
-    /// The same state with this number; NaN and infinity are kept.
+    /// Adds a number; NaN and infinity are preserved.
     pub fn with_number(self, name: &str, value: f64) -> Self {
         self.with(name, Value::Number(value))
     }
 
-    /// The same state with this list of numbers.
+    /// Adds a list of numbers.
     pub fn with_list(self, name: &str, values: Vec<f64>) -> Self {
         self.with(name, Value::List(values))
     }
 
-    /// The same state with these bytes.
+    /// Adds a block of bytes.
     pub fn with_bytes(self, name: &str, bytes: Vec<u8>) -> Self {
         self.with(name, Value::Bytes(bytes))
     }
 
-    /// The same state with another one inside it, under `name`.
+    /// Adds another state as a part, under `name`.
     pub fn with_part(mut self, name: &str, part: State) -> Self {
         for (key, value) in part.values {
             self.values.insert(format!("{name}.{key}"), value);
@@ -135,7 +135,7 @@ impl State {
         self
     }
 
-    /// The names of all values.
+    /// Returns the names of all values.
     pub(super) fn names(&self) -> impl Iterator<Item = &str> {
         self.values.keys().map(String::as_str)
     }
@@ -149,26 +149,26 @@ impl State {
     }
 
     getter! {
-        /// The count of this name.
+        /// Returns the count of this name.
         count, Count, "count", |v| -> u64 { *v }
     }
     getter! {
-        /// The number of this name.
+        /// Returns the number of this name.
         number, Number, "number", |v| -> f64 { *v }
     }
     getter! {
-        /// The list of this name.
+        /// Returns the list of this name.
         list, List, "list", |v| -> &[f64] { v }
     }
     getter! {
-        /// The bytes of this name.
+        /// Returns the bytes of this name.
         bytes, Bytes, "block of bytes", |v| -> &[u8] { v }
     }
 
-    /// The count of this name, which goes on to be counted up.
+    /// Returns the count of this name, from which counting continues.
     ///
     /// # Errors
-    /// If there is none, or it is so large that it cannot have been counted.
+    /// If there is none, or it is too large to have been counted.
     pub(crate) fn counter(&self, name: &str) -> Result<u64, Error> {
         match self.count(name)? {
             absurd if absurd > u64::MAX / 2 => {
@@ -178,7 +178,7 @@ impl State {
         }
     }
 
-    /// The state that was put inside this one under `name`; empty if there was none.
+    /// Returns the part that was added under `name`; empty if there was none.
     pub fn part(&self, name: &str) -> State {
         let prefix = format!("{name}.");
         let values = self.values.iter().filter_map(|(key, value)| {
@@ -187,17 +187,17 @@ impl State {
         State { values: values.collect() }
     }
 
-    /// This state without the one that was put inside it under `name`.
+    /// Removes the part that was added under `name`.
     pub(crate) fn without_part(mut self, name: &str) -> State {
         let prefix = format!("{name}.");
         self.values.retain(|key, _| !key.starts_with(&prefix));
         self
     }
 
-    /// Refuses a state that has other names than these.
+    /// Refuses a state with names other than these.
     ///
     /// # Errors
-    /// If it holds anything else; what is missing shows when it is read.
+    /// If it contains any other name. Missing names show when they are read.
     pub fn only(&self, names: &[&str]) -> Result<(), Error> {
         match self.values.keys().find(|key| !names.contains(&key.as_str())) {
             Some(foreign) => {
@@ -207,7 +207,7 @@ impl State {
         }
     }
 
-    /// The names of values that only one of the two has, or that differ in any bit.
+    /// Returns the names of values that only one of the two has, or that differ in any bit.
     pub(super) fn differences(&self, other: &Self) -> Vec<String> {
         let names = self.values.keys().chain(other.values.keys());
         let mut differ: Vec<String> = names
@@ -222,7 +222,7 @@ impl State {
         differ
     }
 
-    /// In Burn's words, which know scalars only: lists are spread out, with their length.
+    /// Converts to a Burn record, which holds scalars only: lists are spread out, with their length.
     pub(crate) fn to_lr_record(&self) -> LrSchedulerRecord {
         let mut record = LrSchedulerRecord::new();
         for (name, value) in &self.values {
@@ -240,8 +240,7 @@ impl State {
         record
     }
 
-    /// The state that a record holds under the names that `like` has: Burn's records cannot be
-    /// listed, only asked.
+    /// Returns the state that a record holds under the names of `like`, because Burn's records cannot be listed.
     ///
     /// # Errors
     /// If a value is missing.

@@ -1,4 +1,4 @@
-//! Shelves of tensors, to bytes and back.
+//! Conversion of shelves of tensors to bytes and back.
 
 use std::collections::BTreeMap;
 
@@ -9,7 +9,7 @@ use burn_pack::{Reader, Writer};
 use crate::Error;
 use crate::shelf::Shelf;
 
-/// Everything on a shelf, by the paths that the parameters have in `model`.
+/// Converts everything on a shelf to bytes, by the paths that the parameters have in `model`.
 pub(crate) fn to_bytes<M: Module>(shelf: &Shelf, model: &M) -> Result<Vec<u8>, Error> {
     let mut save = Save { shelf, path: Vec::new(), found: BTreeMap::new(), failed: None };
     model.visit(&mut save);
@@ -24,7 +24,7 @@ pub(crate) fn to_bytes<M: Module>(shelf: &Shelf, model: &M) -> Result<Vec<u8>, E
     Ok(bytes.map_err(|cause| Error::io("writing tensors", cause))?.to_vec())
 }
 
-/// The shelf that [`to_bytes`] wrote, for a model of the same architecture.
+/// Returns the shelf that [`to_bytes`] wrote, for a model of the same architecture.
 pub(crate) fn from_bytes<M: Module>(bytes: &[u8], model: &M) -> Result<Shelf, Error> {
     let damaged = |cause| Error::record(format_args!("kept tensors are damaged: {cause}"));
     let reader = Reader::from_bytes(Bytes::from_bytes_vec(bytes.to_vec())).map_err(damaged)?;
@@ -42,12 +42,12 @@ pub(crate) fn from_bytes<M: Module>(bytes: &[u8], model: &M) -> Result<Shelf, Er
     }
 }
 
-/// A tensor's values, on the host.
+/// Reads a tensor's values to the host.
 pub(crate) fn read<const D: usize>(tensor: Tensor<D>) -> Result<TensorData, ExecutionError> {
     tensor.try_into_data()
 }
 
-/// The same for Burn's records, whose interface cannot fail.
+/// Reads them for Burn's records, whose interface cannot fail.
 pub(crate) fn flatten<const D: usize>(tensor: &Tensor<D>) -> TensorData {
     tensor.clone().into_data()
 }

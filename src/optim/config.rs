@@ -1,7 +1,7 @@
-//! Optimizers in files.
+//! Optimizers in configuration files.
 //!
-//! Each rule is written as a table of the settings that differ from its defaults, under the names of
-//! its setters. What is read goes through those setters, so that a file is checked as a program is.
+//! Each rule is written as a table of the settings that differ from its defaults, under the names of its setters.
+//! Reading goes through those setters, so a file is checked like a program.
 
 use std::fmt;
 
@@ -23,11 +23,10 @@ use crate::schedule::ScheduleConfig;
 /// A rule that can be read from a configuration file and written back, in any format that has a serde
 /// crate.
 ///
-/// In a file it is a table under its name, in lower case, with the settings that are not left at their
-/// defaults. A number that may be a curve over the updates is a number, or a schedule as
-/// [`ScheduleConfig`] has it; a closure cannot be written. What is on or off is `true` or `false`:
-/// `without_bias_correction` is `bias_correction = false`, and ADOPT's `without_bound` is
-/// `bound = false`. Momentum has its `momentum`. Each rule can be read and written by itself, too.
+/// In a file it is a table under its name, in lower case, with the settings that differ from their defaults. A number
+/// that may be a curve over the updates is a number or a schedule, in the form of [`ScheduleConfig`]; a closure cannot
+/// be written. Switches are `true` or `false`: `without_bias_correction` is `bias_correction = false`, and ADOPT's
+/// `without_bound` is `bound = false`. Momentum requires `momentum`. Each rule can be read and written by itself, too.
 ///
 /// ```
 /// use evenkeel::Keel;
@@ -83,7 +82,7 @@ pub enum OptimizerConfig {
     ScheduleFreeAdamW(ScheduleFreeAdamW),
 }
 
-/// What is the same for each member.
+/// Implements what is the same for each rule.
 macro_rules! members {
     ($($name:ident),*) => {
         impl OptimizerConfig {
@@ -118,7 +117,7 @@ members!(
 );
 
 impl OptimizerConfig {
-    /// The rule over all parameters: what [`Keel::wrap`](crate::Keel::wrap) takes.
+    /// Returns the rule over all parameters, as [`Keel::wrap`](crate::Keel::wrap) accepts it.
     pub fn groups(self) -> ParamGroups {
         ParamGroups::of(self.erased())
     }
@@ -168,7 +167,7 @@ impl<'de> Deserialize<'de> for HyperParam {
     }
 }
 
-/// A table in which everything may be left out, and is, where it has its default.
+/// Defines a table in which every setting may be left out, and is left out at its default.
 macro_rules! form {
     ($name:ident { $($field:ident: $kind:ty),* }) => {
         #[derive(Default, Serialize, Deserialize)]
@@ -179,7 +178,7 @@ macro_rules! form {
     };
 }
 
-/// The setting, if it is another one than the default.
+/// Returns the setting, if it differs from the default.
 fn changed(now: &HyperParam, default: &HyperParam) -> Option<HyperParam> {
     let same = now.constant().is_some() && now.constant() == default.constant();
     (!same).then(|| now.clone())
@@ -189,7 +188,7 @@ fn unless<T: PartialEq>(now: T, default: T) -> Option<T> {
     Some(now).filter(|now| *now != default)
 }
 
-/// A setter, where there is something to set.
+/// Calls a setter, if there is a value to set.
 fn set<R, V>(
     rule: R,
     value: Option<V>,
@@ -229,7 +228,7 @@ impl<K: descent::Kind> Serialize for Descent<K> {
     }
 }
 
-/// The settings that both kinds have.
+/// Applies the settings that both kinds have.
 fn descent<K: descent::Kind>(mut rule: Descent<K>, form: DescentForm) -> Result<Descent<K>, Error> {
     rule = set(rule, form.weight_decay, Descent::weight_decay)?;
     rule.decay.decoupled = form.decoupled.unwrap_or(false);
@@ -265,7 +264,7 @@ impl<'de> Deserialize<'de> for Descent<Heavy> {
     }
 }
 
-/// Refuses the settings that are given and mean nothing for a rule.
+/// Refuses settings that are given but do not apply to a rule.
 fn refuse(rule: &'static str, settings: &[(&'static str, bool)]) -> Result<(), Error> {
     match settings.iter().find(|(_, given)| *given) {
         Some((name, _)) => Err(Error::parameter(rule, name, "left out", "a value")),

@@ -22,7 +22,7 @@ use crate::error::check::Param;
 /// Agrees with `torch.optim.SGD`.
 pub type Sgd = Descent<Plain>;
 
-/// Gradient descent with momentum (Polyak), or with Nesterov's form of it.
+/// Gradient descent with Polyak's momentum, or with Nesterov's form of it.
 ///
 /// ```text
 /// V ← μ·V + (1 − d)·g          V ← g at the first update
@@ -36,22 +36,20 @@ pub type Sgd = Descent<Plain>;
 /// # Ok::<(), evenkeel::Error>(())
 /// ```
 ///
-/// Agrees with `torch.optim.SGD`. Burn's own momentum differs: there `d` is 0.1 unless it is set,
-/// which makes steps a tenth shorter.
+/// Agrees with `torch.optim.SGD`. Burn's momentum differs: there `d` is 0.1 by default, which makes steps a tenth
+/// shorter.
 pub type Momentum = Descent<Heavy>;
 
-/// The rule behind [`Sgd`] and [`Momentum`], whose types differ so that only the latter has a
-/// velocity to set.
+/// The rule behind [`Sgd`] and [`Momentum`]. They are separate types so that only the latter has a velocity to set.
 ///
-/// With weight decay `λ`, coupled: `g ← g + λ·p` before all else; decoupled: `p ← (1 − γλ)·p − …`.
+/// With weight decay `λ`, coupled: `g ← g + λ·p` before anything else; decoupled: `p ← (1 − γλ)·p − …`.
 ///
 /// State of each tensor: its velocity, if there is one, and the number of its updates.
 ///
 /// # Cost
-/// On Flex with the `flex` feature, one pass that reads `g`, `p`
-/// and `V` and writes `p` and `V` in place: 20 bytes for each `f32`. On CubeCL devices
-/// (`wgpu`, `cuda`) the same in one launch a tensor, of `f32` or half precision, or one for several small
-/// ones. Elsewhere tensor operations.
+/// On Flex with the `flex` feature, one pass that reads `g`, `p` and `V` and writes `p` and `V` in place: 20 bytes for
+/// each `f32`. On CubeCL devices (`wgpu`, `cuda`), one launch per tensor of `f32` or half precision, or one for several
+/// small tensors. Elsewhere, tensor operations.
 #[derive(Clone)]
 pub struct Descent<K> {
     pub(super) momentum: HyperParam,
@@ -63,15 +61,15 @@ pub struct Descent<K> {
     kind: PhantomData<fn() -> K>,
 }
 
-/// The kind of [`Descent`] that [`Sgd`] is.
+/// The kind of [`Descent`] behind [`Sgd`].
 #[derive(Debug, Clone, Copy)]
 pub struct Plain;
 
-/// The kind of [`Descent`] that [`Momentum`] is.
+/// The kind of [`Descent`] behind [`Momentum`].
 #[derive(Debug, Clone, Copy)]
 pub struct Heavy;
 
-/// What tells the two apart.
+/// The kinds of [`Descent`].
 pub trait Kind: sealed::Sealed + Copy + Send + Sync + 'static {
     #[doc(hidden)]
     const NAME: &'static str;
@@ -99,14 +97,14 @@ impl Default for Sgd {
 }
 
 impl Sgd {
-    /// Plain descent, without weight decay.
+    /// Creates plain gradient descent, without weight decay.
     pub fn new() -> Self {
         Self::with(HyperParam::number(0.0, Range::Share))
     }
 }
 
 impl Momentum {
-    /// Momentum `μ`, in `[0, 1)`; usually 0.9. Dampening and weight decay are 0.
+    /// Creates momentum `μ`, in `[0, 1)`, usually 0.9. Dampening and weight decay are 0.
     ///
     /// # Errors
     /// If `μ` is out of range.
@@ -115,13 +113,13 @@ impl Momentum {
         Ok(Self::with(momentum.into().checked(Range::Share, param)?))
     }
 
-    /// Steps along `g + μ·V`.
+    /// Uses Nesterov's form: steps along `g + μ·V`.
     pub fn nesterov(mut self) -> Self {
         self.nesterov = true;
         self
     }
 
-    /// Lets only `1 − d` of a gradient into the velocity, from the second update on. In `[0, 1)`.
+    /// Sets `d`, in `[0, 1)`: only `1 − d` of a gradient enters the velocity, from the second update on.
     ///
     /// # Errors
     /// If `d` is out of range.
@@ -145,7 +143,7 @@ impl<K: Kind> Descent<K> {
         }
     }
 
-    /// Weight decay `λ`: coupled, unless [`decoupled`](Self::decoupled) is asked for.
+    /// Sets weight decay `λ`: coupled, unless [`decoupled`](Self::decoupled) is called.
     ///
     /// # Errors
     /// If `λ` is negative or not finite.
@@ -155,22 +153,22 @@ impl<K: Kind> Descent<K> {
         Ok(self)
     }
 
-    /// Takes weight decay out of the gradient: `p ← (1 − γλ)·p − …`.
+    /// Decouples weight decay from the gradient: `p ← (1 − γλ)·p − …`.
     pub fn decoupled(mut self) -> Self {
         self.decay.decoupled = true;
         self
     }
 
-    /// Spares biases and the weights of normalisation from weight decay: all tensors of rank 0 and 1.
+    /// Exempts biases and normalisation weights from weight decay: all tensors of rank 0 and 1.
     pub fn decay_matrices_only(mut self) -> Self {
         self.decay.matrices_only = true;
         self
     }
 
-    /// Takes the mean of each unit from its gradient: gradient centralisation
-    /// ([Yong et al. 2020](https://arxiv.org/abs/2004.01461)). A unit is a column of a matrix, which
-    /// is an output of a `Linear`, or what lies behind the first index of a tensor of more
-    /// dimensions, which is an output of a convolution. Vectors stay as they are.
+    /// Subtracts from the gradient the mean of each unit: gradient centralisation
+    /// ([Yong et al. 2020](https://arxiv.org/abs/2004.01461)). A unit is a column of a matrix, which is an output of a
+    /// `Linear`, or one index of the first axis of a tensor with more dimensions, which is an output of a convolution.
+    /// Vectors are unchanged.
     ///
     /// # Cost
     /// One pass to read the gradient, and one to write another.
@@ -179,7 +177,7 @@ impl<K: Kind> Descent<K> {
         self
     }
 
-    /// Climbs instead of descending.
+    /// Ascends instead of descending.
     pub fn maximize(mut self) -> Self {
         self.maximize = true;
         self
@@ -211,7 +209,7 @@ impl<K: Kind> Fused for Descent<K> {
         memory.time += 1;
         let (coupled, shrink) = self.decay.at(t, now);
         let mu = self.momentum.at(t);
-        // Burn has no velocity before the first update either: the first gradient is taken whole.
+        // As in Burn, there is no velocity before the first update: the first gradient is taken whole.
         let velocity = match t {
             0 => (0.0, 1.0),
             _ => (mu, 1.0 - self.dampening.at(t)),
@@ -232,7 +230,7 @@ impl<K: Kind> Fused for Descent<K> {
 
     fn bound(&self, before: &Before<'_>) -> Bound {
         let gradient = before.gradient(&self.decay, self.centralized);
-        // A velocity is at most the sum of all gradients, the one to come included.
+        // A velocity is at most the sum of all gradients, including the next one.
         let step = match K::HEAVY {
             true => gradient * 2.0 * (before.updates() as f64 + 1.0),
             false => gradient,

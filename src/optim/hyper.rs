@@ -1,4 +1,4 @@
-//! Settings that may change from update to update.
+//! Optimizer settings that may change from update to update.
 
 use std::fmt;
 use std::sync::Arc;
@@ -10,8 +10,8 @@ use crate::schedule::{Schedule, ScheduleConfig};
 
 /// A setting of an optimizer: a number, or a curve over the updates.
 ///
-/// A curve is read at the number of updates that the tensor in question has seen before: 0 at its
-/// first. Any schedule of this crate is one, in a closure.
+/// A curve is evaluated at the number of updates that the tensor has seen before, which is 0 at its first. Any schedule
+/// of this crate can serve as one, in a closure.
 ///
 /// ```
 /// use evenkeel::optim::Momentum;
@@ -23,13 +23,13 @@ use crate::schedule::{Schedule, ScheduleConfig};
 /// ```
 ///
 /// # Edges
-/// A number outside its range is refused when it is set. A curve can only be asked when it is used,
-/// and then nobody can be told: what lies outside the range is taken as its nearer end, and NaN as
-/// its lower end. So no curve can put anything non-finite into a parameter.
+/// A number out of range is refused when it is set. A curve is only evaluated during an update, which cannot return an
+/// error: a value out of range is replaced by the nearer end of the range, and NaN by the lower end. So no curve can
+/// put anything non-finite into a parameter.
 ///
-/// A curve that panics does so before anything of the optimizer's state is touched, in
-/// [`ParamGroups`](super::ParamGroups) and in rules that are given to a [`Keel`](crate::Keel) as they are. In Burn's
-/// `ModuleOptimizer` the state of a tensor is lost.
+/// A curve that panics does so before any of the optimizer's state is touched, in [`ParamGroups`](super::ParamGroups)
+/// and in rules that are given directly to a [`Keel`](crate::Keel). In Burn's `ModuleOptimizer`, the state of a tensor
+/// is lost.
 #[derive(Clone)]
 pub struct HyperParam {
     source: Source,
@@ -40,12 +40,12 @@ pub struct HyperParam {
 pub(super) enum Source {
     Number(f64),
     Curve(Arc<dyn Fn(u64) -> f64 + Send + Sync>),
-    /// A curve that can be written down.
+    /// A curve that can be serialized.
     #[cfg(feature = "serde")]
     Written(Box<ScheduleConfig>),
 }
 
-/// What a setting may be.
+/// The allowed range of a setting.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(crate) enum Range {
     /// `[0, 1)`: the share of an average that is kept.
@@ -57,7 +57,7 @@ pub(crate) enum Range {
 }
 
 impl HyperParam {
-    /// The same setting, if it is in range.
+    /// Returns the setting with this range, if its number is in range.
     pub(crate) fn checked(self, range: Range, param: Param) -> Result<Self, Error> {
         if let Source::Number(x) = self.source {
             match range {
@@ -69,12 +69,12 @@ impl HyperParam {
         Ok(Self { range, ..self })
     }
 
-    /// A number that is known to be in range.
+    /// Creates a setting from a number that is known to be in range.
     pub(crate) const fn number(x: f64, range: Range) -> Self {
         Self { source: Source::Number(x), range }
     }
 
-    /// The value for a tensor that has seen `update` updates; always in range.
+    /// Returns the value for a tensor that has seen `update` updates; always in range.
     pub(crate) fn at(&self, update: u64) -> f64 {
         match &self.source {
             Source::Number(x) => *x,
@@ -84,17 +84,17 @@ impl HyperParam {
         }
     }
 
-    /// The least value for tensors that have seen these many updates.
+    /// Returns the smallest value for tensors that have seen these numbers of updates.
     pub(crate) fn least(&self, times: &[u64]) -> f64 {
         times.iter().map(|t| self.at(*t)).fold(f64::INFINITY, f64::min)
     }
 
-    /// The largest value for tensors that have seen these many updates.
+    /// Returns the largest value for tensors that have seen these numbers of updates.
     pub(crate) fn most(&self, times: &[u64]) -> f64 {
         times.iter().map(|t| self.at(*t)).fold(0.0, f64::max)
     }
 
-    /// The number, if it is not a curve.
+    /// Returns the number, or `None` if it is a curve.
     pub(crate) fn constant(&self) -> Option<f64> {
         match self.source {
             Source::Number(x) => Some(x),
@@ -115,7 +115,7 @@ impl Range {
             Self::NonNegative => (0.0, f64::MAX),
             Self::Positive => (f64::MIN_POSITIVE, f64::MAX),
         };
-        // `max` first: it is what turns NaN into the lower end.
+        // `max` comes first, because it turns NaN into the lower end.
         x.max(low).min(high)
     }
 }

@@ -1,4 +1,4 @@
-//! Weights in single precision behind a model in half.
+//! Master weights: weights in single precision behind a model in half precision.
 
 use std::collections::HashMap;
 use std::fmt;
@@ -16,17 +16,16 @@ use crate::Error;
 use crate::checkpoint::State;
 use crate::gate::{Flag, gated};
 
-/// Keeps an `f32` copy of every parameter in half precision, and lets an optimizer step that.
+/// Keeps an `f32` copy of every parameter in half precision, and lets an optimizer step the copy.
 ///
 /// ```text
 /// w ← w − step(g)      in f32        p = w, rounded to f16 or bf16: what the model computes with
 /// ```
 ///
-/// Half precision has three digits, `bf16` two: a step below half of the last one leaves a parameter where it is, and
-/// so does every such step after it. With this around the optimizer small steps add up. Gradients are widened before
-/// the loss scale is divided out of them, so that what the scale has kept from vanishing is not lost there, whatever
-/// the optimizer. Wrappers and optimizers of Burn's compute in `f32` too. Parameters in `f32` and `f64` are handed on
-/// as they are.
+/// `f16` has three digits, `bf16` two: a step below half of the last digit leaves a parameter unchanged, and so does
+/// every such step after it. With this wrapper, small steps add up. Gradients are widened before the loss scale is
+/// divided out of them, so that what the scale has kept from vanishing is not lost there, whatever the optimizer.
+/// Wrappers and Burn's optimizers compute in `f32` too. Parameters in `f32` and `f64` are passed on unchanged.
 ///
 /// ```
 /// use burn::nn::LinearConfig;
@@ -46,22 +45,22 @@ use crate::gate::{Flag, gated};
 /// ```
 ///
 /// # Edges
-/// A parameter that was changed from outside is taken as it is: where a weight does not round to it, the weight is
-/// replaced by it. Past its range a parameter stops at the end of it.
+/// A parameter that was changed from outside is respected: where the weight does not round to it, the parameter
+/// replaces the weight. Parameters saturate at the end of their range.
 ///
-/// A keel tells once, among its [notices](crate::Report::notices), if most of what is in half precision is left where
-/// it is by updates; with this it does not look.
+/// A keel reports once, among its [notices](crate::Report::notices), if updates leave most elements in half precision
+/// unchanged; with this wrapper it does not check.
 ///
 /// Source: Micikevicius et al. 2018 (arXiv 1710.03740), section 3.1; `master_params` of NVIDIA's Apex.
 ///
 /// # Cost
-/// Another copy of each parameter in half precision, in `f32`, and about four passes over it at each update; the
+/// An additional `f32` copy of each parameter in half precision, and about four passes over it at each update; the
 /// optimizer works on `f32`. No readback.
 #[doc(alias = "master_params")]
 pub struct MasterWeights<M: Module> {
     inner: Box<dyn ModelOptimizer<M>>,
     weights: HashMap<ParamId, Slots>,
-    /// What the last update began with, while it may be taken back.
+    /// The weights before the last update, while it may be taken back.
     before: HashMap<ParamId, Slots>,
 }
 
@@ -74,7 +73,7 @@ impl<M: Module> fmt::Debug for MasterWeights<M> {
 }
 
 impl<M: Module + 'static> MasterWeights<M> {
-    /// Around whatever a [`Keel`](crate::Keel) wraps: a rule of this crate, its groups, or any optimizer of Burn's.
+    /// Wraps whatever a [`Keel`](crate::Keel) accepts: a rule of this crate, its groups, or any Burn optimizer.
     pub fn new<By>(optimizer: impl IntoModelOptimizer<M, By>) -> Self {
         Self {
             inner: optimizer.into_model_optimizer(),
@@ -83,8 +82,8 @@ impl<M: Module + 'static> MasterWeights<M> {
         }
     }
 
-    /// The model with its weights in place of parameters in half precision, and the gradients in their type. With
-    /// `held` what they were is kept.
+    /// Returns the model with weights in place of parameters in half precision, and the gradients in their type. If
+    /// `held`, the weights before the update are kept.
     fn widened(
         &mut self,
         model: M,
@@ -103,7 +102,7 @@ impl<M: Module + 'static> MasterWeights<M> {
         (model, grads, halves)
     }
 
-    /// The model in its own types, after an update of its weights.
+    /// Returns the model in its own types, after an update of its weights.
     fn narrowed(&mut self, model: M, halves: &Halves) -> M {
         if halves.is_empty() {
             return model;
@@ -111,7 +110,7 @@ impl<M: Module + 'static> MasterWeights<M> {
         model.map(&mut Round { weights: Some(&mut self.weights), halves, copies: HashMap::new() })
     }
 
-    /// A copy of `model` with its weights in place of parameters in half precision that ask for a gradient.
+    /// Returns a copy of `model` with weights in place of parameters in half precision that require a gradient.
     fn wide(&self, model: &M) -> (M, Halves) {
         let mut trained = Trained(HashMap::new());
         model.visit(&mut trained);
@@ -127,14 +126,14 @@ impl<M: Module + 'static> MasterWeights<M> {
     }
 }
 
-/// The parameters in half precision that are concerned, and in which.
+/// The parameters in half precision that are affected, with their types.
 type Halves = HashMap<ParamId, DType>;
 
 fn is_half(dtype: DType) -> bool {
     matches!(dtype, DType::F16 | DType::BF16)
 }
 
-/// Widens the gradients in half precision, and notes whose they are.
+/// Widens the gradients in half precision, and records their parameters.
 struct Widen {
     grads: GradientsParams,
     halves: Halves,
@@ -153,7 +152,7 @@ impl ModuleVisitor for Widen {
     }
 }
 
-/// Finds the parameters in half precision that are trained.
+/// Finds the trained parameters in half precision.
 struct Trained(Halves);
 
 impl ModuleVisitor for Trained {
@@ -165,11 +164,11 @@ impl ModuleVisitor for Trained {
     }
 }
 
-/// Puts the weights in the places of the parameters.
+/// Puts the weights in place of the parameters.
 struct Put<'a, M: Module> {
     master: &'a mut MasterWeights<M>,
     halves: &'a Halves,
-    /// A parameter may be used in more than one place.
+    /// Weights put in so far: a parameter may be used in more than one place.
     copies: HashMap<ParamId, BridgeTensor>,
     held: bool,
 }
@@ -189,7 +188,7 @@ impl<M: Module> ModuleMapper for Put<'_, M> {
         let weight = weights.remove(&id).and_then(|kept| kept.first::<D>(&value.device()));
         let wide = value.clone().cast(DType::F32);
         let wide = match weight {
-            // Where the weight does not round to the parameter, somebody has changed that.
+            // Where the weight does not round to the parameter, the parameter was changed from outside.
             Some(weight) => {
                 let same = weight.clone().cast(value.dtype()).equal(value);
                 wide.mask_where(same, weight)
@@ -205,9 +204,9 @@ impl<M: Module> ModuleMapper for Put<'_, M> {
     }
 }
 
-/// Takes the weights out, and rounds them to what the model computes with.
+/// Takes the weights out, and rounds them to the types of the model.
 struct Round<'a> {
-    /// Where they are kept, if they are.
+    /// Where the weights are kept, if they are.
     weights: Option<&'a mut HashMap<ParamId, Slots>>,
     halves: &'a Halves,
     copies: HashMap<ParamId, BridgeTensor>,
@@ -259,7 +258,7 @@ impl<M: Module + 'static> ModelOptimizer<M> for MasterWeights<M> {
         let (model, grads, halves) = self.widened(model, grads, true);
         let model = match self.inner.update_gated(pace, model, grads, unread) {
             Ok(model) => model,
-            // Put on here, and not by the caller, who knows only gradients in half precision.
+            // Applied here and not by the caller, who has the gradients only in half precision.
             Err((model, grads)) => {
                 let counts = Flag::of(unread.counts.clone());
                 let grads = gated(&model, grads, unread.factor.as_ref(), &counts);
@@ -291,7 +290,7 @@ impl<M: Module + 'static> ModelOptimizer<M> for MasterWeights<M> {
         self.inner.is_bounded(pace)
     }
 
-    /// The gradients that the optimizer sees are in `f32` where the parameters are in half precision.
+    /// Returns `false`: the optimizer sees gradients in `f32` where parameters are in half precision.
     fn squares_in_own_type(&self) -> bool {
         false
     }
@@ -350,7 +349,7 @@ impl<M: Module + 'static> ModelOptimizer<M> for MasterWeights<M> {
                 tensors.push(Packed::new(id.to_string(), dtype, shape, Some(id), bytes));
             }
         }
-        // By name, because the order of the map is another one every time.
+        // Sorted by name, because the order of the map differs every time.
         tensors.sort_by(|a, b| a.name.cmp(&b.name));
         let bytes = Writer::new(tensors).into_bytes().map_err(|cause| failed(cause.to_string()))?;
         Ok(State::new()

@@ -1,18 +1,18 @@
-//! Optimizers.
+//! Optimizers: fused rules (SGD, the Adam family, schedule-free) and wrappers for any optimizer.
 //!
-//! [`ModelOptimizer`] is what [`Keel`](crate::Keel) asks of one: to advance a whole model by one step, and to
-//! be put back. Burn's [`ModuleOptimizer`](burn::optim::ModuleOptimizer) is one, with all its
-//! parameter groups. So are the rules here, which are one pass over memory where Burn's are a dozen:
+//! [`ModelOptimizer`] is what [`Keel`](crate::Keel) requires of an optimizer: it advances a whole model by one step, and can be
+//! restored. Burn's [`ModuleOptimizer`](burn::optim::ModuleOptimizer) implements it, with all its parameter groups. The
+//! rules of this crate can be used in the same way; they make one pass over memory where Burn's make about a dozen:
 //!
 //! | | |
 //! |---|---|
-//! | [`Sgd`], [`Momentum`] | descent, with Polyak's or Nesterov's momentum |
+//! | [`Sgd`], [`Momentum`] | gradient descent, with Polyak's or Nesterov's momentum |
 //! | [`Adam`], [`AdamW`], [`NAdam`], [`RAdam`], [`AdaBelief`], [`Adamax`], [`Adopt`] | the Adam family |
-//! | [`ScheduleFreeSgd`], [`ScheduleFreeAdamW`] | averages in the place of a schedule |
+//! | [`ScheduleFreeSgd`], [`ScheduleFreeAdamW`] | averaging in place of a schedule |
 //!
-//! They are Burn [`Optimizer`](burn::optim::Optimizer)s too, and work in `ModuleOptimizer` and
-//! `Learner`; the fused pass over all tensors, with the clips' factor in it, is that of [`ParamGroups`], which
-//! is what [`Keel::wrap`](crate::Keel::wrap) makes of a rule.
+//! They are Burn [`Optimizer`](burn::optim::Optimizer)s too, and work in `ModuleOptimizer` and `Learner`. The fused
+//! pass over all tensors, which includes the clips' factor, is that of [`ParamGroups`], which
+//! [`Keel::wrap`](crate::Keel::wrap) makes of a rule.
 //!
 //! ```
 //! use evenkeel::Keel;
@@ -27,17 +27,17 @@
 //! # Ok::<(), evenkeel::Error>(())
 //! ```
 //!
-//! For what makes training unstable there are [`AdamW`]'s [`update_rms_at_most`](Adaptive::update_rms_at_most)
-//! (StableAdamW), [`cautious`](Adaptive::cautious), [`gradient_start`](Adaptive::gradient_start) (GI-Adam) and
-//! [`spam`](Adaptive::spam), and around any Burn optimizer [`Lookahead`], [`TrustRatio`] (LAMB), [`Lars`],
-//! [`AdaptiveClip`], [`ValueClip`], [`PNormClip`] and [`Cautious`]. [`Sam`] is for loops with two backward passes, and
-//! [`MasterWeights`] for models in half precision.
+//! To keep training stable, [`AdamW`] has [`update_rms_at_most`](Adaptive::update_rms_at_most) (StableAdamW),
+//! [`cautious`](Adaptive::cautious), [`gradient_start`](Adaptive::gradient_start) (GI-Adam) and
+//! [`spam`](Adaptive::spam). The wrappers [`Lookahead`], [`TrustRatio`] (LAMB), [`Lars`], [`AdaptiveClip`],
+//! [`ValueClip`], [`PNormClip`] and [`Cautious`] work with any Burn optimizer. [`Sam`] is for loops with two
+//! backward passes, and [`MasterWeights`] for models in half precision.
 //!
-//! Rates of averaging, `ε`, weight decay, momentum and its dampening may be curves over the updates: see
+//! Averaging rates, `ε`, weight decay, momentum, its dampening and NAdam's `ψ` may be curves over the updates: see
 //! [`HyperParam`]. The other settings of a rule, and those of wrappers, are numbers.
 //!
-//! An element of a gradient is taken as at most 9·10¹⁸, and with weights in `f64` as at most 6·10¹⁵³: then the square
-//! of a difference of two is finite.
+//! The rules clamp the elements of a gradient to ±9·10¹⁸, and with weights in `f64` to ±6·10¹⁵³, so that the square of
+//! a difference of two is finite.
 
 mod adam;
 #[cfg(feature = "serde")]

@@ -1,4 +1,4 @@
-//! Burn's own optimizers under a guard.
+//! Burn's optimizers as [`ModelOptimizer`]s.
 
 use std::collections::{BTreeMap, HashMap};
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -14,19 +14,20 @@ use super::{ModelOptimizer, StepArgs};
 use crate::checkpoint::{State, all_finite, canonical};
 use crate::{Error, clip, tie};
 
-/// Any Burn optimizer, parameter groups and their own clipping included. The factor is put on the
-/// gradients first, and Burn's clipping of single tensors, if there is any, comes after it.
+/// Supports any Burn optimizer, with its parameter groups and its own clipping. The factor is applied to the gradients
+/// first, and any Burn clipping of single tensors comes after it.
 ///
-/// In half precision what is left of a gradient is rounded to its type again, and an element below 6·10⁻⁸ of `f16` is 0
-/// there, though a loss scale has kept it until then: [`MasterWeights`](super::MasterWeights) around it keeps it.
+/// In half precision the scaled gradient is rounded to its type again, so an element below 6·10⁻⁸ of `f16` becomes 0,
+/// even if a loss scale has preserved it until then. [`MasterWeights`](super::MasterWeights) around the optimizer
+/// preserves it.
 impl<M: Module + 'static> ModelOptimizer<M> for ModuleOptimizer {
     fn update(&mut self, pace: StepArgs, model: M, grads: GradientsParams) -> M {
         let grads = clip::scale(grads, &model, pace.factor);
         self.step(pace.lr, model, grads)
     }
 
-    /// The average of a [schedule-free](super::ScheduleFree) rule in it, found in the state. What is in the state shows
-    /// only in a copy on the host.
+    /// Returns the model with the averages of [schedule-free](super::ScheduleFree) rules in it, found in the state. The
+    /// state is visible only in a copy on the host.
     fn eval_model(&self, model: &M) -> M {
         match averages(self) {
             Some(found) if !found.is_empty() => tie(model.clone().map(&mut Averaged(found))),
@@ -34,8 +35,8 @@ impl<M: Module + 'static> ModelOptimizer<M> for ModuleOptimizer {
         }
     }
 
-    /// Burn doesn't say which shapes the state of a parameter has. A step says it: it leaves them as they are, and
-    /// panics over others, or fills up what is too small.
+    /// Checks by a trial step, because Burn does not expose the shapes of a parameter's state. A step keeps shapes that
+    /// fit, and otherwise panics or enlarges what is too small.
     fn check_fit(&self, model: &M) -> Result<(), Error> {
         let before = shapes(self)?;
         if before.is_empty() {
@@ -46,7 +47,7 @@ impl<M: Module + 'static> ModelOptimizer<M> for ModuleOptimizer {
         let mut trial = self.clone();
         let step = || drop(trial.step(0.0, model.clone(), still.0));
         catch_unwind(AssertUnwindSafe(step)).map_err(|_| match has_halves(model) {
-            // Burn reads states in the default type of the device, whatever they were saved in.
+            // Burn reads states in the default type of the device, whatever type they were saved in.
             true => Error::record(
                 "Burn's optimizers cannot go on with parameters in half precision, because their state is loaded in f32; \
                  with `optim::MasterWeights` around them it is in f32 from the start",
@@ -89,8 +90,8 @@ impl<M: Module + 'static> ModelOptimizer<M> for ModuleOptimizer {
         if state.count("tensors")? != saved as u64 {
             return Err(Error::record("the optimizer's state is incomplete"));
         }
-        // Burn passes over what it cannot use without a word; the count betrays it.
-        // What is damaged makes Burn panic, and is an error here. `self` is not touched.
+        // Burn silently skips what it cannot use; the count reveals it. Damaged data makes Burn panic, and is an error
+        // here. `self` is not touched.
         let fresh = self.clone();
         let loaded = catch_unwind(AssertUnwindSafe(|| fresh.load_record(record)))
             .map_err(|_| Error::record("the optimizer's state is damaged"))?;
@@ -106,7 +107,7 @@ impl<M: Module + 'static> ModelOptimizer<M> for ModuleOptimizer {
     }
 }
 
-/// What the parameters of schedule-free rules are averaged by, `β`, and `z`.
+/// Returns `β` and `z` of the parameters of schedule-free rules.
 fn averages(optimizer: &ModuleOptimizer) -> Option<HashMap<ParamId, (f64, TensorData)>> {
     let reader = Reader::from_bytes(optimizer.to_record().into_bytes().ok()?).ok()?;
     let mut found = HashMap::new();
@@ -147,7 +148,7 @@ impl ModuleMapper for Averaged {
     }
 }
 
-/// The shapes of the tensors of its state, by name.
+/// Returns the shapes of the tensors in its state, by name.
 fn shapes(optimizer: &ModuleOptimizer) -> Result<BTreeMap<String, Vec<usize>>, Error> {
     let failed = |cause: String| Error::io("reading the optimizer's state", cause);
     let bytes = optimizer.to_record().into_bytes().map_err(|e| failed(e.to_string()))?;
@@ -156,7 +157,7 @@ fn shapes(optimizer: &ModuleOptimizer) -> Result<BTreeMap<String, Vec<usize>>, E
     Ok(tensors.into_iter().map(|tensor| (tensor.name, tensor.shape.to_vec())).collect())
 }
 
-/// Whether a parameter that is trained is in half precision.
+/// Returns whether a trained parameter is in half precision.
 fn has_halves<M: Module>(model: &M) -> bool {
     struct Find(bool);
 
@@ -172,7 +173,7 @@ fn has_halves<M: Module>(model: &M) -> bool {
     find.0
 }
 
-/// A gradient of 0 for whatever asks for one.
+/// Registers a gradient of 0 for each parameter that requires one.
 struct Still(GradientsParams);
 
 impl ModuleVisitor for Still {

@@ -1,4 +1,4 @@
-//! What an update of one tensor leaves behind for the next, and how it is saved.
+//! The state that an update of one tensor leaves for the next, and how it is saved.
 
 use std::marker::PhantomData;
 
@@ -11,10 +11,10 @@ use crate::checkpoint::tensors;
 /// The numbers that a rule keeps for each tensor.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(super) struct Memory {
-    /// How many updates the tensor has seen.
+    /// Number of updates that the tensor has seen.
     pub(super) time: u64,
-    /// Products of rates of averaging, or sums of weights: exact, so that a saved run goes on
-    /// bit by bit whatever curve they came from.
+    /// Products of averaging rates, or sums of weights. They are stored exactly, so that a resumed run matches bit for
+    /// bit, whatever curve they came from.
     pub(super) scalars: [f64; SCALARS],
 }
 
@@ -26,17 +26,17 @@ impl Memory {
     }
 }
 
-/// The names of what a rule keeps for each tensor.
+/// The names of the values that a rule keeps for each tensor.
 #[derive(Debug)]
 pub struct Leaves {
-    /// Where its numbers begin.
+    /// The numbers, with their initial values.
     pub(super) scalars: &'static [(&'static str, f64)],
     pub(super) tensors: &'static [&'static str],
-    /// How many of the tensors are always there.
+    /// How many of the tensors are always present.
     pub(super) required: usize,
 }
 
-/// A rule, as the type of its state: what it keeps is known without an instance.
+/// A rule, as a type parameter of its state: what it keeps is known without an instance.
 #[doc(hidden)]
 pub trait Kept: Send + Sync + 'static {
     const LEAVES: Leaves;
@@ -52,9 +52,9 @@ impl Leaves {
     }
 }
 
-/// The state of one tensor under a rule of this crate: what Burn's optimizers keep and save.
+/// The state of one tensor under a rule of this crate, as Burn's optimizers keep and save it.
 ///
-/// For half precision it is kept in `f32`; otherwise in the type of the tensor.
+/// It is kept in `f32` for half precision, and otherwise in the type of the tensor.
 pub struct TensorState<L, const D: usize> {
     memory: Memory,
     slots: Vec<Tensor<D>>,
@@ -70,7 +70,7 @@ impl<L, const D: usize> TensorState<L, D> {
         (self.memory, self.slots)
     }
 
-    /// How many updates the tensor has seen.
+    /// Returns how many updates the tensor has seen.
     pub fn updates(&self) -> u64 {
         self.memory.time
     }
@@ -81,7 +81,7 @@ impl<L, const D: usize> TensorState<L, D> {
     }
 }
 
-// By hand, because the rule need be neither for its state to be.
+// Not derived, because that would require `Clone` and `Debug` of the rule.
 impl<L, const D: usize> Clone for TensorState<L, D> {
     fn clone(&self) -> Self {
         Self::new(self.memory, self.slots.clone())
@@ -94,7 +94,7 @@ impl<L, const D: usize> std::fmt::Debug for TensorState<L, D> {
     }
 }
 
-/// By hand: what Burn derives names paths of Burn's own crates.
+/// Not derived, because what Burn derives names paths of Burn's own crates.
 impl<L: Kept, const D: usize> RecordState for TensorState<L, D> {
     fn state_flatten(&self, prefix: &str, out: &mut StateSink) {
         out.push_scalar(prefix, "time", Scalar::UInt(self.memory.time));
@@ -115,7 +115,7 @@ impl<L: Kept, const D: usize> RecordState for TensorState<L, D> {
         let mut slots = Vec::new();
         for name in L::LEAVES.tensors {
             match src.take_tensor(prefix, name) {
-                // In the type that it was saved in, whatever the device's default is.
+                // In the type in which it was saved, whatever the device's default is.
                 Some(data) => {
                     let dtype = data.dtype();
                     slots.push(Tensor::from_data(data, (device, dtype)));

@@ -1,4 +1,4 @@
-//! What the rules of this crate have in common.
+//! Traits and helpers that the rules of this crate share.
 
 use std::fmt;
 use std::sync::Arc;
@@ -11,10 +11,10 @@ use super::kernel::{self, Buffer, Incoming, Job, Limits, Plan};
 use super::record::{Kept, Leaves, Memory, TensorState};
 use super::units;
 
-/// An optimizer of this crate: Burn's [`Optimizer`], whose updates a kernel does in one pass, and
-/// which a [`ParamGroups`](super::ParamGroups) can do for all tensors of a model at once.
+/// An optimizer of this crate: a Burn [`Optimizer`] whose update is one pass of a kernel, and which a
+/// [`ParamGroups`](super::ParamGroups) can run for all tensors of a model at once.
 pub trait Rule: Optimizer + sealed::Sealed {
-    /// The rule without its type.
+    /// Erases the type of the rule.
     #[doc(hidden)]
     fn erased(self) -> Erased;
 }
@@ -24,7 +24,7 @@ pub(super) mod sealed {
     pub trait Sealed {}
 }
 
-/// A rule without its type.
+/// A type-erased rule.
 #[doc(hidden)]
 #[derive(Clone, Debug)]
 pub struct Erased(pub(super) Arc<dyn Fused>);
@@ -37,85 +37,85 @@ impl Erased {
 
 /// A rule as the kernels and the module-level driver see it: numbers in, a plan out.
 pub(super) trait Fused: fmt::Debug + Send + Sync {
-    /// What it is called in saved states.
+    /// Returns its name in saved states.
     fn name(&self) -> &'static str;
 
-    /// What it keeps for each tensor.
+    /// Returns what it keeps for each tensor.
     fn leaves(&self) -> &'static Leaves;
 
-    /// How many of the tensors among its leaves it uses, as it is set.
+    /// Returns how many of the tensors among its leaves it uses with its settings.
     fn slots(&self) -> usize;
 
-    /// The next update of one tensor, which moves its memory on by one.
+    /// Plans the next update of one tensor, and advances its memory by one.
     fn plan(&self, now: &Now, memory: &mut Memory) -> Plan;
 
-    /// Whether its memory depends on the rates of earlier updates, and not only on their number.
+    /// Returns whether its memory depends on the rates of earlier updates, and not only on their number.
     fn remembers_rates(&self) -> bool {
         false
     }
 
-    /// What one update can do to an element at most.
+    /// Returns a bound on what one update can do to an element.
     fn bound(&self, before: &Before<'_>) -> Bound;
 
-    /// Its settings that may be curves of a user's.
+    /// Returns its settings that may be curves.
     fn hypers(&self) -> Vec<&HyperParam>;
 
-    /// Whether the mean of each unit is taken from its gradient first.
+    /// Returns whether the mean of each unit is subtracted from its gradient first.
     fn centralizes(&self) -> bool;
 
-    /// What its second tensor of state, if that averages squares of gradients, is to be divided by, and `ε`.
+    /// Returns the divisor for its second tensor of state, if that averages squares of gradients, and `ε`.
     fn second_moment(&self, memory: &Memory) -> Option<(f64, f64)> {
         let _ = memory;
         None
     }
 
-    /// `β` of a rule that trains `y = (1 − β)z + βx`, where `z` is its first tensor of state and the
-    /// average `x` is to be evaluated.
+    /// Returns `β` of a rule that trains `y = (1 − β)z + βx`, where `z` is its first tensor of state and the average
+    /// `x` is to be evaluated.
     fn averages(&self) -> Option<f64> {
         None
     }
 }
 
-/// What an update of one tensor is told.
+/// Inputs of an update of one tensor.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Now {
     pub(super) lr: f64,
-    /// What the clips leave of the gradient.
+    /// Factor on the gradient.
     pub(super) factor: f64,
     pub(super) rank: usize,
 }
 
 impl Now {
-    /// What becomes of the gradient first.
+    /// Returns the preprocessing of the gradient.
     pub(super) fn incoming(&self, maximize: bool, coupled: f64) -> Incoming {
         let factor = if maximize { -self.factor } else { self.factor };
         Incoming { factor, coupled }
     }
 }
 
-/// What is known of an update before it is made.
+/// What is known about an update before it is made.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Before<'a> {
     /// The highest rate of any tensor.
     pub(super) lr: f64,
-    /// No gradient that the clips left was ever longer.
+    /// Upper bound on the norm of every gradient so far, after the factor.
     pub(super) gradient: f64,
-    /// How many updates the tensors have seen: every number that there is.
+    /// How many updates the tensors have seen: every number that occurs.
     pub(super) times: &'a [u64],
 }
 
 impl Before<'_> {
-    /// A bound on the elements of `g'`.
+    /// Returns a bound on the elements of `g'`.
     pub(super) fn gradient(&self, decay: &Decay, centralized: bool) -> f64 {
         let limit = Limits::SINGLE.gradient;
         if decay.rate.most(self.times) > Bound::SAFE {
-            // It may itself overflow, and then times 0 it is NaN.
+            // The decay rate may overflow in `f32`, and infinity times 0 is NaN.
             return f64::INFINITY;
         }
         match decay.decoupled || decay.rate.constant() == Some(0.0) {
             // The mean of a unit is no larger than its largest element.
             true => (self.gradient * if centralized { 2.0 } else { 1.0 }).min(limit),
-            // The parameter may be anything; the kernels keep the sum within the limit.
+            // The parameter may have any size; the kernels clamp the sum to the limit.
             false => limit,
         }
     }
@@ -125,12 +125,12 @@ impl Before<'_> {
     }
 }
 
-/// What one update can do to an element at most.
+/// A bound on what one update can do to an element.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Bound {
     /// The rate times decoupled decay.
     pub(super) shrink: f64,
-    /// What is taken from the parameter beside that.
+    /// What else is subtracted from the parameter.
     pub(super) step: f64,
 }
 
@@ -138,12 +138,12 @@ impl Bound {
     /// Nothing is known.
     pub(super) const UNKNOWN: Self = Self { shrink: f64::INFINITY, step: f64::INFINITY };
 
-    /// Whether every finite parameter stays finite.
+    /// Returns whether every finite parameter stays finite.
     ///
-    /// The spacing of `f32` at its end is 2·10³¹, so that what is below half of that changes nothing
-    /// there: `p − Δ` rounds to a finite number for every finite `p`. The same holds for `bf16`,
-    /// computed in `f32`, and far sooner for `f64`; `f16` stops at its end. Nor can anything on the
-    /// way overflow: a step is a quotient of numbers below 10³⁰.
+    /// The spacing of `f32` at the end of its range is 2·10³¹, so anything below half of that changes nothing there:
+    /// `p − Δ` rounds to a finite number for every finite `p`. The same holds for `bf16`, computed in `f32`, and all
+    /// the more for `f64`; `f16` saturates. Nor can anything overflow in between: a step is a quotient of numbers below
+    /// 10³⁰.
     pub(super) fn is_safe(self) -> bool {
         self.step <= Self::SAFE && self.shrink <= 2.0
     }
@@ -156,7 +156,7 @@ impl Bound {
 pub(super) struct Decay {
     pub(super) rate: HyperParam,
     pub(super) decoupled: bool,
-    /// Whether vectors are spared.
+    /// Whether vectors are exempt.
     pub(super) matrices_only: bool,
 }
 
@@ -166,7 +166,7 @@ impl Decay {
         Self { rate, decoupled, matrices_only: false }
     }
 
-    /// Coupled decay, and the rate times decoupled decay; one of them is 0.
+    /// Returns coupled decay, and the rate times decoupled decay; one of them is 0.
     pub(super) fn at(&self, time: u64, now: &Now) -> (f64, f64) {
         let rate = match self.matrices_only && now.rank < 2 {
             true => 0.0,
@@ -178,7 +178,7 @@ impl Decay {
         }
     }
 
-    /// The most that decoupled decay takes away.
+    /// Returns the largest share that decoupled decay subtracts.
     pub(super) fn shrink(&self, before: &Before<'_>) -> f64 {
         match self.decoupled {
             true => before.lr * self.rate.most(before.times),
@@ -187,7 +187,7 @@ impl Decay {
     }
 }
 
-/// One update of one tensor, as Burn's [`Optimizer`] has it.
+/// Makes one update of one tensor, for Burn's [`Optimizer`].
 pub(super) fn step<const D: usize, L: Kept>(
     rule: &dyn Fused,
     lr: f64,
@@ -196,7 +196,7 @@ pub(super) fn step<const D: usize, L: Kept>(
     state: Option<TensorState<L, D>>,
 ) -> (Tensor<D>, Option<TensorState<L, D>>) {
     if tensor.dims().contains(&0) {
-        // Not every device can launch a kernel over nothing.
+        // Not every device can launch a kernel over an empty tensor.
         return (tensor, state);
     }
     let (mut memory, slots) = match state {
@@ -215,8 +215,8 @@ pub(super) fn step<const D: usize, L: Kept>(
     (done.param.into_tensor(), Some(TensorState::new(memory, slots)))
 }
 
-/// What every rule is by being [`Fused`] and [`Kept`]: Burn's [`Optimizer`], and a [`Rule`]. `Kind` is
-/// what the rule's own module calls so.
+/// Implements Burn's [`Optimizer`] and [`Rule`] for a rule that is [`Fused`] and [`Kept`]. `Kind` is the trait of that
+/// name in the rule's module.
 macro_rules! burns_optimizer {
     ($rule:ident) => {
         impl<K: Kind> burn::optim::Optimizer for $rule<K> {

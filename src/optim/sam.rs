@@ -10,16 +10,16 @@ use super::{kernel, units};
 use crate::error::check::Param as Named;
 use crate::{Error, tie};
 
-/// Sharpness-aware minimisation: descends along the gradient from where the loss is highest nearby, and
-/// so ends in flatter minima ([Foret et al. 2021](https://arxiv.org/abs/2010.01412)).
+/// Sharpness-aware minimisation: descends along the gradient at the nearby point where the loss is highest, and so ends
+/// in flatter minima ([Foret et al. 2021](https://arxiv.org/abs/2010.01412)).
 ///
 /// ```text
 /// ε = ρ·g/‖g‖                    SAM
 /// ε = ρ·T²g/‖T·g‖,  T = |p| + η    ASAM, for tensors of rank 2 and above; T = 1 for others
 /// ```
 ///
-/// where the norm is that of the whole gradient. The gradient at `p + ε` is then given to any
-/// optimizer, with the weights `p`. There is nothing to undo: the perturbed model is another one.
+/// where the norm is that of the whole gradient. The gradient at `p + ε` is then given to any optimizer, with the
+/// weights `p`. There is nothing to undo: the perturbed model is a copy.
 ///
 /// ```
 /// use burn::nn::LinearConfig;
@@ -49,10 +49,9 @@ use crate::{Error, tie};
 /// ```
 ///
 /// # Edges
-/// With a gradient of 0 there is no direction, and nothing is perturbed. A gradient that is not
-/// finite makes a perturbation, and then a second gradient, that are not finite either, which a
-/// [`Keel`](crate::Keel) skips. Running statistics of BatchNorm are shared between the two models, and
-/// see both passes.
+/// With a gradient of 0 there is no direction, and nothing is perturbed. A non-finite gradient makes the perturbation
+/// non-finite, and then the second gradient, which a [`Keel`](crate::Keel) skips. Running statistics of BatchNorm are
+/// shared between the two models, and see both passes.
 ///
 /// # Cost
 /// A second forward and backward pass, a copy of the parameters, and about three passes; no readback.
@@ -64,7 +63,7 @@ pub struct Sam {
 }
 
 impl Sam {
-    /// SAM with the radius `ρ`, usually 0.05.
+    /// Creates SAM with the radius `ρ`, usually 0.05.
     ///
     /// # Errors
     /// If `ρ` is negative or not finite.
@@ -73,9 +72,9 @@ impl Sam {
         Ok(Self { radius, adaptive: None })
     }
 
-    /// ASAM, whose radius is in units of the weights
-    /// ([Kwon et al. 2021](https://arxiv.org/abs/2102.11600)): `ρ` is then larger, usually 0.5 to 2,
-    /// and `η` 0.01.
+    /// Switches to ASAM, whose radius is in units of the weights
+    /// ([Kwon et al. 2021](https://arxiv.org/abs/2102.11600)): `ρ` is then larger, usually 0.5 to 2, and `η` is usually
+    /// 0.01.
     ///
     /// # Errors
     /// If `η` is negative or not finite.
@@ -84,7 +83,7 @@ impl Sam {
         Ok(self)
     }
 
-    /// A copy of `model` at `p + ε`. Parameters without a gradient are where they were.
+    /// Returns a copy of `model` at `p + ε`. Parameters without a gradient are unchanged.
     pub fn perturbed<M: Module>(&self, model: &M, grads: &GradientsParams) -> M {
         let mut norm = Norm { sam: self, grads, norms: Vec::new(), seen: HashSet::new() };
         model.visit(&mut norm);
@@ -97,7 +96,7 @@ impl Sam {
         }
     }
 
-    /// `T`, where it is not 1.
+    /// Returns `T`, or `None` where it is 1.
     fn scale<const D: usize>(&self, param: &Param<Tensor<D>>) -> Option<Tensor<D>> {
         let eta = self.adaptive.filter(|_| D > 1)?;
         let value = param.base().inner();
@@ -106,7 +105,7 @@ impl Sam {
     }
 }
 
-/// The norm of each `T·g`, on the device of the first of them and in its type.
+/// Collects the norm of each `T·g`, on the device of the first of them and in its type.
 struct Norm<'a> {
     sam: &'a Sam,
     grads: &'a GradientsParams,
@@ -154,10 +153,10 @@ impl ModuleMapper for Climb<'_> {
             None => step,
         };
         let norm = self.norm.clone().to_device(&value.device()).cast(wide);
-        // Of a gradient of 0 the quotients are 0 by any number.
+        // For a gradient of 0, any divisor gives 0.
         let none = norm.clone().equal_elem(0.0);
         let norm = norm.mask_fill(none, 1.0);
-        // Divided first: the reciprocal of a small norm may be above all that the type holds.
+        // Divided first, because the reciprocal of a small norm may overflow the type.
         let step = step / norm.reshape([1; D]) * self.sam.radius;
         let there = (value.cast(wide) + step).cast(stored);
         let there = Tensor::from_inner(there).set_require_grad(asks);

@@ -1,4 +1,4 @@
-//! Averaging instead of a schedule.
+//! Schedule-free optimizers: averaging instead of a schedule.
 
 use std::fmt;
 use std::marker::PhantomData;
@@ -19,14 +19,13 @@ use crate::error::check::Param;
 /// y ← (1 − β)·z + β·x
 /// ```
 ///
-/// The average `x` is what is to be evaluated and kept: [`Keel::eval_model`](crate::Keel::eval_model)
-/// and [`ParamGroups::eval_model`](super::ParamGroups::eval_model) give it as another model, so that there is no
-/// mode to forget. It is worked out from `y` and `z`, and takes no memory.
+/// The average `x` is what should be evaluated and kept: [`Keel::eval_model`](crate::Keel::eval_model) and
+/// [`ParamGroups::eval_model`](super::ParamGroups::eval_model) return it as a separate model, so there is no mode to
+/// forget. It is computed from `y` and `z`, and takes no memory.
 ///
-/// `β` is 0.9, and `r` is 0. Weight decay is coupled, and taken at `y`. The rate should be constant,
-/// after a warmup if it needs one, and is higher than other methods take: the warmup belongs into
-/// the schedule. Running statistics of BatchNorm belong to `y`:
-/// [`refresh_statistics`](crate::average::refresh_statistics) gives those of `x`.
+/// `β` is 0.9 and `r` is 0. Weight decay is coupled, and taken at `y`. The rate should be constant, after a warmup if
+/// necessary, and is higher than for other methods; the warmup belongs in the schedule. Running statistics of BatchNorm
+/// belong to `y`: [`refresh_statistics`](crate::average::refresh_statistics) computes those of `x`.
 ///
 /// Agrees with the authors' `SGDScheduleFree`, with `warmup_steps` 0.
 pub type ScheduleFreeSgd = ScheduleFree<Plain>;
@@ -52,13 +51,13 @@ pub type ScheduleFreeAdamW = ScheduleFree<Adapted>;
 
 /// The rule behind [`ScheduleFreeSgd`] and [`ScheduleFreeAdamW`].
 ///
-/// State of each tensor: `z`, for the latter `v`, the highest rate and the sum of the weights.
+/// State of each tensor: `z`, for [`ScheduleFreeAdamW`] also `v`, and a few numbers, among them the highest rate and
+/// the sum of the weights.
 ///
 /// # Cost
-/// On Flex with the `flex` feature one pass in place: 20 bytes for each `f32`, and 28 with `v`.
-/// On CubeCL devices (`wgpu`, `cuda`) the same in one launch a tensor, of `f32` or half precision, or one for
-/// several small ones. Elsewhere tensor operations. Under a [`Keel`](crate::Keel) the new parameters are checked, as
-/// nothing bounds `z`.
+/// On Flex with the `flex` feature, one pass in place: 20 bytes for each `f32`, and 28 with `v`. On CubeCL devices
+/// (`wgpu`, `cuda`), one launch per tensor of `f32` or half precision, or one for several small tensors. Elsewhere,
+/// tensor operations. Under a [`Keel`](crate::Keel) the new parameters are checked, because nothing bounds `z`.
 #[derive(Clone)]
 pub struct ScheduleFree<K> {
     pub(super) beta: f64,
@@ -70,15 +69,15 @@ pub struct ScheduleFree<K> {
     kind: PhantomData<fn() -> K>,
 }
 
-/// The kind of [`ScheduleFree`] that [`ScheduleFreeSgd`] is.
+/// The kind of [`ScheduleFree`] behind [`ScheduleFreeSgd`].
 #[derive(Debug, Clone, Copy)]
 pub struct Plain;
 
-/// The kind of [`ScheduleFree`] that [`ScheduleFreeAdamW`] is.
+/// The kind of [`ScheduleFree`] behind [`ScheduleFreeAdamW`].
 #[derive(Debug, Clone, Copy)]
 pub struct Adapted;
 
-/// What tells the two apart.
+/// The kinds of [`ScheduleFree`].
 pub trait Kind: sealed::Sealed + Copy + Send + Sync + 'static {
     #[doc(hidden)]
     const NAME: &'static str;
@@ -106,7 +105,7 @@ impl<K: Kind> Default for ScheduleFree<K> {
 }
 
 impl<K: Kind> ScheduleFree<K> {
-    /// The rule with its defaults.
+    /// Creates the rule with its defaults.
     pub fn new() -> Self {
         Self {
             beta: 0.9,
@@ -119,8 +118,8 @@ impl<K: Kind> ScheduleFree<K> {
         }
     }
 
-    /// `β`, how much of the average is in the weights that are trained; at least 0.01, since what is evaluated is
-    /// found by dividing by it, and below 1.
+    /// Sets `β`, the share of the average in the trained weights: at least 0.01, because evaluation divides by it, and
+    /// below 1.
     ///
     /// # Errors
     /// If it is out of range.
@@ -130,7 +129,7 @@ impl<K: Kind> ScheduleFree<K> {
         Ok(self)
     }
 
-    /// Weight decay `λ`.
+    /// Sets weight decay `λ`.
     ///
     /// # Errors
     /// If `λ` is negative or not finite.
@@ -140,23 +139,23 @@ impl<K: Kind> ScheduleFree<K> {
         Ok(self)
     }
 
-    /// Spares biases and the weights of normalisation from weight decay: all tensors of rank 0 and 1.
+    /// Exempts biases and normalisation weights from weight decay: all tensors of rank 0 and 1.
     pub fn decay_matrices_only(mut self) -> Self {
         self.decay.matrices_only = true;
         self
     }
 
-    /// `r`: later updates count for more in the average, as their number to this power.
+    /// Sets `r`: update `t` counts in the average in proportion to `tʳ`.
     ///
     /// # Errors
-    /// If `r` is not from 0 to 16.
+    /// If `r` is not between 0 and 16.
     pub fn weight_power(mut self, power: f64) -> Result<Self, Error> {
         let ok = (0.0..=16.0).contains(&power);
         self.power = Param(K::NAME, "weight_power").must(ok, "from 0 to 16", power)?;
         Ok(self)
     }
 
-    /// Climbs instead of descending.
+    /// Ascends instead of descending.
     pub fn maximize(mut self) -> Self {
         self.maximize = true;
         self
@@ -174,7 +173,7 @@ impl<K: Kind> ScheduleFree<K> {
 }
 
 impl ScheduleFreeAdamW {
-    /// `β₂`, the share of the second moment that is kept, in `[0, 1)`.
+    /// Sets `β₂`, the share of the second moment that is kept, in `[0, 1)`.
     ///
     /// # Errors
     /// If it is out of range.
@@ -182,7 +181,7 @@ impl ScheduleFreeAdamW {
         self.with_beta_2(beta.into())
     }
 
-    /// `ε`, added to the root of the second moment; positive.
+    /// Sets `ε`, added to the root of the second moment; positive.
     ///
     /// # Errors
     /// If it is not positive and finite.
@@ -194,7 +193,7 @@ impl ScheduleFreeAdamW {
 const SCALARS: &[(&str, f64)] =
     &[("product_2", 1.0), ("highest_rate", 0.0), ("weights", 0.0), (AVERAGED_BY, 0.0)];
 
-/// `β`, kept beside `z` so that the average can be found from the state alone.
+/// `β`, saved with `z` so that the average can be computed from the state alone.
 pub(super) const AVERAGED_BY: &str = "averaged_by";
 const PLAIN: Leaves = Leaves { scalars: SCALARS, tensors: &["z"], required: 1 };
 const ADAPTED: Leaves = Leaves { scalars: SCALARS, tensors: &["z", "moment_2"], required: 2 };
@@ -226,7 +225,7 @@ impl<K: Kind> Fused for ScheduleFree<K> {
         *highest = highest.max(now.lr);
         let weight = (t as f64 + 1.0).powf(self.power) * highest.powi(2);
         *weights += weight;
-        // With a rate of 0 so far nothing has moved, and any average will do.
+        // As long as the rate has been 0, nothing has moved, and any average will do.
         let c = if *weights > 0.0 { weight / *weights } else { 0.0 };
 
         let (decay, _) = self.decay.at(t, now);

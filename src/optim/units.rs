@@ -1,13 +1,12 @@
-//! What a unit of a layer is: the weights that one output is made with.
+//! Units of a layer: the weights that produce one output.
 
 use burn::tensor::Tensor;
 
 use super::kernel;
 use crate::wide::{LEAST_SCALE, powers};
 
-/// The axes along which a unit lies, in Burn's layouts: a matrix has its units in columns (a
-/// `Linear` weight is `[inputs, outputs]`), a convolution along its first axis (`[outputs, inputs,
-/// …]`). A vector is one unit.
+/// Returns the axes along which a unit lies, in Burn's layouts: a matrix has its units in columns (a `Linear` weight is
+/// `[inputs, outputs]`), a convolution along its first axis (`[outputs, inputs, …]`). A vector is one unit.
 pub(super) fn axes(rank: usize) -> std::ops::Range<usize> {
     match rank {
         0..=2 => 0..rank.min(1),
@@ -15,7 +14,7 @@ pub(super) fn axes(rank: usize) -> std::ops::Range<usize> {
     }
 }
 
-/// The gradient less its mean along each unit; vectors stay as they are.
+/// Subtracts from the gradient its mean along each unit; vectors are unchanged.
 pub(super) fn centralized<const D: usize>(grad: Tensor<D>) -> Tensor<D> {
     match D {
         0 | 1 => grad,
@@ -26,9 +25,9 @@ pub(super) fn centralized<const D: usize>(grad: Tensor<D>) -> Tensor<D> {
     }
 }
 
-/// The norm of each unit as the product of two numbers, with length 1 along its axes: its largest element, and the norm
-/// over that, which is at least 1 if it is not 0. So neither large nor small elements lose their squares. The tensor
-/// has elements.
+/// Returns the norm of each unit as a product of two numbers, with length 1 along its axes: its largest element, but at
+/// least the smallest normal `f32`, and the norm divided by that. So neither large nor small elements lose their
+/// squares. The tensor must not be empty.
 pub(super) fn norms<const D: usize>(tensor: Tensor<D>) -> (Tensor<D>, Tensor<D>) {
     let sizes = tensor.abs();
     let largest = axes(D).fold(sizes.clone(), |largest, axis| largest.max_dim(axis));
@@ -39,7 +38,8 @@ pub(super) fn norms<const D: usize>(tensor: Tensor<D>) -> (Tensor<D>, Tensor<D>)
     (scale, norm)
 }
 
-/// The norm of all of it, in at least `f32`, of squares over the largest element. The tensor has elements.
+/// Returns the norm of the whole tensor, in at least `f32`, from squares relative to the largest element. The tensor
+/// must not be empty.
 pub(super) fn norm<const D: usize>(tensor: Tensor<D>) -> Tensor<1> {
     let sizes = tensor.clone().cast(kernel::wide(tensor.dtype())).abs();
     let largest = sizes.clone().max();

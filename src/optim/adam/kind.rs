@@ -1,4 +1,4 @@
-//! What tells the members of the family apart: their defaults, and the coefficients of a step.
+//! Members of the Adam family: their defaults, and the coefficients of a step.
 
 use super::super::kernel::Second;
 use super::super::rule::sealed;
@@ -8,24 +8,24 @@ pub trait Kind: sealed::Sealed + Copy + Send + Sync + 'static {
     #[doc(hidden)]
     const DEFAULTS: Defaults;
 
-    /// The coefficients of an update.
+    /// Returns the coefficients of an update.
     #[doc(hidden)]
     fn coefficients(now: &mut Rates<'_>) -> Coefficients {
         Coefficients::adam(now)
     }
 
-    /// A bound on the step and on all that it is made of, over the rate.
+    /// Returns a bound on the step and everything that it is computed from, divided by the rate.
     #[doc(hidden)]
     fn reach(most: &Most) -> f64 {
         most.gradient * f64::max(1.0, 1.0 / most.epsilon)
     }
 }
 
-/// Members that average the squares of gradients, which is what update-RMS clipping, spike-aware
-/// clipping and the initialisation by the first gradient are about.
+/// Members that average the squares of gradients, as required by update-RMS clipping, spike-aware clipping and
+/// initialisation from the first gradient.
 pub trait Squares: Kind {}
 
-/// What a member begins with.
+/// Defaults of a member.
 #[doc(hidden)]
 #[derive(Debug, Clone, Copy)]
 pub struct Defaults {
@@ -35,49 +35,48 @@ pub struct Defaults {
     pub(super) decay: f64,
     pub(super) decoupled: bool,
     pub(super) second: Second,
-    /// The settings that it has and not every member.
+    /// The settings that it has and some other members lack.
     #[cfg_attr(not(feature = "serde"), allow(dead_code))]
     pub(in super::super) own: &'static [&'static str],
 }
 
-/// What the coefficients of an update depend on.
+/// Inputs of the coefficients of an update.
 #[doc(hidden)]
 #[derive(Debug)]
 pub struct Rates<'a> {
     pub(super) lr: f64,
     pub(super) betas: (f64, f64),
-    /// `Π β₁` and `Π β₂`, this update included: `βᵗ` where they are constant.
+    /// `Π β₁` and `Π β₂`, including this update: `βᵗ` where they are constant.
     pub(super) products: (f64, f64),
     pub(super) epsilon: f64,
-    /// Updates since the moments began, counted from 1.
+    /// Updates since the moments started, counted from 1.
     pub(super) t: u64,
     /// Whether bias is corrected.
     pub(super) corrected: bool,
     /// `ψ` of NAdam.
     pub(super) momentum_decay: f64,
-    /// The power of ADOPT's bound, if it has one.
+    /// The exponent of ADOPT's bound, if it has one.
     pub(super) bound: Option<f64>,
-    /// `Π μ` of NAdam, kept from update to update.
+    /// `Π μ` of NAdam, carried from update to update.
     pub(super) momentum_product: &'a mut f64,
 }
 
-/// What a bound on a step depends on.
+/// Inputs of a bound on a step.
 #[doc(hidden)]
 #[derive(Debug, Clone, Copy)]
 pub struct Most {
-    /// No element of a gradient was ever larger. So neither is any of `m`, nor any of `m̂`: they are
-    /// averages.
+    /// Upper bound on the elements of all gradients so far, and so on those of `m` and `m̂`, which are averages.
     pub(super) gradient: f64,
-    /// `β₁`, at most.
+    /// Upper bound on `β₁`.
     pub(super) beta_1: f64,
-    /// `ε`, at least.
+    /// Lower bound on `ε`.
     pub(super) epsilon: f64,
-    /// ADOPT's bound, at most.
+    /// Largest value of ADOPT's bound.
     pub(super) bound: Option<f64>,
 }
 
 impl Rates<'_> {
-    /// What corrects the bias of the first and of the second moment.
+    /// Returns the divisors that correct the bias of the first and of the second moment.
     fn corrections(&self) -> (f64, f64) {
         match self.corrected {
             true => (1.0 - self.products.0, 1.0 - self.products.1),
@@ -86,7 +85,7 @@ impl Rates<'_> {
     }
 }
 
-/// The coefficients of an update, in the letters of [`kernel::Adam`](super::super::kernel::Adam).
+/// The coefficients of an update, named as in [`kernel::Adam`](super::super::kernel::Adam).
 #[doc(hidden)]
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Coefficients {
@@ -114,7 +113,7 @@ impl Coefficients {
     }
 }
 
-/// Makes the type of a member.
+/// Defines the type of a member.
 macro_rules! member {
     ($(#[$doc:meta])* $name:ident) => {
         $(#[$doc])*
@@ -135,11 +134,11 @@ const ADAM: Defaults = Defaults {
     own: &["amsgrad", "update_rms_at_most", "gradient_start", "spam"],
 };
 
-/// What [`Squares`] is about.
+/// The settings of members that are [`Squares`].
 const SQUARES: &[&str] = &["update_rms_at_most", "gradient_start", "spam"];
 
 member! {
-    /// [`Adam`](crate::optim::Adam).
+    /// The kind of [`Adam`](crate::optim::Adam).
     Adam
 }
 
@@ -148,7 +147,7 @@ impl Kind for Adam {
 }
 
 member! {
-    /// [`AdamW`](crate::optim::AdamW).
+    /// The kind of [`AdamW`](crate::optim::AdamW).
     AdamW
 }
 
@@ -157,7 +156,7 @@ impl Kind for AdamW {
 }
 
 member! {
-    /// [`NAdam`](crate::optim::NAdam).
+    /// The kind of [`NAdam`](crate::optim::NAdam).
     NAdam
 }
 
@@ -190,7 +189,7 @@ impl Kind for NAdam {
 }
 
 member! {
-    /// [`RAdam`](crate::optim::RAdam).
+    /// The kind of [`RAdam`](crate::optim::RAdam).
     RAdam
 }
 
@@ -209,14 +208,14 @@ impl Kind for RAdam {
             // As in torch, ε is added to the root of `v` before its bias is corrected.
             Coefficients { b: adam.b * rect / adam.k, k: 1.0, ..adam }
         } else {
-            // Too few updates for a variance: a step along the mean, not normalised.
+            // Too few updates to estimate a variance: the step is along the mean, not normalised.
             Coefficients { k: 0.0, epsilon: 1.0, ..adam }
         }
     }
 }
 
 member! {
-    /// [`AdaBelief`](crate::optim::AdaBelief).
+    /// The kind of [`AdaBelief`](crate::optim::AdaBelief).
     AdaBelief
 }
 
@@ -229,13 +228,13 @@ impl Kind for AdaBelief {
     }
 
     fn reach(most: &Most) -> f64 {
-        // `ε` is under the root as well.
+        // `ε` is added under the root as well.
         most.gradient * f64::max(1.0, 1.0 / (most.epsilon + most.epsilon.sqrt()))
     }
 }
 
 member! {
-    /// [`Adamax`](crate::optim::Adamax).
+    /// The kind of [`Adamax`](crate::optim::Adamax).
     Adamax
 }
 
@@ -245,7 +244,7 @@ impl Kind for Adamax {
 }
 
 member! {
-    /// [`Adopt`](crate::optim::Adopt).
+    /// The kind of [`Adopt`](crate::optim::Adopt).
     Adopt
 }
 
@@ -274,7 +273,7 @@ impl Kind for Adopt {
     }
 
     fn reach(most: &Most) -> f64 {
-        // The moment is made of normalised gradients, and has to be finite before the rate is applied.
+        // The moment averages normalised gradients, and has to be finite before the rate is applied.
         match most.bound.unwrap_or(most.gradient / most.epsilon) {
             reach if reach <= 1e30 => reach,
             _ => f64::INFINITY,

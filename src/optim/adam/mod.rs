@@ -23,14 +23,14 @@ use kind::{Kind, Most, Rates};
 /// p ← p − γ·m̂/(√v̂ + ε)
 /// ```
 ///
-/// Defaults: `β` = 0.9 and 0.999, `ε` = 1e-8, no weight decay, and if there is any it is coupled:
-/// `g ← g + λ·p`. [`AdamW`] has it decoupled.
+/// Defaults: `β` = 0.9 and 0.999, `ε` = 1e-8, no weight decay. Weight decay, if set, is coupled: `g ← g + λ·p`.
+/// [`AdamW`] decouples it.
 ///
-/// Agrees with `torch.optim.Adam`. Burn's Adam has `ε` = 1e-5 unless it is set.
+/// Agrees with `torch.optim.Adam`. Burn's Adam has `ε` = 1e-5 by default.
 pub type Adam = Adaptive<kind::Adam>;
 
 /// Adam with decoupled weight decay ([Loshchilov & Hutter 2019](https://arxiv.org/abs/1711.05101)):
-/// `p ← (1 − γλ)·p − γ·m̂/(√v̂ + ε)`, where `λ` is 0.01 unless it is set.
+/// `p ← (1 − γλ)·p − γ·m̂/(√v̂ + ε)`, where `λ` is 0.01 by default.
 ///
 /// ```
 /// use evenkeel::Keel;
@@ -43,7 +43,7 @@ pub type Adam = Adaptive<kind::Adam>;
 /// # Ok::<(), evenkeel::Error>(())
 /// ```
 ///
-/// Agrees with `torch.optim.AdamW`. Burn's AdamW has `ε` = 1e-5 and `λ` = 1e-4 unless they are set.
+/// Agrees with `torch.optim.AdamW`. Burn's AdamW has `ε` = 1e-5 and `λ` = 1e-4 by default.
 pub type AdamW = Adaptive<kind::AdamW>;
 
 /// Adam with Nesterov's momentum ([Dozat 2016](https://openreview.net/pdf?id=OM0jvwB8jIp57ZJjtNEZ)).
@@ -53,11 +53,11 @@ pub type AdamW = Adaptive<kind::AdamW>;
 /// p ← p − γ·( (1 − μₜ)/(1 − Πμ)·g + μₜ₊₁/(1 − μₜ₊₁·Πμ)·m )/(√v̂ + ε)
 /// ```
 ///
-/// with `m` and `v̂` as in [`Adam`], and `ψ` = 0.004 unless [it is set](Self::momentum_decay).
-/// Agrees with `torch.optim.NAdam`.
+/// with `m` and `v̂` as in [`Adam`], and `ψ` = 0.004 unless [set](Self::momentum_decay). Agrees with
+/// `torch.optim.NAdam`.
 pub type NAdam = Adaptive<kind::NAdam>;
 
-/// Adam whose step is rectified while there are few squares to go by
+/// Rectified Adam: corrects the step while the second moment rests on few gradients
 /// ([Liu et al. 2020](https://arxiv.org/abs/1908.03265)).
 ///
 /// ```text
@@ -67,13 +67,13 @@ pub type NAdam = Adaptive<kind::NAdam>;
 /// p ← p − γ·m̂                         otherwise
 /// ```
 ///
-/// The second line is plain descent at Adam's rate, for the first five updates with the usual `β₂`:
-/// on gradients of no fixed scale, that is where it explodes. A clip helps, a warmup helps more.
+/// The second case is plain descent at Adam's rate, for the first five updates with the usual `β₂`: with gradients of
+/// arbitrary scale, this is where training explodes. A clip helps, a warmup helps more.
 ///
-/// Agrees with `torch.optim.RAdam`, the place of `ε` included.
+/// Agrees with `torch.optim.RAdam`, including the place of `ε`.
 pub type RAdam = Adaptive<kind::RAdam>;
 
-/// Adam that divides by how far gradients are from their mean
+/// Adam that divides by the deviation of gradients from their mean
 /// ([Zhuang et al. 2020](https://arxiv.org/abs/2010.07468)).
 ///
 /// ```text
@@ -81,11 +81,10 @@ pub type RAdam = Adaptive<kind::RAdam>;
 /// p ← p − γ·m̂/(√ŝ + ε)
 /// ```
 ///
-/// `ε` is 1e-16, as in the paper; it stands at both places. Agrees with `optax.adabelief` where that
-/// one's two have the same value.
+/// `ε` is 1e-16, as in the paper, in both places. Agrees with `optax.adabelief` if both of its `ε` have the same value.
 pub type AdaBelief = Adaptive<kind::AdaBelief>;
 
-/// Adam by the largest gradient, which is the last section of Adam's paper.
+/// Adam that divides by the largest gradient, from section 7.1 of Adam's paper.
 ///
 /// ```text
 /// u ← max(β₂·u, |g| + ε)
@@ -95,7 +94,7 @@ pub type AdaBelief = Adaptive<kind::AdaBelief>;
 /// Agrees with `torch.optim.Adamax`.
 pub type Adamax = Adaptive<kind::Adamax>;
 
-/// Adam that divides by the squares of *earlier* gradients only, and so converges for any `β₂`
+/// Adam that divides by the squares of *earlier* gradients only, and therefore converges for any `β₂`
 /// ([Taniguchi et al. 2024](https://arxiv.org/abs/2411.02853)).
 ///
 /// ```text
@@ -105,24 +104,21 @@ pub type Adamax = Adaptive<kind::Adamax>;
 /// v ← β₂·v + (1 − β₂)·g²
 /// ```
 ///
-/// where `t` counts from 0. Defaults: `β` = 0.9 and 0.9999, `ε` = 1e-6. Agrees with `timm`'s at
-/// `clip_exp` 0.25, which has the authors' order of things.
+/// where `t` counts from 0. Defaults: `β` = 0.9 and 0.9999, `ε` = 1e-6. Agrees with `timm`'s with `clip_exp` 0.25,
+/// which has the authors' order of operations.
 pub type Adopt = Adaptive<kind::Adopt>;
 
-/// The rule behind [`Adam`], [`AdamW`] and the others, whose types differ so that each has its
-/// defaults, and only the settings that mean something for it.
+/// The rule behind [`Adam`], [`AdamW`] and the others. They are separate types so that each has its defaults and only
+/// the settings that apply to it.
 ///
-/// State of each tensor: two tensors of its shape, with AMSGrad three, the products of its `β`, and
-/// the number of its updates. Bias is corrected in `f64`, and by the products, so that it is exact
-/// for a `β` that changes too.
+/// State of each tensor: two tensors of its shape, three with AMSGrad, the products of its `β`, and the number of its
+/// updates. Bias is corrected in `f64` from these products, so the correction is exact even for a `β` that changes.
 ///
 /// # Cost
-/// On Flex with the `flex` feature, one pass that reads `g`, `p`,
-/// `m` and `v` and writes the last three in place: 28 bytes for each `f32`.
-/// [`update_rms_at_most`](Self::update_rms_at_most) and [`cautious`](Self::cautious) depend on all
-/// elements of a tensor at once and take a second pass. On CubeCL devices (`wgpu`, `cuda`) one launch
-/// a tensor, of `f32` or half precision, or one for several small ones, without those two. Elsewhere tensor
-/// operations.
+/// On Flex with the `flex` feature, one pass that reads `g`, `p`, `m` and `v` and writes the last three in place: 28
+/// bytes for each `f32`. [`update_rms_at_most`](Self::update_rms_at_most) and [`cautious`](Self::cautious) depend on
+/// all elements of a tensor at once and take a second pass. On CubeCL devices (`wgpu`, `cuda`), without those two, one
+/// launch per tensor of `f32` or half precision, or one for several small tensors. Elsewhere, tensor operations.
 #[derive(Clone)]
 pub struct Adaptive<K> {
     pub(super) betas: [HyperParam; 2],
@@ -172,7 +168,7 @@ impl<K: Kind> Fused for Adaptive<K> {
         }
         let [beta_1, beta_2] = self.betas.each_ref().map(|beta| beta.at(time));
         let [product_1, product_2, momentum_product, _] = &mut memory.scalars;
-        // The correction of the moments of before, which is what a spike is measured by.
+        // The bias correction of the previous moments, by which a spike is measured.
         let before = if self.corrected { 1.0 - *product_2 } else { 1.0 };
         *product_1 *= beta_1;
         *product_2 *= beta_2;
@@ -192,7 +188,7 @@ impl<K: Kind> Fused for Adaptive<K> {
         });
         let (coupled, shrink) = self.decay.at(time, &now);
 
-        // What stands in the moments before the first update, or after a reset, counts for nothing.
+        // The values in the moments before the first update, or after a reset, do not count.
         let begins = since == 0;
         let first = match (begins, K::DEFAULTS.second) {
             (true, Second::Adopt) => (0.0, 0.0),
@@ -231,8 +227,8 @@ impl<K: Kind> Fused for Adaptive<K> {
     }
 
     fn bound(&self, before: &Before<'_>) -> Bound {
-        // Shares of an average are rounded, and no longer add up to 1: with an average this long the
-        // moments may grow past the largest gradient.
+        // The weights of an average are rounded, and no longer add up to 1: in an average this long, the moments may
+        // grow past the largest gradient.
         const LONG: f64 = 1.0 - 1e-6;
         if self.betas.iter().any(|beta| beta.most(before.times) > LONG) {
             return Bound::UNKNOWN;

@@ -1,4 +1,4 @@
-//! What can be set of the Adam family.
+//! Settings of the Adam family.
 
 use std::marker::PhantomData;
 
@@ -17,7 +17,7 @@ impl<K: Kind> Default for Adaptive<K> {
 }
 
 impl<K: Kind> Adaptive<K> {
-    /// The rule with its defaults.
+    /// Creates the rule with its defaults.
     pub fn new() -> Self {
         let has = K::DEFAULTS;
         Self {
@@ -51,7 +51,7 @@ impl<K: Kind> Adaptive<K> {
         Ok(self)
     }
 
-    /// `β₁`, the share of the first moment that is kept, in `[0, 1)`.
+    /// Sets `β₁`, the share of the first moment that is kept, in `[0, 1)`.
     ///
     /// # Errors
     /// If it is out of range.
@@ -60,10 +60,10 @@ impl<K: Kind> Adaptive<K> {
         Ok(self)
     }
 
-    /// `β₂`, the share of the second moment that is kept, in `[0, 1)`.
+    /// Sets `β₂`, the share of the second moment that is kept, in `[0, 1)`.
     ///
-    /// For long runs 0.95 to 0.99 is safer than 0.999: a second moment that lags behind a growing
-    /// gradient is what most of Adam's loss spikes come from.
+    /// For long runs, 0.95 to 0.99 is safer than 0.999: most of Adam's loss spikes come from a second moment that lags
+    /// behind a growing gradient.
     ///
     /// # Errors
     /// If it is out of range.
@@ -72,10 +72,10 @@ impl<K: Kind> Adaptive<K> {
         Ok(self)
     }
 
-    /// `ε`, added to the root of the second moment; positive.
+    /// Sets `ε`, added to the root of the second moment; positive.
     ///
-    /// Where it underflows in the type that is computed in, the smallest normal number of that type
-    /// is taken, so that nothing is ever divided by 0.
+    /// If it underflows in the type of the computation, the smallest normal number of that type is used, so nothing is
+    /// ever divided by 0.
     ///
     /// # Errors
     /// If it is not positive and finite.
@@ -84,7 +84,7 @@ impl<K: Kind> Adaptive<K> {
         Ok(self)
     }
 
-    /// Weight decay `λ`.
+    /// Sets weight decay `λ`.
     ///
     /// # Errors
     /// If it is negative or not finite.
@@ -93,43 +93,43 @@ impl<K: Kind> Adaptive<K> {
         Ok(self)
     }
 
-    /// Takes weight decay out of the gradient: `p ← (1 − γλ)·p − …`.
+    /// Decouples weight decay from the gradient: `p ← (1 − γλ)·p − …`.
     pub fn decoupled(mut self) -> Self {
         self.decay.decoupled = true;
         self
     }
 
-    /// Puts weight decay into the gradient: `g ← g + λ·p`.
+    /// Couples weight decay to the gradient: `g ← g + λ·p`.
     pub fn coupled(mut self) -> Self {
         self.decay.decoupled = false;
         self
     }
 
-    /// Spares biases and the weights of normalisation from weight decay: all tensors of rank 0 and 1.
+    /// Exempts biases and normalisation weights from weight decay: all tensors of rank 0 and 1.
     pub fn decay_matrices_only(mut self) -> Self {
         self.decay.matrices_only = true;
         self
     }
 
-    /// Leaves the moments as biased towards 0 as they are. The first steps are then several times
-    /// longer, as if the rate were: three times at the first, with the usual `β`.
+    /// Leaves the moments biased towards 0. The first steps are then several times longer, as with a higher rate: three
+    /// times at the first, with the usual `β`.
     pub fn without_bias_correction(mut self) -> Self {
         self.corrected = false;
         self
     }
 
-    /// Takes only those elements of a step that point along the gradient, and enlarges them by one
-    /// over their share, of which at least 0.001 is assumed: the cautious update
-    /// ([Liang et al. 2024](https://arxiv.org/abs/2411.16085)). Weight decay is not affected.
+    /// Keeps only those elements of a step that point along the gradient, and divides them by their share, taken as at
+    /// least 0.001: the cautious update ([Liang et al. 2024](https://arxiv.org/abs/2411.16085)). Weight decay is not
+    /// affected.
     pub fn cautious(mut self) -> Self {
         self.scaling.cautious = true;
         self
     }
 
-    /// Takes the mean of each unit from its gradient: gradient centralisation
-    /// ([Yong et al. 2020](https://arxiv.org/abs/2004.01461)). A unit is a column of a matrix, which
-    /// is an output of a `Linear`, or what lies behind the first index of a tensor of more
-    /// dimensions, which is an output of a convolution. Vectors stay as they are.
+    /// Subtracts from the gradient the mean of each unit: gradient centralisation
+    /// ([Yong et al. 2020](https://arxiv.org/abs/2004.01461)). A unit is a column of a matrix, which is an output of a
+    /// `Linear`, or one index of the first axis of a tensor with more dimensions, which is an output of a convolution.
+    /// Vectors are unchanged.
     ///
     /// # Cost
     /// One pass to read the gradient, and one to write another.
@@ -138,7 +138,7 @@ impl<K: Kind> Adaptive<K> {
         self
     }
 
-    /// Climbs instead of descending.
+    /// Ascends instead of descending.
     pub fn maximize(mut self) -> Self {
         self.maximize = true;
         self
@@ -146,7 +146,7 @@ impl<K: Kind> Adaptive<K> {
 }
 
 impl Adam {
-    /// Divides by the largest `√v` so far instead of the present one
+    /// Divides by the largest `√v` so far instead of the current one
     /// ([Reddi et al. 2018](https://arxiv.org/abs/1904.09237)).
     pub fn amsgrad(mut self) -> Self {
         self.amsgrad = true;
@@ -155,7 +155,7 @@ impl Adam {
 }
 
 impl AdamW {
-    /// Divides by the largest `√v` so far instead of the present one
+    /// Divides by the largest `√v` so far instead of the current one
     /// ([Reddi et al. 2018](https://arxiv.org/abs/1904.09237)).
     pub fn amsgrad(mut self) -> Self {
         self.amsgrad = true;
@@ -164,7 +164,7 @@ impl AdamW {
 }
 
 impl NAdam {
-    /// `ψ`, how fast `μ` rises from `½β₁` to `β₁`.
+    /// Sets `ψ`, how fast `μ` rises from `½β₁` to `β₁`.
     ///
     /// # Errors
     /// If it is negative or not finite.
@@ -174,7 +174,7 @@ impl NAdam {
 }
 
 impl Adopt {
-    /// Leaves the normalised gradient without a bound, as in the first version of the paper.
+    /// Removes the bound on the normalised gradient, as in the first version of the paper.
     pub fn without_bound(mut self) -> Self {
         self.bound = None;
         self
@@ -183,14 +183,14 @@ impl Adopt {
 
 impl<K: Squares> Adaptive<K> {
     /// Shortens the step of a tensor whose gradient has outgrown its second moment: StableAdamW
-    /// ([Wortsman et al. 2023](https://arxiv.org/abs/2304.13013)), for a threshold of 1.
+    /// ([Wortsman et al. 2023](https://arxiv.org/abs/2304.13013)), with a threshold of 1.
     ///
     /// ```text
     /// RMS = √mean(g²/max(v̂, ε²))        γ ← γ/max(1, RMS/threshold)
     /// ```
     ///
-    /// Decoupled decay uses the shortened rate too, as in the paper. It does not replace a clip: the
-    /// moments have seen the gradient.
+    /// Decoupled decay uses the shortened rate too, as in the paper. This does not replace a clip: the moments have
+    /// seen the gradient.
     ///
     /// # Errors
     /// If the threshold is not positive and finite.
@@ -199,15 +199,15 @@ impl<K: Squares> Adaptive<K> {
         self.with_rms(threshold)
     }
 
-    /// Begins the second moment at the square of the first gradient, and corrects its bias as ever:
-    /// GI-Adam ([Kalra & Barkeshli 2024](https://arxiv.org/abs/2406.09405)). The first steps are
-    /// shorter by `√(1 − β₂ᵗ)`, which is a warmup of its own.
+    /// Starts the second moment at the square of the first gradient, and corrects its bias as usual: GI-Adam
+    /// ([Kalra & Barkeshli 2024](https://arxiv.org/abs/2406.09405)). The first steps are scaled by `√(1 − β₂ᵗ)`, which
+    /// is a warmup in itself.
     pub fn gradient_start(mut self) -> Self {
         self.gradient_start = true;
         self
     }
 
-    /// Cuts spikes in single elements, and lets the moments begin anew from time to time.
+    /// Cuts spikes in single elements, and resets the moments at intervals.
     pub fn spam(mut self, spam: Spam) -> Self {
         self.spam = Some(spam);
         self

@@ -1,29 +1,29 @@
-//! Spike-aware clipping, and moments that begin anew.
+//! Spike-aware clipping with momentum reset (SPAM).
 
 use crate::Error;
 use crate::error::check::Param;
 
-/// SPAM: gradients that are far from what their element has seen are cut, and the moments begin anew
-/// from time to time ([Huang et al. 2025](https://arxiv.org/abs/2501.06842)).
+/// SPAM: cuts elements of the gradient that are far larger than usual, and resets the moments at intervals
+/// ([Huang et al. 2025](https://arxiv.org/abs/2501.06842)).
 ///
 /// ```text
 /// g ← sign(g)·√(θ·v̂)    where g² > θ·v̂ and v̂ > 0, with the v̂ of before this update
 /// ```
 ///
-/// After every `reset_every` updates of a tensor its moments are 0 again, bias is corrected as at the
-/// start, and for `warmup` updates the rate is multiplied by `1 − 0.99·½(1 + cos πs/N)`, where `s`
-/// counts from 0 and `N` is `warmup`.
+/// After every `reset_every` updates of a tensor its moments are reset to 0, bias is corrected as at the start, and for
+/// `warmup` updates the rate is multiplied by `1 − 0.99·½(1 + cos πs/N)`, where `s` counts from 0 and `N` is
+/// `warmup`.
 ///
-/// Defaults: `θ` = 5000, 500 updates, 150 updates of warmup.
+/// Defaults: `θ` = 5000, a reset after 500 updates, a warmup of 150 updates.
 ///
-/// # Where it differs
-/// From the paper: `v̂` is free of bias, so that `θ` means at the second update what it means later;
-/// and an element whose `v̂` is 0 is not cut, or it could never begin to learn. From the code that
-/// the paper came with: there the cut is made on a copy of the gradient, and has no effect.
+/// # Differences
+/// From the paper: `v̂` is corrected for bias, so `θ` means the same at the second update as later; and an element
+/// whose `v̂` is 0 is not cut, because otherwise it could never start to learn. From the code published with the paper:
+/// there the cut is made on a copy of the gradient, and has no effect.
 ///
-/// # What it does not do
-/// It guards single elements. A batch that is bad as a whole is for
-/// [`LossSpike`](crate::guard::LossSpike) and [`GlobalNorm`](crate::clip::GlobalNorm).
+/// # Limits
+/// It guards single elements. For a batch that is bad as a whole, use [`LossSpike`](crate::guard::LossSpike) and
+/// [`GlobalNorm`](crate::clip::GlobalNorm).
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Spam {
     pub(in super::super) threshold: f64,
@@ -38,7 +38,7 @@ impl Default for Spam {
 }
 
 impl Spam {
-    /// `θ`: how far above its mean a squared gradient may be.
+    /// Sets `θ`: how many times its mean a squared gradient may be.
     ///
     /// # Errors
     /// If `θ` is not positive and finite.
@@ -47,7 +47,7 @@ impl Spam {
         Ok(self)
     }
 
-    /// After how many updates the moments begin anew.
+    /// Sets after how many updates the moments are reset.
     ///
     /// # Errors
     /// If it is 0.
@@ -56,18 +56,18 @@ impl Spam {
         Ok(self)
     }
 
-    /// Over how many updates the rate rises again after that; 0 for none.
+    /// Sets over how many updates the rate rises again after a reset; 0 for no warmup.
     pub fn warmup(mut self, over: u64) -> Self {
         self.warmup = over;
         self
     }
 
-    /// Updates since the moments last began, at a tensor that has seen `time`.
+    /// Returns the number of updates since the moments last started, for a tensor that has seen `time` updates.
     pub(super) fn since(&self, time: u64) -> u64 {
         time % self.reset_every
     }
 
-    /// What the rate is multiplied by: 1 up to the first reset.
+    /// Returns the factor on the rate: 1 up to the first reset.
     pub(super) fn warmth(&self, time: u64) -> f64 {
         let since = self.since(time);
         match time >= self.reset_every && since < self.warmup {

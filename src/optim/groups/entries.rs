@@ -1,4 +1,4 @@
-//! What is remembered of each parameter.
+//! The state that is kept for each parameter.
 
 use std::collections::{BTreeSet, HashMap};
 
@@ -11,7 +11,7 @@ use super::super::rule::Erased;
 use super::unsure::Unsure;
 use crate::{Error, fit};
 
-/// One entry for each float parameter of the model, in its order.
+/// One entry for each float parameter of the model, in the model's order.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Entries {
     list: Vec<Entry>,
@@ -22,18 +22,17 @@ pub(super) struct Entries {
 pub(super) struct Entry {
     pub(super) id: ParamId,
     pub(super) path: String,
-    /// Which rule is its.
+    /// The index of its rule.
     pub(super) group: usize,
     pub(super) memory: Memory,
     pub(super) slots: Slots,
-    /// The last round of updates that it was in: not part of its state.
+    /// The last round of updates that it was in; not part of its state.
     pub(super) turn: u64,
-    /// What is not settled yet: neither is that.
+    /// Updates that are not settled yet; not part of its state either.
     pub(super) unsure: Option<Box<Unsure>>,
 }
 
-/// The tensors of state of a parameter: in use, or as they were read from a file, before it is
-/// known on which device they belong.
+/// The tensors of state of a parameter: in use, or as they were read from a file, before their device is known.
 #[derive(Clone, Debug)]
 pub(in crate::optim) enum Slots {
     Live(Vec<Buffer>),
@@ -41,7 +40,7 @@ pub(in crate::optim) enum Slots {
 }
 
 impl Slots {
-    /// What is in them, on the host.
+    /// Reads the tensors to the host.
     pub(in crate::optim) fn data(&self) -> Result<Vec<TensorData>, ExecutionError> {
         match self {
             Self::Live(slots) => slots.iter().map(Buffer::data).collect(),
@@ -49,7 +48,7 @@ impl Slots {
         }
     }
 
-    /// Whether there has been an update.
+    /// Returns whether there has been an update.
     pub(super) fn are_some(&self) -> bool {
         match self {
             Self::Live(slots) => !slots.is_empty(),
@@ -64,7 +63,7 @@ impl Slots {
         }
     }
 
-    /// The first of them, on `device`.
+    /// Returns the first tensor, on `device`.
     pub(in crate::optim) fn first<const D: usize>(&self, device: &Device) -> Option<Tensor<D>> {
         match self {
             Self::Live(slots) => {
@@ -76,7 +75,7 @@ impl Slots {
         }
     }
 
-    /// Takes them out, to where `param` is.
+    /// Takes the tensors out, and moves them to the device of `param`.
     pub(super) fn take_to<const D: usize>(&mut self, param: &Buffer) -> Vec<Buffer> {
         match std::mem::replace(self, Self::Live(Vec::new())) {
             Self::Live(mut slots) => {
@@ -127,7 +126,7 @@ impl Entries {
         self.list.push(entry);
     }
 
-    /// Whether all numbers of the state are finite.
+    /// Returns whether all numbers of the state are finite.
     pub(super) fn are_finite(&self) -> Result<bool, ExecutionError> {
         for entry in &self.list {
             let tensors = entry.slots.data()?;
@@ -139,10 +138,10 @@ impl Entries {
         Ok(true)
     }
 
-    /// Checks that what is remembered is of parameters of `model`, and of their shapes.
+    /// Checks that all entries belong to parameters of `model`, and have their shapes.
     ///
     /// # Errors
-    /// If it is not.
+    /// If one does not.
     pub(super) fn check_fit<M: Module>(&self, model: &M) -> Result<(), Error> {
         let shapes = fit::shapes(model);
         for entry in &self.list {
@@ -161,8 +160,8 @@ impl Entries {
         Ok(())
     }
 
-    /// How many updates the parameters have seen: every number that there is or may be, where some are
-    /// not settled, and 0, which is that of a parameter yet to come.
+    /// Returns how many updates the parameters have seen: every number that occurs, or may occur where updates are not
+    /// settled, and 0 for parameters yet to come.
     pub(super) fn times(&self) -> Vec<u64> {
         let mut times = BTreeSet::from([0]);
         times.extend(self.list.iter().flat_map(|entry| {
@@ -172,13 +171,13 @@ impl Entries {
         times.into_iter().collect()
     }
 
-    /// Makes an entry for every float parameter of `model` that has none.
+    /// Adds an entry for every float parameter of `model` that has none.
     pub(super) fn complete<M: Module>(&mut self, rules: &[(ParamGroup, Erased)], model: &M) {
         model.visit(&mut Walk { path: Vec::new(), rules, entries: self });
     }
 }
 
-/// Which rule is a parameter's: the last one that matches.
+/// Returns the index of a parameter's rule: the last one that matches.
 pub(super) fn group(rules: &[(ParamGroup, Erased)], id: ParamId, path: &str) -> usize {
     rules.iter().rposition(|(group, _)| group.matches(&id, Some(path))).unwrap_or(0)
 }
@@ -218,7 +217,7 @@ impl ModuleVisitor for Walk<'_> {
     }
 }
 
-/// The float parameters of rank 0 and 1.
+/// Returns the float parameters of rank 0 and 1.
 pub(super) fn biases_and_norms<M: Module>(model: &M) -> Vec<ParamId> {
     struct Vectors(Vec<ParamId>);
     impl ModuleVisitor for Vectors {

@@ -1,4 +1,4 @@
-//! The weights that are to be evaluated.
+//! The weights to evaluate.
 
 use std::collections::HashMap;
 
@@ -8,7 +8,7 @@ use burn::tensor::kind::BridgeTensor;
 
 use super::ParamGroups;
 
-/// A copy of `model`, with the averages in the place of the weights that have one.
+/// Returns a copy of `model`, with averages in place of the weights that have one.
 pub(super) fn model<M: Module>(groups: &ParamGroups, model: &M) -> M {
     let averages = groups.rules.iter().any(|(_, rule)| rule.0.averages().is_some());
     match averages {
@@ -19,7 +19,7 @@ pub(super) fn model<M: Module>(groups: &ParamGroups, model: &M) -> M {
 
 struct Average<'a> {
     groups: &'a ParamGroups,
-    /// So that a parameter that is used in two places stays one.
+    /// Averages so far: a parameter that is used in two places stays one tensor.
     copies: HashMap<ParamId, BridgeTensor>,
 }
 
@@ -30,7 +30,7 @@ impl ModuleMapper for Average<'_> {
             return param;
         };
         let beta = rules[entry.group].1.0.averages();
-        // Not by the count of updates: those that the device has not told of are not in it.
+        // Not by the count of updates, which lacks those with unread verdicts.
         let (Some(beta), true) = (beta, entry.slots.are_some()) else { return param };
         let asks = param.is_require_grad();
         let (id, y, mapper) = param.consume();
@@ -50,14 +50,14 @@ impl ModuleMapper for Average<'_> {
     }
 }
 
-/// `x` of `y = (1 − β)z + βx`.
+/// Returns `x` for `y = (1 − β)z + βx`.
 pub(in crate::optim) fn average<const D: usize>(
     y: Tensor<D>,
     z: Tensor<D>,
     beta: f64,
 ) -> Tensor<D> {
     let (stored, wide) = (y.dtype(), z.dtype());
-    // As a difference, which is exact where the two are one.
+    // As a difference, which is exact where the two are equal.
     let ahead = y.clone().cast(wide) - z;
     (y.cast(wide) + ahead * (1.0 / beta - 1.0)).cast(stored)
 }

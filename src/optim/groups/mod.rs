@@ -1,4 +1,4 @@
-//! All tensors of a model, stepped together.
+//! Optimizers that step all tensors of a model together.
 
 mod entries;
 pub(super) mod eval;
@@ -22,12 +22,12 @@ use entries::Entries;
 pub(super) use entries::Slots;
 pub(super) use pass::Context;
 
-/// The rules of this crate over a whole model, by parameter group: what
-/// [`Keel::wrap`](crate::Keel::wrap) makes of a rule.
+/// Applies rules of this crate to a whole model, by parameter group. [`Keel::wrap`](crate::Keel::wrap) makes one of a
+/// rule.
 ///
-/// It does what Burn's [`ModuleOptimizer`](burn::optim::ModuleOptimizer) does, for the rules of this crate, and three
-/// things more. All tensors are updated in parallel, while the others are still being collected, so that many small
-/// ones keep all cores busy. The factor of the clips goes into that pass. And it can say beforehand whether an update
+/// It is the counterpart of Burn's [`ModuleOptimizer`](burn::optim::ModuleOptimizer) for the rules of this crate, with
+/// three additions. All tensors are updated in parallel, while others are still being collected, so that many small
+/// ones keep all cores busy. The factor of the clips is part of that pass. And it can tell beforehand whether an update
 /// keeps every parameter finite, so that a [`Keel`](crate::Keel) need neither hold the old parameters nor check the new
 /// ones.
 ///
@@ -51,25 +51,25 @@ pub(super) use pass::Context;
 /// ```
 ///
 /// # Edges
-/// A parameter without a gradient stays as it is, and no update of it is counted. A parameter that
-/// is used in two places is updated once, and stays one.
+/// A parameter without a gradient stays unchanged, and no update of it is counted. A parameter that is used in two
+/// places is updated once, and stays one tensor.
 ///
 /// # Cost
-/// See the rules. Beside that, two walks over the module: tensors are taken out, and put back.
+/// That of the rules, and two walks over the module: tensors are taken out, and put back.
 #[derive(Clone, Debug)]
 pub struct ParamGroups {
     rules: Vec<(ParamGroup, Erased)>,
     entries: Entries,
-    /// The longest gradient that an update was made with.
+    /// The largest gradient norm of any update so far.
     longest: f64,
-    /// How many rounds of updates there were: not part of the state.
+    /// Number of rounds of updates so far; not part of the state.
     turn: u64,
-    /// The verdicts that are not read yet.
+    /// The verdicts that have not been read yet.
     verdicts: Vec<Flag>,
 }
 
 impl ParamGroups {
-    /// One rule for all parameters.
+    /// Creates an optimizer with one rule for all parameters.
     pub fn new(rule: impl Rule) -> Self {
         Self::of(rule.erased())
     }
@@ -79,11 +79,11 @@ impl ParamGroups {
         Self { rules, entries: Entries::default(), longest: 0.0, turn: 0, verdicts: Vec::new() }
     }
 
-    /// Another rule for the parameters of `group`. Of several that a parameter is in, the last one
-    /// added counts. State that there is already is forgotten.
+    /// Uses another rule for the parameters of `group`. If a parameter is in several groups, the last one added
+    /// applies. Existing state is dropped.
     ///
-    /// A group that no parameter is in is an error of [`Builder::build`](crate::Builder::build). A loop
-    /// without a [`Keel`](crate::Keel) asks by [`check_fit`](ModelOptimizer::check_fit).
+    /// A group that contains no parameter is an error of [`Builder::build`](crate::Builder::build). A loop without a
+    /// [`Keel`](crate::Keel) can call [`check_fit`](ModelOptimizer::check_fit).
     pub fn with_group(mut self, group: ParamGroup, rule: impl Rule) -> Self {
         self.rules.push((group, rule.erased()));
         Self { entries: Entries::default(), longest: 0.0, ..self }
@@ -96,23 +96,23 @@ impl ParamGroups {
         model: M,
         grads: GradientsParams,
     ) -> M {
-        // Nobody has measured these gradients.
+        // The norm of these gradients has not been measured.
         self.longest = f64::INFINITY;
         pass::run(self, &lr.into(), 1.0, model, grads)
     }
 
-    /// A copy of `model` with the weights to evaluate: the averages of the
-    /// [schedule-free](super::ScheduleFree) rules, and the weights themselves for all others.
+    /// Returns a copy of `model` with the weights to evaluate: the averages of [schedule-free](super::ScheduleFree)
+    /// rules, and the weights themselves for all others.
     pub fn eval_model<M: Module>(&self, model: &M) -> M {
         eval::model(self, model)
     }
 }
 
-/// The biases of `model` and its weights of normalisation, as a group: all float parameters of rank 0
-/// and 1, which weight decay is not meant for.
+/// Returns the biases and normalisation weights of `model`, as a group: all float parameters of rank 0 and 1, for which
+/// weight decay is not meant.
 ///
-/// For whatever has parameter groups. Where only the decay is to differ, `decay_matrices_only` of a
-/// rule is shorter.
+/// For use wherever there are parameter groups. If only the decay is to differ, a rule's `decay_matrices_only` is
+/// shorter.
 ///
 /// ```
 /// use evenkeel::optim::{AdamW, ParamGroups, Momentum, biases_and_norms};
@@ -128,17 +128,17 @@ pub fn biases_and_norms<M: Module>(model: &M) -> ParamGroup {
     ParamGroup::from_ids(entries::biases_and_norms(model))
 }
 
-/// What no element of `factor · g` exceeds, where the norm of `g` was measured.
+/// Returns a bound on every element of `factor · g`, given the measured norm of `g`.
 ///
-/// A square below the least `f32` that is not denormal may have been taken for 0, so that a norm says nothing of
-/// elements as small as its root.
+/// A square below the smallest normal `f32` may have been rounded to 0, so a norm says nothing about elements below the
+/// root of that number.
 fn longest(factor: f64, grad_norm: f64) -> f64 {
     const UNSEEN: f64 = 1.1e-19;
     factor * grad_norm.max(UNSEEN)
 }
 
 impl ParamGroups {
-    /// Asks every curve for what the next update will ask it for. One that panics does so here, before a tensor of
+    /// Evaluates every curve where the next update will evaluate it. One that panics does so here, before a tensor of
     /// state has been taken out.
     fn foresee(&self) {
         let curves = |(_, rule): &(ParamGroup, Erased)| {
@@ -171,7 +171,7 @@ impl<M: Module + 'static> ModelOptimizer<M> for ParamGroups {
 
     fn update_unsure(&mut self, pace: StepArgs, model: M, grads: GradientsParams) -> M {
         self.foresee();
-        // Nobody knows how long these gradients are.
+        // The norm of these gradients is unknown.
         self.longest = f64::INFINITY;
         unsure::run(self, &pace, model, grads, None)
     }
@@ -199,7 +199,7 @@ impl<M: Module + 'static> ModelOptimizer<M> for ParamGroups {
     }
 
     fn is_bounded(&self, pace: &StepArgs) -> bool {
-        // Above that the rate over a correction of bias may overflow.
+        // Above this, the rate divided by a bias correction may overflow.
         const SAFE: f64 = 1e24;
         let (lowest, highest) = pace.range;
         if !(lowest >= 0.0 && highest <= SAFE) {
@@ -213,7 +213,7 @@ impl<M: Module + 'static> ModelOptimizer<M> for ParamGroups {
         self.rules.iter().all(|(_, rule)| rule.0.bound(&before).is_safe())
     }
 
-    /// Half precision is squared in `f32`.
+    /// Returns `false`: half precision is squared in `f32`.
     fn squares_in_own_type(&self) -> bool {
         false
     }
@@ -233,7 +233,7 @@ impl<M: Module + 'static> ModelOptimizer<M> for ParamGroups {
 
     fn second_moments(&self) -> SecondMoments {
         let mut moments = SecondMoments::default();
-        // What the device has not told yet is not known: such a parameter is left out.
+        // A parameter with unread verdicts is left out, because its memory is not known yet.
         for entry in self.entries.iter().filter(|entry| entry.unsure.is_none()) {
             if let entries::Slots::Live(slots) = &entry.slots
                 && let Some(average) = slots.get(1).cloned()

@@ -1,4 +1,4 @@
-//! One update of a model: its tensors out, all of them through the kernels at once, and back in.
+//! One update of a model: its tensors are taken out, run through the kernels together, and put back.
 
 use std::collections::{HashMap, HashSet};
 use std::iter::Peekable;
@@ -25,7 +25,7 @@ pub(super) fn run<M: Module>(
     rounds(groups, model, |groups, model| round(groups, lr, factor, model, &mut grads))
 }
 
-/// A round over all parameters, and if that has met one with no entry, another when it has.
+/// Makes a round over all parameters, and another one if the first met parameters without an entry.
 pub(super) fn rounds<M: Module>(
     groups: &mut ParamGroups,
     model: M,
@@ -43,7 +43,7 @@ pub(super) fn rounds<M: Module>(
     round(groups, model).0
 }
 
-/// Updates every parameter that has an entry, and tells whether one with a gradient had none.
+/// Updates every parameter that has an entry, and returns whether any parameter had none.
 fn round<M: Module>(
     groups: &mut ParamGroups,
     lr: &ModuleLearningRate,
@@ -69,7 +69,7 @@ fn round<M: Module>(
     (model, strangers)
 }
 
-/// Ranks that tensors may have, from 0.
+/// The number of ranks that a tensor may have, from 0.
 const RANKS: usize = 9;
 
 /// Where an updated tensor belongs.
@@ -90,7 +90,7 @@ struct Take<'a> {
     /// Parameters that are used in more than one place.
     again: HashSet<ParamId>,
     strangers: bool,
-    /// What stands in for the tensors meanwhile, by rank.
+    /// Placeholders for the tensors that are out, by rank.
     hollow: [Option<BridgeTensor>; RANKS],
 }
 
@@ -110,7 +110,7 @@ impl ModuleMapper for Take<'_> {
             return param;
         };
         if grad.dims().contains(&0) {
-            // Not every device can launch a kernel over nothing.
+            // Not every device can launch a kernel over an empty tensor.
             return param;
         }
         entry.turn = *turn;
@@ -135,17 +135,17 @@ impl ModuleMapper for Take<'_> {
     }
 }
 
-/// A tensor without elements, on the device of another.
+/// Returns a tensor without elements, on the device of `beside`.
 fn hollow<const D: usize>(beside: &Buffer) -> Tensor<D> {
     Tensor::empty([0; D], &beside.device())
 }
 
-/// Puts the updated tensors in.
+/// Puts the updated tensors back.
 struct Put<'a, I: Iterator<Item = (Seat, Done)>> {
     groups: &'a mut ParamGroups,
     seats: Peekable<I>,
     again: HashSet<ParamId>,
-    /// The tensors of those: one for all places, so that autodiff adds up what all uses give.
+    /// The tensors of those parameters: one for all places, so that autodiff adds up the gradients of all uses.
     copies: HashMap<ParamId, BridgeTensor>,
 }
 
@@ -170,7 +170,7 @@ impl<I: Iterator<Item = (Seat, Done)>> ModuleMapper for Put<'_, I> {
     }
 }
 
-/// What a parameter is to autodiff, which its value does not know.
+/// The autodiff settings of a parameter, which its value does not carry.
 pub(in crate::optim) struct Context {
     require_grad: bool,
     distributed: bool,

@@ -12,7 +12,7 @@ use super::entries::{self, Entries, Entry, Slots};
 use crate::Error;
 use crate::checkpoint::State;
 
-/// Each value is named by its parameter's id, a dot, and what it is.
+/// Saves the state. Each value is named by its parameter's id, a dot, and what it is.
 pub(super) fn state(groups: &ParamGroups) -> Result<State, Error> {
     let failed = |cause: String| Error::io("writing the optimizer's state", cause);
     let (mut tensors, mut scalars, mut texts) = (Vec::new(), BTreeMap::new(), Vec::new());
@@ -33,7 +33,7 @@ pub(super) fn state(groups: &ParamGroups) -> Result<State, Error> {
             tensors.push(Packed::new(format!("{id}.{name}"), dtype, shape, Some(id), bytes));
         }
     }
-    // By name, because the order of the entries is not part of the state.
+    // Sorted by name, because the order of the entries is not part of the state.
     tensors.sort_by(|a, b| a.name.cmp(&b.name));
     let mut writer = Writer::new(tensors);
     for (name, value) in scalars {
@@ -46,7 +46,7 @@ pub(super) fn state(groups: &ParamGroups) -> Result<State, Error> {
     Ok(State::new().with_number("longest", groups.longest).with_bytes("groups", bytes))
 }
 
-/// The same groups with that state.
+/// Returns the groups with a saved state.
 pub(super) fn restored(groups: &ParamGroups, state: &State) -> Result<ParamGroups, Error> {
     state.only(&["longest", "groups"])?;
     let longest = state.number("longest")?;

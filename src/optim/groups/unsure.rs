@@ -1,4 +1,4 @@
-//! Updates of which only the device knows whether they count.
+//! Updates for which only the device knows whether they count.
 
 use std::collections::HashMap;
 
@@ -16,27 +16,27 @@ use super::entries::Slots;
 use super::pass::{Context, rounds};
 use crate::gate::Flag;
 
-/// What is not settled of one parameter.
+/// The unsettled state of one parameter.
 #[derive(Clone, Debug)]
 pub(super) struct Unsure {
-    /// The memory after each number of updates that may have counted. Only one, counting all, if the
-    /// rule [remembers rates](super::super::rule::Fused::remembers_rates).
+    /// The memory after each number of updates that may have counted. Only one, which counts all of them, if the rule
+    /// [remembers rates](super::super::rule::Fused::remembers_rates).
     memories: Vec<Memory>,
-    /// The unsettled updates that it was in, by their place in the order, and what they were told.
+    /// The unsettled updates that the parameter was in: their positions in the order, and their inputs.
     rounds: Vec<(usize, Now)>,
-    /// The tensors of state before the last of them, if it may be taken back.
+    /// The tensors of state before the last update, if it may be taken back.
     before: Vec<Buffer>,
 }
 
 impl Unsure {
-    /// How many updates are not settled.
+    /// Returns how many updates are not settled.
     pub(super) fn updates(&self) -> u64 {
         self.rounds.len() as u64
     }
 }
 
-/// One update of all parameters that have a gradient. With `gated` it keeps to what the device knows, and
-/// may be told to be taken back all the same, or not.
+/// Makes one update of all parameters that have a gradient. With `gated`, it applies factor and verdict of the device;
+/// the flag says whether it may be taken back all the same.
 pub(super) fn run<M: Module>(
     groups: &mut ParamGroups,
     pace: &StepArgs,
@@ -70,7 +70,7 @@ pub(super) fn keep_if(groups: &mut ParamGroups, counts: Flag) {
     groups.verdicts.push(counts);
 }
 
-/// Moves every memory on by what has counted.
+/// Advances every memory by the updates that counted.
 pub(super) fn settle(groups: &mut ParamGroups, counted: &[bool]) {
     groups.verdicts.clear();
     let ParamGroups { rules, entries, .. } = groups;
@@ -78,7 +78,7 @@ pub(super) fn settle(groups: &mut ParamGroups, counted: &[bool]) {
         let Some(unsure) = entry.unsure.take() else { continue };
         for (round, now) in unsure.rounds {
             if counted.get(round).copied().unwrap_or(false) {
-                // Its effect on the tensors is there; what is wanted is that on the memory.
+                // The tensors were updated already; this updates the memory.
                 let _ = rules[entry.group].1.0.plan(&now, &mut entry.memory);
             }
         }
@@ -91,9 +91,9 @@ struct Step<'a> {
     grads: &'a mut GradientsParams,
     gated: Option<(&'a DeviceVerdict, bool)>,
     shared: Shared,
-    /// By the updates that a parameter was in before: most have been in all.
+    /// By the earlier updates that a parameter was in: most parameters were in all of them.
     pickers: HashMap<Vec<usize>, Picker>,
-    /// What has become of parameters: they may be used in more than one place.
+    /// Updated parameters: they may be used in more than one place.
     copies: HashMap<ParamId, BridgeTensor>,
     strangers: bool,
 }
@@ -148,7 +148,7 @@ impl ModuleMapper for Step<'_> {
         let (param, slots) = match (plans.as_slice(), self.gated) {
             ([plan], None) => kernel::step(&self.shared, Plans::One(plan), param, grad, slots),
             (plans, gated) => {
-                // The only plan there is, whatever has counted.
+                // The only plan there is, whichever updates counted.
                 let rounds = if plans.len() == 1 { Vec::new() } else { rounds };
                 let picker = self.pickers.entry(rounds).or_insert_with_key(|rounds| match gated {
                     None => Picker::new(count(rounds, verdicts)),
@@ -172,7 +172,7 @@ impl ModuleMapper for Step<'_> {
     }
 }
 
-/// How many of these updates have counted. Never of none.
+/// Returns how many of these updates counted. There must be at least one.
 fn count(rounds: &[usize], verdicts: &[Flag]) -> Tensor<1, Int> {
     let counts = rounds.iter().filter_map(|round| verdicts.get(*round));
     Tensor::cat(counts.map(|flag| flag.tensor().clone().int()).collect(), 0).sum()

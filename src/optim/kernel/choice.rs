@@ -1,8 +1,7 @@
-//! Plans of which only the device knows which one it is.
+//! A choice among plans that only the device can make.
 //!
-//! Where a step is decided on the device, the host does not know how many updates a tensor has seen,
-//! and so which correction of bias is due. It plans for every number that is possible, and the device
-//! picks by its own count.
+//! If a step is decided on the device, the host does not know how many updates a tensor has seen, and so which bias
+//! correction is due. It makes a plan for every possible number, and the device picks one by its own count.
 
 use std::cell::RefCell;
 use std::collections::HashMap;
@@ -12,11 +11,11 @@ use burn::tensor::{DType, Device, Int, Tensor};
 use super::plan::Plan;
 use crate::gate::Flag;
 
-/// What is to be done to a tensor: one plan, or one for each number of updates that it may have seen.
+/// The plans for a tensor: one, or one for each number of updates that it may have seen.
 #[derive(Clone, Copy)]
 pub(crate) enum Plans<'a> {
     One(&'a Plan),
-    /// Never none.
+    /// Never empty.
     Any(&'a [Plan], &'a Picker),
 }
 
@@ -43,7 +42,7 @@ impl<'a> Plans<'a> {
         }
     }
 
-    /// The same for one kind of plan, with numbers for a tensor at `at`.
+    /// Returns the choice among plans of one kind, with numbers for a tensor at `at`.
     pub(super) fn choice<P: Copy>(
         self,
         at: (&Device, DType),
@@ -66,7 +65,7 @@ pub(super) struct Choice<'a, P> {
 }
 
 impl<P: Copy> Choice<'_, P> {
-    /// What only the device knows of the gradient's factor.
+    /// Returns the part of the gradient's factor that only the device knows.
     pub(super) fn factor(&self) -> Option<Number> {
         let factor = self.picker?.factor()?.clone();
         let factor = match factor.device() == self.device {
@@ -80,7 +79,7 @@ impl<P: Copy> Choice<'_, P> {
         self.plans[0]
     }
 
-    /// A number of the plan: known if it is the same in all.
+    /// Returns a number of the plan: known if it is the same in all plans.
     pub(super) fn number(&self, of: impl Fn(&P) -> f64) -> Number {
         let first = of(&self.plans[0]);
         match self.picker {
@@ -125,7 +124,7 @@ impl Number {
         }
     }
 
-    /// Kept within this number on both sides of 0.
+    /// Clamps the tensor to this number on both sides of 0.
     pub(super) fn within<const D: usize>(&self, tensor: Tensor<D>) -> Tensor<D> {
         match self {
             Self::Known(x) => tensor.clamp(-x, *x),
@@ -137,16 +136,16 @@ impl Number {
     }
 }
 
-/// Picks numbers by a count on the device, and knows there what else the update depends on.
+/// Picks numbers by a count on the device, and holds what else about the update only the device knows.
 pub(crate) struct Picker {
     count: Tensor<1, Int>,
-    /// What the gradient is to be multiplied by besides.
+    /// Additional factor on the gradient.
     factor: Option<Tensor<1>>,
-    /// Whether anything is to change at all.
+    /// Whether anything changes at all.
     counts: Option<Flag>,
     #[cfg(feature = "cube")]
     controls: RefCell<Vec<(Device, Tensor<1>)>>,
-    /// What was picked already: most tensors of a model ask for the same.
+    /// Numbers picked so far: most tensors of a model need the same ones.
     picked: RefCell<HashMap<(Vec<u64>, DType), Tensor<1>>>,
 }
 
@@ -162,8 +161,7 @@ impl Picker {
         }
     }
 
-    /// The same where the gradient is to be multiplied by a factor, and nothing is to change unless the
-    /// update counts.
+    /// Adds a factor on the gradient, and a flag without which nothing changes.
     pub(crate) fn gated(self, factor: Option<Tensor<1>>, counts: Flag) -> Self {
         Self { factor, counts: Some(counts), ..self }
     }
@@ -176,7 +174,7 @@ impl Picker {
         self.counts.as_ref()
     }
 
-    /// What a kernel has to know: the count, the factor, and 1 if the update counts or else 0.
+    /// Returns what a kernel has to know: the count, the factor, and 1 if the update counts, otherwise 0.
     #[cfg(feature = "cube")]
     pub(super) fn control(&self, device: &Device) -> Tensor<1> {
         let mut controls = self.controls.borrow_mut();
@@ -200,7 +198,7 @@ impl Picker {
         control
     }
 
-    /// The one of `values` that the count says.
+    /// Returns the element of `values` at the index of the count.
     fn pick(&self, values: Vec<f64>, device: &Device, wide: DType) -> Tensor<1> {
         let bits = values.iter().map(|value| value.to_bits()).collect();
         let mut picked = self.picked.borrow_mut();

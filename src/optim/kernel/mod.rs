@@ -1,7 +1,7 @@
-//! One update of one tensor, or of many: on Flex and on CubeCL devices in kernels of our own, elsewhere
-//! in tensor operations. The choice is made for each tensor, by its device, types and layout.
+//! Updates of one tensor or of many: on Flex and on CubeCL devices by the crate's own kernels, elsewhere by tensor
+//! operations. The choice is made for each tensor, by its device, types and layout.
 //!
-//! A kernel takes a [`Plan`] and buffers. It knows no rule, no model and no schedule.
+//! A kernel takes a [`Plan`] and buffers. It knows nothing of rules, models and schedules.
 
 mod choice;
 #[cfg(feature = "cube")]
@@ -29,7 +29,7 @@ use burn::tensor::{DType, Device, ExecutionError, Tensor, TensorData};
 use crate::checkpoint::tensors;
 use crate::gate::Flag;
 
-/// Calls a function that has the rank as a constant; there are none above 8.
+/// Calls a function with the rank as a constant; no rank is above 8.
 macro_rules! with_rank {
     ($rank:expr, $call:ident, $argument:expr) => {
         match $rank {
@@ -54,7 +54,7 @@ use with_rank;
 pub(crate) enum Buffer {
     #[cfg(feature = "flex")]
     Flex(FlexTensor),
-    /// Boxed, because it is much the larger.
+    /// Boxed, because it is much larger.
     Other(Box<BridgeTensor>),
 }
 
@@ -72,7 +72,7 @@ impl Buffer {
         Self::Other(Box::new(tensor.into_bridge()))
     }
 
-    /// The same tensor, on the device of `other`.
+    /// Moves the tensor to the device of `other`.
     pub(crate) fn beside<const D: usize>(self, other: &Self) -> Self {
         match (self, other) {
             #[cfg(feature = "flex")]
@@ -87,7 +87,7 @@ impl Buffer {
         }
     }
 
-    /// Whether the two are certain to be on one device, without asking them.
+    /// Returns whether the two are certain to be on one device, without querying it.
     pub(crate) fn is_like(&self, other: &Self) -> bool {
         match (self, other) {
             #[cfg(feature = "flex")]
@@ -96,7 +96,7 @@ impl Buffer {
         }
     }
 
-    /// Where it is.
+    /// Returns the device that it is on.
     pub(crate) fn device(&self) -> Device {
         fn at<const D: usize>(buffer: Buffer) -> Device {
             buffer.into_tensor::<D>().device()
@@ -108,7 +108,7 @@ impl Buffer {
         }
     }
 
-    /// What is in it, on the host: for saving.
+    /// Reads the tensor to the host, for saving.
     pub(crate) fn data(&self) -> Result<TensorData, ExecutionError> {
         fn at<const D: usize>(buffer: Buffer) -> Result<TensorData, ExecutionError> {
             tensors::read(buffer.into_tensor::<D>())
@@ -116,7 +116,7 @@ impl Buffer {
         with_rank!(self.rank(), at, self.clone())
     }
 
-    /// One of the two, as the flag says.
+    /// Returns one of the two, by the flag.
     pub(crate) fn chosen(flag: &Flag, yes: Self, no: Self) -> Self {
         fn at<const D: usize>((flag, yes, no): (&Flag, Buffer, Buffer)) -> Buffer {
             Buffer::of(flag.choose(yes.into_tensor::<D>(), no.into_tensor::<D>()))
@@ -156,17 +156,15 @@ pub(crate) struct Job {
     pub(crate) rank: usize,
     pub(crate) plan: Plan,
     pub(crate) param: Buffer,
-    /// Held until the job is finished: memory that one core has asked for and another gives back makes
-    /// both wait for each other.
+    /// Held until the job is finished: if one core frees memory that another has allocated, both wait for each other.
     pub(crate) grad: Buffer,
-    /// What there is of the state, in the order of the rule. The rest begins at zero, or where the
-    /// rule has it begin.
+    /// The existing state, in the order of the rule. The rest starts at zero, or at the rule's initial value.
     pub(crate) slots: Vec<Buffer>,
-    /// Whether a kernel has done all of it.
+    /// Whether a kernel has done the whole job.
     pub(crate) done: bool,
 }
 
-/// What comes of a job.
+/// The result of a job.
 pub(crate) struct Done {
     pub(crate) param: Buffer,
     pub(crate) slots: Vec<Buffer>,
@@ -211,15 +209,15 @@ pub(crate) fn run_one(job: Job) -> Done {
     job.finish(&Shared::default())
 }
 
-/// What the updates of one model have in common.
+/// Data that the updates of one model share.
 #[derive(Default)]
 pub(crate) struct Shared {
     #[cfg(feature = "cube")]
     tables: cube::Tables,
 }
 
-/// One update of a tensor that may be anywhere: by a kernel on CubeCL devices, and else in operations.
-/// The state is complete, as [`begun`] makes it.
+/// Makes one update of a tensor on any device: by a kernel on CubeCL devices, otherwise in operations. The state must
+/// be complete, as returned by [`begun`].
 pub(crate) fn step<const D: usize>(
     shared: &Shared,
     plans: Plans<'_>,
@@ -242,7 +240,7 @@ pub(crate) fn step<const D: usize>(
     (counts.choose(param, before.0), slots.collect())
 }
 
-/// The type in which a tensor of this type is computed, and its state kept.
+/// Returns the type in which a tensor of this type is computed, and its state kept.
 pub(crate) fn wide(dtype: DType) -> DType {
     match dtype {
         DType::F64 => DType::F64,
@@ -250,12 +248,12 @@ pub(crate) fn wide(dtype: DType) -> DType {
     }
 }
 
-/// The bounds that keep every intermediate number of an update finite, in the type that computes.
+/// Bounds that keep every intermediate number of an update finite, in the type of the computation.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Limits {
-    /// Of a gradient: the difference of two has a square that is finite.
+    /// Bound on a gradient: the square of a difference of two is finite.
     pub(crate) gradient: f64,
-    /// Of `ε`: anything smaller would be flushed to 0, and 0/0 is NaN.
+    /// Lower bound on `ε`: anything smaller would be flushed to 0, and 0/0 is NaN.
     pub(crate) least: f64,
 }
 
@@ -270,7 +268,7 @@ impl Limits {
         }
     }
 
-    /// The nearest `ε` that neither vanishes nor makes a state overflow that it is added to.
+    /// Returns the nearest `ε` that neither vanishes nor makes a state overflow when added to it.
     pub(crate) fn epsilon(self, epsilon: f64) -> f64 {
         epsilon.clamp(self.least, self.gradient)
     }

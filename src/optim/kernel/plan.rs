@@ -1,10 +1,9 @@
-//! One update of one tensor in plain numbers: all that a kernel is told.
+//! One update of one tensor in plain numbers: all that a kernel needs to know.
 //!
-//! Everything that is the same for every element is worked out here, in `f64`: products of rates,
-//! corrections of bias, what the first update does differently. What is left for a kernel is the
-//! least that can be done to an element.
+//! Everything that is the same for every element is computed here, in `f64`: products of rates, bias corrections, the
+//! special cases of the first update. Kernels are left with the minimum of work per element.
 
-/// What is done to a tensor.
+/// The update of a tensor.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(crate) enum Plan {
     Momentum(Momentum),
@@ -12,11 +11,11 @@ pub(crate) enum Plan {
     Free(Free),
 }
 
-/// `g' = sign·factor·g + λp`, kept within [`Limits::gradient`](super::Limits), is what every rule
-/// calls the gradient.
+/// Preprocessing of the gradient: `g' = sign·factor·g + λp`, clamped to [`Limits::gradient`](super::Limits), is what
+/// every rule calls the gradient.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(crate) struct Incoming<T = f64> {
-    /// The clips' factor; negative to climb instead of descend.
+    /// The clips' factor; negative to ascend instead of descend.
     pub(crate) factor: T,
     /// Coupled weight decay `λ`.
     pub(crate) coupled: T,
@@ -36,17 +35,17 @@ pub(crate) struct Momentum<T = f64> {
     pub(crate) by_velocity: T,
 }
 
-/// The Adam family. With `d` the second moment as [`Second`] has it,
-/// `m = β₁m + κ₁g'` and `p = (1 − s)·p − (a·g' + b·m)/(k·√d + ε)`.
+/// The Adam family. With `d` the second moment as in [`Second`], `m = β₁m + κ₁g'` and
+/// `p = (1 − s)·p − (a·g' + b·m)/(k·√d + ε)`.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(crate) struct Adam<T = f64> {
     pub(crate) incoming: Incoming<T>,
     pub(crate) second: Second,
-    /// `β₁` and `κ₁`, which is `1 − β₁` but for the first update of some.
+    /// `β₁` and `κ₁`, which is `1 − β₁` except at the first update of some rules.
     pub(crate) first: (T, T),
     /// `β₂` and `κ₂`.
     pub(crate) squares: (T, T),
-    /// What is left of the maximum of AMSGrad: 1, and 0 when the moments begin anew.
+    /// Factor on the previous maximum of AMSGrad: 1, or 0 when the moments restart.
     pub(crate) keep: T,
     /// `s`
     pub(crate) shrink: T,
@@ -54,47 +53,45 @@ pub(crate) struct Adam<T = f64> {
     pub(crate) by_gradient: T,
     /// `b`
     pub(crate) by_moment: T,
-    /// `k`: what corrects the bias of the root, or 0 for a step that is not normalised.
+    /// `k`: corrects the bias of the root; 0 for a step that is not normalised.
     pub(crate) root: T,
     /// `ε`
     pub(crate) epsilon: T,
-    /// Added to the second moment at every update (AdaBelief), or the bound on `g'` once it is
-    /// normalised (ADOPT).
+    /// Added to the second moment at every update (AdaBelief), or the bound on the normalised `g'` (ADOPT).
     pub(crate) extra: T,
-    /// `g'` is cut to `√(θ·v)` where `v > 0`, with the `v` of before; infinite for not at all.
+    /// `θ`: `g'` is cut to `√(θ·v)` where `v > 0`, with the previous `v`; infinite for no cut.
     pub(crate) spike: T,
     pub(crate) scaling: Scaling,
 }
 
-/// How the second moment is kept, and which of its forms normalises.
+/// How the second moment is kept, and which form of it normalises.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Second {
     /// `v = β₂v + κ₂g'²`, `d = v`.
     Square,
-    /// The same, and `w = max(keep·w, v)`, `d = w`.
+    /// As `Square`, and `w = max(keep·w, v)`, `d = w`.
     Largest,
     /// `v = β₂v + κ₂(g' − m)² + extra`, `d = v`.
     Belief,
     /// `v = max(β₂v, |g'| + ε)`, and the step is `(a·g' + b·m)/v`.
     Infinity,
-    /// `ĝ = g'/max(√v, ε)` kept within `±extra`, `m = β₁m + κ₁ĝ`, the step is `b·m`, and only then
-    /// `v = β₂v + κ₂g'²`.
+    /// `ĝ = g'/max(√v, ε)` clamped to `±extra`, `m = β₁m + κ₁ĝ`, the step is `b·m`, and only then `v = β₂v + κ₂g'²`.
     Adopt,
 }
 
-/// What depends on all elements of a tensor at once, and so takes a second pass.
+/// What depends on all elements of a tensor at once, and therefore takes a second pass.
 #[derive(Debug, Clone, Copy, PartialEq, Default)]
 pub(crate) struct Scaling {
     /// StableAdamW: rate and decay are divided by `max(1, RMS/threshold)`, with
     /// `RMS = √mean(g'²/max(k²d, ε²))`.
     pub(crate) rms: Option<f64>,
-    /// Cautious: elements of the step that do not point along the gradient are left out, and the
-    /// others enlarged by one over their share, of which at least 0.001 is assumed.
+    /// Cautious: elements of the step that do not point along the gradient are dropped, and the others divided by their
+    /// share, taken as at least 0.001.
     pub(crate) cautious: bool,
 }
 
 impl Scaling {
-    /// Whether a step depends on all elements.
+    /// Returns whether a step depends on all elements.
     #[cfg(any(feature = "flex", feature = "cube"))]
     pub(super) fn is_needed(self) -> bool {
         self.rms.is_some() || self.cautious
@@ -106,13 +103,13 @@ impl Scaling {
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(crate) struct Free<T = f64> {
     pub(crate) incoming: Incoming<T>,
-    /// `c`: how much of `z` enters the average.
+    /// `c`: the weight of `z` in the average.
     pub(crate) average: T,
     /// `γ`
     pub(crate) rate: T,
     /// `q`
     pub(crate) pull: T,
-    /// What the normalised form needs beside.
+    /// The additional numbers of the normalised form.
     pub(crate) normal: Option<Normal<T>>,
 }
 
@@ -126,7 +123,7 @@ pub(crate) struct Normal<T = f64> {
 }
 
 impl Plan {
-    /// How many tensors of state it reads and writes.
+    /// Returns how many tensors of state it reads and writes.
     pub(crate) fn slots(&self) -> usize {
         match self {
             Self::Momentum(plan) => usize::from(plan.velocity.is_some()),

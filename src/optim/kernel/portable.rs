@@ -1,4 +1,4 @@
-//! Every rule in tensor operations, for any device: what the other kernels are tested against.
+//! Every rule in tensor operations, for any device; the reference that the other kernels are tested against.
 
 use burn::tensor::{DType, Tensor, f16};
 
@@ -6,11 +6,11 @@ use super::Limits;
 use super::choice::{Choice, Number, Plans};
 use super::plan::{Adam, Free, Incoming, Momentum, Normal, Plan, Second};
 
-/// One update: the parameter, and the state in the order of the rule, as [`begun`] completes it. Half
+/// Makes one update. Returns the parameter, and the state in the order of the rule, as [`begun`] completes it. Half
 /// precision is computed, and its state kept, in `f32`.
 ///
 /// # Cost
-/// About a dozen passes for Adam, each into a buffer of its own where one cannot be reused.
+/// About a dozen passes for Adam, each into a separate buffer unless one can be reused.
 pub(crate) fn step<const D: usize>(
     plans: Plans<'_>,
     param: Tensor<D>,
@@ -54,14 +54,14 @@ pub(crate) fn step<const D: usize>(
         }
     };
     let param = match stored {
-        // Past its range a narrow float stops at the end of it.
+        // `f16` saturates at the end of its range.
         DType::F16 => param.clamp(f16::MIN.to_f64(), f16::MAX.to_f64()),
         _ => param,
     };
     (param.cast(stored), slots)
 }
 
-/// The state with what is not there yet: zeros, or what the rule has it begin at.
+/// Completes the state with zeros, or with the rule's initial values.
 pub(crate) fn begun<const D: usize>(
     plan: &Plan,
     param: &Tensor<D>,
@@ -70,7 +70,7 @@ pub(crate) fn begun<const D: usize>(
     let param = || param.clone().cast(super::wide(param.dtype()));
     while slots.len() < plan.slots() {
         slots.push(match (plan, slots.len()) {
-            // At the first update the three sequences are at one place.
+            // At the first update the three sequences coincide.
             (Plan::Free(_), 0) => param(),
             _ => param().zeros_like(),
         });
@@ -78,7 +78,7 @@ pub(crate) fn begun<const D: usize>(
     slots
 }
 
-/// `g'`
+/// Computes `g'`.
 fn incoming<const D: usize, P: Copy>(
     plan: &Choice<'_, P>,
     of: impl Fn(&P) -> Incoming,
@@ -150,7 +150,7 @@ fn adam<const D: usize>(
     match plan.number(|plan| plan.spike) {
         Number::Known(f64::INFINITY) => {}
         spike => {
-            // Where it is infinite the limit is too, or NaN: neither is exceeded.
+            // If it is infinite, the limit is infinite too, or NaN: neither is exceeded.
             let limit = spike.times(v.clone());
             let spike = (g.clone() * g.clone())
                 .greater(limit.clone())
@@ -206,7 +206,7 @@ fn adam<const D: usize>(
     (param, [m, v], largest)
 }
 
-/// `p = (1 − s)·p − u`, scaled as asked; `rms` is in units of its threshold.
+/// Computes `p = (1 − s)·p − u`, with `u` scaled as the plan says; `rms` is in units of its threshold.
 fn apply<const D: usize>(
     plan: &Choice<'_, Adam>,
     param: Tensor<D>,
@@ -228,16 +228,15 @@ fn apply<const D: usize>(
     }
 }
 
-/// The elements of a step that point along the gradient, enlarged by one over their share. Both are of
-/// one type.
+/// Returns the elements of a step that point along the gradient, divided by their share. Both have the same type.
 pub(crate) fn cautious<const D: usize>(step: Tensor<D>, grad: Tensor<D>) -> Tensor<D> {
-    // By signs: the product of two small numbers may vanish.
+    // By signs, because the product of two small numbers may vanish.
     let along = (step.clone().sign() * grad.sign()).greater_elem(0.0);
     let share = along.clone().float().cast(step.dtype()).mean().clamp_min(LEAST_SHARE);
     step.mask_fill(along.bool_not(), 0.0) * share.recip().reshape([1; D])
 }
 
-/// The least share of a cautious step that is assumed to be left, as in the authors' code.
+/// The smallest share assumed in a cautious step, as in the authors' code.
 pub(crate) const LEAST_SHARE: f64 = 1e-3;
 
 fn free<const D: usize>(

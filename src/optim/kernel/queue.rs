@@ -1,4 +1,4 @@
-//! Jobs that are done by other cores while the rest are still being collected.
+//! Jobs that other cores run while the rest are still being collected.
 
 #[cfg(feature = "flex")]
 mod batch;
@@ -13,22 +13,22 @@ use batch::Batch;
 
 /// The jobs of one update.
 ///
-/// Taking a tensor out of a module costs about as much as updating one of a few thousand elements, and
-/// putting it back as much again. Only one core can walk over the module, so the others update meanwhile:
-/// whenever enough jobs have come together they are handed over, and whoever wants the outcome of those
-/// that nobody has begun with does them.
+/// Taking a tensor out of a module costs about as much as updating one of a few thousand elements, and putting it back
+/// as much again. Only one core can walk over the module, so the others update in the meantime: whenever there are
+/// enough jobs, they are handed over. If no core has started them by the time their results are needed, the caller runs
+/// them.
 #[derive(Default)]
 pub(crate) struct Queue {
     #[cfg(feature = "flex")]
     handed: Vec<Batch>,
     open: Vec<Job>,
-    /// The elements of the open jobs that a kernel on the host can do.
+    /// The number of elements in the open jobs that a kernel on the host can run.
     #[cfg(feature = "flex")]
     elements: usize,
 }
 
 impl Queue {
-    /// Adds a job, which may begin at once.
+    /// Adds a job, which may start at once.
     pub(crate) fn push(&mut self, job: Job) {
         #[cfg(feature = "flex")]
         let more = flex::elements(&job).unwrap_or(0);
@@ -44,7 +44,7 @@ impl Queue {
         }
     }
 
-    /// What comes of the jobs, in their order; to be waited for where it is asked for.
+    /// Returns the results of the jobs, in order; each is waited for only when it is requested.
     pub(crate) fn finish(self) -> impl Iterator<Item = Done> {
         let shared = Shared::default();
         #[cfg_attr(not(feature = "flex"), allow(unused_mut))]

@@ -1,4 +1,4 @@
-//! The kernels against tensor operations: every rule, over whatever layouts and types there are.
+//! Compares the kernels with tensor operations: every rule, over many layouts and types.
 
 use std::cell::RefCell;
 
@@ -44,11 +44,11 @@ pub(super) fn rules() -> Vec<Erased> {
 }
 
 thread_local! {
-    /// The device's own generator is one for all threads, and tests run side by side.
+    /// Not the device's generator: all threads share that, and tests run in parallel.
     static NUMBERS: RefCell<StdRng> = RefCell::new(StdRng::seed_from_u64(7));
 }
 
-/// Numbers of both signs, of this type, over a buffer of their own: the same in every run of a test.
+/// Returns numbers of both signs, of this type, in a separate buffer; the same in every run of a test.
 pub(super) fn random<const D: usize>(shape: [usize; D], dtype: DType) -> Tensor<D> {
     let numbers: Vec<f32> = NUMBERS.with_borrow_mut(|numbers| {
         (0..shape.iter().product()).map(|_| numbers.random_range(-2.0..2.0)).collect()
@@ -60,7 +60,7 @@ pub(super) fn values<const D: usize>(tensor: Tensor<D>) -> Vec<f64> {
     tensor.into_data().iter::<f64>().collect()
 }
 
-/// A copy in a buffer of its own, in the order of its elements.
+/// Copies the tensor into a separate buffer, in the order of its elements.
 fn copy<const D: usize>(tensor: &Tensor<D>) -> Tensor<D> {
     let dtype = tensor.dtype();
     let data = TensorData::new(values(tensor.clone()), tensor.shape());
@@ -75,13 +75,13 @@ pub(super) fn close(ours: &[f64], reference: &[f64], epsilon: f64, what: &str) {
     }
 }
 
-/// Four updates by the kernel and by operations, side by side.
+/// Compares four updates by the kernel with the same ones by operations.
 fn agree<const D: usize>(rule: &Erased, param: Tensor<D>, grads: &[Tensor<D>], what: &str) {
     let rule = &rule.0;
     let what = format!("{what}, {rule:?}");
     let wide = wide(param.dtype());
-    // Half precision may round a parameter to the next number; a tenth of it, the decay of the rules
-    // here, goes into the state.
+    // Half precision may round a parameter to the next number; a tenth of that, the decay of the rules here, goes into
+    // the state.
     let (epsilon, of_state) = match param.dtype() {
         DType::F64 => (1e-12, 1e-5),
         DType::F32 => (2e-6, 1e-5),
@@ -95,7 +95,7 @@ fn agree<const D: usize>(rule: &Erased, param: Tensor<D>, grads: &[Tensor<D>], w
         let plan = rule.plan(&Now { lr: 0.05, factor: 0.7, rank: D }, &mut memory);
         let mut job = Job::new(D, plan, done.0, Buffer::of(grad.clone()), done.1);
         flex::step(&mut job);
-        // What the kernel leaves to operations, it leaves for a reason.
+        // The kernel may leave a job to operations only for these reasons.
         let left = !job.done;
         let expects = match plan {
             Plan::Free(_) => turn == 0,
@@ -146,7 +146,7 @@ fn kernels_agree_with_tensor_operations() {
         let shape = [2, 3, 3, 5];
         agree(&rule, random(shape, dtype), &[(); 3].map(|()| random(shape, dtype)), "rank 4");
 
-        // Parameter and gradient that lie otherwise than they are numbered, or in something larger.
+        // Parameters and gradients that are transposed, or part of a larger tensor.
         let turned = || random([9, 4], dtype).transpose();
         let inside = || random([9, 20], dtype).narrow(0, 2, 4).narrow(1, 5, 9);
         let front = || random([9, 9], dtype).narrow(0, 0, 4);
@@ -176,7 +176,7 @@ fn kernels_agree_with_tensor_operations() {
     }
 }
 
-/// Tensors that are shared among cores, in blocks that do not come out even.
+/// Tensors that are divided among cores, into uneven blocks.
 #[test]
 fn kernels_agree_over_large_tensors() {
     for rule in rules() {
@@ -185,7 +185,7 @@ fn kernels_agree_over_large_tensors() {
     }
 }
 
-/// A buffer that somebody else holds too is left as it is: parameter, gradient and state.
+/// A shared buffer is left unchanged: parameter, gradient and state.
 #[test]
 fn what_others_hold_is_not_written() {
     for rule in rules() {
@@ -217,8 +217,8 @@ fn what_others_hold_is_not_written() {
     }
 }
 
-/// A buffer that nobody else holds is used again: memory that a step asks for has to be mapped, page
-/// by page, and costs more than the arithmetic.
+/// A buffer that nothing else holds is reused: memory that a step requests has to be mapped, page by page, which costs
+/// more than the arithmetic.
 #[test]
 fn what_nobody_else_holds_is_written_in_place() {
     let at = |buffer: &Buffer| match buffer {
@@ -249,7 +249,7 @@ fn what_nobody_else_holds_is_written_in_place() {
     }
 }
 
-/// Whatever the core that was first: the same bits.
+/// The bits are the same whichever core was first.
 #[test]
 fn many_tensors_at_once_give_the_bits_of_each_alone() {
     let rule = AdamW::new().cautious().update_rms_at_most(0.1).unwrap().erased();

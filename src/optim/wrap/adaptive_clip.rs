@@ -1,4 +1,4 @@
-//! Gradients no longer than a share of the weights.
+//! Adaptive gradient clipping.
 
 use burn::optim::Optimizer;
 use burn::tensor::Tensor;
@@ -8,9 +8,8 @@ use super::{Stepped, state_of_inner};
 use crate::Error;
 use crate::error::check::Param;
 
-/// Adaptive gradient clipping: the gradient of each unit is at most a share of the unit's weights, and
-/// so no layer can be thrown far in one step
-/// ([Brock et al. 2021](https://arxiv.org/abs/2102.06171)).
+/// Adaptive gradient clipping: the norm of each unit's gradient is at most a share of the norm of the unit's weights,
+/// so no layer can be thrown far in one step ([Brock et al. 2021](https://arxiv.org/abs/2102.06171)).
 ///
 /// ```text
 /// g ← λ·max(‖p‖, ε)/‖g‖·g      for each unit with ‖g‖ > λ·max(‖p‖, ε)
@@ -25,15 +24,14 @@ use crate::error::check::Param;
 /// # Ok::<(), evenkeel::Error>(())
 /// ```
 ///
-/// A unit is the weights that one output is made with: a column of a matrix in Burn's layout, what
-/// lies behind the first index of a tensor of more dimensions, and all of a vector. `ε` is 0.001, so
-/// that what begins at 0 can leave it. The authors leave the last layer unclipped: give it a group of
-/// its own.
+/// A unit is the weights that produce one output: a column of a matrix in Burn's layout, one index of the first axis of
+/// a tensor with more dimensions, or all of a vector. `ε` is 0.001, so that weights that start at 0 can move. The
+/// authors leave the last layer unclipped: give it a separate group.
 ///
-/// Agrees with `timm`'s `adaptive_clip_grad` of the transposed matrix.
+/// Agrees with `timm`'s `adaptive_clip_grad` on the transposed matrix.
 ///
 /// # Cost
-/// About six passes beside the optimizer's; no readback.
+/// About six passes in addition to the optimizer's; no readback.
 #[derive(Clone, Debug)]
 #[doc(alias = "adaptive_grad_clip")]
 #[doc(alias = "AGC")]
@@ -44,7 +42,7 @@ pub struct AdaptiveClip<O> {
 }
 
 impl<O: Optimizer> AdaptiveClip<O> {
-    /// Around any optimizer, with the share `λ`: from 0.01 for large batches to 0.16 for small ones.
+    /// Wraps an optimizer, with the share `λ`: from 0.01 for large batches to 0.16 for small ones.
     ///
     /// # Errors
     /// If `λ` is not positive and finite.
@@ -53,7 +51,7 @@ impl<O: Optimizer> AdaptiveClip<O> {
         Ok(Self { inner, share, epsilon: 1e-3 })
     }
 
-    /// `ε`, the least length that a unit is taken to have.
+    /// Sets `ε`, the smallest norm that a unit is assumed to have.
     ///
     /// # Errors
     /// If `ε` is not positive and finite.
@@ -82,7 +80,7 @@ impl<O: Optimizer> Optimizer for AdaptiveClip<O> {
         let limit = (largest * over).clamp_min(self.epsilon) * self.share;
         let (largest, over) = units::norms(grad.clone());
         let within = (largest.clone() * over.clone()).lower_equal(limit.clone());
-        // The largest element first: the length itself may be above all that the type holds.
+        // Divided by the largest element first, because the norm itself may overflow the type.
         let clipped = grad.clone() / largest * (limit / over);
         let within = within.expand(grad.shape());
         self.inner.step(lr, tensor, clipped.mask_where(within, grad).cast(stored), state)

@@ -1,4 +1,4 @@
-//! Steps along the gradient only.
+//! Cautious steps: along the gradient only.
 
 use burn::optim::Optimizer;
 use burn::tensor::Tensor;
@@ -6,9 +6,8 @@ use burn::tensor::Tensor;
 use super::super::kernel;
 use super::{Stepped, less, state_of_inner, taken};
 
-/// Takes only those elements of an optimizer's step that point along the gradient, and enlarges them
-/// by one over their share, of which at least 0.001 is assumed
-/// ([Liang et al. 2024](https://arxiv.org/abs/2411.16085)).
+/// Keeps only those elements of an optimizer's step that point along the gradient, and divides them by their share,
+/// taken as at least 0.001 ([Liang et al. 2024](https://arxiv.org/abs/2411.16085)).
 ///
 /// ```text
 /// d = p − p'      φ = [d·g > 0]      p ← p − d·φ/max(mean(φ), 0.001)
@@ -23,19 +22,18 @@ use super::{Stepped, less, state_of_inner, taken};
 /// # Ok::<(), evenkeel::Error>(())
 /// ```
 ///
-/// Weight decay that the optimizer does by itself is part of its step, and masked with it. The rules
-/// of the Adam family have [`cautious`](super::super::Adaptive::cautious) of their own, which is fused
-/// and leaves the decay alone.
+/// Weight decay in the wrapped optimizer is part of its step, and masked with it. The rules of the Adam family have
+/// their own setting, [`cautious`](super::super::Adaptive::cautious), which is fused and leaves the decay alone.
 ///
 /// # Cost
-/// About eight passes beside the optimizer's.
+/// About eight passes in addition to the optimizer's.
 #[derive(Clone, Debug)]
 pub struct Cautious<O> {
     inner: O,
 }
 
 impl<O: Optimizer> Cautious<O> {
-    /// Around any optimizer.
+    /// Wraps an optimizer.
     pub fn new(inner: O) -> Self {
         Self { inner }
     }

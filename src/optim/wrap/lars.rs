@@ -1,4 +1,4 @@
-//! Gradients in proportion to the weights.
+//! Layer-wise adaptive rate scaling (LARS).
 
 use burn::optim::Optimizer;
 use burn::tensor::Tensor;
@@ -8,8 +8,8 @@ use super::{Stepped, state_of_inner};
 use crate::Error;
 use crate::error::check::Param;
 
-/// Scales the gradient of each tensor to a share of the tensor's length before an optimizer sees it:
-/// with momentum inside this is LARS ([You et al. 2017](https://arxiv.org/abs/1708.03888)).
+/// Scales the gradient of each tensor to a share of the tensor's norm before an optimizer sees it: LARS, with momentum
+/// inside ([You et al. 2017](https://arxiv.org/abs/1708.03888)).
 ///
 /// ```text
 /// g ← η·‖p‖/(‖g‖ + λ‖p‖)·(g + λp)      where ‖p‖ and ‖g‖ are not 0, else g + λp
@@ -25,11 +25,10 @@ use crate::error::check::Param;
 /// # Ok::<(), evenkeel::Error>(())
 /// ```
 ///
-/// Agrees with `timm`'s `Lars`. Weight decay belongs here and not into the optimizer inside, as it
-/// enters the ratio.
+/// Agrees with `timm`'s `Lars`. Set weight decay here and not in the wrapped optimizer, because it enters the ratio.
 ///
 /// # Cost
-/// About six passes beside the optimizer's; no readback.
+/// About six passes in addition to the optimizer's; no readback.
 #[derive(Clone, Debug)]
 #[doc(alias = "LARS")]
 pub struct Lars<O> {
@@ -40,7 +39,7 @@ pub struct Lars<O> {
 }
 
 impl<O: Optimizer> Lars<O> {
-    /// Around any optimizer, with the trust coefficient `η`, usually 0.001.
+    /// Wraps an optimizer, with the trust coefficient `η`, usually 0.001.
     ///
     /// # Errors
     /// If `η` is not positive and finite.
@@ -49,7 +48,7 @@ impl<O: Optimizer> Lars<O> {
         Ok(Self { inner, trust, decay: 0.0, matrices_only: false })
     }
 
-    /// Weight decay `λ`.
+    /// Sets weight decay `λ`.
     ///
     /// # Errors
     /// If `λ` is negative or not finite.
@@ -58,8 +57,8 @@ impl<O: Optimizer> Lars<O> {
         Ok(self)
     }
 
-    /// Leaves the gradients of biases and of the weights of normalisation as they are, without decay:
-    /// those of all tensors of rank 0 and 1.
+    /// Leaves the gradients of biases and normalisation weights unchanged, without decay: those of all tensors of rank
+    /// 0 and 1.
     pub fn matrices_only(mut self) -> Self {
         self.matrices_only = true;
         self
@@ -83,7 +82,7 @@ impl<O: Optimizer> Optimizer for Lars<O> {
         let (size, length) = (units::norm(tensor.clone()), units::norm(grad.clone().cast(wide)));
         let none = size.clone().equal_elem(0.0).bool_or(length.clone().equal_elem(0.0));
         let grad = grad.cast(wide) + tensor.clone().cast(wide) * self.decay;
-        // Divided first: the ratio itself may be above all that the type holds.
+        // Divided first, because the ratio itself may overflow the type.
         let direction = grad.clone() / (length + size.clone() * self.decay).reshape([1; D]);
         let scaled = direction * (size * self.trust).reshape([1; D]);
         let none = none.reshape([1; D]).expand(grad.shape());

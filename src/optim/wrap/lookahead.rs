@@ -1,4 +1,4 @@
-//! Slow weights that fast ones run ahead of.
+//! Lookahead: slow weights that follow fast ones.
 
 use burn::optim::{Optimizer, RecordState, StateSink, StateSource};
 use burn::tensor::{Device, Tensor};
@@ -9,7 +9,7 @@ use crate::Error;
 use crate::checkpoint::tensors;
 use crate::error::check::Param;
 
-/// Lets an optimizer run ahead for `k` updates, and then goes only a part of the way with it
+/// Lets an optimizer run ahead for `k` updates, and then moves only part of the way with it
 /// ([Zhang et al. 2019](https://arxiv.org/abs/1907.08610)).
 ///
 /// ```text
@@ -26,10 +26,10 @@ use crate::error::check::Param;
 /// # Ok::<(), evenkeel::Error>(())
 /// ```
 ///
-/// The paper takes `k` = 5 and `α` = 0.5. The state of the optimizer inside goes on as it is.
+/// The paper uses `k` = 5 and `α` = 0.5. The state of the wrapped optimizer is not reset.
 ///
-/// As in the paper, the slow weights begin at the weights before the first update. `timm`'s begin
-/// after the first `k`, and so its first `k` updates are taken whole.
+/// As in the paper, the slow weights start at the weights before the first update. `timm`'s start after the first `k`
+/// updates, which are therefore taken whole.
 ///
 /// # Cost
 /// The slow weights: a copy of each parameter, in `f32` at least. Three passes over them every `k` updates.
@@ -41,7 +41,7 @@ pub struct Lookahead<O> {
 }
 
 impl<O: Optimizer> Lookahead<O> {
-    /// Around any optimizer: every `k` updates, the share `α` of the way.
+    /// Wraps an optimizer: every `k` updates, goes the share `α` of the way.
     ///
     /// # Errors
     /// If `k` is 0, or `α` is not above 0 and at most 1.
@@ -52,7 +52,7 @@ impl<O: Optimizer> Lookahead<O> {
     }
 }
 
-/// The state of one tensor under [`Lookahead`]: the slow weights beside the inner state.
+/// The state of one tensor under [`Lookahead`]: the slow weights and the inner state.
 #[derive(Clone, Debug)]
 pub struct LookaheadState<S, const D: usize> {
     inner: Option<S>,

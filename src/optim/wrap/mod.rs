@@ -1,8 +1,8 @@
-//! What goes around an optimizer of Burn's or of this crate: more stability for any of them.
+//! Wrappers that add stability to any optimizer of Burn or of this crate.
 //!
-//! A wrapper is a Burn [`Optimizer`](burn::optim::Optimizer) itself, and wrappers go into each other.
-//! [`ModuleOptimizer::from`](burn::optim::ModuleOptimizer) makes one for a whole model, which
-//! [`Keel::wrap`](crate::Keel::wrap) takes.
+//! A wrapper is a Burn [`Optimizer`](burn::optim::Optimizer) itself, and wrappers can be nested.
+//! [`ModuleOptimizer::from`](burn::optim::ModuleOptimizer) makes an optimizer for a whole model of it, which
+//! [`Keel::wrap`](crate::Keel::wrap) accepts.
 
 mod adaptive_clip;
 mod cautious;
@@ -25,8 +25,8 @@ use burn::tensor::Tensor;
 
 use super::kernel;
 
-/// What one update takes from a tensor, `p − p'`, and the state. The update is made in at least `f32`: in half
-/// precision most of it would be lost in the rounding of `p'`.
+/// Returns what one update subtracts from a tensor, `p − p'`, and the state. The update is computed in at least `f32`:
+/// in half precision most of it would be lost in the rounding of `p'`.
 fn taken<O: Optimizer, const D: usize>(
     inner: &O,
     lr: f64,
@@ -40,13 +40,13 @@ fn taken<O: Optimizer, const D: usize>(
     (before - after, state)
 }
 
-/// `p − d`, in the type of `p`.
+/// Returns `p − d`, in the type of `p`.
 fn less<const D: usize>(before: Tensor<D>, taken: Tensor<D>) -> Tensor<D> {
     let stored = before.dtype();
     (before.cast(taken.dtype()) - taken).cast(stored)
 }
 
-/// `Optimizer::to_device` of a wrapper that adds no state of its own.
+/// Defines `State` and `to_device` of a wrapper that adds no state.
 macro_rules! state_of_inner {
     () => {
         type State<const D: usize> = O::State<D>;
@@ -61,5 +61,5 @@ macro_rules! state_of_inner {
 }
 use state_of_inner;
 
-/// An inner step: the tensor, and the state.
+/// The result of an inner step: the tensor and the state.
 type Stepped<O, const D: usize> = (Tensor<D>, Option<<O as Optimizer>::State<D>>);

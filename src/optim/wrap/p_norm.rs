@@ -1,4 +1,4 @@
-//! Gradients that are bounded by other norms than the Euclidean.
+//! Gradient clipping by a p-norm of each tensor.
 
 use burn::optim::Optimizer;
 use burn::tensor::Tensor;
@@ -9,19 +9,19 @@ use crate::Error;
 use crate::error::check::Param;
 use crate::wide::powers;
 
-/// Clipping by the p-norm of each tensor; for `p` = ∞, by its largest element.
+/// Clips the gradient of each tensor by its p-norm; for `p` = ∞, by its largest element.
 ///
 /// ```text
 /// ‖g‖ = (Σ|g|ᵖ)^(1/p)        max|g| for p = ∞
 /// g ← c/‖g‖·g                for ‖g‖ > c
 /// ```
 ///
-/// The direction within a tensor is kept. With `p` = ∞ no element is above `c`, as with
-/// [`ValueClip`](super::ValueClip), but all shrink alike. For the Euclidean norm the clips of a
+/// The direction within a tensor is preserved. With `p` = ∞, no element exceeds `c` in absolute value, as with
+/// [`ValueClip`](super::ValueClip), but all shrink by the same factor. For the Euclidean norm, the clips of a
 /// [`Keel`](crate::Keel) are better: they cost no pass, are reported, and can bound all tensors together.
 ///
-/// It needs no number from the host, so that it works the same with either [`Decide`](crate::Decide).
-/// It comes after the clips of a keel, on what these have left, and no report tells of it.
+/// It needs no number from the host, so it works the same with either [`Decide`](crate::Decide). It acts after the
+/// clips of a keel, on what they leave, and no report mentions it.
 ///
 /// ```
 /// use burn::optim::ModuleOptimizer;
@@ -32,11 +32,11 @@ use crate::wide::powers;
 /// # Ok::<(), evenkeel::Error>(())
 /// ```
 ///
-/// Agrees with torch's `clip_grad_norm_` at `norm_type` `p`, called once for each tensor, but for the 10⁻⁶
-/// that torch adds to the norm. Powers are taken over the largest element, so that none overflows.
+/// Agrees with torch's `clip_grad_norm_` with `norm_type` `p`, called once for each tensor, except for the 10⁻⁶ that
+/// torch adds to the norm. Powers are computed relative to the largest element, so none overflows.
 ///
 /// # Cost
-/// About five passes beside the optimizer's, three for `p` = ∞; no readback, no state.
+/// About five passes in addition to the optimizer's, three for `p` = ∞; no readback, no state.
 #[derive(Clone, Debug)]
 pub struct PNormClip<O> {
     inner: O,
@@ -45,10 +45,10 @@ pub struct PNormClip<O> {
 }
 
 impl<O: Optimizer> PNormClip<O> {
-    /// Around any optimizer, with the power `p` and the bound `c`.
+    /// Wraps an optimizer, with the power `p` and the bound `c`.
     ///
     /// # Errors
-    /// If `p` is not at least 1, which is what makes it a norm; if `c` is not positive and finite.
+    /// If `p` is not at least 1, as a norm requires, or `c` is not positive and finite.
     pub fn new(power: f64, at_most: f64, inner: O) -> Result<Self, Error> {
         let power = Param("PNormClip", "power").must(power >= 1.0, "at least 1", power)?;
         let at_most = Param("PNormClip", "at_most").positive(at_most)?;
@@ -81,7 +81,7 @@ impl<O: Optimizer> Optimizer for PNormClip<O> {
             }
         };
         let within = norm.clone().lower_equal_elem(self.at_most);
-        // Where the norm is 0 the quotient is not used.
+        // Where the norm is 0, the quotient is not used.
         let factor = norm.recip().mul_scalar(self.at_most).mask_fill(within, 1.0);
         self.inner.step(lr, tensor, (grad * factor.reshape([1; D])).cast(stored), state)
     }

@@ -1,4 +1,4 @@
-//! Steps in proportion to the weights.
+//! Layer-wise trust ratios (LAMB).
 
 use burn::optim::Optimizer;
 use burn::tensor::Tensor;
@@ -6,7 +6,7 @@ use burn::tensor::Tensor;
 use super::super::units;
 use super::{Stepped, less, state_of_inner, taken};
 
-/// Makes an optimizer's step of each tensor as long as the tensor: with AdamW inside this is LAMB
+/// Scales an optimizer's step of each tensor to the norm of the tensor: LAMB, with AdamW inside
 /// ([You et al. 2020](https://arxiv.org/abs/1904.00962)).
 ///
 /// ```text
@@ -23,12 +23,12 @@ use super::{Stepped, less, state_of_inner, taken};
 /// # Ok::<(), evenkeel::Error>(())
 /// ```
 ///
-/// For large batches, where one rate fits no two layers. Agrees with `timm`'s `Lamb`, which clips the
-/// global norm too unless it is told not to. `u` is a difference of weights, in `f32` at least: of a step that is a
-/// hundred-thousandth of the weights, two digits are left.
+/// For large batches, where no single rate fits any two layers. Agrees with `timm`'s `Lamb`, which by default clips the
+/// global norm too. `u` is a difference of weights, in `f32` at least: for a step of a hundred-thousandth of the
+/// weights, two digits are left.
 ///
 /// # Cost
-/// About six passes beside the optimizer's; no readback.
+/// About six passes in addition to the optimizer's; no readback.
 #[derive(Clone, Debug)]
 #[doc(alias = "LAMB")]
 pub struct TrustRatio<O> {
@@ -38,19 +38,18 @@ pub struct TrustRatio<O> {
 }
 
 impl<O: Optimizer> TrustRatio<O> {
-    /// Around any optimizer.
+    /// Wraps an optimizer.
     pub fn new(inner: O) -> Self {
         Self { inner, at_most_one: false, matrices_only: false }
     }
 
-    /// Only ever shortens a step: the ratio is at most 1.
+    /// Limits the ratio to 1, so that steps are only ever shortened.
     pub fn at_most_one(mut self) -> Self {
         self.at_most_one = true;
         self
     }
 
-    /// Leaves the steps of biases and of the weights of normalisation as they are: those of all
-    /// tensors of rank 0 and 1.
+    /// Leaves the steps of biases and normalisation weights unchanged: those of all tensors of rank 0 and 1.
     pub fn matrices_only(mut self) -> Self {
         self.matrices_only = true;
         self
@@ -78,7 +77,7 @@ impl<O: Optimizer> Optimizer for TrustRatio<O> {
             true => none.bool_or(target.clone().greater_equal(length.clone())),
             false => none,
         };
-        // Divided first: the ratio itself may be above all that the type holds.
+        // Divided first, because the ratio itself may overflow the type.
         let scaled = step.clone() / length.reshape([1; D]) * target.reshape([1; D]);
         let as_it_was = as_it_was.reshape([1; D]).expand(step.shape());
         (less(tensor, scaled.mask_where(as_it_was, step)), state)

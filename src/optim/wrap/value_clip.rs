@@ -1,4 +1,4 @@
-//! Gradients whose elements are bounded.
+//! Gradient clipping by value.
 
 use burn::optim::Optimizer;
 use burn::tensor::Tensor;
@@ -7,16 +7,16 @@ use super::{Stepped, state_of_inner};
 use crate::Error;
 use crate::error::check::Param;
 
-/// Clipping by value: each element of the gradient is at most a bound, in size.
+/// Clips the gradient by value: each element is at most a bound in absolute value.
 ///
 /// ```text
 /// g ← min(max(g, −c), c)
 /// ```
 ///
-/// The direction is not kept: of a gradient that is large throughout, the signs are left.
+/// The direction is not preserved: of a gradient that is large throughout, only the signs are left.
 ///
-/// It needs no number from the host, so that it works the same with either [`Decide`](crate::Decide).
-/// It comes after the clips of a [`Keel`](crate::Keel), on what these have left, and no report tells of it.
+/// It needs no number from the host, so it works the same with either [`Decide`](crate::Decide). It acts after the
+/// clips of a [`Keel`](crate::Keel), on what they leave, and no report mentions it.
 ///
 /// ```
 /// use burn::optim::ModuleOptimizer;
@@ -27,11 +27,11 @@ use crate::error::check::Param;
 /// # Ok::<(), evenkeel::Error>(())
 /// ```
 ///
-/// Agrees with `optax.clip` and torch's `clip_grad_value_`, which both take a negative bound: then every
-/// element becomes one of the two ends.
+/// Agrees with `optax.clip` and torch's `clip_grad_value_`, which both accept a negative bound: then every element
+/// becomes one of the two ends.
 ///
 /// # Cost
-/// One pass beside the optimizer's; no readback, no state.
+/// One pass in addition to the optimizer's; no readback, no state.
 #[derive(Clone, Debug)]
 #[doc(alias = "clip_grad_value_")]
 #[doc(alias = "clipvalue")]
@@ -41,7 +41,7 @@ pub struct ValueClip<O> {
 }
 
 impl<O: Optimizer> ValueClip<O> {
-    /// Around any optimizer, with the bound `c`.
+    /// Wraps an optimizer, with the bound `c`.
     ///
     /// # Errors
     /// If `c` is not positive and finite.

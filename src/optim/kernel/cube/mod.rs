@@ -1,5 +1,5 @@
-//! Updates on CubeCL devices: one launch a tensor, or several small ones, in place where nobody else holds the
-//! buffers. To Burn's fusion those of a whole model are one operation.
+//! Updates on CubeCL devices: one launch per tensor, or for several small ones, in place where nothing else holds the
+//! buffers. To Burn's fusion, the updates of a whole model are one operation.
 
 mod numbers;
 #[cfg(all(test, feature = "wgpu", feature = "flex"))]
@@ -21,19 +21,19 @@ use crate::cube::{Primitive, all_taken, call, given, taken};
 use numbers::{COUNT, numbers};
 use update::{Form, Work, launch_all};
 
-/// Plans as they lie on devices. There are few: most tensors of a model share one.
+/// Plans on devices. There are few, because most tensors of a model share one.
 #[derive(Default)]
 pub(crate) struct Tables(RefCell<Vec<Table>>);
 
 struct Table {
-    /// By bits: -0 is not 0, and NaN is itself.
+    /// Compared by bits: -0 differs from 0, and NaN equals itself.
     rows: Vec<[u32; COUNT]>,
     device: Device,
     tensor: Tensor<1>,
 }
 
 impl Tables {
-    /// The numbers of each plan, one after the other.
+    /// Returns the numbers of each plan, one after the other.
     fn of(&self, plans: Plans<'_>, device: &Device) -> Tensor<1> {
         let numbers: Vec<[f32; COUNT]> = plans.all().iter().map(numbers).collect();
         let rows: Vec<_> = numbers.iter().map(bits).collect();
@@ -54,17 +54,17 @@ fn bits(row: &[f32; COUNT]) -> [u32; COUNT] {
 /// A tensor, its gradient, and its state.
 pub(crate) type Tensors<const D: usize> = (Tensor<D>, Tensor<D>, Vec<Tensor<D>>);
 
-/// What is to be done to one tensor: which code, and by the numbers of which table.
+/// The work on one tensor: its code, and the index of its table.
 #[derive(Debug, Clone, Copy)]
 struct Item {
     form: Form,
     table: usize,
 }
 
-/// The tensor, its gradient and its state as the kernel takes them, or everything back if it is not of
-/// a kind that is done here: of `f32` or half precision, with a state of `f32`, all on one CubeCL device
-/// and of one shape, and nothing in the plan that depends on all elements at once.
-// What is given back is what was given, and goes no further than the caller.
+/// Returns the tensor, its gradient and its state as the kernel takes them, or everything unchanged if the kernel does
+/// not support it. It supports tensors of `f32` or half precision with a state of `f32`, all of one shape on one CubeCL
+/// device, and plans that do not depend on all elements at once.
+// The large error is the input, and goes no further than the caller.
 #[allow(clippy::result_large_err)]
 fn prepared<const D: usize>(
     plans: Plans<'_>,
@@ -91,8 +91,8 @@ fn prepared<const D: usize>(
     }
 }
 
-/// One update, or everything back if it is not of a kind that is done here.
-// What is given back is what was given, and goes no further than the caller.
+/// Makes one update, or returns everything unchanged if the kernel does not support it.
+// The large error is the input, and goes no further than the caller.
 #[allow(clippy::result_large_err)]
 pub(super) fn step<const D: usize>(
     tables: &Tables,
@@ -111,7 +111,7 @@ pub(super) fn step<const D: usize>(
     }
 }
 
-/// Numbers on a device, of `f32` and of more than nothing: of the kind that is always taken.
+/// Converts numbers on a device: they are of `f32` and not empty, a kind that is always accepted.
 fn number(tensor: Tensor<1>) -> Primitive {
     match taken(tensor) {
         Ok(primitive) => primitive,
@@ -119,9 +119,9 @@ fn number(tensor: Tensor<1>) -> Primitive {
     }
 }
 
-/// Does the jobs that there are kernels for, those on one device as one operation, and gives the others
-/// back, all in their order.
-// What is given back is what was given, and goes no further than the caller.
+/// Runs the jobs that there are kernels for, those on one device as one operation, and returns the others, all in
+/// order.
+// The large error is the input, and goes no further than the caller.
 #[allow(clippy::result_large_err)]
 pub(super) fn run(tables: &Tables, jobs: Vec<Job>) -> Vec<Result<Done, Job>> {
     let mut batches: Vec<Batch> = Vec::new();
@@ -155,7 +155,7 @@ struct Opened {
     inputs: Vec<Primitive>,
 }
 
-// What is given back is what was given, and goes no further than the caller.
+// The large error is the input, and goes no further than the caller.
 #[allow(clippy::result_large_err)]
 fn opened<const D: usize>(job: Job) -> Result<Opened, Job> {
     if job.done || !matches!(job.param, Buffer::Other(_)) {
@@ -197,7 +197,7 @@ impl Batch {
         Self { device, items: Vec::new(), inputs: Vec::new(), tables: Vec::new() }
     }
 
-    /// Adds a job, and says how many tensors will come of it.
+    /// Adds a job, and returns how many tensors will result from it.
     fn add(&mut self, tables: &Tables, job: Opened) -> usize {
         let row = bits(&numbers(&job.plan));
         let table = self.tables.iter().position(|(known, _)| *known == row).unwrap_or_else(|| {
@@ -215,8 +215,8 @@ impl Batch {
     }
 }
 
-/// Updates tensors of one device. `inputs` are parameter, gradient and state of each, one after the
-/// other; what comes of them has no gradients.
+/// Updates tensors of one device. `inputs` are parameter, gradient and state of each, one after the other; the results
+/// have no gradients.
 fn update(
     items: Vec<Item>,
     mut inputs: Vec<Primitive>,
@@ -248,7 +248,7 @@ fn update(
     })
 }
 
-/// A buffer to write to: the tensor's own, unless somebody else holds it too.
+/// Returns a new buffer with the shape and type of a tensor, for results that cannot be written in place.
 fn fresh(tensor: &CubeTensor) -> CubeTensor {
     let (client, device) = (tensor.client.clone(), tensor.device.clone());
     empty_device_dtype(client, device, tensor.meta.shape().clone(), tensor.dtype)

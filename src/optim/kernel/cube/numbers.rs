@@ -2,10 +2,10 @@
 
 use super::super::{Adam, Free, Limits, Momentum, Plan};
 
-/// Numbers of one plan.
+/// The number of values in a plan.
 pub(super) const COUNT: usize = 14;
 
-// What each place in a row is; what is not needed is 0.
+// The place of each number in a row; unused ones are 0.
 pub(super) const FACTOR: usize = 0;
 pub(super) const COUPLED: usize = 1;
 /// `β₁`, or `c` of a velocity and of an average.
@@ -28,10 +28,10 @@ pub(super) const EXTRA: usize = 12;
 /// `θ`, or [`NEVER`].
 pub(super) const SPIKE: usize = 13;
 
-/// In place of an infinite `θ`: shaders may be compiled as if there were no infinity.
+/// Stands for an infinite `θ`: a shader may be compiled under the assumption that infinity does not occur.
 const NEVER: f64 = -1.0;
 
-/// The plan in `f32`, as the kernel takes it.
+/// Returns the plan in `f32`, as the kernel takes it.
 pub(super) fn numbers(plan: &Plan) -> [f32; COUNT] {
     let mut row = [0.0; COUNT];
     match plan {
@@ -61,7 +61,7 @@ fn adam(plan: &Adam, row: &mut Row) {
     (row[ROOT], row[EPSILON]) = (plan.root, epsilon(plan.epsilon));
     row[EXTRA] = match plan.second {
         super::super::plan::Second::Belief => epsilon(plan.extra),
-        // Without a bound it is infinite, which a shader need not understand.
+        // Without a bound it is infinite, which a shader need not support.
         _ => plan.extra.min(f64::from(f32::MAX)),
     };
     row[SPIKE] = match plan.spike.is_finite() {

@@ -1,4 +1,4 @@
-//! The kernel on a CubeCL device against tensor operations on Flex.
+//! Compares the kernel on a CubeCL device with tensor operations on Flex.
 
 use burn::tensor::{DType, Device, DeviceKind, Int, Tensor, TensorData};
 
@@ -14,7 +14,7 @@ fn wgpu() -> Device {
     Device::wgpu(DeviceKind::DefaultDevice)
 }
 
-/// The same numbers on the device, in the same type.
+/// Returns the same numbers on the device, in the same type.
 fn there<const D: usize>(tensor: &Tensor<D>) -> Tensor<D> {
     let (values, dtype) = (values(tensor.clone()), tensor.dtype());
     let values: Vec<f32> = values.into_iter().map(|x| x as f32).collect();
@@ -22,7 +22,7 @@ fn there<const D: usize>(tensor: &Tensor<D>) -> Tensor<D> {
     Tensor::<D>::from_data(data, (&wgpu(), DType::F32)).cast(dtype)
 }
 
-/// Whether there are kernels for this type.
+/// Returns whether there are kernels for this type.
 fn has_kernels(dtype: DType) -> bool {
     match dtype {
         DType::F32 => true,
@@ -30,7 +30,7 @@ fn has_kernels(dtype: DType) -> bool {
     }
 }
 
-/// The shape of the first row.
+/// Returns the shape of the first row.
 fn one_row<const D: usize>(tensor: &Tensor<D>) -> [usize; D] {
     let mut shape = tensor.dims();
     shape[0] = 1;
@@ -45,12 +45,12 @@ fn plan(rule: &Erased, memory: &mut super::super::super::record::Memory, rank: u
     rule.0.plan(&Now { lr: 0.05, factor: 0.7, rank }, memory)
 }
 
-/// Three updates by the kernel and by operations, side by side.
+/// Compares three updates by the kernel with the same ones by operations.
 fn agree<const D: usize>(rule: &Erased, param: Tensor<D>, turned: bool, what: &str) {
     agree_along(rule, param, DType::F32, turned, what);
 }
 
-/// The same with gradients of this type.
+/// Makes the comparison with gradients of this type.
 fn agree_along<const D: usize>(
     rule: &Erased,
     param: Tensor<D>,
@@ -61,12 +61,12 @@ fn agree_along<const D: usize>(
     let what = format!("{what}, {:?}", rule.0);
     let epsilon = match param.dtype() {
         DType::F32 => 2e-6,
-        // One step of the parameter.
+        // One unit in the last place of the parameter.
         DType::F16 => 2e-3,
         _ => 2e-2,
     };
     if !has_kernels(param.dtype()) || !has_kernels(along) {
-        // Of a type that this device does not know.
+        // The device does not support one of the types.
         return;
     }
     let mut memory = rule.0.leaves().begin();
@@ -77,7 +77,7 @@ fn agree_along<const D: usize>(
         let plan = plan(rule, &mut memory, D);
         let grad = random(param.dims(), along);
         let there_grad = match turned && D == 2 {
-            // The same numbers, lying the other way round, and then inside of something larger.
+            // The same numbers, transposed, and then inside a larger tensor.
             true if turn == 0 => there(&grad.clone().swap_dims(0, 1)).swap_dims(0, 1),
             true => {
                 let above = random([1, grad.dims()[1]], along).reshape(one_row(&grad));
@@ -90,7 +90,7 @@ fn agree_along<const D: usize>(
         (expected, state) = portable::step(Plans::One(&plan), expected, grad, begun);
 
         let begun = portable::begun(&plan, &ours, slots);
-        // Held by somebody else too at the second update, and so not to be written.
+        // Shared at the second update, and so not to be written.
         let held: Vec<Tensor<D>> = match turn {
             1 => begun.iter().chain([&ours, &there_grad]).cloned().collect(),
             _ => Vec::new(),
@@ -126,7 +126,7 @@ fn kernels_agree_with_tensor_operations() {
     }
 }
 
-/// In `f32` on the way, where the device has the type; else they are left to operations.
+/// Computed in `f32`, if the device has the type; otherwise left to operations.
 #[test]
 fn half_precision_is_computed_in_single() {
     use DType::{BF16, F16, F32};
@@ -141,7 +141,7 @@ fn half_precision_is_computed_in_single() {
     }
 }
 
-/// As an update in operations stops there, and is not infinite.
+/// It saturates there as in tensor operations, and does not become infinite.
 #[test]
 fn half_precision_stops_at_its_end() {
     if !has_kernels(DType::F16) {
@@ -159,10 +159,10 @@ fn half_precision_stops_at_its_end() {
     assert_eq!(values(param), [65_504.0, -65_504.0, 1.0]);
 }
 
-/// Holds what came of a job against what should have, and says which job it was.
+/// Compares the result of a job with the expected one, and names the job.
 type Check = Box<dyn Fn(Done, &str)>;
 
-/// A model of tensors of all kinds: every one is done, in its place, some of them here.
+/// In a model with tensors of all kinds, each tensor is updated in its place, some of them on the host.
 #[test]
 fn all_tensors_of_a_model_are_done_in_one_go() {
     fn pair<const D: usize>(
@@ -207,7 +207,8 @@ fn all_tensors_of_a_model_are_done_in_one_go() {
     }
 }
 
-/// By the factor that only the device knows; and not at all where it says so, whatever the gradient is.
+/// The factor that only the device knows is applied; if the device says that the update does not count, nothing
+/// changes, whatever the gradient.
 #[test]
 fn the_device_has_a_factor_and_a_verdict() {
     for rule in rules() {
@@ -258,7 +259,7 @@ fn the_device_has_a_factor_and_a_verdict() {
     }
 }
 
-/// Whichever of the plans the device says.
+/// The device picks one of the plans.
 #[test]
 fn the_device_picks_the_plan() {
     for rule in rules() {
@@ -288,7 +289,7 @@ fn the_device_picks_the_plan() {
     }
 }
 
-/// What is of another type, somewhere else or of no elements is given back as it was.
+/// Tensors of another type, on another device or without elements are returned unchanged.
 #[test]
 fn what_has_no_kernel_is_given_back() {
     let rule = &rules()[6];

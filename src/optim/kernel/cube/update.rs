@@ -1,5 +1,5 @@
-//! The kernel: some cubes for each tensor, of which each unit does every so manieth element, in the same
-//! arithmetic as on every other device.
+//! The kernel: several cubes per tensor, in which each unit handles every *n*-th element, with the same arithmetic as
+//! on every other device.
 
 use burn::backend::cubecl::dtype_to_storage_type;
 use burn::tensor::DType;
@@ -16,7 +16,7 @@ use super::numbers::{
 };
 use crate::cube::width;
 
-/// Which code a kernel is compiled to: everything that is the same for every element.
+/// The code that a kernel is compiled to: everything that is the same for every element.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(super) struct Form {
     rule: u32,
@@ -33,7 +33,7 @@ const ADOPT: u32 = 5;
 const FREE: u32 = 6;
 
 impl Form {
-    /// `None` if the plan needs to know all elements before it can change one.
+    /// Returns `None` if the plan needs all elements before it can change one.
     pub(super) fn of(plans: &[Plan]) -> Option<Self> {
         let plan = plans.first()?;
         let (rule, spikes) = match plan {
@@ -61,26 +61,26 @@ impl Form {
     }
 }
 
-/// Units of a cube: what every device has.
+/// Units of a cube, supported by every device.
 const UNITS: u32 = 256;
 
-/// Elements that are worth a unit, which has to read the plan first.
+/// Number of elements that make a unit worthwhile: it has to read the plan first.
 const SHARE: usize = 16;
 
-/// The largest number of type `f16`.
+/// The largest finite number of type `f16`.
 const HALF: f32 = 65_504.0;
 
-/// Cubes that every device can launch.
+/// Number of cubes that every device can launch.
 const CUBES: usize = 65_535;
 
-/// Elements from which on a tensor is worth a launch of its own.
+/// Number of elements from which a tensor gets a separate launch.
 const ALONE: usize = 1 << 18;
 
-/// Tensors that one launch updates, where the device has enough bindings: a launch takes longer than a small
+/// Number of tensors that one launch updates, if the device has enough bindings: a launch takes longer than a small
 /// tensor.
 const TOGETHER: usize = 8;
 
-/// What is to be done to one tensor: which code, and by the numbers of which table.
+/// The work on one tensor: its code, and the index of its table.
 pub(super) struct Work {
     pub(super) form: Form,
     pub(super) table: usize,
@@ -89,7 +89,7 @@ pub(super) struct Work {
     pub(super) state: Vec<CubeTensor>,
 }
 
-/// What is the same for all tensors of a launch.
+/// What all tensors of a launch have in common.
 #[derive(Clone, Copy, PartialEq)]
 struct Alike {
     form: Form,
@@ -113,24 +113,24 @@ impl Work {
         Alike { form, table, param: self.param.dtype, grad: self.grad.dtype, width }
     }
 
-    /// How many buffers it takes.
+    /// Returns how many buffers it takes.
     fn bindings(&self) -> usize {
         let written = [&self.param].into_iter().chain(&self.state);
         1 + written.map(|tensor| if tensor.can_mut() { 1 } else { 2 }).sum::<usize>()
     }
 }
 
-/// Tensors that are alike, and the buffers that they take.
+/// Tensors that can share a launch, and the number of buffers that they take.
 struct Group {
     of: Alike,
-    /// By their place in the order.
+    /// With their positions in the order.
     works: Vec<(usize, Work)>,
     bindings: usize,
     is_open: bool,
 }
 
-/// Updates tensors, those that are alike together, and gives parameter and state of each in their order.
-/// With a control the device says which of the plans in a table it is.
+/// Updates tensors, those that can share a launch together, and returns parameter and state of each, in order. With a
+/// control, the device picks the plan in a table.
 pub(super) fn launch_all(
     works: Vec<Work>,
     tables: &[CubeTensor],
@@ -139,7 +139,7 @@ pub(super) fn launch_all(
     let mut groups: Vec<Group> = Vec::new();
     for (at, work) in works.into_iter().enumerate() {
         let (of, bindings) = (work.alike(), work.bindings());
-        // Beside the numbers, the control, and what else a kernel has to know.
+        // Besides the numbers, the control, and the kernel's other arguments.
         let free = work.param.client.properties().hardware.max_bindings.saturating_sub(3) as usize;
         let is_open = work.elements() < ALONE;
         let fits = |group: &&mut Group| {
@@ -164,7 +164,7 @@ pub(super) fn launch_all(
     done.into_iter().flat_map(|(_, tensors)| tensors).collect()
 }
 
-/// Runs the kernel over parameters that are alike.
+/// Runs the kernel over parameters that share a launch.
 fn launch(
     of: Alike,
     works: Vec<Work>,
@@ -183,7 +183,7 @@ fn launch(
         grads.push(work.grad.into_buffer_arg());
         let mut targets = Vec::with_capacity(rows);
         for (row, tensor) in [work.param].into_iter().chain(work.state).enumerate() {
-            // An argument that aliases another is named by the place of that among the ones that do not.
+            // An argument that aliases another names it by its position among the arguments that do not alias.
             let (target, argument) = match tensor.can_mut() {
                 true => (tensor.clone(), BufferArg::alias(row * count + k, elements)),
                 false => {
@@ -219,14 +219,14 @@ fn launch(
         ends.into_iter().collect(),
         Limits::SINGLE.gradient as f32,
         of.form,
-        // Past its range this type stops at the end of it.
+        // `f16` saturates at the end of its range.
         of.param == DType::F16,
         [of.param, of.grad].map(dtype_to_storage_type),
     );
     done
 }
 
-/// Tensors of state that a rule may have.
+/// Largest number of state tensors of a rule.
 const SLOTS: usize = 3;
 
 type Many<T> = Sequence<Box<[T]>>;
@@ -251,7 +251,7 @@ fn update<P: Float, G: Float, N: Size>(
     #[comptime] is_half: bool,
     #[define(P, G)] _types: [ElemType; 2],
 ) {
-    // Known when it is compiled, if it can be: what all units read is then read once for many.
+    // Known at compile time if possible: what all units read is then read once for many of them.
     let mut at = 0usize;
     let mut given = 1.0f32.runtime();
     let mut counts = true.runtime();
@@ -288,7 +288,7 @@ fn update<P: Float, G: Float, N: Size>(
             let mut i = (cube - begin) as usize * CUBE_DIM as usize + UNIT_POS as usize;
             let stride = (end - begin) as usize * CUBE_DIM as usize;
             if !counts {
-                // Everything stays as it was, in other buffers if need be.
+                // Everything stays as it was, copied to other buffers if necessary.
                 while i < p.index(k).len() {
                     p_out.index_mut(k)[i] = p.index(k)[i];
                     if comptime!(form.slots > 0) {

@@ -1,13 +1,12 @@
-//! Buffers that may be written, and what to do with those that others hold too.
+//! Buffers that can be written, and what to do if they are shared.
 
 use burn::backend::flex::FlexTensor;
 use burn::tensor::Element;
 
-/// Makes `tensor` one that may be written in place: over a buffer of its own, whose elements are
-/// its elements, in its order.
+/// Makes `tensor` writable in place: over a buffer that nothing else holds, with exactly its elements, in its order.
 ///
-/// If somebody else holds its buffer, the new values go into another one, and the old ones, which
-/// are returned, are read on the way: a copy made first would be two more passes, on one core.
+/// If its buffer is shared, the new values go into another one, and the old tensor, which is returned, is read along
+/// the way: copying it first would take two more passes, on one core.
 pub(super) fn own(tensor: &mut FlexTensor) -> Option<FlexTensor> {
     make_dense(tensor);
     match tensor.is_unique() {
@@ -19,7 +18,7 @@ pub(super) fn own(tensor: &mut FlexTensor) -> Option<FlexTensor> {
     }
 }
 
-/// Makes `tensor` one over a buffer whose elements are its elements, in its order.
+/// Puts `tensor` over a buffer with exactly its elements, in its order.
 pub(super) fn make_dense(tensor: &mut FlexTensor) {
     let layout = tensor.layout();
     let whole = tensor.bytes().len() == layout.num_elements() * tensor.dtype().size();
@@ -28,14 +27,14 @@ pub(super) fn make_dense(tensor: &mut FlexTensor) {
     }
 }
 
-/// Elements to be written, and where their old values are if not there.
+/// Elements to write, and where their old values are if not there.
 pub(super) struct Place<'a, E> {
     from: Option<&'a [E]>,
     to: &'a mut [E],
 }
 
 impl<'a, E: Element + bytemuck::Pod> Place<'a, E> {
-    /// The elements of two tensors, which must be of type `E` and of one size.
+    /// Creates a place from two tensors, which must be of type `E` and of one size.
     pub(super) fn new(to: &'a mut FlexTensor, from: Option<&'a FlexTensor>) -> Self {
         Self { from: from.map(FlexTensor::storage), to: to.storage_mut() }
     }
@@ -50,7 +49,7 @@ impl<'a, E: Copy> Place<'a, E> {
         self.to.len()
     }
 
-    /// Takes the first `n` elements off, or what there is.
+    /// Splits off the first `n` elements, or all if there are fewer.
     pub(super) fn split_off(&mut self, n: usize) -> Self {
         let n = n.min(self.to.len());
         Self {
@@ -59,7 +58,7 @@ impl<'a, E: Copy> Place<'a, E> {
         }
     }
 
-    /// The elements, with their old values in them.
+    /// Returns the elements, filled with their old values.
     pub(super) fn filled(self) -> &'a mut [E] {
         if let Some(from) = self.from {
             self.to.copy_from_slice(from);
@@ -68,7 +67,7 @@ impl<'a, E: Copy> Place<'a, E> {
     }
 }
 
-/// Takes the first `n` elements off, or what there is.
+/// Splits off the first `n` elements, or all if there are fewer.
 pub(super) fn split_off<'a, E>(slice: &mut &'a [E], n: usize) -> &'a [E] {
     let n = n.min(slice.len());
     slice.split_off(..n).unwrap_or_default()

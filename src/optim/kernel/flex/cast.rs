@@ -1,11 +1,11 @@
-//! Plans in the type that is computed in, and what a kernel has to know of one.
+//! Plans in the type of the computation.
 
 use super::super::plan::{Adam, Free, Incoming, Momentum, Normal, Second};
 use super::Limits;
 
 /// A type that a kernel computes in.
 pub(crate) trait Number: Copy + 'static {
-    /// The nearest to `x`.
+    /// Returns the nearest number to `x`.
     fn of(x: f64) -> Self;
 }
 

@@ -1,4 +1,4 @@
-//! The loops over elements. Short and branchless, so that the compiler makes vectors of them.
+//! The loops over elements, short and branchless so that the compiler vectorises them.
 
 use num_traits::{AsPrimitive, Float};
 
@@ -6,13 +6,13 @@ use super::super::Limits;
 use super::super::plan::{Adam, Free, Incoming, Momentum, Second};
 use super::cast::Number;
 
-/// The types that are computed in.
+/// The types of the computation.
 pub(super) trait Real: Float + Number + AsPrimitive<f64> + Send + Sync {
-    /// [`Limits::gradient`], in this type.
+    /// Returns [`Limits::gradient`] in this type.
     fn limit() -> Self;
 
-    /// The number, or 0 if it is denormal. A moment that shrinks by a share at each step ends as the least denormal
-    /// number and stays there, which makes every later step slow; nothing that is trained has such moments.
+    /// Returns the number, or 0 if it is denormal. A moment that shrinks by a constant factor at each step ends at the
+    /// smallest denormal number and stays there, which makes every later step slow; no useful moment is that small.
     #[inline(always)]
     fn flushed(self) -> Self {
         if self.abs() < Self::min_positive_value() { Self::zero() } else { self }
@@ -31,13 +31,13 @@ impl Real for f64 {
     }
 }
 
-/// The state that a loop may write; what the rule does not have is empty.
+/// The state that a loop may write; tensors that the rule does not have are empty.
 pub(super) type State<'a, A> = [&'a mut [A]; SLOTS];
 
-/// How many tensors of state a rule may have.
+/// Largest number of state tensors of a rule.
 pub(super) const SLOTS: usize = 3;
 
-/// `g'`. NaN passes: comparisons with it are false.
+/// Computes `g'`. NaN passes, because comparisons with it are false.
 #[inline(always)]
 fn incoming<A: Real>(k: &Incoming<A>, p: A, g: A) -> A {
     let (g, limit) = (k.factor * g + k.coupled * p, A::limit());
@@ -91,7 +91,7 @@ pub(super) fn free<A: Real>(k: &Free<A>, p: &mut [A], g: &[A], [z, v, _]: State<
     }
 }
 
-/// Which part of an Adam update a loop does.
+/// The part of an Adam update that a loop does.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(super) enum Phase {
     /// All of it.
@@ -102,10 +102,10 @@ pub(super) enum Phase {
     Apply { rate: f64, share: f64 },
 }
 
-/// `Σ(g'/max(k√d, ε))²`, and how many elements of the step point along the gradient.
+/// `Σ(g'/max(k√d, ε))²`, and the number of elements of the step that point along the gradient.
 pub(super) type Sums = [f64; 2];
 
-/// Picks the loop, so that nothing is left to decide for each element.
+/// Picks the loop, so that no choice is left for each element.
 #[inline(always)]
 pub(super) fn adam<A: Real>(
     k: &Adam<A>,
@@ -141,7 +141,7 @@ fn adam_as<A: Real, const SECOND: u8, const SPIKE: bool>(
     let mut sums = [0.0; 2];
     let n = p.len();
     let (g, m, v) = (&g[..n], &mut m[..n], &mut v[..n]);
-    // Only AMSGrad has a third tensor; for the others it is never looked at.
+    // Only AMSGrad has a third tensor; the others never look at it.
     let w = if SECOND == Second::Largest as u8 { &mut w[..n] } else { w };
     match phase {
         Phase::Whole => {
@@ -186,7 +186,7 @@ fn is_along<A: Real>(step: A, g: A) -> bool {
     (step > A::zero() && g > A::zero()) || (step < A::zero() && g < A::zero())
 }
 
-/// Advances the moments; gives the gradient back, cut if it was a spike.
+/// Advances the moments, and returns the gradient, cut if it was a spike.
 #[inline(always)]
 fn moments<A: Real, const SECOND: u8, const SPIKE: bool>(
     k: &Adam<A>,
@@ -230,7 +230,7 @@ fn normaliser<A: Real, const SECOND: u8>(v: A, w: A) -> A {
     if SECOND == Second::Largest as u8 { w.sqrt() } else { v.sqrt() }
 }
 
-/// What is taken from the parameter.
+/// Returns what is subtracted from the parameter.
 #[inline(always)]
 fn step<A: Real, const SECOND: u8>(k: &Adam<A>, g: A, m: A, v: A, w: A) -> A {
     let top = k.by_gradient * g + k.by_moment * m;

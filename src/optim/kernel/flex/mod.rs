@@ -1,5 +1,5 @@
-//! Updates on Flex: each element read and written once, in place, on all cores: those of a large
-//! tensor share it, and many small ones are shared out among them.
+//! Updates on Flex: each element is read and written once, in place, on all cores. The cores share a large tensor, and
+//! divide many small ones among them.
 
 mod buffers;
 mod cast;
@@ -15,10 +15,10 @@ use buffers::Place;
 use loops::{Phase, SLOTS, Sums};
 use task::{Grad, Param, Piece};
 
-/// Below this many elements in all, one core is done before others have woken up.
+/// Total number of elements below which one core is done before others have woken up.
 pub(super) const ALONE: usize = 1 << 16;
 
-/// How many elements a job has, if they are here.
+/// Returns the number of elements of a job, if its parameter is on Flex.
 pub(super) fn elements(job: &Job) -> Option<usize> {
     match &job.param {
         Buffer::Flex(param) => Some(param.layout().num_elements()),
@@ -26,7 +26,7 @@ pub(super) fn elements(job: &Job) -> Option<usize> {
     }
 }
 
-/// Does a job, if its tensors are all on Flex, and of types that go together.
+/// Runs a job, if its tensors are all on Flex and of compatible types.
 pub(super) fn step(job: &mut Job) {
     if job.done || !suits(job) {
         return;
@@ -55,7 +55,7 @@ pub(super) fn step(job: &mut Job) {
                 true => 1.0 / (sums[1] / n).max(LEAST_SHARE),
                 false => 1.0,
             };
-            // All that was read from old buffers is in the new ones now.
+            // Everything that was read from old buffers is now in the new ones.
             update.old = Default::default();
             update.pass(Phase::Apply { rate, share });
         }
@@ -71,7 +71,7 @@ struct Update<'a> {
     param: &'a mut FlexTensor,
     grad: &'a FlexTensor,
     slots: [Option<&'a mut FlexTensor>; SLOTS],
-    /// Where the old values are of what others hold too: the parameter, then the state.
+    /// Tensors with the old values, where buffers were shared: of the parameter, then of the state.
     old: (Option<FlexTensor>, [Option<FlexTensor>; SLOTS]),
 }
 
@@ -94,7 +94,7 @@ impl<'a> Update<'a> {
         Self { plan, param, grad, slots, old }
     }
 
-    /// One pass over all elements.
+    /// Makes one pass over all elements.
     fn pass(&mut self, phase: Phase) -> Sums {
         let Self { plan, param, grad, slots, old: (old, olds) } = self;
         let (dtype, old) = (param.dtype(), old.as_ref());
@@ -132,7 +132,7 @@ fn state<'t, E: Element + bytemuck::Pod>(
     })
 }
 
-/// Whether all tensors of the job are here, and of types that go together.
+/// Returns whether all tensors of the job are on Flex and of compatible types.
 fn suits(job: &Job) -> bool {
     let (Buffer::Flex(param), Buffer::Flex(grad)) = (&job.param, &job.grad) else {
         return false;
@@ -146,9 +146,9 @@ fn suits(job: &Job) -> bool {
         Buffer::Other(_) => false,
     });
     let elsewhere = match job.plan {
-        // The first update of a sequence that begins at the parameter.
+        // The first update of a sequence that starts at the parameter.
         Plan::Free(_) => job.slots.is_empty(),
-        // A second pass would need the gradient that the first has cut.
+        // A second pass would need the gradient as the first has cut it.
         Plan::Adam(plan) => {
             plan.scaling.is_needed() && plan.spike.is_finite() && plan.by_gradient != 0.0
         }

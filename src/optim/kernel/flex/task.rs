@@ -1,4 +1,4 @@
-//! A run of elements of one tensor, and how it is shared out.
+//! A run of elements of one tensor, and how it is divided among the cores.
 
 use burn::tensor::{bf16, f16};
 use half::slice::HalfFloatSliceExt;
@@ -9,24 +9,24 @@ use super::super::{Limits, Plan, plan};
 use super::buffers::{Place, split_off};
 use super::loops::{self, Phase, Real, SLOTS, Sums};
 
-/// Elements that one core does at a time: enough to be worth its dispatch, and few enough that every
+/// Number of elements that one core processes at a time: enough to be worth its dispatch, and few enough that every
 /// core gets some.
 const CHUNK: usize = 1 << 15;
 
-/// Elements that a loop goes over at a time: a page of `f32`, so that all the streams of an update
-/// stay in the first cache, whatever is done to them.
+/// Number of elements that a loop covers at a time: a page of `f32`, so that all streams of an update stay in the L1
+/// cache.
 const BLOCK: usize = 1 << 10;
 
-/// The same run of elements of the tensors of one update.
+/// The same run of elements in all tensors of one update.
 pub(super) struct Piece<'a, A> {
     pub(super) plan: &'a Plan,
     pub(super) param: Param<'a, A>,
     pub(super) grad: Grad<'a>,
-    /// What the rule does not have is empty.
+    /// Empty where the rule has no such tensor.
     pub(super) state: [Place<'a, A>; SLOTS],
 }
 
-/// Elements that are stored as they are computed, or narrower.
+/// Elements stored in the type of the computation, or in a narrower one.
 pub(super) enum Param<'a, A> {
     Wide(Place<'a, A>),
     F16(Place<'a, f16>),
@@ -41,7 +41,7 @@ pub(super) enum Grad<'a> {
 }
 
 impl<A: Wide> Piece<'_, A> {
-    /// Does all of it: shared among the cores, if it is large.
+    /// Runs all of it, divided among the cores if it is large.
     pub(super) fn share(mut self, phase: Phase) -> Sums {
         if self.param.len() <= CHUNK {
             return self.run(phase);
@@ -56,7 +56,7 @@ impl<A: Wide> Piece<'_, A> {
             });
         }
         let sums: Vec<Sums> = pieces.into_par_iter().map(|piece| piece.run(phase)).collect();
-        // In the order of the pieces, whichever core was first: the same bits every time.
+        // In the order of the pieces, whichever core was first, so that the bits are always the same.
         sums.into_iter().fold([0.0; 2], |sum, more| [sum[0] + more[0], sum[1] + more[1]])
     }
 
@@ -94,7 +94,7 @@ impl<A: Wide> Piece<'_, A> {
     }
 }
 
-/// A plan in the type that is computed in.
+/// A plan in the type of the computation.
 enum Cast<A> {
     Momentum(plan::Momentum<A>),
     Adam(plan::Adam<A>),
@@ -148,7 +148,7 @@ impl Grad<'_> {
         }
     }
 
-    /// At most a block of elements, in a type to compute in.
+    /// Converts at most a block of elements to the type of the computation.
     fn widen<'s, A: Wide>(&self, scratch: &'s mut Vec<A>) -> &'s mut [A] {
         scratch.clear();
         let mut single = [0.0; BLOCK];
@@ -168,7 +168,7 @@ impl Grad<'_> {
     }
 }
 
-/// Past its range a narrow float stops at the end of it; NaN stays NaN.
+/// Rounds to `f16`, which saturates at the end of its range; NaN stays NaN.
 fn narrow_f16<A: Wide>(wide: &[A], stored: &mut [f16]) {
     let mut single = [0.0; BLOCK];
     for (single, wide) in single.iter_mut().zip(wide) {
@@ -177,7 +177,7 @@ fn narrow_f16<A: Wide>(wide: &[A], stored: &mut [f16]) {
     stored.convert_from_f32_slice(&single[..wide.len()]);
 }
 
-/// As wide a range as `f32` has, less half of its last step: no update that is bounded gets there.
+/// Rounds to `bf16`, whose range is that of `f32` less half of its last step; no bounded update gets there.
 fn narrow_bf16<A: Wide>(wide: &[A], stored: &mut [bf16]) {
     let mut single = [0.0; BLOCK];
     for (single, wide) in single.iter_mut().zip(wide) {
@@ -186,13 +186,13 @@ fn narrow_bf16<A: Wide>(wide: &[A], stored: &mut [bf16]) {
     stored.convert_from_f32_slice(&single[..wide.len()]);
 }
 
-/// A type that is computed in, and what goes into it and out.
+/// A type of the computation, and how values are converted to it.
 pub(super) trait Wide: Real + AsPrimitive<f32> {
     const LIMITS: Limits;
 
     fn from_single(x: f32) -> Self;
 
-    /// The gradient as it is, if it has this type already.
+    /// Returns the gradient itself, if it already has this type.
     fn same<'a>(grad: &Grad<'a>) -> Option<&'a [Self]>;
 }
 

@@ -1,4 +1,4 @@
-//! A few jobs that one core does, whichever is the first to come.
+//! A few jobs that one core runs, whichever comes first.
 
 use std::any::Any;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
@@ -6,7 +6,7 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 
 use super::super::{Job, flex};
 
-/// Jobs that are under way.
+/// Jobs in progress.
 pub(super) struct Batch(Arc<Desk>);
 
 struct Desk {
@@ -18,12 +18,12 @@ enum Stage {
     Waiting(Vec<Job>),
     Taken,
     Done(Vec<Job>),
-    /// What the core that took it has panicked with.
+    /// The panic of the core that took it.
     Failed(Box<dyn Any + Send>),
 }
 
 impl Batch {
-    /// Lets another core begin, if one is free.
+    /// Hands the jobs over to another core, if one is free.
     pub(super) fn begin(jobs: Vec<Job>) -> Self {
         let stage = Mutex::new(Stage::Waiting(jobs));
         let desk = Arc::new(Desk { stage, done: Condvar::new() });
@@ -32,10 +32,10 @@ impl Batch {
         Self(desk)
     }
 
-    /// The jobs when they are done: by now, by another core, or here.
+    /// Returns the finished jobs; unless another core has taken them, this one runs them.
     ///
     /// # Panics
-    /// With what the other core has panicked with, as if it had been this one.
+    /// If the other core panicked, with the same payload.
     pub(super) fn done(self) -> Vec<Job> {
         self.0.work();
         let mut stage = self.0.lock();
@@ -53,11 +53,11 @@ impl Batch {
 
 impl Desk {
     fn lock(&self) -> MutexGuard<'_, Stage> {
-        // Nothing panics while it is held.
+        // Nothing panics while the lock is held.
         self.stage.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Does what nobody has begun with.
+    /// Runs the jobs, unless another core has taken them.
     fn work(&self) {
         let mut stage = self.lock();
         let mut jobs = match std::mem::replace(&mut *stage, Stage::Taken) {
