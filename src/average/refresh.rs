@@ -7,7 +7,7 @@ use burn::tensor::{DType, Tensor, TensorData};
 
 use crate::Error;
 use crate::monitor::numbers;
-use crate::running::Running;
+use crate::running_statistics::Running;
 use crate::tied::apart;
 
 /// Returns a copy of the model whose BatchNorm layers have the statistics of these batches: the mean, over the batches,

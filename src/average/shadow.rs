@@ -10,9 +10,9 @@ use burn::tensor::Tensor;
 use super::Average;
 use crate::Error;
 use crate::checkpoint::{State, tensors};
-use crate::gate::Flag;
-use crate::shelf::Shelf;
-use crate::wide::widened;
+use crate::flag::Flag;
+use crate::tensor_shelf::Shelf;
+use crate::widen::widened;
 
 /// An average of the trainable parameters of one model. Cloning copies handles.
 #[derive(Clone)]

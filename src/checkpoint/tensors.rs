@@ -7,7 +7,7 @@ use burn::tensor::{Bytes, ExecutionError, Tensor, TensorData};
 use burn_pack::{Reader, Writer};
 
 use crate::Error;
-use crate::shelf::Shelf;
+use crate::tensor_shelf::Shelf;
 
 /// Converts everything on a shelf to bytes, by the paths that the parameters have in `model`.
 pub(crate) fn to_bytes<M: Module>(shelf: &Shelf, model: &M) -> Result<Vec<u8>, Error> {

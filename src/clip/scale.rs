@@ -6,7 +6,7 @@ use burn::module::{Module, ModuleVisitor, Param, ParamId};
 use burn::optim::GradientsParams;
 use burn::tensor::Tensor;
 
-use crate::wide::widened;
+use crate::widen::widened;
 
 /// Multiplies every gradient of `model`'s parameters by `factor`.
 ///

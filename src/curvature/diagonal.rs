@@ -8,7 +8,7 @@ use burn::tensor::Tensor;
 
 use crate::Error;
 use crate::error::check::Param as Named;
-use crate::wide::widened;
+use crate::widen::widened;
 
 /// The diagonal `P = √v̂ + ε` of the Adam family, computed from gradients; its sharpness is measured relative to
 /// it.

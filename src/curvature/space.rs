@@ -7,10 +7,10 @@ use burn::optim::GradientsParams;
 use burn::tensor::{Tensor, TensorData};
 
 use crate::Error;
-use crate::bits::{GOLDEN, mix, unit};
 use crate::monitor::{any_gradient, one_number};
+use crate::random::{GOLDEN, mix, unit};
 use crate::tied::{apart, tie};
-use crate::wide::widened;
+use crate::widen::widened;
 
 /// Computes the gradient of the loss at `model`.
 ///

@@ -54,17 +54,17 @@
 //! The limits are rules of thumb, documented at each check. A finding is a reason to look, not a proof.
 
 mod diagnosis;
+mod examination;
 mod features;
 pub(crate) mod finding;
 mod gradients;
 mod look;
 mod optimizer;
 mod parameters;
-mod patient;
 mod targets;
 mod units;
 
 pub use diagnosis::Diagnosis;
+pub use examination::Doctor;
 pub use finding::{Check, Finding, Severity};
-pub use patient::Doctor;
 pub use units::Saturation;

@@ -1,6 +1,6 @@
 //! Random numbers without a generator: a pure function of seed, rule and step.
 
-use crate::bits;
+use crate::random;
 
 /// Returns 64 well-mixed bits.
 pub(super) fn word(seed: u64, rule: u64, at: u64) -> u64 {
@@ -9,7 +9,7 @@ pub(super) fn word(seed: u64, rule: u64, at: u64) -> u64 {
 
 /// Returns a number in `[0, 1)`.
 pub(super) fn unit(seed: u64, rule: u64, at: u64) -> f64 {
-    bits::unit(word(seed, rule, at))
+    random::unit(word(seed, rule, at))
 }
 
 /// Returns an index below `len`, which is not 0.
@@ -19,7 +19,7 @@ pub(super) fn below(len: usize, word: u64) -> usize {
 
 /// Returns the output of SplitMix64 at this state.
 fn next(state: u64) -> u64 {
-    bits::mix(state.wrapping_add(bits::GOLDEN))
+    random::mix(state.wrapping_add(random::GOLDEN))
 }
 
 #[cfg(test)]

@@ -8,11 +8,11 @@ use burn::tensor::{DType, Tensor, TensorData};
 
 use super::alive::Alive;
 use super::{LossCurve, ShortRun, ShortSweep};
-use crate::bits::{GOLDEN, mix, unit};
 use crate::monitor::Layout;
 use crate::optim::IntoModelOptimizer;
+use crate::random::{GOLDEN, mix, unit};
 use crate::tied::{apart, tie};
-use crate::wide::widened;
+use crate::widen::widened;
 use crate::{Error, Fault, Keel, Report, Verdict, monitor};
 
 /// Performs a short run at the constant rate `run.rate` on a copy of `model` with the given optimizer, on the

@@ -4,17 +4,17 @@ use burn::module::{Module, ModuleVisitor, Param as Parameter};
 use burn::optim::GradientsParams;
 use burn::tensor::Tensor;
 
+use super::Keel;
 use super::agree::Share;
 use super::judge::Ruling;
-use super::told::tell;
-use super::{Halted, Keel, Stepped};
+use super::tracing_events::tell;
 use crate::checkpoint::{State, tensors};
 use crate::error::check::Param;
-use crate::running::Running;
+use crate::running_statistics::Running;
 use crate::schedule::Rate;
-use crate::shelf::Shelf;
-use crate::wide::widened;
-use crate::{Decide, Error, Reading, Report, Verdict, monitor};
+use crate::tensor_shelf::Shelf;
+use crate::widen::widened;
+use crate::{Decide, Error, Halted, Reading, Report, Stepped, Verdict, monitor};
 
 /// Gradients that wait for an update.
 #[derive(Debug, Clone, Default)]

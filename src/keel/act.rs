@@ -7,13 +7,15 @@ use burn::optim::GradientsParams;
 
 use super::judge::Ruling;
 use super::rates::Held;
-use super::{Halted, Keel, SPENT, Stepped};
+use super::{Keel, SPENT};
 use crate::clip::scale_each;
 use crate::monitor::Rounding;
 use crate::optim::StepArgs;
 use crate::report::Rewound;
 use crate::schedule::Rate;
-use crate::{Culprit, Fault, Part, Reading, Report, Rewind, Verdict, monitor, tie};
+use crate::{
+    Culprit, Fault, Halted, Part, Reading, Report, Rewind, Stepped, Verdict, monitor, tie,
+};
 
 /// An update that was taken back.
 struct Failed<M> {

@@ -8,12 +8,12 @@ use burn::optim::GradientsParams;
 use burn::tensor::Tensor;
 
 use super::flat::{Flat, Has};
-use super::{Halted, Keel, SPENT, Stepped};
+use super::{Keel, SPENT};
 use crate::checkpoint::{Persist, State};
 use crate::ranks::{RankError, Ranks};
 use crate::report::{Culprit, Part};
 use crate::schedule::Rate;
-use crate::{Fault, Reading, monitor};
+use crate::{Fault, Halted, Reading, Stepped, monitor};
 
 /// A keel's membership in its group of ranks.
 pub(super) struct Crew {

@@ -21,9 +21,9 @@ use crate::monitor::Monitor;
 use crate::optim::ModelOptimizer;
 use crate::precision::LossScale;
 use crate::ranks::Ranks;
-use crate::recover::{Rewind, Ring};
 use crate::report::is_under;
-use crate::running::Running;
+use crate::rewind::{Rewind, Ring};
+use crate::running_statistics::Running;
 use crate::{Decide, Error, Reading, Verdict};
 
 /// Builder of a [`Keel`]; see [`Keel::wrap`].

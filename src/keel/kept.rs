@@ -5,7 +5,7 @@ use burn::module::Module;
 use super::accumulate::Accumulated;
 use crate::average::Shadow;
 use crate::optim::ModelOptimizer;
-use crate::running::Running;
+use crate::running_statistics::Running;
 
 /// Everything that belongs to one state of the weights and changes with them, as one value that is taken, replaced or
 /// restored as a whole, so that no exit path can forget a part. Consists of handles: a copy shares buffers until one of

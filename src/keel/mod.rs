@@ -5,13 +5,11 @@
 mod accumulate;
 mod act;
 mod agree;
-mod arrive;
 mod builder;
+mod deferred;
 mod direction;
 mod flat;
-mod halted;
 mod judge;
-mod keep;
 mod kept;
 mod on_device;
 mod policies;
@@ -19,13 +17,13 @@ mod progress;
 mod rates;
 mod refuse;
 mod resume;
+mod save_load;
 mod seed;
 mod snapshot;
 mod strain;
-mod told;
+mod tracing_events;
 
 pub use builder::Builder;
-pub use halted::Halted;
 pub use rates::RateUse;
 
 use std::fmt;
@@ -41,10 +39,10 @@ use crate::incident::Incidents;
 use crate::monitor::Monitor;
 use crate::optim::{IntoModelOptimizer, ModelOptimizer, SecondMoments};
 use crate::precision::LossScale;
-use crate::recover::{Rewind, Ring};
 use crate::report::Layers;
+use crate::rewind::{Rewind, Ring};
 use crate::schedule::Rate;
-use crate::{Decide, Error, Fault, Reading, Report};
+use crate::{Decide, Error, Fault, Halted, Reading, Stepped};
 
 use agree::{Crew, Share};
 use kept::Kept;
@@ -150,21 +148,6 @@ struct Limits {
     check_parameters: Option<u64>,
     check_optimizer: Option<u64>,
     rewind: Option<Rewind>,
-}
-
-/// The result of a step after which training can continue.
-#[derive(Debug)]
-#[must_use = "the model is in here"]
-#[non_exhaustive]
-pub struct Stepped<M> {
-    /// The model: updated, untouched after a skip, or an earlier one after a rewind.
-    pub model: M,
-    /// The report of the step; [pending](Report::pending) if the device has decided and was not
-    /// read in this step.
-    pub report: Report,
-    /// Reports read during this step, for it and for earlier steps, oldest first. Always empty with
-    /// [`Decide::Now`].
-    pub late: Vec<Report>,
 }
 
 /// The reason that a keel gives when its optimizer's state is lost.

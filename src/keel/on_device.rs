@@ -5,13 +5,13 @@ use burn::optim::GradientsParams;
 use burn::tensor::Tensor;
 
 use super::rates::Held;
-use super::{Halted, Keel, SPENT, Stepped};
+use super::{Keel, SPENT};
 use crate::clip::Clip;
 use crate::gate::{Asked, Gate};
 use crate::monitor::Row;
 use crate::optim::DeviceVerdict;
 use crate::schedule::Rate;
-use crate::{Decide, Reading, Report};
+use crate::{Decide, Halted, Reading, Report, Stepped};
 
 /// A step whose numbers have not been read.
 #[derive(Debug)]

@@ -11,7 +11,7 @@ use super::{Keel, Progress, SPENT, Snapshot};
 use crate::Error;
 use crate::checkpoint::{Checkpoint, Persist, State, as_in, canonical, plain};
 use crate::monitor::Monitor;
-use crate::running::Running;
+use crate::running_statistics::Running;
 use crate::tied::{apart, tie};
 
 /// Contents of a checkpoint apart from counters and the memory of policies.

@@ -3,7 +3,7 @@
 use burn::module::Module;
 
 use super::Keel;
-use crate::bits::{GOLDEN, mix};
+use crate::random::{GOLDEN, mix};
 
 impl<M: Module + 'static> Keel<M> {
     /// Seeds the devices of `model` for the next forward pass, if the keel [has a seed](crate::Builder::seed). The keel

@@ -7,7 +7,7 @@ use burn::tensor::{Bool, Tensor};
 
 use super::Observation;
 use super::probe::largest_finite;
-use crate::wide::widened;
+use crate::widen::widened;
 
 /// The number of values read for each activation.
 const NUMBERS: usize = 8;

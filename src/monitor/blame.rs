@@ -9,7 +9,7 @@ use burn::tensor::Tensor;
 use super::probe::look;
 use super::{Monitor, Probe, Watched, culprits};
 use crate::Culprit;
-use crate::running::Running;
+use crate::running_statistics::Running;
 use crate::tied::apart;
 
 /// The result of replaying a batch with [`blame`].

@@ -8,7 +8,7 @@ use burn::tensor::{Bool, Tensor};
 
 use super::Monitor;
 use crate::report::{Culprit, Part};
-use crate::wide::widened;
+use crate::widen::widened;
 
 /// Returns the tensors of `model`, and of `grads` if there are any, that hold a non-finite value or whose squares
 /// overflow, the likeliest origin first.

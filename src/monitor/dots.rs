@@ -8,7 +8,7 @@ use burn::tensor::Tensor;
 
 use super::sums::Sums;
 use crate::Error;
-use crate::wide::widened;
+use crate::widen::widened;
 
 /// One side of a product: one number for every element of a model's parameters.
 #[derive(Clone, Copy)]

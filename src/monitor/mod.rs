@@ -38,7 +38,7 @@ use burn::tensor::{DType, Tensor};
 
 use crate::parameter::Direction;
 use crate::report::Layers;
-use crate::shelf::Shelf;
+use crate::tensor_shelf::Shelf;
 use crate::{Culprit, Error, Fault, Parameter, Reading};
 use sums::Sums;
 pub(crate) use sums::{OnDevice, Squares};

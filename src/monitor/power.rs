@@ -7,7 +7,7 @@ use burn::optim::GradientsParams;
 use burn::tensor::Tensor;
 
 use super::sums::Sums;
-use crate::wide::{LEAST_SCALE, powers, widened};
+use crate::widen::{LEAST_SCALE, powers, widened};
 
 /// Adds what [`norms`] needs: for each gradient the largest element, and for each finite power the sum of the
 /// powers of all elements divided by the largest.

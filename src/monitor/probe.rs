@@ -14,7 +14,7 @@ use super::sums::Sums;
 use crate::Error;
 use crate::error::check::Param;
 use crate::shared::Shared;
-use crate::wide::widened;
+use crate::widen::widened;
 
 /// Observes activations from inside a model's forward pass.
 ///

@@ -8,7 +8,7 @@ use burn::tensor::{DType, Tensor};
 
 use super::sums::Sums;
 use crate::Error;
-use crate::shelf::Shelf;
+use crate::tensor_shelf::Shelf;
 
 /// The parameters in half precision before an update, and which of their elements had a gradient.
 pub(crate) struct Rounding {

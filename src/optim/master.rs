@@ -14,7 +14,7 @@ use super::kernel::Buffer;
 use super::{DeviceVerdict, IntoModelOptimizer, ModelOptimizer, SecondMoments, StepArgs};
 use crate::Error;
 use crate::checkpoint::State;
-use crate::gate::{Flag, gated};
+use crate::flag::{Flag, gated};
 
 /// Keeps an `f32` copy of every parameter in half precision, and lets an optimizer step the copy.
 ///

@@ -3,7 +3,7 @@
 use burn::tensor::Tensor;
 
 use super::kernel;
-use crate::wide::{LEAST_SCALE, powers};
+use crate::widen::{LEAST_SCALE, powers};
 
 /// Returns the axes along which a unit lies, in Burn's layouts: a matrix has its units in columns (a `Linear` weight is
 /// `[inputs, outputs]`), a convolution along its first axis (`[outputs, inputs, …]`). A vector is one unit.

@@ -21,8 +21,8 @@ use crate::{Builder, Error, Incidents, Report};
 /// Connects a keel to one run of Burn's [`SupervisedTraining`]; see [`train`](super).
 ///
 /// # Cost
-/// Burn's learner holds a copy of the model during each step, so an optimizer that updates in place has to copy: see the
-/// [measurements](super#differences-from-a-hand-written-loop).
+/// Burn's learner holds a copy of the model during each step, so an optimizer that updates in place has to copy: see
+/// the [measurements](super#differences-from-a-hand-written-loop).
 #[doc(alias = "Trainer")]
 pub struct KeelTrainer<M: Module> {
     shared: Arc<Shared<M>>,

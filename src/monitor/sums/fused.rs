@@ -7,7 +7,7 @@ use burn::tensor::{DType, Tensor};
 use rayon::prelude::*;
 
 use super::flex::{ALONE, LANES, RUN, dense, squares};
-use crate::shelf::Shelf;
+use crate::tensor_shelf::Shelf;
 
 /// The number of elements that one task reads: few enough that they are still in a core's cache when the next
 /// task over the same elements begins.

@@ -17,8 +17,8 @@ use burn::tensor::{Bool, DType, Tensor};
 pub(super) use fused::{fits, in_order};
 
 use crate::Error;
-use crate::shelf::Shelf;
-use crate::wide::widened;
+use crate::tensor_shelf::Shelf;
+use crate::widen::widened;
 
 /// Sums to be read together. Slots are numbered in the order in which they were added.
 #[derive(Default)]

@@ -4,7 +4,7 @@ use burn::tensor::{DType, Device, Tensor, Transaction};
 
 use super::{bounded, square_on_device};
 use crate::Error;
-use crate::wide::widened;
+use crate::widen::widened;
 
 /// Values waiting on their devices.
 #[derive(Default)]

@@ -9,7 +9,7 @@ use burn::tensor::Tensor;
 use crate::monitor::activation::{Facts, Taken};
 use crate::monitor::sums::{Squares, Sums};
 use crate::optim::SecondMoments;
-use crate::shelf::Shelf;
+use crate::tensor_shelf::Shelf;
 
 /// What a sum measures, for the parameter with this index.
 #[derive(Debug, Clone, Copy, PartialEq)]

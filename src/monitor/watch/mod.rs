@@ -18,7 +18,7 @@ use super::{Layout, Misfit, Probe, any_gradient, one_number};
 use crate::error::check::Param;
 use crate::optim::SecondMoments;
 use crate::report::is_under;
-use crate::shelf::Shelf;
+use crate::tensor_shelf::Shelf;
 use crate::{Error, Report, Verdict};
 use look::{Before, Keep, Look, Past, Room, What};
 

@@ -16,7 +16,7 @@ use super::rule::{Before, Erased};
 use super::second_moments::SecondMoment;
 use super::{DeviceVerdict, ModelOptimizer, Rule, SecondMoments, StepArgs};
 use crate::checkpoint::State;
-use crate::gate::Flag;
+use crate::flag::Flag;
 use crate::{Error, fit};
 use entries::Entries;
 pub(super) use entries::Slots;

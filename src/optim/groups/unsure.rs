@@ -14,7 +14,7 @@ use super::super::{DeviceVerdict, StepArgs, units};
 use super::ParamGroups;
 use super::entries::Slots;
 use super::pass::{Context, rounds};
-use crate::gate::Flag;
+use crate::flag::Flag;
 
 /// The unsettled state of one parameter.
 #[derive(Clone, Debug)]

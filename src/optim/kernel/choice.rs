@@ -9,7 +9,7 @@ use std::collections::HashMap;
 use burn::tensor::{DType, Device, Int, Tensor};
 
 use super::plan::Plan;
-use crate::gate::Flag;
+use crate::flag::Flag;
 
 /// The plans for a tensor: one, or one for each number of updates that it may have seen.
 #[derive(Clone, Copy)]

@@ -27,7 +27,7 @@ use burn::tensor::kind::BridgeTensor;
 use burn::tensor::{DType, Device, ExecutionError, Tensor, TensorData};
 
 use crate::checkpoint::tensors;
-use crate::gate::Flag;
+use crate::flag::Flag;
 
 /// Calls a function with the rank as a constant; no rank is above 8.
 macro_rules! with_rank {

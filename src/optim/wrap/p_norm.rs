@@ -7,7 +7,7 @@ use super::super::kernel;
 use super::{Stepped, state_of_inner};
 use crate::Error;
 use crate::error::check::Param;
-use crate::wide::powers;
+use crate::widen::powers;
 
 /// Clips the gradient of each tensor by its p-norm; for `p` = ∞, by its largest element.
 ///

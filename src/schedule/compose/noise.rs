@@ -3,8 +3,8 @@
 use std::ops::Range;
 
 use crate::Error;
-use crate::bits::{GOLDEN, mix, unit};
 use crate::error::check::Param;
+use crate::random::{GOLDEN, mix, unit};
 use crate::schedule::Schedule;
 use crate::schedule::math::saturate;
 

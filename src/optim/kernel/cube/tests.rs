@@ -8,7 +8,7 @@ use super::super::choice::{Picker, Plans};
 use super::super::tests::{close, random, rules, values};
 use super::super::{Buffer, Done, Job, Plan, Shared, portable};
 use super::{Tables, Tensors, step};
-use crate::gate::Flag;
+use crate::flag::Flag;
 
 fn wgpu() -> Device {
     Device::wgpu(DeviceKind::DefaultDevice)

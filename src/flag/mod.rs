@@ -1,4 +1,8 @@
-//! A boolean on a device.
+//! A boolean on a device, and what it selects.
+
+mod select;
+
+pub(crate) use select::{Choose, Values, gated};
 
 use burn::tensor::kind::Basic;
 use burn::tensor::{Bool, DType, Device, Tensor};
@@ -17,7 +21,7 @@ impl Flag {
     }
 
     /// Returns whether each of these non-negative numbers is finite. True if there are none.
-    pub(super) fn all_finite(values: Vec<Tensor<1>>, device: &Device) -> Self {
+    pub(crate) fn all_finite(values: Vec<Tensor<1>>, device: &Device) -> Self {
         // Uses a comparison that NaN and infinity fail, rather than a test for them: a shader may be compiled under the
         // assumption that they do not occur.
         let largest = match values.iter().any(|value| value.dtype() == DType::F64) {
@@ -28,19 +32,19 @@ impl Flag {
     }
 
     /// Returns whether each of these numbers is at most `bound`; NaN is not.
-    pub(super) fn all_at_most(values: Vec<Tensor<1>>, bound: f64, device: &Device) -> Self {
+    pub(crate) fn all_at_most(values: Vec<Tensor<1>>, bound: f64, device: &Device) -> Self {
         Self(match values.is_empty() {
             true => Tensor::from_data([true], device),
             false => Tensor::cat(values, 0).lower_equal_elem(bound).all(),
         })
     }
 
-    pub(super) fn and(self, other: Self) -> Self {
+    pub(crate) fn and(self, other: Self) -> Self {
         let other = moved(other.0, &self.device());
         Self(self.0.bool_and(other))
     }
 
-    pub(super) fn device(&self) -> Device {
+    pub(crate) fn device(&self) -> Device {
         self.0.device()
     }
 
@@ -58,7 +62,7 @@ impl Flag {
 }
 
 /// Moves the tensor to another device, if it is not already there.
-pub(super) fn moved<K: Basic>(tensor: Tensor<1, K>, to: &Device) -> Tensor<1, K> {
+fn moved<K: Basic>(tensor: Tensor<1, K>, to: &Device) -> Tensor<1, K> {
     match tensor.device() == *to {
         true => tensor,
         false => tensor.to_device(to),

@@ -1,9 +1,24 @@
-//! The error that ends training and returns the model.
+//! The outcome of a step: a model to continue with, or the error that ends training.
 
 use std::fmt;
 
 use crate::ranks::RankError;
 use crate::report::{Culprit, Report};
+
+/// The result of a step after which training can continue.
+#[derive(Debug)]
+#[must_use = "the model is in here"]
+#[non_exhaustive]
+pub struct Stepped<M> {
+    /// The model: updated, untouched after a skip, or an earlier one after a rewind.
+    pub model: M,
+    /// The report of the step; [pending](Report::pending) if the device has decided and was not
+    /// read in this step.
+    pub report: Report,
+    /// Reports read during this step, for it and for earlier steps, oldest first. Always empty with
+    /// [`Decide::Now`](crate::Decide::Now).
+    pub late: Vec<Report>,
+}
 
 /// The error of a halted training run, with the best available model.
 ///
@@ -28,23 +43,23 @@ struct Inner<M> {
 }
 
 impl<M> Halted<M> {
-    pub(super) fn new(model: M, report: Report) -> Self {
+    pub(crate) fn new(model: M, report: Report) -> Self {
         Self(Box::new(Inner { model, abandoned: None, report, late: Vec::new(), rank_error: None }))
     }
 
     /// Adds the weights that were abandoned in favour of a snapshot's.
-    pub(super) fn with_abandoned(mut self, model: M) -> Self {
+    pub(crate) fn with_abandoned(mut self, model: M) -> Self {
         self.0.abandoned = Some(model);
         self
     }
 
     /// Adds the reports of earlier steps that were read during this one.
-    pub(super) fn with_late(mut self, late: Vec<Report>) -> Self {
+    pub(crate) fn with_late(mut self, late: Vec<Report>) -> Self {
         self.0.late = late;
         self
     }
 
-    pub(super) fn with_rank_error(mut self, why: Option<RankError>) -> Self {
+    pub(crate) fn with_rank_error(mut self, why: Option<RankError>) -> Self {
         self.0.rank_error = why;
         self
     }

@@ -2,12 +2,12 @@
 
 use burn::module::Module;
 
+use super::Keel;
 use super::judge::Ruling;
 use super::on_device::{Facts, Pending};
-use super::{Halted, Keel, Stepped};
 use crate::report::Layers;
 use crate::schedule::Rate;
-use crate::{Fault, Reading, Report, Verdict};
+use crate::{Fault, Halted, Reading, Report, Stepped, Verdict};
 
 /// The outcome of the pending steps.
 struct Arrived {

@@ -10,8 +10,8 @@ use burn::tensor::Tensor;
 
 use crate::Error;
 use crate::checkpoint::tensors;
-use crate::gate::Flag;
-use crate::shelf::Shelf;
+use crate::flag::Flag;
+use crate::tensor_shelf::Shelf;
 
 /// The running statistics of one model, as they were after the last applied update.
 #[derive(Debug, Clone, Default)]

@@ -6,9 +6,9 @@ use burn::module::{Module, ModuleMapper, ModuleVisitor, Param, ParamId};
 use burn::optim::GradientsParams;
 use burn::tensor::Tensor;
 
-use super::{Flag, flag};
-use crate::shelf::Shelf;
-use crate::wide::widened;
+use super::{Flag, moved};
+use crate::tensor_shelf::Shelf;
+use crate::widen::widened;
 
 /// Returns `factor · g` for every gradient where `ok`, and zeros where not.
 pub(crate) fn gated<M: Module>(
@@ -41,7 +41,7 @@ impl ModuleVisitor for Gated<'_> {
             Some(factor) => {
                 let dtype = grad.dtype();
                 let wide = widened(grad);
-                let factor = flag::moved(factor.clone(), &wide.device()).cast(wide.dtype());
+                let factor = moved(factor.clone(), &wide.device()).cast(wide.dtype());
                 (wide * factor.reshape([1; D])).cast(dtype)
             }
         };
@@ -50,9 +50,9 @@ impl ModuleVisitor for Gated<'_> {
 }
 
 /// Collects the values of chosen parameters.
-pub(super) struct Values {
-    pub(super) ids: HashSet<ParamId>,
-    pub(super) values: Shelf,
+pub(crate) struct Values {
+    pub(crate) ids: HashSet<ParamId>,
+    pub(crate) values: Shelf,
 }
 
 impl ModuleVisitor for Values {
@@ -64,9 +64,9 @@ impl ModuleVisitor for Values {
 }
 
 /// Keeps the parameters, or puts the old ones back.
-pub(super) struct Choose<'a> {
-    pub(super) flag: &'a Flag,
-    pub(super) old: Shelf,
+pub(crate) struct Choose<'a> {
+    pub(crate) flag: &'a Flag,
+    pub(crate) old: Shelf,
 }
 
 impl ModuleMapper for Choose<'_> {

@@ -1,18 +1,13 @@
 //! Deciding a step on the device: the verdict is a flag there, and it selects everything that the step would change.
 
-mod flag;
-mod select;
-
-pub(crate) use flag::Flag;
-pub(crate) use select::gated;
-
 use burn::module::{Module, ParamId};
 use burn::optim::GradientsParams;
 use burn::tensor::{Bool, DType, Device, Int, Tensor};
 
+use crate::flag::{Choose, Flag, Values, gated};
 use crate::monitor::{HALF_SQUARES, Monitor, OnDevice, Row, Slot, squares_of};
-use crate::shelf::Shelf;
-use crate::wide::widened;
+use crate::tensor_shelf::Shelf;
+use crate::widen::widened;
 
 /// What a gate judges a step by.
 pub(crate) struct Asked<'a> {
@@ -129,10 +124,9 @@ impl Gate {
         let sums = sums.vector(&device, DType::F32);
         let sound = self.ok.clone().and(Flag::all_finite(sums.into_iter().collect(), &device));
 
-        let mut old =
-            select::Values { ids: ids.iter().copied().collect(), values: Shelf::default() };
+        let mut old = Values { ids: ids.iter().copied().collect(), values: Shelf::default() };
         before.visit(&mut old);
-        let model = after.map(&mut select::Choose { flag: &sound, old: old.values });
+        let model = after.map(&mut Choose { flag: &sound, old: old.values });
         let (flag, row) = self.concluded(before, sound, monitor);
         (model, flag, row)
     }

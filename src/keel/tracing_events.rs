@@ -2,8 +2,8 @@
 
 use burn::module::Module;
 
-use super::{Halted, Keel, Stepped};
-use crate::Report;
+use super::Keel;
+use crate::{Halted, Report, Stepped};
 
 impl<M: Module + 'static> Keel<M> {
     /// Ends every step, whatever its outcome.
