@@ -9,11 +9,18 @@ export CARGO_INCREMENTAL=0
 export RUST_LIB_BACKTRACE=0
 
 # Where stages leave what `.ci/run` counts at its end. A stage that runs alone has a folder of its own.
+beside=
+made=
 if [ -z "${EVENKEEL_CI:-}" ]; then
-    EVENKEEL_CI=$(mktemp -d)
-    trap 'rm -rf "$EVENKEEL_CI"' EXIT
+    made=$(mktemp -d)
+    EVENKEEL_CI=$made
 fi
 export EVENKEEL_CI
+leave() {
+    if [ -n "$beside" ]; then kill "$beside" 2> /dev/null || true; fi
+    if [ -n "$made" ]; then rm -rf "$made"; fi
+}
+trap leave EXIT
 # A software Vulkan device needs somewhere for its sockets, and says so loudly otherwise.
 export XDG_RUNTIME_DIR="${XDG_RUNTIME_DIR:-$EVENKEEL_CI}"
 
@@ -61,16 +68,17 @@ side_by_side() {
     done
 }
 
-# `beside COMMAND`: runs it while the stage goes on, and keeps what it prints until `met`, which waits for it and fails if
-# it has failed. For what keeps one core busy, so that the other has something to do.
+# `beside COMMAND`: runs one command while the script goes on, and keeps what it prints until `met`, which waits for it
+# and fails if it has failed. For what keeps one core busy, so that the other has something to do.
 beside() {
-    "$@" > "$EVENKEEL_CI/beside" 2>&1 &
+    "$@" > "$EVENKEEL_CI/beside.$$" 2>&1 &
     beside=$!
 }
 met() {
     local rc=0
     wait "$beside" || rc=$?
-    cat "$EVENKEEL_CI/beside"
+    beside=
+    cat "$EVENKEEL_CI/beside.$$"
     return "$rc"
 }
 
