@@ -2,61 +2,60 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use syn::visit::{self, Visit};
 
 /// The folder or file at the root of `src` that something belongs to.
 type Room = String;
 
-/// Rooms and other crates that each file knows.
+/// What each file knows of other rooms, as paths from the root of the crate.
 pub struct Graph {
-    pub files: BTreeMap<String, BTreeSet<Room>>,
+    pub files: BTreeMap<String, BTreeSet<(Room, Vec<String>)>>,
 }
 
 impl Graph {
-    pub fn of(src: &Path, files: &[std::path::PathBuf]) -> Self {
-        let parsed = |path: &Path| syn::parse_file(&fs::read_to_string(path).unwrap()).unwrap();
-        let rooms: BTreeSet<Room> =
-            files.iter().map(|file| room(file.strip_prefix(src).unwrap())).collect();
+    pub fn of(src: &Path, files: &[PathBuf]) -> Self {
+        let paths = |file: &Path| {
+            let text = fs::read_to_string(src.join(file)).unwrap();
+            Paths::of(file, &text)
+        };
+        let names: Vec<&Path> = files.iter().map(|file| file.strip_prefix(src).unwrap()).collect();
+        let rooms: BTreeSet<Room> = names.iter().map(|name| room(name)).collect();
         // What the root gives out belongs to the room that it comes from.
-        let mut roots = Paths::default();
-        roots.visit_file(&parsed(&src.join("lib.rs")));
-        let origins: BTreeMap<String, Room> = roots
-            .imports
-            .into_iter()
+        let given = paths(Path::new("lib.rs")).imports.into_iter();
+        let origins: BTreeMap<String, Room> = given
             .filter(|(_, path)| rooms.contains(&path[0]))
             .map(|(name, path)| (name, path[0].clone()))
             .collect();
-
-        let files = files.iter().map(|file| {
-            let name = file.strip_prefix(src).unwrap();
-            let mut paths = Paths { inside: modules(name), ..Paths::default() };
-            paths.visit_file(&parsed(file));
-            let known = paths.found.iter().filter_map(|path| {
-                let (crate_root, first) = match path.split_first()? {
-                    (first, rest) if first == "crate" => {
-                        (true, rest.first().map_or("lib", String::as_str))
-                    }
-                    (first, _) => (false, first.as_str()),
-                };
-                match crate_root {
-                    true => Some(origins.get(first).cloned().unwrap_or_else(|| first.to_string())),
-                    // A crate is in lower case, and no room of ours that a file of the root names.
-                    false => first.starts_with("burn").then(|| first.to_string()),
-                }
-            });
-            let own = room(name);
-            (name.display().to_string(), known.filter(|known| *known != own).collect())
+        let known = |path: Vec<String>| {
+            let first = path.strip_prefix(&["crate".to_string()])?.first();
+            let first = first.map_or("lib", String::as_str);
+            let room = origins.get(first).cloned().unwrap_or_else(|| first.to_string());
+            Some((room, path))
+        };
+        let files = names.iter().map(|name| {
+            let known = paths(name).found.into_iter().filter_map(known);
+            let others = known.filter(|(other, _)| *other != room(name));
+            (name.display().to_string(), others.collect())
         });
         Self { files: files.collect() }
+    }
+
+    /// The files of a room, with what each knows.
+    pub fn inside(
+        &self,
+        wanted: &str,
+    ) -> impl Iterator<Item = (&String, &BTreeSet<(Room, Vec<String>)>)> {
+        self.files.iter().filter(move |(file, _)| room(Path::new(file)) == wanted)
     }
 
     /// What the files of a room know together.
     pub fn rooms(&self) -> BTreeMap<Room, BTreeSet<Room>> {
         let mut rooms: BTreeMap<Room, BTreeSet<Room>> = BTreeMap::new();
         for (file, known) in &self.files {
-            rooms.entry(room(Path::new(file))).or_default().extend(known.iter().cloned());
+            let known = known.iter().map(|(room, _)| room.clone());
+            rooms.entry(room(Path::new(file))).or_default().extend(known);
         }
         rooms
     }
@@ -111,6 +110,12 @@ struct Paths {
 }
 
 impl Paths {
+    fn of(file: &Path, text: &str) -> Self {
+        let mut paths = Self { inside: modules(file), ..Self::default() };
+        paths.visit_file(&syn::parse_file(text).unwrap());
+        paths
+    }
+
     fn found(&mut self, path: &[String]) {
         let mut path = path.to_vec();
         if path[0] == "self" || path[0] == "super" {
@@ -195,9 +200,7 @@ impl<'ast> Visit<'ast> for Paths {
     }
 }
 
-/// What a text in the place of a file knows.
-pub fn known_by(file: &str, text: &str) -> Vec<Vec<String>> {
-    let mut paths = Paths { inside: modules(Path::new(file)), ..Paths::default() };
-    paths.visit_file(&syn::parse_file(text).unwrap());
-    paths.found.into_iter().collect()
+/// The paths of a text in the place of a file.
+pub fn known_by(file: &str, text: &str) -> BTreeSet<Vec<String>> {
+    Paths::of(Path::new(file), text).found
 }
