@@ -121,7 +121,7 @@ pub(super) fn summary(advice: &Advice) -> Vec<String> {
     let fine = advice.outcomes().iter().any(|o| o.confirmed.is_some())
         || advice.objective() == Objective::HighestRate;
     said.push(format!(
-        "A high stable rate is no objective of its own: what is stable may learn nothing. Edges are known to a \
+        "A high stable rate is no aim of its own: what is stable may learn nothing. Edges are known to a \
          factor of √10{}.",
         if fine { ", those of the recommended one and of plain descent to one of 1.2" } else { "" }
     ));

@@ -231,13 +231,13 @@ impl Doctor {
     pub fn activation<const D: usize>(
         mut self,
         name: &str,
-        squash: Saturation,
+        saturation: Saturation,
         values: &Tensor<D>,
     ) -> Result<Self, Error> {
         let columns = Columns::of(values.clone())?;
         let mut units = vec![Vec::new(); columns.width];
         columns.iter().for_each(|(unit, x)| units[unit].push(x));
-        self.findings.extend(units::check(name, squash, &units));
+        self.findings.extend(units::check(name, saturation, &units));
         Ok(self)
     }
 

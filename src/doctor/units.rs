@@ -28,18 +28,21 @@ impl Saturation {
 }
 
 /// Each element of `units` holds the values of one unit, over rows.
-pub(super) fn check(name: &str, squash: Saturation, units: &[Vec<f64>]) -> Vec<Finding> {
-    [dead(name, squash, units), saturated(name, squash, units)].into_iter().flatten().collect()
+pub(super) fn check(name: &str, saturation: Saturation, units: &[Vec<f64>]) -> Vec<Finding> {
+    [dead(name, saturation, units), saturated(name, saturation, units)]
+        .into_iter()
+        .flatten()
+        .collect()
 }
 
 /// More than a tenth of the units is a finding, more than half is severe.
-fn dead(name: &str, squash: Saturation, units: &[Vec<f64>]) -> Option<Finding> {
+fn dead(name: &str, saturation: Saturation, units: &[Vec<f64>]) -> Option<Finding> {
     // A rectified unit that is off for half of the rows is normal; one that is off for all is dead.
     let dead =
         |values: &&Vec<f64>| values.len() > 1 && Column::of(values.iter().copied()).is_constant();
     let count = units.iter().filter(dead).count();
     let found = above(count as f64 / units.len().max(1) as f64, 0.1, 0.5)?;
-    let remedy = match squash {
+    let remedy = match saturation {
         Saturation::Rectified => {
             "make biases smaller and inputs of zero mean; a leaky function keeps a gradient"
         }
@@ -50,9 +53,9 @@ fn dead(name: &str, squash: Saturation, units: &[Vec<f64>]) -> Option<Finding> {
 }
 
 /// More than a quarter of the values is a finding, more than three quarters is severe.
-fn saturated(name: &str, squash: Saturation, units: &[Vec<f64>]) -> Option<Finding> {
+fn saturated(name: &str, saturation: Saturation, units: &[Vec<f64>]) -> Option<Finding> {
     let values = || units.iter().flatten();
-    let flat = values().filter(|x| squash.is_flat(**x)).count();
+    let flat = values().filter(|x| saturation.is_flat(**x)).count();
     let share = flat as f64 / values().count().max(1) as f64;
     let found = above(share, 0.25, 0.75)?;
     Some(Finding::new(

@@ -65,7 +65,6 @@ use crate::{Error, Reading, Verdict};
 /// # Ok::<(), evenkeel::Error>(())
 /// ```
 #[derive(Debug, Clone, PartialEq)]
-#[doc(alias = "skip_batch")]
 pub struct LossSpike {
     loss: Spike,
     /// The rule for `ln‖g‖`; `None` to judge by the loss alone.

@@ -67,10 +67,10 @@ impl<M: Module + 'static> Keel<M> {
             return self.rejected(rate, model, reading, factor, ruling, Vec::new());
         }
         let held = self.held(&rate, &reading, factor);
-        let pace = self.pace(&rate, held.share, factor / scale, reading.grad_norm * scale);
+        let args = self.args(&rate, held.share, factor / scale, reading.grad_norm * scale);
         let (grads, kept) = self.trim(&model, grads, &reading, factor);
         let factor = factor * kept;
-        match self.attempt(pace, model, grads, reading) {
+        match self.attempt(args, model, grads, reading) {
             Ok((model, reading)) => {
                 // A bound on the rate doesn't count as strain: it is there so that any rate may be requested.
                 self.strain.applied(factor);
@@ -148,21 +148,21 @@ impl<M: Module + 'static> Keel<M> {
     /// the optimizer is spent.
     fn attempt(
         &mut self,
-        pace: StepArgs,
+        args: StepArgs,
         model: M,
         grads: GradientsParams,
         mut reading: Reading,
     ) -> Result<(M, Reading), Box<Failed<M>>> {
         let looked_at = self.guards.iter().any(|guard| guard.looks_at_updates());
-        let rounding = self.rounding(&pace, &model, &grads);
-        if !looked_at && self.kept.update.is_bounded(&pace) {
-            let after = self.updated(pace, model, grads);
+        let rounding = self.rounding(&args, &model, &grads);
+        if !looked_at && self.kept.update.is_bounded(&args) {
+            let after = self.updated(args, model, grads);
             self.note_rounding(rounding, &after);
             return Ok((after, reading));
         }
         let before = model.clone();
         let held = looked_at.then(|| self.kept.update.boxed());
-        let after = self.updated(pace, model, grads);
+        let after = self.updated(args, model, grads);
 
         // A device that cannot be read has not shown that the update is good.
         let mut culprits = Vec::new();
@@ -196,10 +196,10 @@ impl<M: Module + 'static> Keel<M> {
 
     /// Returns what is needed to check whether an update is lost in the rounding of half precision: at update 16, and
     /// each time the number of updates has doubled.
-    fn rounding(&self, pace: &StepArgs, model: &M, grads: &GradientsParams) -> Option<Rounding> {
+    fn rounding(&self, args: &StepArgs, model: &M, grads: &GradientsParams) -> Option<Rounding> {
         let update = self.progress.updates;
         let due = update >= 16 && update.is_power_of_two();
-        let moves = pace.range.1 != 0.0 && pace.factor != 0.0;
+        let moves = args.range.1 != 0.0 && args.factor != 0.0;
         match due && moves && self.kept.update.rounds_away() {
             true => Rounding::of(model, grads),
             false => None,
@@ -213,8 +213,8 @@ impl<M: Module + 'static> Keel<M> {
         }
     }
 
-    fn updated(&mut self, pace: StepArgs, model: M, grads: GradientsParams) -> M {
-        let model = self.kept.update.update(pace, model, grads);
+    fn updated(&mut self, args: StepArgs, model: M, grads: GradientsParams) -> M {
+        let model = self.kept.update.update(args, model, grads);
         self.tied(model)
     }
 

@@ -205,7 +205,7 @@ impl<M: Module + 'static> Keel<M> {
     }
 
     /// Returns the optimizer's settings for the step; `share` is the share of the rate that is left.
-    pub(super) fn pace(
+    pub(super) fn args(
         &self,
         rate: &Rate<'_>,
         share: f64,
@@ -213,20 +213,20 @@ impl<M: Module + 'static> Keel<M> {
         grad_norm: f64,
     ) -> StepArgs {
         let gain = self.gain(rate) * share;
-        let pace = StepArgs::new(rate.value() * gain, factor, grad_norm);
-        let Some(groups) = rate.groups() else { return pace };
+        let args = StepArgs::new(rate.value() * gain, factor, grad_norm);
+        let Some(groups) = rate.groups() else { return args };
         // Burn's rates by group can be looked up, but not listed or scaled, so each parameter gets its own group.
         let rates = self.each_rate(groups);
         let values = || rates.iter().map(|(_, lr)| *lr * gain);
         let lowest = values().fold(f64::INFINITY, f64::min);
         let highest = values().fold(f64::NEG_INFINITY, f64::max);
         if gain == 1.0 {
-            return pace.with_rates(groups.clone(), lowest, highest);
+            return args.with_rates(groups.clone(), lowest, highest);
         }
         let base = ModuleLrScheduler::new(groups.base() * gain);
         let mut scaled = rates
             .into_iter()
             .fold(base, |all, (id, lr)| all.with_group(ParamGroup::from_ids(vec![id]), lr * gain));
-        pace.with_rates(scaled.step(), lowest, highest)
+        args.with_rates(scaled.step(), lowest, highest)
     }
 }

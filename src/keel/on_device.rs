@@ -78,18 +78,18 @@ impl<M: Module + 'static> Keel<M> {
             },
         );
         let bound = gate.norm_at_most(norm_at_most, scale);
-        let pace = self.pace(&rate, held.share, 1.0, bound);
-        let unread = DeviceVerdict::new(gate.factor().cloned(), gate.verdict().clone());
+        let args = self.args(&rate, held.share, 1.0, bound);
+        let verdict = DeviceVerdict::new(gate.factor().cloned(), gate.verdict().clone());
         // Held only if the optimizer does not vouch for the outcome; otherwise it writes in place.
-        let mut before = (!self.kept.update.is_bounded(&pace)).then(|| model.clone());
-        let after = match self.kept.update.update_gated(&pace, model, grads, &unread) {
+        let mut before = (!self.kept.update.is_bounded(&args)).then(|| model.clone());
+        let after = match self.kept.update.update_gated(&args, model, grads, &verdict) {
             Ok(after) => after,
             Err((model, grads)) => {
                 let grads = gate.gradients(&model, grads);
                 // The factor is already on the gradients, and their norm isn't known on the host.
-                let pace = self.pace(&rate, held.share, 1.0, f64::INFINITY);
+                let args = self.args(&rate, held.share, 1.0, f64::INFINITY);
                 before = Some(model.clone());
-                self.kept.update.update_unsure(pace, model, grads)
+                self.kept.update.update_unsure(args, model, grads)
             }
         };
         let (model, flag, row) = match before {

@@ -236,34 +236,34 @@ impl ModuleMapper for Round<'_> {
 }
 
 impl<M: Module + 'static> ModelOptimizer<M> for MasterWeights<M> {
-    fn update(&mut self, pace: StepArgs, model: M, grads: GradientsParams) -> M {
+    fn update(&mut self, args: StepArgs, model: M, grads: GradientsParams) -> M {
         let (model, grads, halves) = self.widened(model, grads, false);
-        let model = self.inner.update(pace, model, grads);
+        let model = self.inner.update(args, model, grads);
         self.narrowed(model, &halves)
     }
 
-    fn update_unsure(&mut self, pace: StepArgs, model: M, grads: GradientsParams) -> M {
+    fn update_unsure(&mut self, args: StepArgs, model: M, grads: GradientsParams) -> M {
         let (model, grads, halves) = self.widened(model, grads, true);
-        let model = self.inner.update_unsure(pace, model, grads);
+        let model = self.inner.update_unsure(args, model, grads);
         self.narrowed(model, &halves)
     }
 
     fn update_gated(
         &mut self,
-        pace: &StepArgs,
+        args: &StepArgs,
         model: M,
         grads: GradientsParams,
-        unread: &DeviceVerdict,
+        verdict: &DeviceVerdict,
     ) -> Result<M, (M, GradientsParams)> {
         let (model, grads, halves) = self.widened(model, grads, true);
-        let model = match self.inner.update_gated(pace, model, grads, unread) {
+        let model = match self.inner.update_gated(args, model, grads, verdict) {
             Ok(model) => model,
             // Applied here and not by the caller, who has the gradients only in half precision.
             Err((model, grads)) => {
-                let counts = Flag::of(unread.counts.clone());
-                let grads = gated(&model, grads, unread.factor.as_ref(), &counts);
-                let pace = StepArgs { factor: 1.0, grad_norm: f64::INFINITY, ..pace.clone() };
-                self.inner.update_unsure(pace, model, grads)
+                let counts = Flag::of(verdict.counts.clone());
+                let grads = gated(&model, grads, verdict.factor.as_ref(), &counts);
+                let args = StepArgs { factor: 1.0, grad_norm: f64::INFINITY, ..args.clone() };
+                self.inner.update_unsure(args, model, grads)
             }
         };
         Ok(self.narrowed(model, &halves))
@@ -286,8 +286,8 @@ impl<M: Module + 'static> ModelOptimizer<M> for MasterWeights<M> {
         self.inner.settle(counted);
     }
 
-    fn is_bounded(&self, pace: &StepArgs) -> bool {
-        self.inner.is_bounded(pace)
+    fn is_bounded(&self, args: &StepArgs) -> bool {
+        self.inner.is_bounded(args)
     }
 
     /// Returns `false`: the optimizer sees gradients in `f32` where parameters are in half precision.

@@ -70,21 +70,21 @@ impl DeviceVerdict {
 /// Cloning must be cheap, copying handles rather than buffers, and what becomes of the original must not affect the
 /// clone: snapshots are clones.
 pub trait ModelOptimizer<M: Module>: Send {
-    /// Returns the model after one step along `pace.factor · grads`. A parameter without a gradient stays unchanged.
+    /// Returns the model after one step along `args.factor · grads`. A parameter without a gradient stays unchanged.
     /// Every gradient is finite.
-    fn update(&mut self, pace: StepArgs, model: M, grads: GradientsParams) -> M;
+    fn update(&mut self, args: StepArgs, model: M, grads: GradientsParams) -> M;
 
     /// Makes one update that may turn out not to count, because the device decides and the host does not know: see
     /// [`Decide::OnDevice`](crate::Decide::OnDevice). [`keep_if`](Self::keep_if) follows with the verdict, and
     /// [`settle`](Self::settle) once it has been read. If the update does not count, the gradients are all zero.
-    fn update_unsure(&mut self, pace: StepArgs, model: M, grads: GradientsParams) -> M {
-        self.update(pace, model, grads)
+    fn update_unsure(&mut self, args: StepArgs, model: M, grads: GradientsParams) -> M {
+        self.update(args, model, grads)
     }
 
     /// Makes one [unsure update](Self::update_unsure), to which the optimizer applies factor and verdict itself: the
     /// gradients are unmodified, and may be anything if the update does not count. In that case, parameters and state
-    /// must be as if it had never happened. If it counts, `pace.grad_norm` bounds the gradients after the factor. If
-    /// the update [is bounded](Self::is_bounded) at this pace, [`keep_if`](Self::keep_if) follows with the same
+    /// must be as if it had never happened. If it counts, `args.grad_norm` bounds the gradients after the factor. If
+    /// the update [is bounded](Self::is_bounded) with these arguments, [`keep_if`](Self::keep_if) follows with the same
     /// verdict; otherwise it may be a stricter one.
     ///
     /// # Errors
@@ -92,12 +92,12 @@ pub trait ModelOptimizer<M: Module>: Send {
     /// then applies factor and verdict to the gradients.
     fn update_gated(
         &mut self,
-        pace: &StepArgs,
+        args: &StepArgs,
         model: M,
         grads: GradientsParams,
-        unread: &DeviceVerdict,
+        verdict: &DeviceVerdict,
     ) -> Result<M, (M, GradientsParams)> {
-        let _ = (pace, unread);
+        let _ = (args, verdict);
         Err((model, grads))
     }
 
@@ -114,11 +114,11 @@ pub trait ModelOptimizer<M: Module>: Send {
         let _ = counted;
     }
 
-    /// Returns whether the parameters are certain to stay finite through an update at this pace. If an optimizer can
+    /// Returns whether the parameters are certain to stay finite through an update with these arguments. If an optimizer can
     /// tell, from a bound on what it adds to a parameter, the old parameters need not be held and the new ones need not
     /// be checked.
-    fn is_bounded(&self, pace: &StepArgs) -> bool {
-        let _ = pace;
+    fn is_bounded(&self, args: &StepArgs) -> bool {
+        let _ = args;
         false
     }
 
@@ -179,22 +179,22 @@ pub trait ModelOptimizer<M: Module>: Send {
 
 /// Forwards every method: a default method of the trait would hide the one in the box.
 impl<M: Module> ModelOptimizer<M> for Box<dyn ModelOptimizer<M>> {
-    fn update(&mut self, pace: StepArgs, model: M, grads: GradientsParams) -> M {
-        (**self).update(pace, model, grads)
+    fn update(&mut self, args: StepArgs, model: M, grads: GradientsParams) -> M {
+        (**self).update(args, model, grads)
     }
 
-    fn update_unsure(&mut self, pace: StepArgs, model: M, grads: GradientsParams) -> M {
-        (**self).update_unsure(pace, model, grads)
+    fn update_unsure(&mut self, args: StepArgs, model: M, grads: GradientsParams) -> M {
+        (**self).update_unsure(args, model, grads)
     }
 
     fn update_gated(
         &mut self,
-        pace: &StepArgs,
+        args: &StepArgs,
         model: M,
         grads: GradientsParams,
-        unread: &DeviceVerdict,
+        verdict: &DeviceVerdict,
     ) -> Result<M, (M, GradientsParams)> {
-        (**self).update_gated(pace, model, grads, unread)
+        (**self).update_gated(args, model, grads, verdict)
     }
 
     fn keep_if(&mut self, counts: &Tensor<1, Bool>) -> bool {
@@ -205,8 +205,8 @@ impl<M: Module> ModelOptimizer<M> for Box<dyn ModelOptimizer<M>> {
         (**self).settle(counted);
     }
 
-    fn is_bounded(&self, pace: &StepArgs) -> bool {
-        (**self).is_bounded(pace)
+    fn is_bounded(&self, args: &StepArgs) -> bool {
+        (**self).is_bounded(args)
     }
 
     fn squares_in_own_type(&self) -> bool {
@@ -246,7 +246,7 @@ impl<M: Module> ModelOptimizer<M> for Box<dyn ModelOptimizer<M>> {
     }
 }
 
-/// What [`Keel::wrap`](crate::Keel::wrap) accepts: an [`ModelOptimizer`], or a rule of this crate, which becomes one
+/// What [`Keel::wrap`](crate::Keel::wrap) accepts: a [`ModelOptimizer`], or a rule of this crate, which becomes one
 /// over all parameters.
 ///
 /// `By` only tells the two apart, and never needs to be written.
@@ -260,7 +260,7 @@ pub trait IntoModelOptimizer<M: Module, By> {
     fn into_model_optimizer(self) -> Box<dyn ModelOptimizer<M>>;
 }
 
-/// Marks a type that is already an [`ModelOptimizer`].
+/// Marks a type that is already a [`ModelOptimizer`].
 #[derive(Debug)]
 pub struct Whole;
 

@@ -21,9 +21,9 @@ use crate::{Error, clip, tie};
 /// even if a loss scale has preserved it until then. [`MasterWeights`](super::MasterWeights) around the optimizer
 /// preserves it.
 impl<M: Module + 'static> ModelOptimizer<M> for ModuleOptimizer {
-    fn update(&mut self, pace: StepArgs, model: M, grads: GradientsParams) -> M {
-        let grads = clip::scale(grads, &model, pace.factor);
-        self.step(pace.lr, model, grads)
+    fn update(&mut self, args: StepArgs, model: M, grads: GradientsParams) -> M {
+        let grads = clip::scale(grads, &model, args.factor);
+        self.step(args.lr, model, grads)
     }
 
     /// Returns the model with the averages of [schedule-free](super::ScheduleFree) rules in it, found in the state. The

@@ -232,8 +232,8 @@ impl TrustRegion {
         let mut rate = self.rate_at_most().unwrap_or(START);
         for _ in 0..ROUNDS {
             // The norm is irrelevant: nothing is decided by it here.
-            let pace = StepArgs::new(rate, 1.0, f64::MAX);
-            let after = optimizer().update(pace, model.clone(), copied(model, grads));
+            let args = StepArgs::new(rate, 1.0, f64::MAX);
+            let after = optimizer().update(args, model.clone(), copied(model, grads));
             let distance = self.distance.between(before.clone(), outputs(&after.valid()));
             one_number("distance", &distance).map_err(|why| why.of(NAME))?;
             let distance = numbers(distance)?.first().copied().unwrap_or(f64::NAN);

@@ -112,14 +112,14 @@ fn what_it_vouches_for_is_finite() {
                         let grad = signs.map(|sign| sign * size / 6_f64.sqrt());
                         let factor = if turn == 2 { 0.5 } else { 1.0 };
                         let norm = grad.iter().map(|g| g * g).sum::<f64>().sqrt() * (1.0 + 1e-3);
-                        let pace = StepArgs::new(lr, factor, norm);
-                        if !update.is_bounded(&pace) {
+                        let args = StepArgs::new(lr, factor, norm);
+                        if !update.is_bounded(&args) {
                             refused += 1;
                             break;
                         }
                         vouched += 1;
                         let grads = model.along(&grad, dtype);
-                        model = update.update(pace, model, grads);
+                        model = update.update(args, model, grads);
                         let at = || {
                             let values: Vec<f64> =
                                 model.at.val().into_data().iter::<f64>().collect();
@@ -138,12 +138,12 @@ fn what_it_vouches_for_is_finite() {
 /// A bound that is never met would be no gain: at what is usual, all but the schedule-free ones vouch.
 #[test]
 fn it_vouches_for_what_is_usual() {
-    let pace = || StepArgs::new(1e-3, 1.0, 10.0);
+    let args = || StepArgs::new(1e-3, 1.0, 10.0);
     let absurd = |name: &str| {
         ["huge", "past", "long memory", "wild", "vanishing"].iter().any(|word| name.contains(word))
     };
     for (name, rule) in rules().unwrap() {
-        let vouches = rule.is_bounded(&pace());
+        let vouches = rule.is_bounded(&args());
         assert!(vouches || absurd(name) || name == "schedule-free", "{name}");
         assert!(!rule.is_bounded(&StepArgs::new(1e39, 1.0, 10.0)), "{name}");
         assert!(!rule.is_bounded(&StepArgs::new(f64::NAN, 1.0, 10.0)), "{name}");
@@ -151,7 +151,7 @@ fn it_vouches_for_what_is_usual() {
     }
     // Its moments may outgrow every gradient, if only after a billion updates.
     let long = Adam::new().beta_1(0.9999999).unwrap();
-    assert!(!boxed(long).is_bounded(&pace()));
+    assert!(!boxed(long).is_bounded(&args()));
     // A large gradient is remembered: the velocity has it still.
     let device = Device::flex().autodiff();
     let model = Line::new(&[1.0], &device, DType::F32);

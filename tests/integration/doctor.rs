@@ -436,8 +436,9 @@ fn gradients_that_vanish_explode_or_are_missing_are_found() {
 fn dead_and_saturated_units_are_found() {
     on_every_device(|device| {
         let x = sound(1, 5, device);
-        let look =
-            |squash, x: &Tensor<2>| Doctor::new().activation("hidden", squash, x).unwrap().finish();
+        let look = |saturation, x: &Tensor<2>| {
+            Doctor::new().activation("hidden", saturation, x).unwrap().finish()
+        };
         let rectified =
             |offset: f64| look(Saturation::Rectified, &x.clone().add_scalar(offset).clamp_min(0.0));
         assert_eq!(rectified(0.0).worst(), None);

@@ -188,8 +188,8 @@ fn a_curve_that_panics_costs_nothing() {
     broken.store(true, Relaxed);
     let grads = gradients(&model, 3).0;
     let failed = catch_unwind(AssertUnwindSafe(|| {
-        let pace = evenkeel::optim::StepArgs::new(0.01, 1.0, 100.0);
-        ModelOptimizer::update(&mut optimizer, pace, model.clone(), grads)
+        let args = evenkeel::optim::StepArgs::new(0.01, 1.0, 100.0);
+        ModelOptimizer::update(&mut optimizer, args, model.clone(), grads)
     }));
     assert!(failed.is_err());
     assert_eq!(state(&optimizer), before);

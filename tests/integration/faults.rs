@@ -430,7 +430,7 @@ fn skips_in_a_row_are_bounded_and_then_halt() {
     });
 }
 
-/// Rewinds go back further each time, backoff each time, and end in a halt.
+/// Rewinds go back further each time, back off each time, and end in a halt.
 #[test]
 fn rewinds_are_bounded_and_then_halt() {
     on_every_device(|device| {

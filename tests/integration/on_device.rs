@@ -812,10 +812,10 @@ fn pending_steps_are_in_what_is_handed_out() {
         assert!(!near(&averaged, &net), "the weights that are trained are others");
         assert!(near(&averaged, &host.eval_model(&twin)));
         // One more update by the copies.
-        let pace = || StepArgs::new(0.05, 1.0, 1e3);
+        let args = || StepArgs::new(0.05, 1.0, 1e3);
         let next = |mut optimizer: Box<dyn ModelOptimizer<Net>>, net: &Net| {
             let (_, grads) = net.backward(Batch::number(9, device));
-            optimizer.update(pace(), net.clone(), grads)
+            optimizer.update(args(), net.clone(), grads)
         };
         assert!(near(&next(late.optimizer(), &net), &next(host.optimizer(), &twin)));
     });

@@ -163,30 +163,30 @@ impl ParamGroups {
 }
 
 impl<M: Module + 'static> ModelOptimizer<M> for ParamGroups {
-    fn update(&mut self, pace: StepArgs, model: M, grads: GradientsParams) -> M {
+    fn update(&mut self, args: StepArgs, model: M, grads: GradientsParams) -> M {
         self.foresee();
-        self.longest = self.longest.max(longest(pace.factor, pace.grad_norm));
-        pass::run(self, &pace.lr, pace.factor, model, grads)
+        self.longest = self.longest.max(longest(args.factor, args.grad_norm));
+        pass::run(self, &args.lr, args.factor, model, grads)
     }
 
-    fn update_unsure(&mut self, pace: StepArgs, model: M, grads: GradientsParams) -> M {
+    fn update_unsure(&mut self, args: StepArgs, model: M, grads: GradientsParams) -> M {
         self.foresee();
         // The norm of these gradients is unknown.
         self.longest = f64::INFINITY;
-        unsure::run(self, &pace, model, grads, None)
+        unsure::run(self, &args, model, grads, None)
     }
 
     fn update_gated(
         &mut self,
-        pace: &StepArgs,
+        args: &StepArgs,
         model: M,
         grads: GradientsParams,
-        unread: &DeviceVerdict,
+        verdict: &DeviceVerdict,
     ) -> Result<M, (M, GradientsParams)> {
         self.foresee();
-        let taken_back = !ModelOptimizer::<M>::is_bounded(self, pace);
-        self.longest = self.longest.max(longest(pace.factor, pace.grad_norm));
-        Ok(unsure::run(self, pace, model, grads, Some((unread, taken_back))))
+        let taken_back = !ModelOptimizer::<M>::is_bounded(self, args);
+        self.longest = self.longest.max(longest(args.factor, args.grad_norm));
+        Ok(unsure::run(self, args, model, grads, Some((verdict, taken_back))))
     }
 
     fn keep_if(&mut self, counts: &Tensor<1, Bool>) -> bool {
@@ -198,16 +198,16 @@ impl<M: Module + 'static> ModelOptimizer<M> for ParamGroups {
         unsure::settle(self, counted);
     }
 
-    fn is_bounded(&self, pace: &StepArgs) -> bool {
+    fn is_bounded(&self, args: &StepArgs) -> bool {
         // Above this, the rate divided by a bias correction may overflow.
         const SAFE: f64 = 1e24;
-        let (lowest, highest) = pace.range;
+        let (lowest, highest) = args.range;
         if !(lowest >= 0.0 && highest <= SAFE) {
             return false;
         }
         let before = Before {
             lr: highest,
-            gradient: self.longest.max(longest(pace.factor, pace.grad_norm)),
+            gradient: self.longest.max(longest(args.factor, args.grad_norm)),
             times: &self.entries.times(),
         };
         self.rules.iter().all(|(_, rule)| rule.0.bound(&before).is_safe())

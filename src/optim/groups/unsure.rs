@@ -39,7 +39,7 @@ impl Unsure {
 /// the flag says whether it may be taken back all the same.
 pub(super) fn run<M: Module>(
     groups: &mut ParamGroups,
-    pace: &StepArgs,
+    args: &StepArgs,
     model: M,
     mut grads: GradientsParams,
     gated: Option<(&DeviceVerdict, bool)>,
@@ -48,7 +48,7 @@ pub(super) fn run<M: Module>(
         let (pickers, copies) = (HashMap::new(), HashMap::new());
         let (grads, shared) = (&mut grads, Shared::default());
         let strangers = false;
-        let mut step = Step { groups, pace, grads, gated, shared, pickers, copies, strangers };
+        let mut step = Step { groups, args, grads, gated, shared, pickers, copies, strangers };
         let model = model.map(&mut step);
         (model, step.strangers)
     })
@@ -87,7 +87,7 @@ pub(super) fn settle(groups: &mut ParamGroups, counted: &[bool]) {
 
 struct Step<'a> {
     groups: &'a mut ParamGroups,
-    pace: &'a StepArgs,
+    args: &'a StepArgs,
     grads: &'a mut GradientsParams,
     gated: Option<(&'a DeviceVerdict, bool)>,
     shared: Shared,
@@ -116,8 +116,8 @@ impl ModuleMapper for Step<'_> {
         let (id, tensor, mapper) = param.consume();
         let context = Context::of(&tensor);
         let rule = &rules[entry.group].1.0;
-        let lr = self.pace.lr.lr_from_param(id, Some(&entry.path));
-        let now = Now { lr, factor: self.pace.factor, rank: D };
+        let lr = self.args.lr.lr_from_param(id, Some(&entry.path));
+        let now = Now { lr, factor: self.args.factor, rank: D };
         let memory = entry.memory;
         let unsure = entry.unsure.get_or_insert_with(|| {
             Box::new(Unsure { memories: vec![memory], rounds: Vec::new(), before: Vec::new() })
@@ -152,14 +152,14 @@ impl ModuleMapper for Step<'_> {
                 let rounds = if plans.len() == 1 { Vec::new() } else { rounds };
                 let picker = self.pickers.entry(rounds).or_insert_with_key(|rounds| match gated {
                     None => Picker::new(count(rounds, verdicts)),
-                    Some((unread, _)) => {
-                        let device = unread.counts.device();
+                    Some((verdict, _)) => {
+                        let device = verdict.counts.device();
                         let count = match rounds.is_empty() {
                             true => Tensor::zeros([1], &device),
                             false => count(rounds, verdicts).to_device(&device),
                         };
-                        let counts = Flag::of(unread.counts.clone());
-                        Picker::new(count).gated(unread.factor.clone(), counts)
+                        let counts = Flag::of(verdict.counts.clone());
+                        Picker::new(count).gated(verdict.factor.clone(), counts)
                     }
                 });
                 kernel::step(&self.shared, Plans::Any(plans, picker), param, grad, slots)
