@@ -98,7 +98,7 @@ fn where_there_is_nothing_to_read_it_says_no_and_why() {
 fn noise_is_not_read() {
     for sigma in [0.01, 0.1, 1.0] {
         let mut passed = 0;
-        for seed in 0..1000u64 {
+        for seed in 0..400u64 {
             let run = |sweep: &ShortSweep| {
                 let draws = noise(7919 * (3 * seed + sweep.repeat) + 1, 12 * sweep.over as usize);
                 let draws = draws.chunks(12).map(|twelve| f64::from(twelve.iter().sum::<f32>()));
@@ -111,8 +111,8 @@ fn noise_is_not_read() {
                 assert!((sweep.noise() / sigma - 1.0).abs() < 0.6, "{} {sigma}", sweep.noise());
             }
         }
-        eprintln!("{passed} of 3000 sweeps passed at {sigma}");
-        assert!(passed < 15, "{passed} of 3000 sweeps passed at {sigma}");
+        eprintln!("{passed} of 1200 sweeps passed at {sigma}");
+        assert!(passed < 6, "{passed} of 1200 sweeps passed at {sigma}");
     }
 }
 
@@ -237,8 +237,11 @@ fn loss(model: &Linear, lambda: [f32; 2]) -> Tensor<1> {
 fn the_edge_of_a_quadratic_is_near_two_over_its_curvature() {
     on_every_device(|device| {
         let model = bowl(device);
-        for lambda in [[0.5, 8.0], [3.0, 300.0], [1.0, 1.5], [0.01, 40.0]] {
-            for (momentum, over) in [(None, 126), (Some(0.9), 126), (None, 504), (Some(0.9), 504)] {
+        // Long sweeps, on the two that differ most, come nearer to the edge.
+        let short = [[0.5, 8.0], [3.0, 300.0], [1.0, 1.5], [0.01, 40.0]].map(|of| (of, 126));
+        let long = [[1.0, 1.5], [0.01, 40.0]].map(|of| (of, 504));
+        for (lambda, over) in short.into_iter().chain(long) {
+            for momentum in [None, Some(0.9)] {
                 let run = |sweep: &ShortSweep| {
                     let loss = |m: &Linear, ()| loss(m, lambda);
                     match momentum {

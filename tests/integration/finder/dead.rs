@@ -106,7 +106,7 @@ fn a_network_that_dies_is_not_stable() {
     };
     for start in [1e-3, 1e-7] {
         let search = StableRate::new(200).unwrap().start(start).unwrap();
-        for seed in 0..3 {
+        for seed in 0..2 {
             let model = Raw::new(seed, 8, &device);
             let run = |run: &ShortRun<'_>| short_run(&model, Sgd::new(), run, batch, Raw::loss);
             check(start, search.find(run).unwrap());
@@ -115,7 +115,7 @@ fn a_network_that_dies_is_not_stable() {
         let run = |run: &ShortRun<'_>| fresh_run(fresh, Sgd::new(), run, batch, Raw::loss);
         check(start, search.find(run).unwrap());
     }
-    assert!(died > 20 && learnt > 50, "{died} died, {learnt} learnt");
+    assert!(died > 15 && learnt > 35, "{died} died, {learnt} learnt");
 }
 
 /// A loss that falls like any other, of a network that is known to have died from 0.01 to 0.1: whether lower rates
