@@ -155,7 +155,7 @@ fn deciding_knows_no_tensors() {
     must_not_name("clip", BURN, &["clip/scale.rs"]);
     must_not_name("bound", BURN, &[]);
     must_not_name("stat.rs", BURN, &[]);
-    must_not_name("report.rs", BURN, &[]);
+    must_not_name("report", BURN, &[]);
     must_not_name("rewind.rs", BURN, &[]);
     must_not_name("finder", BURN, &["finder/mod.rs", "finder/trial.rs"]);
     let tensors = ["advise/mod.rs", "advise/advisor.rs", "advise/predictor.rs", "advise/trial.rs"];
