@@ -46,6 +46,8 @@
 //! | are units dead, or near overflow? | [`Watch::probe`](monitor::Watch::probe) |
 //! | what stands out in that run? | [`Overview`](record::Overview) |
 //! | what happened last night? | [`Logbook`](record::Logbook) |
+//! | a deep network without normalization doesn't start | [`init::Lsuv`], or [`init::scale_residuals`] |
+//! | a transformer whose logits grow | [`logits`]: QK-norm, soft caps, z-loss |
 //! | which layer is it? | [`Halted::culprits`], [`monitor::blame`], [`Reading::layers`] |
 //! | training loss falls and validation loss rises | [`EarlyStopping`](metric::EarlyStopping), and [`Keel::save_best`] |
 //! | a run has to survive being stopped | [`Keel::save`] and [`Keel::load`] |
@@ -65,6 +67,8 @@
 //!   works as well.
 //! - [`advise`]: measures what would help your model on your data. [`doctor`]: checks a setup before its first step.
 //!   [`standardize`]: scales features to zero mean and unit deviation.
+//! - [`init`]: initial weights that fit the depth and the data. [`logits`]: keeps those of attention and of the output
+//!   small.
 //! - [`finder`]: finds the highest stable rate, and runs the learning-rate range test, with short runs of a copy.
 //! - [`curvature`]: measures how high a rate the loss's curvature allows, and holds the rate there.
 //! - [`record`]: records runs in memory, in files for other tools, and live.
@@ -112,7 +116,9 @@ mod flag;
 mod gate;
 pub mod guard;
 mod incident;
+pub mod init;
 mod keel;
+pub mod logits;
 pub mod metric;
 pub mod monitor;
 pub mod optim;

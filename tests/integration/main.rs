@@ -30,9 +30,11 @@ mod golden_lr_finder;
 mod golden_optimizers;
 mod golden_schedules;
 mod half;
+mod init;
 #[cfg(unix)]
 mod kill;
 mod layering;
+mod logits;
 mod lr_finder;
 mod misuse;
 mod names;

@@ -18,6 +18,7 @@ impl<K: Kind> Default for Adaptive<K> {
 
 impl<K: Kind> Adaptive<K> {
     /// Creates the rule with its defaults.
+    #[must_use]
     pub fn new() -> Self {
         let has = K::DEFAULTS;
         Self {
@@ -93,19 +94,51 @@ impl<K: Kind> Adaptive<K> {
         Ok(self)
     }
 
+    /// Sets decoupled weight decay of `λ` at the rate `peak`, independent of how high that is: `p ← (1 − λ·γ/peak)·p − …`,
+    /// where `γ/peak` is the shape of the schedule
+    /// ([Wortsman et al. 2023](https://arxiv.org/abs/2309.14322)).
+    ///
+    /// The usual decay is `γλ`, so whoever tries another rate tries another decay with it; the best rate then says more
+    /// about the decay than about the step. It is the same as [`decoupled`](Self::decoupled) with
+    /// [`weight_decay(λ/peak)`](Self::weight_decay). Where a [bound](crate::bound) holds the rate, the decay is held with
+    /// it.
+    ///
+    /// ```
+    /// use evenkeel::optim::AdamW;
+    ///
+    /// let (independent, usual) = (|peak| AdamW::new().independent_weight_decay(1e-3, peak), AdamW::new());
+    /// let same = |a: AdamW, b: AdamW| format!("{a:?}") == format!("{b:?}");
+    /// assert!(same(independent(0.5)?, usual.clone().weight_decay(2e-3)?));
+    /// assert!(same(independent(0.25)?, usual.weight_decay(4e-3)?));
+    /// # Ok::<(), evenkeel::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// If `λ` is negative or not finite, or `peak` is not a positive finite number.
+    pub fn independent_weight_decay(self, decay: f64, peak: f64) -> Result<Self, Error> {
+        let name = "independent_weight_decay";
+        let decay = Self::param(name).non_negative(decay)?;
+        let peak = Param(K::DEFAULTS.name, "peak").positive(peak)?;
+        let rate = Self::param(name).non_negative(decay / peak)?;
+        self.decoupled().weight_decay(rate)
+    }
+
     /// Decouples weight decay from the gradient: `p ← (1 − γλ)·p − …`.
+    #[must_use]
     pub fn decoupled(mut self) -> Self {
         self.decay.decoupled = true;
         self
     }
 
     /// Couples weight decay to the gradient: `g ← g + λ·p`.
+    #[must_use]
     pub fn coupled(mut self) -> Self {
         self.decay.decoupled = false;
         self
     }
 
     /// Exempts biases and normalisation weights from weight decay: all tensors of rank 0 and 1.
+    #[must_use]
     pub fn decay_matrices_only(mut self) -> Self {
         self.decay.matrices_only = true;
         self
@@ -113,6 +146,7 @@ impl<K: Kind> Adaptive<K> {
 
     /// Leaves the moments biased towards 0. The first steps are then several times longer, as with a higher rate: three
     /// times at the first, with the usual `β`.
+    #[must_use]
     pub fn without_bias_correction(mut self) -> Self {
         self.corrected = false;
         self
@@ -121,6 +155,7 @@ impl<K: Kind> Adaptive<K> {
     /// Keeps only those elements of a step that point along the gradient, and divides them by their share, taken as at
     /// least 0.001: the cautious update ([Liang et al. 2024](https://arxiv.org/abs/2411.16085)). Weight decay is not
     /// affected.
+    #[must_use]
     pub fn cautious(mut self) -> Self {
         self.scaling.cautious = true;
         self
@@ -133,12 +168,14 @@ impl<K: Kind> Adaptive<K> {
     ///
     /// # Cost
     /// One pass to read the gradient, and one to write another.
+    #[must_use]
     pub fn centralized(mut self) -> Self {
         self.centralized = true;
         self
     }
 
     /// Ascends instead of descending.
+    #[must_use]
     pub fn maximize(mut self) -> Self {
         self.maximize = true;
         self
@@ -148,6 +185,7 @@ impl<K: Kind> Adaptive<K> {
 impl Adam {
     /// Divides by the largest `√v` so far instead of the current one
     /// ([Reddi et al. 2018](https://arxiv.org/abs/1904.09237)).
+    #[must_use]
     pub fn amsgrad(mut self) -> Self {
         self.amsgrad = true;
         self
@@ -157,6 +195,7 @@ impl Adam {
 impl AdamW {
     /// Divides by the largest `√v` so far instead of the current one
     /// ([Reddi et al. 2018](https://arxiv.org/abs/1904.09237)).
+    #[must_use]
     pub fn amsgrad(mut self) -> Self {
         self.amsgrad = true;
         self
@@ -175,6 +214,7 @@ impl NAdam {
 
 impl Adopt {
     /// Removes the bound on the normalised gradient, as in the first version of the paper.
+    #[must_use]
     pub fn without_bound(mut self) -> Self {
         self.bound = None;
         self
@@ -202,12 +242,14 @@ impl<K: Squares> Adaptive<K> {
     /// Starts the second moment at the square of the first gradient, and corrects its bias as usual: GI-Adam
     /// ([Kalra & Barkeshli 2024](https://arxiv.org/abs/2406.09405)). The first steps are scaled by `√(1 − β₂ᵗ)`, which
     /// is a warmup in itself.
+    #[must_use]
     pub fn gradient_start(mut self) -> Self {
         self.gradient_start = true;
         self
     }
 
     /// Cuts spikes in single elements, and resets the moments at intervals.
+    #[must_use]
     pub fn spam(mut self, spam: Spam) -> Self {
         self.spam = Some(spam);
         self
