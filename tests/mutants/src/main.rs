@@ -39,6 +39,9 @@ pub(crate) mod mutated {
 /// Longer than any test takes: a mutant that loops for ever is caught too.
 const LONGEST: Duration = Duration::from_secs(300);
 
+/// The mutants with their numbers, and the texts that hold them.
+type Changed = (Vec<(usize, Mutant)>, Vec<Text>);
+
 fn main() -> Result<()> {
     let wanted: Vec<String> = std::env::args().skip(1).collect();
     if wanted.is_empty() {
@@ -128,7 +131,7 @@ fn change(
     tree: &Path,
     wanted: &[String],
     left_out: &BTreeSet<usize>,
-) -> Result<(Vec<(usize, Mutant)>, Vec<Text>)> {
+) -> Result<Changed> {
     let (mut mutants, mut texts, mut next) = (Vec::new(), Vec::new(), 0);
     let mut files = Vec::new();
     for name in wanted {
