@@ -73,21 +73,25 @@ impl Error {
     }
 
     /// Returns whether an argument was outside its allowed range.
+    #[must_use]
     pub fn is_parameter(&self) -> bool {
         matches!(*self.0, Kind::Parameter { .. })
     }
 
     /// Returns whether the model can't be trained in its present form.
+    #[must_use]
     pub fn is_model(&self) -> bool {
         matches!(*self.0, Kind::Model(_))
     }
 
     /// Returns whether a saved state is damaged, or belongs to something else.
+    #[must_use]
     pub fn is_record(&self) -> bool {
         matches!(*self.0, Kind::Record(_))
     }
 
     /// Returns whether a file could not be read or written.
+    #[must_use]
     pub fn is_io(&self) -> bool {
         matches!(*self.0, Kind::Io { .. })
     }

@@ -9,6 +9,28 @@ use crate::report::{Culprit, Report, Rewound};
 /// One step that was not applied.
 ///
 /// With the `serde` feature it can be serialized, as a line of JSON for example.
+///
+/// ```
+/// # use burn::nn::LinearConfig;
+/// # use burn::optim::{GradientsParams, SgdConfig};
+/// # use burn::tensor::{Device, Tensor};
+/// use evenkeel::{Incident, Keel, Verdict};
+///
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # let device = Device::default().autodiff();
+/// # let model = LinearConfig::new(4, 1).init(&device);
+/// # let mut keel = Keel::wrap(SgdConfig::new().init()).build(&model)?;
+/// let x = Tensor::<2>::full([2, 4], f64::NAN, &device);
+/// let loss = model.forward(x).powi_scalar(2).mean();
+/// let grads = GradientsParams::from_grads(loss.backward(), &model);
+/// let report = keel.step(0.1, model, grads, &loss)?.report;
+///
+/// let incident = Incident::from(&report);
+/// assert_eq!((incident.attempt, incident.verdict), (0, Verdict::Skip));
+/// assert!(incident.to_string().starts_with("batch 0: update 0 skipped (non-finite loss)"));
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Debug, Clone, PartialEq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 #[non_exhaustive]
@@ -73,6 +95,30 @@ impl fmt::Display for Incident {
 /// The incidents of a run, oldest first.
 ///
 /// The latest 1000 are kept; all are counted. A resumed run starts with none.
+///
+/// ```
+/// # use burn::nn::LinearConfig;
+/// # use burn::optim::{GradientsParams, SgdConfig};
+/// # use burn::tensor::{Device, Tensor};
+/// use evenkeel::{Keel, Verdict};
+///
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # let device = Device::default().autodiff();
+/// # let model = LinearConfig::new(4, 1).init(&device);
+/// # let mut keel = Keel::wrap(SgdConfig::new().init()).build(&model)?;
+/// let x = Tensor::<2>::full([2, 4], f64::NAN, &device);
+/// let loss = model.forward(x).powi_scalar(2).mean();
+/// let grads = GradientsParams::from_grads(loss.backward(), &model);
+/// let model = keel.step(0.1, model, grads, &loss)?.model;
+/// # let _ = model;
+///
+/// let incidents = keel.incidents();
+/// assert_eq!(incidents.count(Verdict::Skip), 1);
+/// assert!(incidents.iter().all(|incident| incident.by == "non-finite loss"));
+/// assert!(incidents.to_string().ends_with("1 skips, 0 rewinds, 0 halts"));
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Incidents {
     latest: VecDeque<Incident>,
@@ -109,16 +155,19 @@ impl Incidents {
     }
 
     /// Iterates over the notices of guards and clips, each text once, with the number of steps requested before it.
+    #[must_use]
     pub fn notices(&self) -> impl ExactSizeIterator<Item = (u64, &str)> {
         self.notices.iter().map(|(attempt, text)| (*attempt, text.as_str()))
     }
 
     /// Iterates over the latest incidents, oldest first.
+    #[must_use]
     pub fn iter(&self) -> impl ExactSizeIterator<Item = &Incident> {
         self.latest.iter()
     }
 
     /// Returns the number of steps with this verdict; 0 for [`Verdict::Apply`], which is not an incident.
+    #[must_use]
     pub fn count(&self, verdict: Verdict) -> u64 {
         match verdict {
             Verdict::Apply => 0,

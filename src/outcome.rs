@@ -6,6 +6,27 @@ use crate::ranks::RankError;
 use crate::report::{Culprit, Report};
 
 /// The result of a step after which training can continue.
+///
+/// ```
+/// # use burn::nn::LinearConfig;
+/// # use burn::optim::{GradientsParams, SgdConfig};
+/// # use burn::tensor::{Device, Tensor};
+/// # use evenkeel::Keel;
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # let device = Device::default().autodiff();
+/// # let mut model = LinearConfig::new(4, 1).init(&device);
+/// # let mut keel = Keel::wrap(SgdConfig::new().init()).build(&model)?;
+/// # let loss = model.forward(Tensor::<2>::ones([2, 4], &device)).powi_scalar(2).mean();
+/// # let grads = GradientsParams::from_grads(loss.backward(), &model);
+/// let stepped = keel.step(0.1, model, grads, &loss)?;
+/// println!("{}", stepped.report);
+/// assert!(stepped.report.is_applied());
+/// assert!(stepped.late.is_empty());
+/// model = stepped.model;
+/// # let _ = model;
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Debug)]
 #[must_use = "the model is in here"]
 #[non_exhaustive]
@@ -65,22 +86,26 @@ impl<M> Halted<M> {
     }
 
     /// Returns which of several [ranks](crate::ranks) is missing, if that is why training halted.
+    #[must_use]
     pub fn rank_error(&self) -> Option<&RankError> {
         self.0.rank_error.as_ref()
     }
 
     /// Returns the report of the step that halted.
+    #[must_use]
     pub fn report(&self) -> &Report {
         &self.0.report
     }
 
     /// Returns the reports of earlier steps that were read during this step, oldest first. Always empty with
     /// [`Decide::Now`](crate::Decide::Now).
+    #[must_use]
     pub fn late(&self) -> &[Report] {
         &self.0.late
     }
 
     /// Returns the tensors that held non-finite values, the likeliest origin first; empty if there were none.
+    #[must_use]
     pub fn culprits(&self) -> &[Culprit] {
         &self.0.report.culprits
     }
@@ -91,21 +116,25 @@ impl<M> Halted<M> {
     ///
     /// The present weights count as harmed if the losses measured at them since the last update are more
     /// than twice as high as those at the snapshot, or if there were three or more and none was finite.
+    #[must_use]
     pub fn into_model(self) -> M {
         self.0.model
     }
 
     /// Returns a reference to the model that [`into_model`](Self::into_model) returns.
+    #[must_use]
     pub fn model(&self) -> &M {
         &self.0.model
     }
 
     /// Returns the model with the weights at the halt, if [`model`](Self::model) is a snapshot's.
+    #[must_use]
     pub fn abandoned(&self) -> Option<&M> {
         self.0.abandoned.as_ref()
     }
 
     /// Returns both the best available model and the abandoned one.
+    #[must_use]
     pub fn into_models(self) -> (M, Option<M>) {
         (self.0.model, self.0.abandoned)
     }

@@ -31,6 +31,7 @@ impl Parameter {
     }
 
     /// Sets how the optimizer steps the parameter.
+    #[must_use]
     pub fn with_direction(mut self, direction: Direction) -> Self {
         self.direction = Some(direction);
         self

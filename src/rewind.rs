@@ -29,6 +29,25 @@ use crate::error::check::Param;
 /// Source: PaLM (arXiv 2204.02311, section 5.1) went back about 100 steps before each spike and skipped
 /// the 200 to 500 batches around it, by hand.
 ///
+/// ```
+/// # use burn::nn::LinearConfig;
+/// # use burn::optim::AdamConfig;
+/// # use burn::tensor::Device;
+/// use evenkeel::{Keel, Rewind};
+///
+/// # fn main() -> Result<(), evenkeel::Error> {
+/// # let model = LinearConfig::new(4, 1).init(&Device::default().autodiff());
+/// // At least 200 updates back, and from there at 0.3 times the rate, reached over 50 updates.
+/// let rewind = Rewind::every(100)?.keep(3)?.age(200).backoff(0.3)?.warmup(50);
+/// let keel = Keel::wrap(AdamConfig::new().init()).rewind(rewind).build(&model)?;
+/// # let _ = keel;
+///
+/// // A rewind never raises the rate.
+/// assert!(rewind.backoff(2.0).unwrap_err().is_parameter());
+/// # Ok(())
+/// # }
+/// ```
+///
 /// # Cost
 /// Taking a snapshot copies handles, not buffers. From the next update on, each snapshot kept holds one more set of
 /// parameters and optimizer state in memory.
@@ -80,12 +99,14 @@ impl Rewind {
 
     /// Sets the minimum number of updates that a rewind goes back. If no snapshot is that old, it goes to the oldest.
     /// Keep enough of them: at least `1 + age/every`.
+    #[must_use]
     pub fn age(mut self, updates: u64) -> Self {
         self.age = updates;
         self
     }
 
     /// Sets over how many updates the rate rises to its lowered level after a rewind.
+    #[must_use]
     pub fn warmup(mut self, over: u64) -> Self {
         self.warmup = over;
         self

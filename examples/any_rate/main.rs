@@ -44,7 +44,7 @@ pub struct Panel {
 }
 
 /// From 10⁻⁵ to 100.
-pub fn rates() -> Vec<f64> {
+fn rates() -> Vec<f64> {
     (-10..=4).map(|half: i32| 10f64.powf(f64::from(half) / 2.0)).collect()
 }
 

@@ -9,6 +9,24 @@ use super::outcome::{Objective, Outcome, chance, order, rank};
 ///
 /// As text, in 80 columns, it lists what to change, in order, how to interpret the results, and the code to paste. It
 /// can be drawn, and written as a single HTML page; with the feature `serde`, it can be written as JSON.
+///
+/// ```
+/// # use burn::{nn::{Linear, LinearConfig}, tensor::Device};
+/// # use evenkeel::advise::Advisor;
+/// # let device = Device::default().autodiff();
+/// # let build = |seed: u64| {
+/// #     device.seed(seed);
+/// #     LinearConfig::new(1, 1).with_bias(false).init(&device)
+/// # };
+/// # let loss = |model: &Linear, _: u64| model.weight.val().powi_scalar(2).mean();
+/// # let advisor = Advisor::new(build, loss, |k| k).by_training_loss().recipes([]);
+/// # let advisor = advisor.over(20)?.seeds(1)?.between(0.1, 1.0)?.confirm(0, 0);
+/// let advice = advisor.run()?;
+/// let recommended = advice.recommended().unwrap();
+/// println!("{} at {:?}", recommended.recipe, recommended.rate(advice.objective()));
+/// assert!(advice.code().unwrap().contains("Keel::wrap(Sgd::new())"));
+/// # Ok::<(), evenkeel::Error>(())
+/// ```
 #[derive(Debug, Clone, PartialEq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub struct Advice {
@@ -67,76 +85,90 @@ impl Advice {
 
     /// Returns everything that was measured, ranked by the objective, the best first: the confirmed recipes by their
     /// results with fresh seeds, and then the others. Recipes without a stable rate come last.
+    #[must_use]
     pub fn outcomes(&self) -> &[Outcome] {
         &self.outcomes
     }
 
     /// Returns the recipe that serves the objective best, however complex it is; `None` if none has a stable rate at
     /// which it ends below the untrained model by more than chance.
+    #[must_use]
     pub fn best(&self) -> Option<&Outcome> {
         self.wanted.best(&self.outcomes)
     }
 
     /// Returns the recipe to use: the simplest that is behind the best by no more than chance explains, or by no more
     /// than the [tolerance](super::Advisor::tolerance). `None` if there is no best recipe.
+    #[must_use]
     pub fn recommended(&self) -> Option<&Outcome> {
         self.wanted.decide(&self.outcomes)
     }
 
     /// Returns the worth of each part of the recommended recipe, in the order in which to make the changes.
+    #[must_use]
     pub fn worths(&self) -> Vec<Worth> {
         let recommended = self.recommended();
         recommended.map_or(Vec::new(), |o| self.wanted.worths(&o.recipe, &self.outcomes))
     }
 
     /// Returns the outcome of plain descent, the baseline of all comparisons.
+    #[must_use]
     pub fn baseline(&self) -> Option<&Outcome> {
         let plain = Recipe::plain();
         self.outcomes.iter().find(|outcome| outcome.recipe == plain)
     }
 
     /// Returns the objective of the search.
+    #[must_use]
     pub fn objective(&self) -> Objective {
         self.wanted.objective
     }
 
     /// Returns the number of held-out batches; `None` if recipes are ranked by training loss.
+    #[must_use]
     pub fn held_out(&self) -> Option<u64> {
         self.wanted.held_out
     }
 
     /// Returns the share of the gain that a simpler recipe may lack.
+    #[must_use]
     pub fn tolerance(&self) -> f64 {
         self.wanted.tolerance
     }
 
     /// Returns the loss up to which updates were counted; `None` if none was given and plain descent has no stable
     /// rate.
+    #[must_use]
     pub fn target(&self) -> Option<f64> {
         self.target
     }
 
     /// Returns the number of updates of a run.
+    #[must_use]
     pub fn over(&self) -> u64 {
         self.wanted.over
     }
 
     /// Returns the number of seeds that each rate was tried with.
+    #[must_use]
     pub fn seeds(&self) -> u64 {
         self.wanted.seeds
     }
 
     /// Returns the number of updates of all runs together.
+    #[must_use]
     pub fn updates(&self) -> u64 {
         self.updates
     }
 
     /// Returns whether everything was measured; `false` if the budget was used up, or the search was stopped.
+    #[must_use]
     pub fn is_complete(&self) -> bool {
         self.complete
     }
 
     /// Returns the code of the recommended recipe at its [rate](Outcome::rate).
+    #[must_use]
     pub fn code(&self) -> Option<String> {
         let recommended = self.recommended()?;
         Some(recommended.recipe.code(recommended.rate(self.objective())?, self.over()))
@@ -145,6 +177,7 @@ impl Advice {
     /// Returns the chance of seeing a difference as large as that between these two outcomes, among any two of the
     /// confirmed ones, if there were none: Wilcoxon's signed-rank test over fresh seeds, times the number of pairs.
     /// `None` unless both were confirmed.
+    #[must_use]
     pub fn chance(&self, one: &Outcome, other: &Outcome) -> Option<f64> {
         let among = self.outcomes.iter().filter(|o| o.confirmed.is_some()).count();
         Some((pairs(among) * chance(one, other, self.objective())?).min(1.0))
@@ -153,6 +186,7 @@ impl Advice {
     /// Returns the outcomes that cannot be told apart from the best one: of the confirmed ones, those for which the
     /// [chance](Self::chance) of such a difference is above 5 %. Without confirmation, those that the best is not ahead
     /// of for every seed, which is weaker evidence than it seems: see [the module](super).
+    #[must_use]
     pub fn as_good(&self) -> Vec<&Outcome> {
         let Some(best) = self.best() else { return Vec::new() };
         let as_good = |other: &&Outcome| match best.confirmed {

@@ -60,6 +60,24 @@ pub struct Stage<'a> {
 /// Two searches with the same settings give the same advice if `build(seed)`, `loss` and `batch(k)` return the same
 /// results for the same arguments: seed the device in `build`.
 ///
+/// ```
+/// use burn::nn::{Linear, LinearConfig};
+/// use burn::tensor::Device;
+/// use evenkeel::advise::Advisor;
+///
+/// let device = Device::default().autodiff();
+/// let build = |seed: u64| {
+///     device.seed(seed);
+///     LinearConfig::new(1, 1).with_bias(false).init(&device)
+/// };
+/// let loss = |model: &Linear, _: u64| model.weight.val().powi_scalar(2).mean();
+///
+/// let advisor = Advisor::new(build, loss, |k| k).by_training_loss().over(20)?;
+/// let advice = advisor.budget(100).run()?;
+/// assert_eq!((advice.updates(), advice.is_complete()), (100, false));
+/// # Ok::<(), evenkeel::Error>(())
+/// ```
+///
 /// # Cost
 /// About 35 recipes, each at 6 to 10 rates with one seed and at 3 to 6 rates with every seed; broken and hopeless runs
 /// end early. Then up to six of these recipes, and the best one without each of its parts, at a few more rates and once

@@ -6,6 +6,25 @@ use crate::stat;
 
 /// The objective of a search. Losses are measured on held-out batches, unless a ranking by training loss was
 /// [requested](super::Advisor::by_training_loss).
+///
+/// ```
+/// # use burn::{nn::{Linear, LinearConfig}, tensor::Device};
+/// # use evenkeel::advise::Advisor;
+/// # let device = Device::default().autodiff();
+/// # let build = |seed: u64| {
+/// #     device.seed(seed);
+/// #     LinearConfig::new(1, 1).with_bias(false).init(&device)
+/// # };
+/// # let loss = |model: &Linear, _: u64| model.weight.val().powi_scalar(2).mean();
+/// # let advisor = Advisor::new(build, loss, |k| k).by_training_loss().recipes([]);
+/// # let advisor = advisor.over(20)?.seeds(1)?.between(0.1, 1.0)?.confirm(0, 0);
+/// use evenkeel::advise::Objective;
+///
+/// let advice = advisor.objective(Objective::FastestTo(1e-3))?.run()?;
+/// assert_eq!(advice.objective(), Objective::FastestTo(1e-3));
+/// assert_eq!(advice.target(), Some(1e-3));
+/// # Ok::<(), evenkeel::Error>(())
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub enum Objective {
@@ -20,6 +39,26 @@ pub enum Objective {
 }
 
 /// The results at one rate, seed by seed.
+///
+/// ```
+/// # use burn::{nn::{Linear, LinearConfig}, tensor::Device};
+/// # use evenkeel::advise::Advisor;
+/// # let device = Device::default().autodiff();
+/// # let build = |seed: u64| {
+/// #     device.seed(seed);
+/// #     LinearConfig::new(1, 1).with_bias(false).init(&device)
+/// # };
+/// # let loss = |model: &Linear, _: u64| model.weight.val().powi_scalar(2).mean();
+/// # let advisor = Advisor::new(build, loss, |k| k).by_training_loss().recipes([]);
+/// # let advisor = advisor.over(20)?.seeds(1)?.between(0.1, 1.0)?.confirm(0, 0);
+/// # let advice = advisor.run()?;
+/// use evenkeel::advise::Objective;
+///
+/// let point = advice.baseline().unwrap().best(Objective::LowestLoss).unwrap();
+/// println!("rate {}: loss {} after {}", point.rate, point.loss(), point.starts[0]);
+/// assert!(point.stable && point.loss() < point.starts[0]);
+/// # Ok::<(), evenkeel::Error>(())
+/// ```
 #[derive(Debug, Clone, PartialEq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 #[non_exhaustive]
@@ -75,11 +114,13 @@ impl Point {
     }
 
     /// Returns the median loss, where a broken run counts as infinite.
+    #[must_use]
     pub fn loss(&self) -> f64 {
         median(self.losses.iter().map(|loss| loss.unwrap_or(f64::INFINITY)))
     }
 
     /// Returns the median training loss, where a broken run counts as infinite.
+    #[must_use]
     pub fn training_loss(&self) -> f64 {
         median(self.training.iter().map(|loss| loss.unwrap_or(f64::INFINITY)))
     }
@@ -91,6 +132,7 @@ impl Point {
     }
 
     /// Returns the median number of updates to the target; `None` unless most seeds have reached it.
+    #[must_use]
     pub fn updates(&self) -> Option<f64> {
         let all = self.reached.iter().map(|n| n.map_or(f64::INFINITY, |n| n as f64));
         Some(median(all)).filter(|n| n.is_finite())
@@ -147,6 +189,29 @@ fn median(values: impl Iterator<Item = f64>) -> f64 {
 }
 
 /// Everything that was measured of one recipe.
+///
+/// ```
+/// # use burn::{nn::{Linear, LinearConfig}, tensor::Device};
+/// # use evenkeel::advise::Advisor;
+/// # let device = Device::default().autodiff();
+/// # let build = |seed: u64| {
+/// #     device.seed(seed);
+/// #     LinearConfig::new(1, 1).with_bias(false).init(&device)
+/// # };
+/// # let loss = |model: &Linear, _: u64| model.weight.val().powi_scalar(2).mean();
+/// # let advisor = Advisor::new(build, loss, |k| k).by_training_loss().recipes([]);
+/// # let advisor = advisor.over(20)?.seeds(1)?.between(0.1, 1.0)?.confirm(0, 0);
+/// # let advice = advisor.run()?;
+/// use evenkeel::advise::Objective;
+///
+/// let outcome = advice.baseline().unwrap();
+/// for point in &outcome.points {
+///     println!("{}: {}", point.rate, point.loss());
+/// }
+/// assert_eq!(outcome.recipe.to_string(), "SGD");
+/// assert!(outcome.rate(Objective::LowestLoss) <= outcome.highest_stable());
+/// # Ok::<(), evenkeel::Error>(())
+/// ```
 #[derive(Debug, Clone, PartialEq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 #[non_exhaustive]
@@ -175,6 +240,7 @@ impl Outcome {
 
     /// Returns the best rate with its results; `None` if nothing was measured, or no rate is stable. Rates that were
     /// tried with the first seed only are not considered.
+    #[must_use]
     pub fn best(&self, objective: Objective) -> Option<&Point> {
         self.best_below(f64::INFINITY, objective)
     }
@@ -193,11 +259,13 @@ impl Outcome {
     }
 
     /// Returns the rate to train at: the one confirmed with fresh seeds, or else the [best](Self::best).
+    #[must_use]
     pub fn rate(&self, objective: Objective) -> Option<f64> {
         Some(self.believed(objective)?.rate)
     }
 
     /// Returns the highest rate that is stable together with all rates tried between it and the one of lowest loss.
+    #[must_use]
     pub fn highest_stable(&self) -> Option<f64> {
         let best = self.best(Objective::LowestLoss)?.rate;
         let above = self.points.iter().skip_while(|point| point.rate < best);
@@ -206,6 +274,7 @@ impl Outcome {
 
     /// Returns the next tried rate above [`highest_stable`](Self::highest_stable), which is not stable: the true edge
     /// is between the two. `None` if the highest rate of all is stable.
+    #[must_use]
     pub fn first_unstable(&self) -> Option<f64> {
         let stable = self.highest_stable()?;
         self.points.iter().find(|point| point.rate > stable).map(|point| point.rate)
@@ -222,6 +291,7 @@ impl Outcome {
 
     /// Returns the number of seeds for which this recipe is ahead of `other`, and the number of all seeds, with each
     /// recipe at its best rate.
+    #[must_use]
     pub fn ahead_of(&self, other: &Self, objective: Objective) -> (usize, usize) {
         let Some(mine) = self.best(objective) else { return (0, 0) };
         let seeds = mine.losses.len();

@@ -10,6 +10,7 @@ impl Recipe {
     /// Its first lines name what it needs from your program: a `model`, a `batch(k)` of features and targets, and a
     /// function `loss_of` of model, features and targets; if something is standardized, all of the training features or
     /// targets.
+    #[must_use]
     pub fn code(&self, rate: f64, over: u64) -> String {
         let mut code = self.imports();
         code.push_str("\n// Yours: `batch(k)`, `loss_of(&model, x, y)`, and ");

@@ -73,6 +73,7 @@ impl<'a, M: Module + 'static, B: 'a, const D: usize> Predictor<'a, M, B, D> {
     }
 
     /// Sets the mean loss of predictions, given first, against targets.
+    #[must_use]
     pub fn loss(mut self, distance: impl Fn(Tensor<D>, Tensor<D>) -> Tensor<1> + 'a) -> Self {
         self.distance = Box::new(distance);
         self

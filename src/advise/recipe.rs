@@ -9,6 +9,22 @@ use crate::schedule::{Boxed, Constant, Cosine, Ramp, Schedule};
 pub(super) const MOMENTUM: f64 = 0.9;
 
 /// The optimizer of a [`Recipe`].
+///
+/// ```
+/// # use burn::{nn::{Linear, LinearConfig}, tensor::Device};
+/// # let device = Device::default().autodiff();
+/// # let build = |_: u64| LinearConfig::new(1, 1).with_bias(false).init(&device);
+/// # let loss = |model: &Linear, _: u64| model.weight.val().powi_scalar(2).mean();
+/// # let advisor = evenkeel::advise::Advisor::new(build, loss, |k| k).by_training_loss();
+/// # let advisor = advisor.over(10)?.seeds(1)?.between(0.1, 0.1)?.confirm(0, 0);
+/// # let advice = advisor.recipes([]).run()?;
+/// use evenkeel::advise::Method;
+///
+/// let mut recipe = advice.baseline().unwrap().recipe.clone();
+/// recipe.method = Method::Adam;
+/// assert_eq!(recipe.to_string(), "Adam");
+/// # Ok::<(), evenkeel::Error>(())
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 #[non_exhaustive]
@@ -49,6 +65,22 @@ impl Method {
 }
 
 /// The gradient clipping of a [`Recipe`].
+///
+/// ```
+/// # use burn::{nn::{Linear, LinearConfig}, tensor::Device};
+/// # let device = Device::default().autodiff();
+/// # let build = |_: u64| LinearConfig::new(1, 1).with_bias(false).init(&device);
+/// # let loss = |model: &Linear, _: u64| model.weight.val().powi_scalar(2).mean();
+/// # let advisor = evenkeel::advise::Advisor::new(build, loss, |k| k).by_training_loss();
+/// # let advisor = advisor.over(10)?.seeds(1)?.between(0.1, 0.1)?.confirm(0, 0);
+/// # let advice = advisor.recipes([]).run()?;
+/// use evenkeel::advise::Bound;
+///
+/// let mut recipe = advice.baseline().unwrap().recipe.clone();
+/// recipe.bound = Bound::Global;
+/// assert_eq!(recipe.to_string(), "SGD + clip 1");
+/// # Ok::<(), evenkeel::Error>(())
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 #[non_exhaustive]
@@ -88,6 +120,22 @@ impl Bound {
 }
 
 /// The safety measures that the keel of a [`Recipe`] has in addition to clipping.
+///
+/// ```
+/// # use burn::{nn::{Linear, LinearConfig}, tensor::Device};
+/// # let device = Device::default().autodiff();
+/// # let build = |_: u64| LinearConfig::new(1, 1).with_bias(false).init(&device);
+/// # let loss = |model: &Linear, _: u64| model.weight.val().powi_scalar(2).mean();
+/// # let advisor = evenkeel::advise::Advisor::new(build, loss, |k| k).by_training_loss();
+/// # let advisor = advisor.over(10)?.seeds(1)?.between(0.1, 0.1)?.confirm(0, 0);
+/// # let advice = advisor.recipes([]).run()?;
+/// use evenkeel::advise::Safety;
+///
+/// let mut recipe = advice.baseline().unwrap().recipe.clone();
+/// recipe.safety = Safety::Recommended;
+/// assert_eq!(recipe.to_string(), "SGD + recommended set-up");
+/// # Ok::<(), evenkeel::Error>(())
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 #[non_exhaustive]
@@ -111,6 +159,23 @@ impl Safety {
 }
 
 /// One change that a [`Recipe`] makes to plain descent.
+///
+/// ```
+/// # use burn::{nn::{Linear, LinearConfig}, tensor::Device};
+/// # let device = Device::default().autodiff();
+/// # let build = |_: u64| LinearConfig::new(1, 1).with_bias(false).init(&device);
+/// # let loss = |model: &Linear, _: u64| model.weight.val().powi_scalar(2).mean();
+/// # let advisor = evenkeel::advise::Advisor::new(build, loss, |k| k).by_training_loss();
+/// # let advisor = advisor.over(10)?.seeds(1)?.between(0.1, 0.1)?.confirm(0, 0);
+/// # let advice = advisor.recipes([]).run()?;
+/// use evenkeel::advise::Change;
+///
+/// let mut recipe = advice.baseline().unwrap().recipe.clone();
+/// recipe.cosine = true;
+/// assert_eq!(recipe.changes(), [Change::Cosine]);
+/// assert!(recipe.without(Change::Cosine).changes().is_empty());
+/// # Ok::<(), evenkeel::Error>(())
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 #[non_exhaustive]
@@ -148,6 +213,29 @@ const CHANGES: [Change; 9] = [
 ];
 
 /// A way to train: everything but the rate.
+///
+/// ```
+/// # use burn::{nn::{Linear, LinearConfig}, tensor::Device};
+/// # use evenkeel::{Error, advise::Advisor};
+/// # fn advisor() -> Result<Advisor<'static, u64>, Error> {
+/// #     let device = Device::default().autodiff();
+/// #     let build = move |_: u64| LinearConfig::new(1, 1).with_bias(false).init(&device);
+/// #     let loss = |model: &Linear, _: u64| model.weight.val().powi_scalar(2).mean();
+/// #     let advisor = Advisor::new(build, loss, |k| k).by_training_loss().confirm(0, 0);
+/// #     advisor.over(10)?.seeds(1)?.between(0.1, 0.1)
+/// # }
+/// # let advice = advisor()?.recipes([]).run()?;
+/// use evenkeel::advise::{Bound, Change, Method};
+///
+/// // The recipe of a search, changed and measured in another one.
+/// let mut recipe = advice.baseline().unwrap().recipe.clone();
+/// (recipe.method, recipe.bound) = (Method::Momentum, Bound::Global);
+/// assert_eq!(recipe.changes(), [Change::Method, Change::Bound]);
+///
+/// let advice = advisor()?.recipes([recipe]).run()?;
+/// assert_eq!(advice.outcomes().len(), 2);
+/// # Ok::<(), Error>(())
+/// ```
 #[derive(Debug, Clone, PartialEq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 #[non_exhaustive]
@@ -202,11 +290,13 @@ impl Recipe {
     }
 
     /// Returns the changes that this recipe makes to plain descent: the fewer, the simpler.
+    #[must_use]
     pub fn changes(&self) -> Vec<Change> {
         CHANGES.into_iter().filter(|part| self.without(*part) != *self).collect()
     }
 
     /// Returns the same recipe without this part.
+    #[must_use]
     pub fn without(&self, part: Change) -> Self {
         let mut less = self.clone();
         let plain = Self::plain();

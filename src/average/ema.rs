@@ -65,6 +65,7 @@ impl Ema {
     }
 
     /// Starts with a small decay, which grows to its full value.
+    #[must_use]
     pub fn warmup(mut self) -> Self {
         self.warmup = true;
         self

@@ -35,6 +35,7 @@ pub struct Swa {
 
 impl Swa {
     /// Creates a mean over all updates from update `at` on.
+    #[must_use]
     pub fn from(at: u64) -> Self {
         Self { at, every: 1 }
     }

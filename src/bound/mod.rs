@@ -34,6 +34,26 @@ pub use crate::parameter::Direction;
 use crate::{Error, Parameter, Reading, Verdict};
 
 /// A step bound: chooses the highest rate that a step may have, from plain numbers.
+///
+/// ```
+/// use evenkeel::Reading;
+/// use evenkeel::bound::StepBound;
+///
+/// /// Limits the length of a step of plain gradient descent.
+/// struct StepLength(f64);
+///
+/// impl StepBound for StepLength {
+///     fn looks_at_gradients(&self) -> bool {
+///         true
+///     }
+///     fn rate_at_most(&self, now: &Reading, left: f64) -> Option<f64> {
+///         Some(self.0 / (left * now.grad_norm))
+///     }
+/// }
+///
+/// let now = Reading::new(0).with_grad_norm(4.0);
+/// assert_eq!(StepLength(0.5).rate_at_most(&now, 0.5), Some(0.25));
+/// ```
 pub trait StepBound: Send {
     /// Receives the parameters when a keel is built, before any other call; if the bound
     /// [asks for it](Self::looks_at_direction), also how the optimizer steps each of them, where that could be

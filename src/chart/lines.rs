@@ -158,6 +158,7 @@ impl LineChart {
     }
 
     /// Draws the chart.
+    #[must_use]
     pub fn draw(&self) -> Chart {
         let xs = self.series.iter().flat_map(|line| line.points.iter().map(|(x, _)| *x));
         let across = self.across.scale(xs);

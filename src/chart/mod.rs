@@ -54,6 +54,7 @@ pub struct Chart {
 
 impl Chart {
     /// Returns the chart as a standalone SVG file.
+    #[must_use]
     pub fn to_svg(&self) -> String {
         whole(
             self.size,

@@ -85,6 +85,7 @@ impl Series {
     }
 
     /// Returns the name shown in the legend.
+    #[must_use]
     pub fn name(&self) -> &str {
         &self.name
     }

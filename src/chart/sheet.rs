@@ -69,6 +69,7 @@ impl Sheet {
     }
 
     /// Returns the sheet as SVG.
+    #[must_use]
     pub fn to_svg(&self) -> String {
         let gap = self.gap;
         let heading = !self.title.is_empty() || !self.keys.is_empty();

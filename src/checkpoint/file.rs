@@ -15,6 +15,31 @@ use crate::Error;
 /// over its destination, so that a reader finds the old file or the new one; a checksum of its contents tells a damaged
 /// file from a whole one.
 ///
+/// ```
+/// # use burn::nn::LinearConfig;
+/// # use burn::optim::AdamConfig;
+/// # use burn::tensor::Device;
+/// # use evenkeel::Keel;
+/// use evenkeel::checkpoint::Checkpoint;
+/// use evenkeel::schedule::{Constant, Schedule};
+///
+/// # fn main() -> Result<(), evenkeel::Error> {
+/// # let model = LinearConfig::new(4, 1).init(&Device::default().autodiff());
+/// # let mut keel = Keel::wrap(AdamConfig::new().init()).build(&model)?;
+/// let mut schedule = Constant::new(1e-3)?.start();
+/// let bytes = keel.checkpoint(&model)?.with("schedule", &schedule)?.into_bytes()?;
+///
+/// let saved = Checkpoint::from_bytes(&bytes)?;
+/// assert_eq!(saved.names(), ["schedule"]);
+/// let model = keel.resume_with(&model, &saved, &mut [("schedule", &mut schedule)])?;
+///
+/// // A damaged one is never loaded.
+/// assert!(Checkpoint::from_bytes(&bytes[..bytes.len() - 1]).unwrap_err().is_record());
+/// # let _ = model;
+/// # Ok(())
+/// # }
+/// ```
+///
 /// # Format
 /// `EVENKEEL`, a format version and the CRC-32 of what follows (both `u32`, little-endian), then a
 /// [burnpack](https://docs.rs/burn-pack) in which lists and bytes are tensors.
@@ -80,6 +105,7 @@ impl Checkpoint {
     }
 
     /// Returns the names of the added states, in alphabetical order.
+    #[must_use]
     pub fn names(&self) -> Vec<&str> {
         self.state.names().filter_map(|key| key.strip_prefix(MARK)).collect()
     }
@@ -103,6 +129,7 @@ impl Checkpoint {
     ///
     /// After a rejected step, a checkpoint differs from that of a run that never saw the batch only in its counts of
     /// `attempts`.
+    #[must_use]
     pub fn differences(&self, other: &Self) -> Vec<String> {
         self.state.differences(&other.state)
     }

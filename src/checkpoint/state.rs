@@ -9,6 +9,27 @@ use crate::Error;
 /// Something whose state can be saved and restored.
 ///
 /// The law: after `restore(&state())`, it behaves, bit for bit, like the one that was saved.
+///
+/// ```
+/// use evenkeel::checkpoint::{Persist, State};
+///
+/// struct RowsRead(u64);
+///
+/// impl Persist for RowsRead {
+///     fn state(&self) -> State {
+///         State::new().with_count("rows", self.0)
+///     }
+///     fn restore(&mut self, state: &State) -> Result<(), evenkeel::Error> {
+///         self.0 = state.count("rows")?;
+///         Ok(())
+///     }
+/// }
+///
+/// let mut rows = RowsRead(0);
+/// rows.restore(&RowsRead(640).state())?;
+/// assert_eq!(rows.0, 640);
+/// # Ok::<(), evenkeel::Error>(())
+/// ```
 pub trait Persist {
     /// Returns everything that later behaviour depends on and that is not fixed at construction.
     fn state(&self) -> State;
@@ -22,6 +43,28 @@ pub trait Persist {
 
 /// Accepts any saved state and discards it: for state that was saved alongside a keel and is no longer wanted, in
 /// [`Keel::resume_with`](crate::Keel::resume_with) and [`Keel::load`](crate::Keel::load).
+///
+/// ```
+/// # use burn::nn::LinearConfig;
+/// # use burn::optim::AdamConfig;
+/// # use burn::tensor::Device;
+/// # use evenkeel::Keel;
+/// # use evenkeel::schedule::{Constant, Schedule};
+/// use evenkeel::checkpoint::Discard;
+///
+/// # fn main() -> Result<(), evenkeel::Error> {
+/// # let model = LinearConfig::new(4, 1).init(&Device::default().autodiff());
+/// # let mut keel = Keel::wrap(AdamConfig::new().init()).build(&model)?;
+/// # let schedule = Constant::new(1e-3)?.start();
+/// let saved = keel.checkpoint(&model)?.with("schedule", &schedule)?;
+///
+/// // What was saved has to be taken back, or discarded by name.
+/// assert!(keel.resume(&model, &saved).unwrap_err().is_record());
+/// let model = keel.resume_with(&model, &saved, &mut [("schedule", &mut Discard)])?;
+/// # let _ = model;
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Discard;
 
@@ -93,36 +136,43 @@ macro_rules! getter {
 
 impl State {
     /// Creates an empty state, as of something without a memory.
+    #[must_use]
     pub fn new() -> Self {
         Self::default()
     }
 
     /// Returns whether it is empty.
+    #[must_use]
     pub fn is_empty(&self) -> bool {
         self.values.is_empty()
     }
 
     /// Adds a count.
+    #[must_use]
     pub fn with_count(self, name: &str, value: u64) -> Self {
         self.with(name, Value::Count(value))
     }
 
     /// Adds a number; NaN and infinity are preserved.
+    #[must_use]
     pub fn with_number(self, name: &str, value: f64) -> Self {
         self.with(name, Value::Number(value))
     }
 
     /// Adds a list of numbers.
+    #[must_use]
     pub fn with_list(self, name: &str, values: Vec<f64>) -> Self {
         self.with(name, Value::List(values))
     }
 
     /// Adds a block of bytes.
+    #[must_use]
     pub fn with_bytes(self, name: &str, bytes: Vec<u8>) -> Self {
         self.with(name, Value::Bytes(bytes))
     }
 
     /// Adds another state as a part, under `name`.
+    #[must_use]
     pub fn with_part(mut self, name: &str, part: State) -> Self {
         for (key, value) in part.values {
             self.values.insert(format!("{name}.{key}"), value);
@@ -179,6 +229,7 @@ impl State {
     }
 
     /// Returns the part that was added under `name`; empty if there was none.
+    #[must_use]
     pub fn part(&self, name: &str) -> State {
         let prefix = format!("{name}.");
         let values = self.values.iter().filter_map(|(key, value)| {

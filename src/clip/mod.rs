@@ -35,6 +35,26 @@ use crate::checkpoint::State;
 use crate::{Error, Reading};
 
 /// A gradient-clipping policy: chooses the factor that scales the gradient, from plain numbers.
+///
+/// ```
+/// use evenkeel::Reading;
+/// use evenkeel::clip::Clip;
+///
+/// /// Reduces a norm above 1 to its square root.
+/// struct Root;
+///
+/// impl Clip for Root {
+///     fn factor(&self, now: &Reading) -> f64 {
+///         1.0 / now.grad_norm.max(1.0).sqrt()
+///     }
+///     fn name(&self) -> &str {
+///         "Root"
+///     }
+/// }
+///
+/// assert_eq!(Root.factor(&Reading::new(0).with_grad_norm(16.0)), 0.25);
+/// assert_eq!(Root.factor(&Reading::new(0).with_grad_norm(0.5)), 1.0);
+/// ```
 pub trait Clip: Send {
     /// Returns the share of the gradient to keep, where 1 keeps all of it. Values outside `[0, 1]` are clamped to
     /// it, and NaN counts as 0, so no clip can enlarge a gradient or reverse it.

@@ -49,6 +49,7 @@ impl ParameterNorm {
 
     /// Restricts the clip to parameters under this path. A prefix matches whole path segments: `"head"` covers
     /// `head` and `head.weight`, but not `header.weight`.
+    #[must_use]
     pub fn under(mut self, prefix: &str) -> Self {
         self.prefix = prefix.to_string();
         self

@@ -16,6 +16,21 @@ use crate::widen::widened;
 /// Half precision is multiplied in `f32`. A factor of 1 returns the gradients untouched. Scaling a non-finite
 /// gradient does not make it finite: `0·∞ = NaN`.
 ///
+/// ```
+/// use burn::nn::{Linear, LinearConfig};
+/// use burn::optim::GradientsParams;
+/// use burn::tensor::{Device, Tensor};
+/// use evenkeel::clip;
+///
+/// let device = Device::default().autodiff();
+/// let model: Linear = LinearConfig::new(1, 1).with_bias(false).init(&device);
+/// let loss = model.forward(Tensor::<2>::ones([1, 1], &device)).sum();
+/// let grads = GradientsParams::from_grads(loss.backward(), &model);
+/// // The gradient of the weight is 1.
+/// let grads = clip::scale(grads, &model, 0.5);
+/// assert_eq!(grads.get::<2>(model.weight.id).unwrap().into_scalar::<f32>(), 0.5);
+/// ```
+///
 /// # Cost
 /// One pass over the gradients, in place where they are not shared; no readback.
 pub fn scale<M: Module>(grads: GradientsParams, model: &M, factor: f64) -> GradientsParams {

@@ -92,11 +92,13 @@ impl CriticalRate {
 
     /// Returns the critical rate. `None` if no rate up to 10²⁰ made the loss worse, as for a loss without
     /// curvature or a gradient of zero.
+    #[must_use]
     pub fn rate(&self) -> Option<f64> {
         self.rate
     }
 
     /// Returns the number of forward passes that it took.
+    #[must_use]
     pub fn forwards(&self) -> u64 {
         self.forwards
     }

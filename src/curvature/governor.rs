@@ -124,6 +124,7 @@ impl Governor {
     }
 
     /// Sets the number of initial updates at which it measures every time.
+    #[must_use]
     pub fn dense_over(mut self, updates: u64) -> Self {
         self.dense = updates;
         self
@@ -149,12 +150,14 @@ impl Governor {
     }
 
     /// Returns the highest value allowed now for the rate times the clips' factor: `c·(1 − μ)·cap`.
+    #[must_use]
     pub fn rate_at_most(&self) -> Option<f64> {
         let cap = self.memory.with(|memory| memory.now().cap)?;
         Some(self.caution * (1.0 - self.momentum) * cap)
     }
 
     /// Returns the number of measurements so far.
+    #[must_use]
     pub fn measurements(&self) -> u64 {
         self.memory.with(|memory| memory.now().measured)
     }
@@ -162,6 +165,7 @@ impl Governor {
     /// Returns whether it would measure before this update: at each of the first updates, unless the last
     /// requested rate is below an eighth of the bound; after those, or in that case,
     /// [at regular intervals](Self::every) and after a loss far above the others.
+    #[must_use]
     pub fn is_due(&self, update: u64) -> bool {
         let (most, when) = (self.rate_at_most(), Cadence { dense: self.dense, every: self.every });
         self.memory.with(|memory| memory.is_due(update, most, when))

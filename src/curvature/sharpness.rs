@@ -45,11 +45,13 @@ pub struct Sharpness {
 impl Sharpness {
     /// Returns `λ`, in units of loss over units of parameter squared. It is not positive where the loss curves
     /// down in every direction.
+    #[must_use]
     pub fn value(&self) -> f64 {
         self.value
     }
 
     /// Returns the number of products with the Hessian that were computed.
+    #[must_use]
     pub fn steps(&self) -> u64 {
         self.steps
     }
@@ -57,12 +59,14 @@ impl Sharpness {
     /// Returns `‖Hv − λv‖` for the unit vector `v` along which `λ` was computed: the Hessian has an eigenvalue
     /// within this distance of `λ`, in every case. Usually `λ` is much closer: within `residual²/d`, if the
     /// largest eigenvalue is separated from the others by a gap of `d`.
+    #[must_use]
     pub fn residual(&self) -> f64 {
         self.residual
     }
 
     /// Returns whether the residual has fallen below the requested fraction of `λ`. If not, `λ` is still too low,
     /// or the differences of gradients are too coarse: in half precision, say.
+    #[must_use]
     pub fn is_converged(&self) -> bool {
         self.converged
     }
@@ -72,6 +76,7 @@ impl Sharpness {
     }
 
     /// Returns `2/λ`, the highest stable rate of descent. `None` if nothing bounds it.
+    #[must_use]
     pub fn descent(&self) -> Option<f64> {
         self.allows(2.0)
     }
@@ -150,6 +155,7 @@ impl Default for Lanczos {
 
 impl Lanczos {
     /// Creates a measurement with at most 100 products, which ends once the residual is a hundredth of `λ`.
+    #[must_use]
     pub fn new() -> Self {
         Self { at_most: 100, within: 0.01, step: STEP, seed: 0 }
     }
@@ -183,6 +189,7 @@ impl Lanczos {
     }
 
     /// Sets the seed of the initial direction.
+    #[must_use]
     pub fn seed(mut self, seed: u64) -> Self {
         self.seed = seed;
         self

@@ -5,6 +5,21 @@ use std::fmt;
 use super::{Check, Finding, Severity};
 
 /// The findings of a [`Doctor`](super::Doctor), the worst first.
+///
+/// ```
+/// use burn::tensor::{Device, Tensor};
+/// use evenkeel::doctor::{Check, Doctor, Severity};
+///
+/// let rows = [[0.1, 5000.0], [0.3, 9000.0], [0.2, 1000.0]];
+/// let x = Tensor::<2>::from_floats(rows, &Device::default());
+/// let diagnosis = Doctor::new().features(&x)?.finish();
+///
+/// println!("{diagnosis}");
+/// assert_eq!(diagnosis.worst(), Some(Severity::Severe));
+/// assert_eq!(diagnosis.findings()[0].check, Check::FeatureScale);
+/// assert!(diagnosis.found(Check::NonFiniteData).is_none());
+/// # Ok::<(), evenkeel::Error>(())
+/// ```
 #[derive(Debug, Clone, PartialEq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub struct Diagnosis {
@@ -19,16 +34,19 @@ impl Diagnosis {
     }
 
     /// Returns all findings, the worst first.
+    #[must_use]
     pub fn findings(&self) -> &[Finding] {
         &self.findings
     }
 
     /// Returns the worst finding of this check, if there is any.
+    #[must_use]
     pub fn found(&self, check: Check) -> Option<&Finding> {
         self.findings.iter().find(|finding| finding.check == check)
     }
 
     /// Returns the severity of the worst finding; `None` if there are no findings.
+    #[must_use]
     pub fn worst(&self) -> Option<Severity> {
         self.findings.first().map(|finding| finding.severity)
     }

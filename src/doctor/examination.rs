@@ -19,6 +19,20 @@ use crate::monitor::{integers, numbers, one_number};
 ///
 /// Every part is optional, in any order; each check runs if the data it needs was given.
 ///
+/// ```
+/// use burn::tensor::{Device, Int, Tensor};
+/// use evenkeel::doctor::{Check, Doctor};
+///
+/// let device = Device::default();
+/// let labels = Tensor::<1, Int>::from_ints([0, 1, 1, 0, 1, 0, 0, 1], &device);
+/// // Probabilities, where a cross-entropy expects logits.
+/// let outputs = Tensor::<2>::ones([8, 2], &device) / 2.0;
+///
+/// let diagnosis = Doctor::new().labels(&labels, 2)?.outputs(&outputs)?.finish();
+/// assert!(diagnosis.found(Check::WrongOutput).is_some());
+/// # Ok::<(), evenkeel::Error>(())
+/// ```
+///
 /// # Cost
 /// Everything that is shown is read back whole, parameters and gradients included: use it once, before training.
 #[derive(Debug, Clone, Default)]
@@ -291,6 +305,7 @@ impl Doctor {
     }
 
     /// Returns the diagnosis: all findings, the worst first.
+    #[must_use]
     pub fn finish(mut self) -> Diagnosis {
         let rms = |s: &Slope| Some((s.path.clone(), s.rms()?));
         let rms: Vec<(String, f64)> = self.slopes.iter().filter_map(rms).collect();

@@ -3,6 +3,15 @@
 use std::fmt;
 
 /// How much a finding matters; ordered.
+///
+/// ```
+/// use evenkeel::doctor::{Doctor, Severity};
+///
+/// assert!(Severity::Note < Severity::Warning && Severity::Warning < Severity::Severe);
+/// // Nothing was shown, so nothing was found.
+/// let diagnosis = Doctor::new().finish();
+/// assert!(diagnosis.worst() < Some(Severity::Severe));
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub enum Severity {
@@ -25,6 +34,17 @@ impl fmt::Display for Severity {
 }
 
 /// The checks of a set-up.
+///
+/// ```
+/// use burn::tensor::{Device, Int, Tensor};
+/// use evenkeel::doctor::{Check, Doctor};
+///
+/// let labels = Tensor::<1, Int>::from_ints([0, 1, 2, 3], &Device::default());
+/// let diagnosis = Doctor::new().labels(&labels, 3)?.finish();
+/// assert!(diagnosis.found(Check::LabelRange).is_some());
+/// assert!(diagnosis.found(Check::ClassImbalance).is_none());
+/// # Ok::<(), evenkeel::Error>(())
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 #[non_exhaustive]
@@ -89,6 +109,20 @@ pub enum Check {
 ///
 /// `C` is the type of check: a [`Check`] of a set-up, or a [`FindingKind`](crate::record::FindingKind) in the record of
 /// a run.
+///
+/// ```
+/// use burn::tensor::{Device, Tensor};
+/// use evenkeel::doctor::{Check, Doctor, Severity};
+///
+/// let y = Tensor::<1>::from_floats([150.0, 170.0, 190.0], &Device::default());
+/// let diagnosis = Doctor::new().targets(&y)?.finish();
+/// let finding = diagnosis.found(Check::TargetScale).unwrap();
+///
+/// println!("{}: {}", finding.evidence, finding.remedy);
+/// assert_eq!(finding.severity, Severity::Severe);
+/// assert!(finding.measured > finding.limit);
+/// # Ok::<(), evenkeel::Error>(())
+/// ```
 #[derive(Debug, Clone, PartialEq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 #[non_exhaustive]

@@ -85,6 +85,7 @@ impl fmt::Debug for Broken {
 
 impl Broken {
     /// Returns the step at which the failure showed, if it was at one.
+    #[must_use]
     pub fn at(&self) -> Option<u64> {
         match self {
             Self::Poisoned { at, .. }

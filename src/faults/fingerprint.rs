@@ -52,6 +52,7 @@ impl Fingerprint {
 
     /// Adds these numbers to the fingerprint: a schedule's position, an averaged weight, or
     /// anything else that must neither break nor differ.
+    #[must_use]
     pub fn with(mut self, name: impl Into<String>, numbers: impl IntoIterator<Item = f64>) -> Self {
         self.parts.push((name.into(), numbers.into_iter().map(f64::to_bits).collect()));
         self
@@ -69,12 +70,14 @@ impl Fingerprint {
     }
 
     /// Returns the first name under which a number is NaN or infinite.
+    #[must_use]
     pub fn non_finite(&self) -> Option<&str> {
         let finite = |bits: &[u64]| bits.iter().all(|b| f64::from_bits(*b).is_finite());
         self.parts.iter().find(|(_, bits)| !finite(bits)).map(|(name, _)| name.as_str())
     }
 
     /// Returns the first name under which the two differ in any bit, or that only one of them has.
+    #[must_use]
     pub fn difference<'a>(&'a self, other: &'a Self) -> Option<&'a str> {
         let longer = if self.parts.len() >= other.parts.len() { self } else { other };
         let mut at = 0..longer.parts.len();

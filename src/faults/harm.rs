@@ -8,6 +8,17 @@ use super::draw;
 use crate::Error;
 
 /// A kind of harm to a tensor.
+///
+/// ```
+/// use burn::tensor::{Device, Tensor};
+/// use evenkeel::faults::{Harm, Injector, Place, When};
+///
+/// let mut faults = Injector::new(7).inject(Harm::Spike(10.0), Place::Batch, When::at([3]))?;
+/// let batch = Tensor::<1>::from_floats([1.0, 2.0], &Device::default());
+/// assert_eq!(faults.batch(2, batch.clone()).sum().into_scalar::<f64>(), 3.0);
+/// assert_eq!(faults.batch(3, batch).sum().into_scalar::<f64>(), 30.0);
+/// # Ok::<(), evenkeel::Error>(())
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq)]
 #[non_exhaustive]
 pub enum Harm {
@@ -29,6 +40,18 @@ pub enum Harm {
 }
 
 /// Where harm is done.
+///
+/// ```
+/// use evenkeel::faults::{Harm, Injector, Place, When};
+///
+/// let faults = Injector::new(7).inject(Harm::Zero, Place::gradient("head"), When::at([3]))?;
+/// assert_eq!(faults, Injector::new(7).dead("head", When::at([3]))?);
+///
+/// // Only a batch can be repeated.
+/// let wrong = Injector::new(7).inject(Harm::Repeat, Place::Loss, When::at([3]));
+/// assert!(wrong.unwrap_err().is_parameter());
+/// # Ok::<(), evenkeel::Error>(())
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Place {

@@ -43,6 +43,22 @@ struct Rule {
 }
 
 /// A fault that was injected.
+///
+/// ```
+/// use burn::tensor::{Device, Tensor};
+/// use evenkeel::faults::{Harm, Injector, Place, When};
+///
+/// let mut faults = Injector::new(7).inject(Harm::Nan, Place::Loss, When::at([3]))?;
+/// for at in 0..10 {
+///     let loss = Tensor::<1>::from_floats([0.5], &Device::default());
+///     let loss = faults.loss(at, loss).into_scalar::<f64>();
+///     assert_eq!(loss.is_nan(), at == 3);
+/// }
+/// let injected = &faults.log()[0];
+/// assert_eq!((injected.at, injected.harm), (3, Harm::Nan));
+/// assert_eq!(injected.to_string(), "step 3: NaN in the loss");
+/// # Ok::<(), evenkeel::Error>(())
+/// ```
 #[derive(Debug, Clone, PartialEq)]
 #[non_exhaustive]
 pub struct Injected {
@@ -68,6 +84,7 @@ impl fmt::Display for Injected {
 
 impl Injector {
     /// Creates an injector with this seed and no rules.
+    #[must_use]
     pub fn new(seed: u64) -> Self {
         Self { seed, ..Self::default() }
     }
@@ -100,6 +117,7 @@ impl Injector {
     }
 
     /// Returns whether any harm is due at step `at`. The first batch of a stuck loader doesn't count as harm.
+    #[must_use]
     pub fn is_due(&self, at: u64) -> bool {
         self.due(at).any(|(_, rule, began)| rule.harm != Harm::Repeat || began < at)
     }
@@ -112,6 +130,7 @@ impl Injector {
     }
 
     /// Returns which batch to use at step `at`: `at`, unless the loader is stuck.
+    #[must_use]
     pub fn batch_at(&self, at: u64) -> u64 {
         let stuck = self.due(at).filter(|(_, rule, _)| rule.harm == Harm::Repeat);
         stuck.map(|(_, _, began)| began).next().unwrap_or(at)
@@ -165,6 +184,7 @@ impl Injector {
     }
 
     /// Returns the injected faults, in order.
+    #[must_use]
     pub fn log(&self) -> &[Injected] {
         &self.log
     }

@@ -48,6 +48,7 @@ impl When {
     }
 
     /// Restricts the steps at which it may begin to these.
+    #[must_use]
     pub fn within(mut self, steps: Range<u64>) -> Self {
         match &mut self.begins {
             Begins::At(at) => at.retain(|step| steps.contains(step)),

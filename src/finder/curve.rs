@@ -45,11 +45,13 @@ pub struct LossCurve {
 
 impl LossCurve {
     /// Creates the curve of a run that did not die.
+    #[must_use]
     pub fn new(losses: Vec<f64>) -> Self {
         Self { losses, dead_from: None }
     }
 
     /// Marks the network as dead from this update on.
+    #[must_use]
     pub fn with_dead_from(mut self, update: u64) -> Self {
         self.dead_from = Some(update);
         self

@@ -31,6 +31,7 @@ impl Estimate {
     }
 
     /// Returns the probability that the true median lies between `low` and `high`: `1 − 2^(1−n)`.
+    #[must_use]
     pub fn confidence(&self) -> f64 {
         confidence(self.of)
     }

@@ -61,6 +61,24 @@ pub struct LrFinder {
 }
 
 /// The parameters of one sweep.
+///
+/// ```
+/// use evenkeel::finder::LrFinder;
+///
+/// let found = LrFinder::new(1e-3, 100.0)?.over(50)?.repeats(1)?.find(|sweep| {
+///     let (mut w, mut losses) = (1.0_f64, Vec::new());
+///     for k in 0..sweep.over {
+///         losses.push(w * w);
+///         if sweep.is_lost(&losses) {
+///             break;
+///         }
+///         w -= sweep.rate(k) * 2.0 * w;
+///     }
+///     Ok::<_, evenkeel::Error>(losses)
+/// })?;
+/// assert!(found.sweeps()[0].diverged());
+/// # Ok::<(), evenkeel::Error>(())
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq)]
 #[non_exhaustive]
 pub struct ShortSweep {
@@ -80,6 +98,7 @@ pub struct ShortSweep {
 
 impl ShortSweep {
     /// Returns the rate of update `k`: `from·(to/from)^(k/(over − 1))`.
+    #[must_use]
     pub fn rate(&self, k: u64) -> f64 {
         let part = k as f64 / self.over.saturating_sub(1).max(1) as f64;
         // Both ends are exactly as given.
@@ -90,6 +109,7 @@ impl ShortSweep {
     }
 
     /// Returns whether the loss is lost, so that the sweep can be ended; see [`Sweep`].
+    #[must_use]
     pub fn is_lost(&self, losses: &[f64]) -> bool {
         let mut watch = self.watch();
         losses.iter().any(|loss| watch(*loss))

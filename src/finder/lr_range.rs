@@ -8,6 +8,21 @@ use crate::text::short;
 /// The result of a range test: the sweeps, the rates that the rules suggest, and whether these can be trusted.
 ///
 /// It [prints](fmt::Display) as a table and a line of the curve.
+///
+/// ```
+/// use evenkeel::finder::{LrFinder, Suggestion};
+///
+/// // A loss that falls at first, and rises from a rate of about 0.06 on.
+/// let loss = |rate: f64| 2.0 - 1.5 * rate / (rate + 1e-3) + 3.0 * rate * rate;
+/// let found = LrFinder::new(1e-6, 12.0)?.find(|sweep| {
+///     let losses = (0..sweep.over).map(|k| loss(sweep.rate(k)));
+///     Ok::<_, evenkeel::Error>(losses.collect::<Vec<f64>>())
+/// })?;
+/// assert!(found.refusal().is_none());
+/// assert!(found.suggestion(Suggestion::Valley).unwrap().rate < found.edge().unwrap().rate);
+/// println!("{found}");
+/// # Ok::<(), evenkeel::Error>(())
+/// ```
 #[derive(Debug, Clone, PartialEq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub struct LrRange {
@@ -47,6 +62,7 @@ impl LrRange {
 
     /// Returns the rate that a rule suggests, from the sweeps that are not refused. `None` if the
     /// [result as a whole](Self::refusal) is refused, or the rule gives no rate.
+    #[must_use]
     pub fn suggestion(&self, rule: Suggestion) -> Option<Estimate> {
         match self.refusal() {
             None => self.of_sound(|sweep| sweep.suggestion(rule)),
@@ -69,11 +85,13 @@ impl LrRange {
     }
 
     /// Returns the sweeps.
+    #[must_use]
     pub fn sweeps(&self) -> &[Sweep] {
         &self.sweeps
     }
 
     /// Returns the number of updates that the sweeps took.
+    #[must_use]
     pub fn updates(&self) -> u64 {
         self.updates
     }

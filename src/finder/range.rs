@@ -7,6 +7,19 @@ use super::estimate::confidence;
 use super::run::Outcome;
 
 /// One run of the search.
+///
+/// ```
+/// use evenkeel::finder::StableRate;
+///
+/// let found = StableRate::new(10)?.seeds(1)?.find(|run| {
+///     let end = if run.rate < 0.3 { 0.5 } else { f64::INFINITY };
+///     Ok::<_, evenkeel::Error>([vec![1.0], vec![end; 9]].concat())
+/// })?;
+/// let first = found.points()[0];
+/// assert_eq!((first.rate, first.seed, first.start, first.end), (1e-3, 0, 1.0, Some(0.5)));
+/// assert!(found.points().iter().all(|tried| tried.lost == (tried.rate >= 0.3)));
+/// # Ok::<(), evenkeel::Error>(())
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 #[non_exhaustive]
@@ -39,6 +52,18 @@ impl Tried {
 
 /// The edge of one seed: the highest stable rate below which every tried rate was stable, and the lowest tried
 /// rate above it that was not stable.
+///
+/// ```
+/// use evenkeel::finder::StableRate;
+///
+/// let found = StableRate::new(10)?.seeds(1)?.find(|run| {
+///     let end = if run.rate < 0.3 { 0.5 } else { 2.0 };
+///     Ok::<_, evenkeel::Error>([vec![1.0], vec![end; 9]].concat())
+/// })?;
+/// let edge = found.edges()[0];
+/// assert!(edge.stable.unwrap() < 0.3 && edge.unstable.unwrap() >= 0.3);
+/// # Ok::<(), evenkeel::Error>(())
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 #[non_exhaustive]
@@ -53,6 +78,20 @@ pub struct Edge {
 ///
 /// With the feature `serde`, it can be serialized, and a search can be [resumed](super::StableRate::resume) from
 /// it.
+///
+/// ```
+/// use evenkeel::finder::StableRate;
+///
+/// // A loss that shrinks below a rate of 0.3, and grows above it.
+/// let losses = |rate: f64| (0..20).map(|k| (0.9 + rate / 3.0).powi(k)).collect::<Vec<f64>>();
+/// let found = StableRate::new(20)?.find(|run| Ok::<_, evenkeel::Error>(losses(run.rate)))?;
+///
+/// let (low, high) = found.interval().unwrap();
+/// assert!(low <= 0.3 && high.unwrap() >= 0.3);
+/// assert_eq!(found.rate(), Some(low));
+/// assert_eq!(found.confidence(), 0.75);
+/// # Ok::<(), evenkeel::Error>(())
+/// ```
 #[derive(Debug, Clone, Default, PartialEq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub struct StableRange {
@@ -69,6 +108,7 @@ impl StableRange {
     /// gradient is [not finite](Refusal::NotFinite), or the network is [dead](Refusal::Dead). Either is the case
     /// at every rate. The search ended there and names no rate; the number of [edges](Self::edges) is the index
     /// of the seed at which it ended.
+    #[must_use]
     pub fn refusal(&self) -> Option<Refusal> {
         self.refusal
     }
@@ -88,6 +128,7 @@ impl StableRange {
     ///
     /// The median edge over all possible seeds lies in this interval with a probability of
     /// [`confidence`](Self::confidence).
+    #[must_use]
     pub fn interval(&self) -> Option<(f64, Option<f64>)> {
         let above = self.edges.iter().map(|edge| edge.unstable).collect::<Option<Vec<f64>>>();
         Some((self.rate()?, above.and_then(|above| above.into_iter().reduce(f64::max))))
@@ -96,6 +137,7 @@ impl StableRange {
     /// Returns the probability that the [interval](Self::interval) contains the median edge over all possible
     /// seeds: `1 − 2^(1−n)` for `n` seeds, whatever the distribution. 75 % for 3 seeds, 94 % for 5, and 0 for
     /// one.
+    #[must_use]
     pub fn confidence(&self) -> f64 {
         match self.edges.len() {
             0 => 0.0,
@@ -105,6 +147,7 @@ impl StableRange {
 
     /// Returns the measured rate with the lowest final loss, and that loss: the mean over the seeds that tried
     /// the rate.
+    #[must_use]
     pub fn best(&self) -> Option<(f64, f64)> {
         let means = self.curve().into_iter().filter_map(|(rate, loss)| Some((rate, loss?)));
         means.min_by(|a, b| a.1.total_cmp(&b.1))
@@ -135,6 +178,7 @@ impl StableRange {
     /// grid. To compare two setups, use the same range for both, with [`sensitivity_between`].
     ///
     /// [`sensitivity_between`]: Self::sensitivity_between
+    #[must_use]
     pub fn sensitivity(&self) -> Option<f64> {
         self.sensitivity_between(0.0, f64::INFINITY)
     }
@@ -144,6 +188,7 @@ impl StableRange {
     /// `L₀`. Wortsman et al. use 3·10⁻⁴ to 0.3.
     ///
     /// `None` if no rate was stable, or none was tried in that range.
+    #[must_use]
     pub fn sensitivity_between(&self, low: f64, high: f64) -> Option<f64> {
         let (_, best) = self.best()?;
         let starts: Vec<f64> = self.points.iter().map(|point| point.start).collect();
@@ -161,22 +206,26 @@ impl StableRange {
     }
 
     /// Returns every run, in the order in which they were made.
+    #[must_use]
     pub fn points(&self) -> &[Tried] {
         &self.points
     }
 
     /// Returns the edge of each seed.
+    #[must_use]
     pub fn edges(&self) -> &[Edge] {
         &self.edges
     }
 
     /// Returns the number of updates that the search took.
+    #[must_use]
     pub fn updates(&self) -> u64 {
         self.updates
     }
 
     /// Returns whether the search finished: it neither ran out of budget nor was stopped. A search that was
     /// [refused](Self::refusal) is complete: nothing more would be found.
+    #[must_use]
     pub fn is_complete(&self) -> bool {
         self.complete
     }

@@ -8,6 +8,17 @@ use crate::text::short;
 /// updates.
 ///
 /// It [prints](fmt::Display) as a sentence, with advice.
+///
+/// ```
+/// use evenkeel::finder::{LrFinder, Refusal};
+///
+/// let test = LrFinder::new(1e-5, 1.0)?;
+/// let found = test.find(|sweep| Ok::<_, evenkeel::Error>(vec![1.0; sweep.over as usize]))?;
+/// let why = found.refusal().unwrap();
+/// assert!(matches!(why, Refusal::Flat { .. }));
+/// assert!(why.to_string().starts_with("the loss is flat"));
+/// # Ok::<(), evenkeel::Error>(())
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 #[non_exhaustive]

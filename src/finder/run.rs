@@ -5,6 +5,24 @@ use std::fmt;
 use super::{LossCurve, median};
 
 /// The parameters of one run.
+///
+/// ```
+/// use evenkeel::finder::StableRate;
+///
+/// let found = StableRate::new(100)?.seeds(1)?.find(|run| {
+///     let (mut w, mut losses) = (1.0_f64, Vec::new());
+///     for made in 0..run.over {
+///         losses.push(w * w);
+///         if run.is_hopeless(&losses) || !run.go_on(made) {
+///             break;
+///         }
+///         w -= run.rate * 2.0 * w;
+///     }
+///     Ok::<_, evenkeel::Error>(losses)
+/// })?;
+/// assert!((found.rate().unwrap() - 1.0).abs() < 0.03);
+/// # Ok::<(), evenkeel::Error>(())
+/// ```
 #[derive(Clone, Copy)]
 #[non_exhaustive]
 pub struct ShortRun<'a> {
@@ -20,6 +38,20 @@ pub struct ShortRun<'a> {
 }
 
 /// The progress of a search, as passed to [`StableRate::watch`](super::StableRate::watch) before each update.
+///
+/// ```
+/// use std::ops::ControlFlow;
+///
+/// use evenkeel::finder::StableRate;
+///
+/// let search = StableRate::new(10)?.watch(|now| {
+///     println!("seed {}, rate {}: {} updates in all", now.seed, now.rate, now.updates);
+///     if now.runs < 3 { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
+/// });
+/// let found = search.find(|run| Ok::<_, evenkeel::Error>(vec![1.0; run.over as usize]))?;
+/// assert_eq!((found.points().len(), found.is_complete()), (3, false));
+/// # Ok::<(), evenkeel::Error>(())
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq)]
 #[non_exhaustive]
 pub struct Progress {
@@ -70,6 +102,7 @@ const HOPELESS: f64 = 100.0;
 
 impl ShortRun<'_> {
     /// Returns whether the run can no longer become stable, so that it can be ended.
+    #[must_use]
     pub fn is_hopeless(&self, losses: &[f64]) -> bool {
         let Some(first) = losses.first() else { return false };
         let last = &losses[losses.len().saturating_sub(WINDOW)..];
@@ -79,6 +112,7 @@ impl ShortRun<'_> {
     /// Returns whether the run may continue after `made` updates. Checking this lets a run be stopped partway, by
     /// the limit in seconds or by the [watch function](super::StableRate::watch). The run should then return what
     /// it has; it does not count as a result.
+    #[must_use]
     pub fn go_on(&self, made: u64) -> bool {
         (self.go_on)(made)
     }

@@ -165,6 +165,7 @@ impl<'a> StableRate<'a> {
     }
 
     /// Sets the maximum number of updates of all runs together: no run starts that would exceed it.
+    #[must_use]
     pub fn budget(mut self, updates: u64) -> Self {
         self.budget = updates;
         self
@@ -199,6 +200,7 @@ impl<'a> StableRate<'a> {
     /// `run` checks whether to [go on](ShortRun::go_on), otherwise before every run.
     /// [`Break`](ControlFlow::Break) ends the search and returns what has been found so far, from which it can be
     /// [resumed](Self::resume).
+    #[must_use]
     pub fn watch(mut self, watch: impl FnMut(&Progress) -> ControlFlow<()> + 'a) -> Self {
         self.watch = Some(RefCell::new(Box::new(watch)));
         self

@@ -44,6 +44,7 @@ impl Suggestion {
     /// Returns the rate that the rule suggests. `None` if the curve is too short for it.
     ///
     /// `rates` must be increasing; everything after a loss that is not finite is left out.
+    #[must_use]
     pub fn rate(self, rates: &[f64], losses: &[f64]) -> Option<f64> {
         let rate = *rates.get(self.place(rates, losses)?)?;
         Some(if self == Self::Minimum { rate / 10.0 } else { rate })
@@ -51,6 +52,7 @@ impl Suggestion {
 
     /// Returns the index of the point that the rule chooses; for [`Minimum`](Self::Minimum), that of the lowest
     /// loss.
+    #[must_use]
     pub fn place(self, rates: &[f64], losses: &[f64]) -> Option<usize> {
         let finite = losses.iter().take_while(|loss| loss.is_finite()).count();
         let count = finite.min(rates.len());
@@ -69,6 +71,7 @@ impl Suggestion {
     }
 
     /// Returns the name, in one word.
+    #[must_use]
     pub fn name(self) -> &'static str {
         match self {
             Self::Valley => "valley",

@@ -113,26 +113,31 @@ impl Sweep {
     }
 
     /// Returns the rates, lowest first.
+    #[must_use]
     pub fn rates(&self) -> &[f64] {
         &self.rates
     }
 
     /// Returns the loss before the update at each rate. The effect of a rate shows in the next loss.
+    #[must_use]
     pub fn losses(&self) -> &[f64] {
         &self.losses
     }
 
     /// Returns the smoothed loss at each rate.
+    #[must_use]
     pub fn smooth(&self) -> &[f64] {
         &self.smooth
     }
 
     /// Returns whether the sweep ended because the loss was lost or not finite.
+    #[must_use]
     pub fn diverged(&self) -> bool {
         self.diverged
     }
 
     /// Returns whether the sweep ended because the network [died](LossCurve).
+    #[must_use]
     pub fn died(&self) -> bool {
         self.died
     }
@@ -145,6 +150,7 @@ impl Sweep {
     /// Returns the rate that a rule suggests for the smoothed curve without its first tenth and its last 5
     /// points, as in fastai. `None` if the rest is too short; [`refusal`](Self::refusal) is not taken into
     /// account.
+    #[must_use]
     pub fn suggestion(&self, rule: Suggestion) -> Option<f64> {
         let end = self.smooth.len().checked_sub(SKIP_END).filter(|end| *end > self.skip)?;
         rule.rate(&self.rates[self.skip..end], &self.smooth[self.skip..end])
@@ -179,6 +185,7 @@ impl Sweep {
     /// error, which is computed from the [noise](Self::noise), and at least a thousandth of the first level. Of
     /// curves of pure noise, one in several hundred passes; of three sweeps, two must pass.
     /// several hundred passes; of three sweeps two have to.
+    #[must_use]
     pub fn refusal(&self) -> Option<Refusal> {
         let points = self.losses.len();
         if points < POINTS {
@@ -216,6 +223,7 @@ impl Sweep {
 
     /// Returns the standard deviation of the noise between neighbouring losses, independent of the trend:
     /// computed from the median of `|lossₖ₋₁ − 2·lossₖ + lossₖ₊₁|`, assuming normal noise.
+    #[must_use]
     pub fn noise(&self) -> f64 {
         let bends: Vec<f64> =
             self.losses.windows(3).map(|w| (w[0] - 2.0 * w[1] + w[2]).abs()).collect();

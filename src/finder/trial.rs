@@ -24,6 +24,24 @@ use crate::{Error, Fault, Keel, Report, Verdict, monitor};
 /// `batch` returns the batch with a given index, so no position in the data changes. The model's parameters and
 /// BatchNorm running statistics stay unchanged, and the optimizer is a copy of the caller's, including its state.
 ///
+/// ```
+/// use burn::nn::{Linear, LinearConfig};
+/// use burn::tensor::Device;
+/// use evenkeel::finder::{StableRate, short_run};
+/// use evenkeel::optim::Sgd;
+///
+/// let model = LinearConfig::new(1, 1).with_bias(false).init(&Device::default().autodiff());
+/// let before = model.weight.val().into_data();
+/// let loss = |model: &Linear, _: u64| model.weight.val().powi_scalar(2).mean();
+///
+/// let search = StableRate::new(10)?.seeds(1)?.between(0.1, 10.0)?;
+/// let found = search.find(|run| short_run(&model, Sgd::new(), run, |k| k, loss))?;
+/// // Descent on `w²` is stable below a rate of 1.
+/// assert!((found.rate().unwrap() - 1.0).abs() < 0.05);
+/// assert_eq!(model.weight.val().into_data(), before);
+/// # Ok::<(), evenkeel::Error>(())
+/// ```
+///
 /// # Initial weights
 /// Seed 0 starts from the weights of `model`. Every other seed starts, for every element of every trainable
 /// parameter, from
@@ -75,6 +93,24 @@ where
 ///
 /// Everything else is as for [`short_run`].
 ///
+/// ```
+/// use burn::nn::{Linear, LinearConfig};
+/// use burn::tensor::Device;
+/// use evenkeel::finder::{StableRate, fresh_run};
+/// use evenkeel::optim::Sgd;
+///
+/// let device = Device::default().autodiff();
+/// let fresh = |seed: u64| {
+///     device.seed(seed);
+///     LinearConfig::new(1, 1).with_bias(false).init(&device)
+/// };
+/// let loss = |model: &Linear, _: u64| model.weight.val().powi_scalar(2).mean();
+///
+/// let found = StableRate::new(10)?.find(|run| fresh_run(fresh, Sgd::new(), run, |k| k, loss))?;
+/// assert_eq!(found.edges().len(), 3);
+/// # Ok::<(), evenkeel::Error>(())
+/// ```
+///
 /// # Errors
 /// As [`short_run`].
 ///
@@ -100,6 +136,22 @@ where
 ///
 /// Every repeat starts from the weights of `model`: create it for `sweep.repeat` if different weights are wanted.
 /// Everything else is as for [`short_run`].
+///
+/// ```
+/// use burn::nn::{Linear, LinearConfig};
+/// use burn::tensor::Device;
+/// use evenkeel::finder::{LrFinder, short_sweep};
+/// use evenkeel::optim::Sgd;
+///
+/// let model = LinearConfig::new(1, 1).with_bias(false).init(&Device::default().autodiff());
+/// let loss = |model: &Linear, _: u64| model.weight.val().powi_scalar(2).mean();
+///
+/// let test = LrFinder::new(0.1, 100.0)?.over(30)?.repeats(1)?;
+/// let found = test.find(|sweep| short_sweep(&model, Sgd::new(), sweep, |k| k, loss))?;
+/// // Descent on `w²` diverges above a rate of 1.
+/// assert!(found.sweeps()[0].diverged());
+/// # Ok::<(), evenkeel::Error>(())
+/// ```
 ///
 /// # Errors
 /// As [`short_run`].

@@ -96,6 +96,7 @@ impl Divergence {
     }
 
     /// Sets how many divergent losses in a row are let through.
+    #[must_use]
     pub fn patience(mut self, losses: u64) -> Self {
         self.patience = losses;
         self
@@ -141,6 +142,7 @@ impl Divergence {
     }
 
     /// Makes a loss above where it started divergent too.
+    #[must_use]
     pub fn or_above_start(mut self) -> Self {
         self.above_start = true;
         self

@@ -44,6 +44,7 @@ impl LayerLimit {
     }
 
     /// Restricts the limit to parameters under this path.
+    #[must_use]
     pub fn under(mut self, prefix: &str) -> Self {
         self.prefix = prefix.to_string();
         self

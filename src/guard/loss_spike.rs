@@ -158,6 +158,7 @@ impl LossSpike {
     }
 
     /// Judges by the loss alone, whatever the gradient is.
+    #[must_use]
     pub fn by_loss_alone(mut self) -> Self {
         self.norm = None;
         self
@@ -173,12 +174,14 @@ impl LossSpike {
     }
 
     /// Sets how many spikes in a row are let through before one is rejected.
+    #[must_use]
     pub fn patience(mut self, spikes: u64) -> Self {
         self.loss.patience = spikes;
         self
     }
 
     /// Returns the loss above which a step is currently a spike, if its gradient is large too; `None` during warmup.
+    #[must_use]
     pub fn threshold(&self) -> Option<f64> {
         self.loss.threshold()
     }

@@ -42,6 +42,25 @@ use crate::checkpoint::State;
 use crate::{Error, Reading, Verdict};
 
 /// A guard: judges a training step from plain numbers.
+///
+/// ```
+/// use evenkeel::guard::Guard;
+/// use evenkeel::{Reading, Verdict};
+///
+/// /// Skips a step whose loss is above a limit. Unlike a closure, it has a name for reports.
+/// struct LossLimit(f64);
+///
+/// impl Guard for LossLimit {
+///     fn judge(&self, now: &Reading) -> Verdict {
+///         if now.loss > self.0 { Verdict::Skip } else { Verdict::Apply }
+///     }
+///     fn name(&self) -> &str {
+///         "LossLimit"
+///     }
+/// }
+///
+/// assert_eq!(LossLimit(10.0).judge(&Reading::new(0).with_loss(20.0)), Verdict::Skip);
+/// ```
 pub trait Guard: Send {
     /// Returns the verdict on this step. Has no side effects, and may be called twice.
     fn judge(&self, now: &Reading) -> Verdict;

@@ -13,6 +13,14 @@ use crate::{Reading, Verdict};
 /// and fastai looks at the loss only, after the update; optax's `apply_if_finite` accepts the NaN once its bound on
 /// consecutive errors is reached. This guard looks at everything, before the update, and its bound ends in
 /// [`Halt`](Verdict::Halt).
+///
+/// ```
+/// use evenkeel::guard::{Guard, NonFinite};
+/// use evenkeel::{Reading, Verdict};
+///
+/// assert_eq!(NonFinite.judge(&Reading::new(0).with_loss(0.5)), Verdict::Apply);
+/// assert_eq!(NonFinite.judge(&Reading::new(0).with_loss(f64::NAN)), Verdict::Skip);
+/// ```
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 #[doc(alias = "TerminateOnNaN")]
 pub struct NonFinite;

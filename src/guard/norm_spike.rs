@@ -126,6 +126,7 @@ impl NormSpike {
     }
 
     /// Sets how many spikes in a row are let through before one is rejected.
+    #[must_use]
     pub fn patience(mut self, spikes: u64) -> Self {
         self.spike.patience = spikes;
         self

@@ -27,6 +27,29 @@ use crate::running_statistics::Running;
 use crate::{Decide, Error, Reading, Verdict};
 
 /// Builder of a [`Keel`]; see [`Keel::wrap`].
+///
+/// ```
+/// # use burn::nn::LinearConfig;
+/// # use burn::optim::AdamWConfig;
+/// # use burn::tensor::Device;
+/// use evenkeel::clip::GlobalNorm;
+/// use evenkeel::guard::LossSpike;
+/// use evenkeel::{Keel, Rewind};
+///
+/// # fn main() -> Result<(), evenkeel::Error> {
+/// # let model = LinearConfig::new(4, 1).init(&Device::default().autodiff());
+/// let keel = Keel::wrap(AdamWConfig::new().init())
+///     .clip(GlobalNorm::at_most(1.0)?)
+///     .guard(LossSpike::default())
+///     .rewind(Rewind::every(100)?)
+///     .build(&model)?;
+/// assert_eq!(keel.updates(), 0);
+///
+/// let wrong = Keel::wrap(AdamWConfig::new().init()).check_parameters_every(0).build(&model);
+/// assert!(wrong.unwrap_err().is_parameter());
+/// # Ok(())
+/// # }
+/// ```
 #[must_use = "`build` makes the keel"]
 pub struct Builder<M: Module> {
     update: Box<dyn ModelOptimizer<M>>,

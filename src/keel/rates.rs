@@ -19,6 +19,30 @@ pub(super) struct Held {
 ///
 /// Counts the updates since the keel was built or resumed, including those that a rewind took back and, with
 /// [`Decide::OnDevice`](crate::Decide::OnDevice), those that the device dropped.
+///
+/// ```
+/// # use burn::nn::LinearConfig;
+/// # use burn::optim::{GradientsParams, SgdConfig};
+/// # use burn::tensor::{Device, Tensor};
+/// use evenkeel::{Keel, Reading};
+///
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # let device = Device::default().autodiff();
+/// # let mut model = LinearConfig::new(4, 1).init(&device);
+/// let mut keel = Keel::wrap(SgdConfig::new().init()).bound(|_: &Reading| 0.125).build(&model)?;
+/// for _ in 0..3 {
+/// #     let x = Tensor::<2>::ones([2, 4], &device);
+/// #     let loss = model.forward(x).powi_scalar(2).mean();
+/// #     let grads = GradientsParams::from_grads(loss.backward(), &model);
+///     model = keel.step(1.0, model, grads, &loss)?.model;
+/// }
+/// let rates = keel.rates();
+/// assert_eq!((rates.updates(), rates.held()), (3, 3));
+/// assert_eq!((rates.asked(), rates.lowest()), (1.0, Some(0.125)));
+/// assert!(rates.to_string().starts_with("the rate of 1.00e0 was held in 3 of 3 updates"));
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct RateUse {
     updates: u64,
@@ -41,27 +65,32 @@ impl RateUse {
     }
 
     /// Returns the number of updates.
+    #[must_use]
     pub fn updates(&self) -> u64 {
         self.updates
     }
 
     /// Returns the number of updates in which a bound held the rate.
+    #[must_use]
     pub fn held(&self) -> u64 {
         self.held
     }
 
     /// Returns the highest rate that was requested, or that the schedule would request.
+    #[must_use]
     pub fn asked(&self) -> f64 {
         self.peak
     }
 
     /// Returns what the [highest rate](Self::asked) was held at, as the geometric mean over the updates; `None` before
     /// the first.
+    #[must_use]
     pub fn used(&self) -> Option<f64> {
         (self.updates > 0).then(|| (self.logs / self.updates as f64).exp())
     }
 
     /// Returns the lowest value that the [highest rate](Self::asked) was held at; `None` before the first update.
+    #[must_use]
     pub fn lowest(&self) -> Option<f64> {
         self.lowest
     }

@@ -65,6 +65,17 @@ pub struct EarlyStopping {
 }
 
 /// The best metric so far.
+///
+/// ```
+/// use evenkeel::metric::EarlyStopping;
+///
+/// let mut stopping = EarlyStopping::lowest();
+/// for (update, valid_loss) in [(100, 0.5), (200, 0.3), (300, 0.4)] {
+///     let _ = stopping.check(update, valid_loss);
+/// }
+/// let best = stopping.best().unwrap();
+/// assert_eq!((best.update, best.metric), (200, 0.3));
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq)]
 #[non_exhaustive]
 pub struct Best {
@@ -75,6 +86,17 @@ pub struct Best {
 }
 
 /// The result of one check.
+///
+/// ```
+/// use evenkeel::metric::EarlyStopping;
+///
+/// let mut stopping = EarlyStopping::lowest().patience(1)?;
+/// let first = stopping.check(100, 0.5);
+/// assert!(first.is_best && first.end.is_none());
+/// let second = stopping.check(200, 0.6);
+/// assert!(!second.is_best && second.end.is_some());
+/// # Ok::<(), evenkeel::Error>(())
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq)]
 #[must_use = "it says whether training should end"]
 #[non_exhaustive]
@@ -86,6 +108,16 @@ pub struct Checked {
 }
 
 /// Why training ends normally.
+///
+/// ```
+/// use evenkeel::metric::{EarlyStopping, End};
+///
+/// let mut stopping = EarlyStopping::highest().target(0.9)?;
+/// let end = stopping.check(100, 0.95).end.unwrap();
+/// assert_eq!(end, End::TargetReached { target: 0.9, metric: 0.95 });
+/// assert_eq!(end.to_string(), "the target of 0.9 is reached: the metric is 0.95");
+/// # Ok::<(), evenkeel::Error>(())
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq)]
 #[non_exhaustive]
 pub enum End {
@@ -136,6 +168,7 @@ const NAME: &str = "EarlyStopping";
 
 impl EarlyStopping {
     /// Creates an `EarlyStopping` for a metric that should fall, such as a loss or an error.
+    #[must_use]
     pub fn lowest() -> Self {
         Self {
             lowest: true,
@@ -149,6 +182,7 @@ impl EarlyStopping {
     }
 
     /// Creates an `EarlyStopping` for a metric that should rise, such as an accuracy.
+    #[must_use]
     pub fn highest() -> Self {
         Self { lowest: false, ..Self::lowest() }
     }
@@ -215,11 +249,13 @@ impl EarlyStopping {
     }
 
     /// Returns the best so far; `None` before the first finite metric.
+    #[must_use]
     pub fn best(&self) -> Option<Best> {
         self.best
     }
 
     /// Returns the number of checks since the last improvement.
+    #[must_use]
     pub fn since(&self) -> u64 {
         self.since
     }

@@ -45,6 +45,20 @@ pub struct Blame {
 }
 
 /// Where non-finite values originate.
+///
+/// ```
+/// use burn::nn::LinearConfig;
+/// use burn::tensor::{Device, Tensor};
+/// use evenkeel::monitor::{Origin, blame};
+///
+/// let device = Device::default().autodiff();
+/// let model = LinearConfig::new(2, 1).init(&device);
+/// let batch = Tensor::<2>::from_floats([[1.0, f32::NAN]], &device);
+/// let report = blame(&model, |model, probe| model.forward(probe.watch("input", batch)).mean());
+///
+/// println!("{}", report.origin());
+/// assert_eq!(report.origin(), Origin::Batch("input".to_string()));
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Origin {
@@ -65,6 +79,7 @@ pub enum Origin {
 
 impl Blame {
     /// Returns where the non-finite values originate, as far as the watched activations show.
+    #[must_use]
     pub fn origin(&self) -> Origin {
         use crate::Part;
         let broken = self.culprits.iter().find(|c| c.part == Part::Parameter);

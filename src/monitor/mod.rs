@@ -53,6 +53,24 @@ pub(crate) use sums::{OnDevice, Squares};
 /// and for every element type up to `f32`, because optimizers square gradients too. Squares below the smallest
 /// `f32` are lost: elements below 10⁻²³ contribute nothing, and a norm of only such elements is 0.
 ///
+/// ```
+/// use burn::nn::LinearConfig;
+/// use burn::optim::GradientsParams;
+/// use burn::tensor::{Device, Tensor};
+/// use evenkeel::monitor::measure;
+///
+/// let device = Device::default().autodiff();
+/// let model = LinearConfig::new(2, 1).init(&device);
+/// let loss = model.forward(Tensor::<2>::ones([1, 2], &device)).mean();
+/// let grads = GradientsParams::from_grads(loss.backward(), &model);
+///
+/// let reading = measure(&model, &grads, &loss)?;
+/// // The gradient is 1 for two weights and a bias.
+/// assert!((reading.grad_norm - 3.0_f64.sqrt()).abs() < 1e-6);
+/// assert_eq!(reading.layers.get("bias"), Some(1.0));
+/// # Ok::<(), evenkeel::Error>(())
+/// ```
+///
 /// # Errors
 /// If `loss` does not have exactly one element, no parameter of `model` has a gradient in `grads`, or the device
 /// fails during the readback.

@@ -124,6 +124,7 @@ pub struct Watched {
 
 impl Watched {
     /// Returns whether all elements are finite.
+    #[must_use]
     pub fn is_finite(&self) -> bool {
         self.nan == 0 && self.infinite == 0
     }
@@ -131,6 +132,7 @@ impl Watched {
 
 impl Probe {
     /// Creates a probe that does nothing.
+    #[must_use]
     pub fn off() -> Self {
         Self::default()
     }
@@ -167,6 +169,7 @@ impl Probe {
     }
 
     /// Returns whether the probe is on in the current step.
+    #[must_use]
     pub fn is_on(&self) -> bool {
         match &self.mode {
             Mode::Off => false,
@@ -177,12 +180,14 @@ impl Probe {
 
     /// Returns the activation unchanged; autodiff is not affected. If a name is used several times in a step, the
     /// last activation counts.
+    #[must_use]
     pub fn watch<const D: usize>(&self, name: &str, activation: Tensor<D>) -> Tensor<D> {
         self.watch_within(name, -1.0..=1.0, activation)
     }
 
     /// Watches an activation with this range, which `saturated` refers to; a sigmoid's is `0.0..=1.0`. With a
     /// range of no width, nothing is saturated.
+    #[must_use]
     pub fn watch_within<const D: usize>(
         &self,
         name: &str,
@@ -198,6 +203,7 @@ impl Probe {
     /// Watches an activation whose units lie along this axis, counted from 0, which `dead` refers to: 1 for the
     /// channels of a one-dimensional convolution, `[batch, channels, length]`. If the activation does not have
     /// the axis, `dead` is left out.
+    #[must_use]
     pub fn watch_units<const D: usize>(
         &self,
         name: &str,
@@ -263,6 +269,7 @@ impl Probe {
     }
 
     /// Returns the number of readbacks made by this probe itself; searches after a fault are not counted.
+    #[must_use]
     pub fn readbacks(&self) -> u64 {
         match &self.mode {
             Mode::Sampling(with) => with.readbacks.load(Relaxed),

@@ -118,6 +118,7 @@ members!(
 
 impl OptimizerConfig {
     /// Returns the rule over all parameters, as [`Keel::wrap`](crate::Keel::wrap) accepts it.
+    #[must_use]
     pub fn groups(self) -> ParamGroups {
         ParamGroups::of(self.erased())
     }

@@ -98,6 +98,7 @@ impl Default for Sgd {
 
 impl Sgd {
     /// Creates plain gradient descent, without weight decay.
+    #[must_use]
     pub fn new() -> Self {
         Self::with(HyperParam::number(0.0, Range::Share))
     }
@@ -114,6 +115,7 @@ impl Momentum {
     }
 
     /// Uses Nesterov's form: steps along `g + μ·V`.
+    #[must_use]
     pub fn nesterov(mut self) -> Self {
         self.nesterov = true;
         self
@@ -154,12 +156,14 @@ impl<K: Kind> Descent<K> {
     }
 
     /// Decouples weight decay from the gradient: `p ← (1 − γλ)·p − …`.
+    #[must_use]
     pub fn decoupled(mut self) -> Self {
         self.decay.decoupled = true;
         self
     }
 
     /// Exempts biases and normalisation weights from weight decay: all tensors of rank 0 and 1.
+    #[must_use]
     pub fn decay_matrices_only(mut self) -> Self {
         self.decay.matrices_only = true;
         self
@@ -172,12 +176,14 @@ impl<K: Kind> Descent<K> {
     ///
     /// # Cost
     /// One pass to read the gradient, and one to write another.
+    #[must_use]
     pub fn centralized(mut self) -> Self {
         self.centralized = true;
         self
     }
 
     /// Ascends instead of descending.
+    #[must_use]
     pub fn maximize(mut self) -> Self {
         self.maximize = true;
         self

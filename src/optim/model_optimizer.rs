@@ -12,6 +12,23 @@ use crate::Error;
 use crate::checkpoint::State;
 
 /// Inputs of one update, besides the model and its gradients.
+///
+/// ```
+/// # use burn::nn::LinearConfig;
+/// # use burn::optim::GradientsParams;
+/// # use burn::tensor::{Device, Tensor};
+/// use evenkeel::optim::{ModelOptimizer, ParamGroups, Sgd, StepArgs};
+///
+/// # let device = Device::default().autodiff();
+/// # let model = LinearConfig::new(1, 1).with_bias(false).init(&device);
+/// # let loss = model.forward(Tensor::<2>::ones([1, 1], &device)).mean();
+/// # let grads = GradientsParams::from_grads(loss.backward(), &model);
+/// // A gradient of 1, of which a clip leaves a half, at a rate of 0.1.
+/// let args = StepArgs::new(0.1, 0.5, 1.0);
+/// let before = model.weight.val().into_scalar::<f32>();
+/// let after = ParamGroups::new(Sgd::new()).update(args, model, grads);
+/// assert!((before - after.weight.val().into_scalar::<f32>() - 0.05).abs() < 1e-6);
+/// ```
 #[derive(Clone)]
 #[non_exhaustive]
 pub struct StepArgs {
@@ -27,11 +44,13 @@ pub struct StepArgs {
 
 impl StepArgs {
     /// Creates the inputs for a gradient of norm `grad_norm`, multiplied by `factor`, at rate `lr`.
+    #[must_use]
     pub fn new(lr: f64, factor: f64, grad_norm: f64) -> Self {
         Self { lr: lr.into(), range: (lr, lr), factor, grad_norm }
     }
 
     /// Sets rates by parameter group, none of which is below `lowest` or above `highest`.
+    #[must_use]
     pub fn with_rates(self, lr: ModuleLearningRate, lowest: f64, highest: f64) -> Self {
         Self { lr, range: (lowest, highest), ..self }
     }
@@ -49,6 +68,25 @@ impl fmt::Debug for StepArgs {
 }
 
 /// Inputs of one update that only the device knows: see [`ModelOptimizer::update_gated`].
+///
+/// ```
+/// # use burn::nn::LinearConfig;
+/// # use burn::optim::GradientsParams;
+/// use burn::tensor::{Bool, Device, Tensor};
+/// use evenkeel::optim::{DeviceVerdict, ModelOptimizer, ParamGroups, Sgd, StepArgs};
+///
+/// # let device = Device::default().autodiff();
+/// # let model = LinearConfig::new(1, 1).with_bias(false).init(&device);
+/// # let loss = model.forward(Tensor::<2>::ones([1, 1], &device)).mean();
+/// # let grads = GradientsParams::from_grads(loss.backward(), &model);
+/// let before = model.weight.val().into_scalar::<f32>();
+/// // The device knows that the update does not count.
+/// let counts = Tensor::<1, Bool>::from_bool([false], &Device::default());
+/// let verdict = DeviceVerdict::new(None, counts);
+/// let args = StepArgs::new(0.1, 1.0, 1.0);
+/// let updated = ParamGroups::new(Sgd::new()).update_gated(&args, model, grads, &verdict);
+/// assert!(updated.is_ok_and(|after| after.weight.val().into_scalar::<f32>() == before));
+/// ```
 #[derive(Debug, Clone)]
 #[non_exhaustive]
 pub struct DeviceVerdict {
@@ -60,6 +98,7 @@ pub struct DeviceVerdict {
 
 impl DeviceVerdict {
     /// Creates the inputs from the factor on the gradients and whether the update counts.
+    #[must_use]
     pub fn new(factor: Option<Tensor<1>>, counts: Tensor<1, Bool>) -> Self {
         Self { factor, counts }
     }
@@ -69,6 +108,28 @@ impl DeviceVerdict {
 ///
 /// Cloning must be cheap, copying handles rather than buffers, and what becomes of the original must not affect the
 /// clone: snapshots are clones.
+///
+/// ```
+/// # use burn::nn::LinearConfig;
+/// # use burn::optim::GradientsParams;
+/// # use burn::tensor::{Device, Tensor};
+/// use burn::nn::Linear;
+/// use evenkeel::optim::{AdamW, ModelOptimizer, ParamGroups, StepArgs};
+///
+/// # let device = Device::default().autodiff();
+/// # let model = LinearConfig::new(1, 1).with_bias(false).init(&device);
+/// # let loss = model.forward(Tensor::<2>::ones([1, 1], &device)).mean();
+/// # let grads = GradientsParams::from_grads(loss.backward(), &model);
+/// let new = || -> Box<dyn ModelOptimizer<Linear>> { Box::new(ParamGroups::new(AdamW::new())) };
+/// let mut optimizer = new();
+/// let model = optimizer.update(StepArgs::new(1e-3, 1.0, 1.0), model, grads);
+///
+/// let mut resumed = new();
+/// resumed.restore(&optimizer.state()?)?;
+/// assert_eq!(resumed.state()?, optimizer.state()?);
+/// # let _ = model;
+/// # Ok::<(), evenkeel::Error>(())
+/// ```
 pub trait ModelOptimizer<M: Module>: Send {
     /// Returns the model after one step along `args.factor · grads`. A parameter without a gradient stays unchanged.
     /// Every gradient is finite.

@@ -71,6 +71,7 @@ impl<L, const D: usize> TensorState<L, D> {
     }
 
     /// Returns how many updates the tensor has seen.
+    #[must_use]
     pub fn updates(&self) -> u64 {
         self.memory.time
     }

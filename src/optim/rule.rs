@@ -13,6 +13,22 @@ use super::units;
 
 /// An optimizer of this crate: a Burn [`Optimizer`] whose update is one pass of a kernel, and which a
 /// [`ParamGroups`](super::ParamGroups) can run for all tensors of a model at once.
+///
+/// ```
+/// use burn::nn::{Linear, LinearConfig};
+/// use burn::tensor::Device;
+/// use evenkeel::optim::{AdamW, Rule, Sgd};
+/// use evenkeel::{Error, Keel};
+///
+/// fn guarded(rule: impl Rule, model: &Linear) -> Result<Keel<Linear>, Error> {
+///     Keel::wrap(rule).recommended().build(model)
+/// }
+///
+/// let model = LinearConfig::new(2, 1).init(&Device::default().autodiff());
+/// assert_eq!(guarded(Sgd::new(), &model)?.updates(), 0);
+/// assert_eq!(guarded(AdamW::new(), &model)?.updates(), 0);
+/// # Ok::<(), Error>(())
+/// ```
 pub trait Rule: Optimizer + sealed::Sealed {
     /// Erases the type of the rule.
     #[doc(hidden)]

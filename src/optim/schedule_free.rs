@@ -106,6 +106,7 @@ impl<K: Kind> Default for ScheduleFree<K> {
 
 impl<K: Kind> ScheduleFree<K> {
     /// Creates the rule with its defaults.
+    #[must_use]
     pub fn new() -> Self {
         Self {
             beta: 0.9,
@@ -140,6 +141,7 @@ impl<K: Kind> ScheduleFree<K> {
     }
 
     /// Exempts biases and normalisation weights from weight decay: all tensors of rank 0 and 1.
+    #[must_use]
     pub fn decay_matrices_only(mut self) -> Self {
         self.decay.matrices_only = true;
         self
@@ -156,6 +158,7 @@ impl<K: Kind> ScheduleFree<K> {
     }
 
     /// Ascends instead of descending.
+    #[must_use]
     pub fn maximize(mut self) -> Self {
         self.maximize = true;
         self

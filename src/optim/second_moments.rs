@@ -30,6 +30,7 @@ pub(super) struct SecondMoment {
 
 impl SecondMoments {
     /// Returns whether there are none: the optimizer has no such averages, or has made no update yet.
+    #[must_use]
     pub fn is_empty(&self) -> bool {
         self.of.is_empty()
     }

@@ -77,6 +77,7 @@ fn in_range(name: &'static str, value: f64) -> Result<f64, Error> {
 
 impl LossScale {
     /// Creates a scale that follows the gradients.
+    #[must_use]
     pub fn dynamic() -> Self {
         Self {
             value: 65536.0,
@@ -169,6 +170,7 @@ impl LossScale {
     }
 
     /// Returns the factor to multiply the loss by.
+    #[must_use]
     pub fn value(&self) -> f64 {
         self.value
     }

@@ -113,6 +113,18 @@ use crate::tied::apart;
 /// parameters are the same leaves of Burn's graph, where backward passes in several threads interfere with each other:
 /// at times they panic, or wait for each other forever.
 ///
+/// ```
+/// use burn::module::Module;
+/// use burn::nn::LinearConfig;
+/// use burn::tensor::Device;
+/// use evenkeel::ranks::replica;
+///
+/// let model = LinearConfig::new(4, 1).init(&Device::default().autodiff()).materialize();
+/// let other = replica(&model);
+/// let thread = std::thread::spawn(move || other.weight.val().into_data());
+/// assert_eq!(thread.join().unwrap(), model.weight.val().into_data());
+/// ```
+///
 /// # Cost
 /// Copies handles.
 pub fn replica<M: Module>(model: &M) -> M {
@@ -123,6 +135,20 @@ pub fn replica<M: Module>(model: &M) -> M {
 ///
 /// Each call ends in the same way on all remaining ranks: with the same result, bit for bit, or with an error on all of
 /// them. A call never waits forever.
+///
+/// ```
+/// use evenkeel::ranks::{RankError, Ranks, Threads};
+///
+/// /// The mean of a number over all ranks.
+/// fn mean(ranks: &mut impl Ranks, mine: f64) -> Result<f64, RankError> {
+///     let all = ranks.gather(vec![mine])?;
+///     Ok(all.iter().flatten().sum::<f64>() / ranks.count() as f64)
+/// }
+///
+/// let mut alone = Threads::of(1)?.remove(0);
+/// assert_eq!(mean(&mut alone, 0.5), Ok(0.5));
+/// # Ok::<(), evenkeel::Error>(())
+/// ```
 pub trait Ranks: Send {
     /// Returns the number of this rank, counted from 0.
     fn rank(&self) -> usize;

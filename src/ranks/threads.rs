@@ -17,6 +17,22 @@ use crate::error::check::Param;
 ///
 /// Tensors are added in rank order, on the device of each rank, so all ranks get the same sum.
 ///
+/// ```
+/// use evenkeel::ranks::{Ranks, Threads};
+///
+/// let start = |mut ranks: Threads| {
+///     std::thread::spawn(move || {
+///         let mine = vec![ranks.rank() as f64];
+///         ranks.gather(mine)
+///     })
+/// };
+/// let running: Vec<_> = Threads::of(2)?.into_iter().map(start).collect();
+/// for rank in running {
+///     assert_eq!(rank.join().unwrap(), Ok(vec![vec![0.0], vec![1.0]]));
+/// }
+/// # Ok::<(), evenkeel::Error>(())
+/// ```
+///
 /// # Cost
 /// Each rank adds up the tensors of all ranks. Each operation takes two hand-overs between threads.
 pub struct Threads {

@@ -50,6 +50,7 @@ impl Entry {
     /// For a step that is not applied, `why` is its [`Incident`] in words, including its notices. For a step that
     /// is [pending](Report::pending), only `lr` is known: record it when its report is
     /// [late](crate::Stepped::late).
+    #[must_use]
     pub fn of(report: &Report) -> Self {
         Self::like(Arc::default(), report, None, true)
     }
@@ -100,6 +101,7 @@ impl Entry {
     }
 
     /// Creates the entry of an applied step of a custom loop, without numbers.
+    #[must_use]
     pub fn new(attempt: u64, update: u64) -> Self {
         Self {
             attempt,
@@ -112,43 +114,51 @@ impl Entry {
     }
 
     /// Marks the step as not applied, with this verdict and reason.
+    #[must_use]
     pub fn not_applied(self, verdict: Verdict, why: impl Into<String>) -> Self {
         Self { verdict, why: Some(why.into()), ..self }
     }
 
     /// Marks the step as applied, with a notice from a policy.
+    #[must_use]
     pub fn noticed(self, what: impl Into<String>) -> Self {
         Self { verdict: Verdict::Apply, why: Some(what.into()), ..self }
     }
 
     /// Adds the numbers of an observation of this step by a [`Watch`](crate::monitor::Watch).
+    #[must_use]
     pub fn with(mut self, observation: &Observation) -> Self {
         observation.iter().for_each(|(name, value)| self.set(name, value));
         self
     }
 
     /// Adds this number.
+    #[must_use]
     pub fn value(mut self, name: &str, value: f64) -> Self {
         self.set(name, value);
         self
     }
 
     /// Returns the number with this name.
+    #[must_use]
     pub fn get(&self, name: &str) -> Option<f64> {
         self.names.position(name).map(|at| self.values[at])
     }
 
     /// Iterates over names and numbers, in the order in which they were given.
+    #[must_use]
     pub fn iter(&self) -> impl ExactSizeIterator<Item = (&str, f64)> {
         self.names.iter().zip(self.values.iter().copied())
     }
 
     /// Returns how many numbers the entry has.
+    #[must_use]
     pub fn len(&self) -> usize {
         self.values.len()
     }
 
     /// Returns whether there are no numbers.
+    #[must_use]
     pub fn is_empty(&self) -> bool {
         self.values.is_empty()
     }

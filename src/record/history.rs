@@ -117,31 +117,37 @@ impl History {
     }
 
     /// Returns the attempt and the value of every kept entry that has a number of this name, in order.
+    #[must_use]
     pub fn series(&self, name: &str) -> Vec<(u64, f64)> {
         self.entries().filter_map(|entry| Some((entry.attempt, entry.get(name)?))).collect()
     }
 
     /// Returns how many of all pushed steps had this verdict.
+    #[must_use]
     pub fn count(&self, verdict: Verdict) -> u64 {
         self.counts[verdict as usize]
     }
 
     /// Returns how many of all pushed steps were applied with a `factor` below 1.
+    #[must_use]
     pub fn clipped(&self) -> u64 {
         self.clipped
     }
 
     /// Returns the number of steps pushed.
+    #[must_use]
     pub fn steps(&self) -> u64 {
         self.steps
     }
 
     /// Returns the number of kept entries, at most the capacity.
+    #[must_use]
     pub fn len(&self) -> usize {
         self.latest.len() + self.earlier.len()
     }
 
     /// Returns whether no step has been pushed.
+    #[must_use]
     pub fn is_empty(&self) -> bool {
         self.steps == 0
     }

@@ -42,22 +42,26 @@ pub struct ProgressBar {
 
 impl ProgressBar {
     /// Creates a bar for this many updates.
+    #[must_use]
     pub fn over(updates: u64) -> Self {
         Self::on(indicatif::ProgressBar::new(updates), ProgressDrawTarget::stderr())
     }
 
     /// Creates a bar for a run of unknown length.
+    #[must_use]
     pub fn endless() -> Self {
         Self::on(indicatif::ProgressBar::no_length(), ProgressDrawTarget::stderr())
     }
 
     /// Draws the bar to another target.
+    #[must_use]
     pub fn drawn_on(self, target: ProgressDrawTarget) -> Self {
         self.bar.set_draw_target(target);
         self
     }
 
     /// Returns the underlying bar: for printing lines above it, or for joining several.
+    #[must_use]
     pub fn bar(&self) -> &indicatif::ProgressBar {
         &self.bar
     }

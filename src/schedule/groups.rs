@@ -66,6 +66,7 @@ impl GroupScheduler {
 
     /// Adds a separate schedule for the parameters of `group`, at the same update. [`Keel::step`](crate::Keel::step)
     /// halts if the model has no such parameters.
+    #[must_use]
     pub fn with_group(
         mut self,
         group: ParamGroup,
@@ -79,6 +80,7 @@ impl GroupScheduler {
     }
 
     /// Returns the index of the update whose rates [`step`](Self::step) returns next.
+    #[must_use]
     pub fn position(&self) -> u64 {
         self.base.position()
     }
@@ -98,6 +100,7 @@ impl GroupScheduler {
     }
 
     /// Returns the rates of the next update, without advancing.
+    #[must_use]
     pub fn peek(&self) -> ModuleLearningRate {
         // Burn has no other way to build rates by group.
         let base = ModuleLrScheduler::new(self.base.peek());
@@ -108,6 +111,7 @@ impl GroupScheduler {
     }
 
     /// Returns the rates of the next update of the separate schedules, in the order in which they were added.
+    #[must_use]
     pub fn peek_groups(&self) -> Vec<f64> {
         self.groups.iter().map(|(_, curve)| curve.peek()).collect()
     }
@@ -123,6 +127,7 @@ impl GroupScheduler {
     }
 
     /// Converts the schedules into one of Burn's, for `Learner::new`.
+    #[must_use]
     pub fn into_burn(self) -> ModuleLrScheduler {
         let base = ModuleLrScheduler::new(self.base);
         self.groups.into_iter().fold(base, |all, (group, curve)| all.with_group(group, curve))

@@ -100,11 +100,13 @@ impl<'s> Rate<'s> {
     pub const HIGHEST: f64 = 1e30;
 
     /// Returns the rate, or the base rate if parameter groups have their own.
+    #[must_use]
     pub fn value(&self) -> f64 {
         self.value
     }
 
     /// Returns the update at which the schedule was read; `None` if there is no schedule to go back to.
+    #[must_use]
     pub fn position(&self) -> Option<u64> {
         self.origin.as_ref().map(|origin| origin.at)
     }

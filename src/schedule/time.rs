@@ -7,6 +7,18 @@ use crate::error::check::Param;
 ///
 /// Schedules count only updates. A length that was planned in another unit is converted once, by a [`Run`], which knows
 /// what an update consists of.
+///
+/// ```
+/// use evenkeel::schedule::{Run, Time};
+///
+/// let run = Run::of_batches(32)?.tokens_per_sample(128)?.dataset(3_200)?;
+/// let run = run.lasting(Time::Epochs(10.0))?;
+/// for half in [Time::Updates(500), Time::Samples(16_000), Time::Epochs(5.0), Time::Fraction(0.5)] {
+///     assert_eq!(run.updates(half)?, 500);
+/// }
+/// assert_eq!(run.updates(Time::Tokens(2_048_000))?, 500);
+/// # Ok::<(), evenkeel::Error>(())
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq)]
 #[non_exhaustive]
 pub enum Time {
@@ -100,6 +112,7 @@ impl Run {
     }
 
     /// Drops, at the end of an epoch, a batch that is not full and an update that doesn't have all of its batches.
+    #[must_use]
     pub fn drop_last(mut self) -> Self {
         self.drop_last = true;
         self
@@ -125,6 +138,7 @@ impl Run {
     }
 
     /// Returns how many samples make one update.
+    #[must_use]
     pub fn samples_per_update(&self) -> u64 {
         self.batch.saturating_mul(self.accumulate).saturating_mul(self.devices)
     }

@@ -51,6 +51,7 @@ impl MomentumSettings {
     }
 
     /// Creates plain SGD, without momentum.
+    #[must_use]
     pub fn none() -> Self {
         Self { mu: 0.0, dampening: 0.0, nesterov: false }
     }
@@ -65,12 +66,14 @@ impl MomentumSettings {
     }
 
     /// Switches to Nesterov's form.
+    #[must_use]
     pub fn nesterov(mut self) -> Self {
         self.nesterov = true;
         self
     }
 
     /// Returns how many times longer steps become.
+    #[must_use]
     pub fn gain(&self) -> f64 {
         let heavy = (1.0 - self.dampening) / (1.0 - self.mu);
         match self.nesterov {
@@ -119,6 +122,15 @@ pub fn rate_for_momentum(
 /// which is why it is used, so no rate makes the two equivalent. Where gradients are mostly noise, Adam's updates are
 /// shorter than the rate, by a factor of down to `√((1 − β₁)/(1 + β₁))`. Never copy a rate from SGD to Adam unchanged.
 ///
+/// ```
+/// use evenkeel::schedule::tuning::{MomentumSettings, adam_from_sgd};
+///
+/// // The momentum makes steps 10 times as long.
+/// let rate = adam_from_sgd(0.1, MomentumSettings::new(0.9)?, 1e-3)?;
+/// assert!((rate - 1e-3).abs() < 1e-15);
+/// # Ok::<(), evenkeel::Error>(())
+/// ```
+///
 /// # Errors
 /// If `rate` or `gradient` is negative or not finite.
 pub fn adam_from_sgd(rate: f64, momentum: MomentumSettings, gradient: f64) -> Result<f64, Error> {
@@ -130,6 +142,14 @@ pub fn adam_from_sgd(rate: f64, momentum: MomentumSettings, gradient: f64) -> Re
 /// Returns a rate for SGD, given `rate` for Adam: `rate/(gain · rms(g))`. This is the inverse of [`adam_from_sgd`].
 ///
 /// It has the same limits.
+///
+/// ```
+/// use evenkeel::schedule::tuning::{MomentumSettings, sgd_from_adam};
+///
+/// let rate = sgd_from_adam(1e-3, MomentumSettings::new(0.9)?, 1e-3)?;
+/// assert!((rate - 0.1).abs() < 1e-12);
+/// # Ok::<(), evenkeel::Error>(())
+/// ```
 ///
 /// # Errors
 /// If `rate` is negative or not finite, or `gradient` is not positive and finite.
@@ -150,6 +170,13 @@ pub fn sgd_from_adam(rate: f64, momentum: MomentumSettings, gradient: f64) -> Re
 ///
 /// Source: Goyal et al. 2017 (arXiv 1706.02677), section 2.1.
 ///
+/// ```
+/// use evenkeel::schedule::tuning::linear_scaling;
+///
+/// assert_eq!(linear_scaling(0.1, 256, 8192)?, 3.2);
+/// # Ok::<(), evenkeel::Error>(())
+/// ```
+///
 /// # Errors
 /// If `rate` is negative or not finite, or a batch is empty.
 pub fn linear_scaling(rate: f64, from: u64, to: u64) -> Result<f64, Error> {
@@ -166,6 +193,13 @@ pub fn linear_scaling(rate: f64, from: u64, to: u64) -> Result<f64, Error> {
 /// Source: Krizhevsky 2014 (arXiv 1404.5997), section 5; Malladi et al. 2022 (arXiv 2205.10287) for
 /// Adam and RMSProp.
 ///
+/// ```
+/// use evenkeel::schedule::tuning::sqrt_scaling;
+///
+/// assert_eq!(sqrt_scaling(1e-3, 256, 1024)?, 2e-3);
+/// # Ok::<(), evenkeel::Error>(())
+/// ```
+///
 /// # Errors
 /// If `rate` is negative or not finite, or a batch is empty.
 pub fn sqrt_scaling(rate: f64, from: u64, to: u64) -> Result<f64, Error> {
@@ -178,6 +212,16 @@ fn ratio(owner: &'static str, from: u64, to: u64) -> Result<f64, Error> {
 }
 
 /// The settings of Adam that depend on the batch size.
+///
+/// ```
+/// use evenkeel::schedule::tuning::AdamSettings;
+///
+/// let large = AdamSettings { rate: 1e-3, beta_1: 0.9, beta_2: 0.999, epsilon: 1e-8 };
+/// let small = large.for_batch(1024, 256)?;
+/// assert_eq!((small.rate, small.epsilon), (5e-4, 2e-8));
+/// assert!((small.beta_1 - 0.975).abs() < 1e-12 && (small.beta_2 - 0.99975).abs() < 1e-12);
+/// # Ok::<(), evenkeel::Error>(())
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct AdamSettings {
     /// The learning rate.
@@ -248,6 +292,15 @@ impl AdamSettings {
 ///
 /// Source: Ma & Yarats 2019 (arXiv 1910.04209), section 5; it does about the same as RAdam. Limits: the variance of the
 /// second moment is the only thing that it waits for.
+///
+/// ```
+/// use evenkeel::schedule::{Schedule, recipe, tuning};
+///
+/// let warmup = tuning::untuned_warmup(0.95)?;
+/// assert_eq!(warmup, 40);
+/// assert_eq!(recipe::warmup_constant(1e-3, warmup)?.at(40), 1e-3);
+/// # Ok::<(), evenkeel::Error>(())
+/// ```
 ///
 /// # Errors
 /// If `beta_2` is not at least 0 and below 1.

@@ -73,6 +73,7 @@ impl Standardize {
     }
 
     /// Creates a layer that changes nothing, for `columns` columns along the last axis, to load a record into.
+    #[must_use]
     pub fn identity(columns: usize, device: &Device) -> Self {
         Self::with(None, &vec![0.0; columns], &vec![1.0; columns], device)
     }
@@ -92,6 +93,7 @@ impl Standardize {
     }
 
     /// Sets the axis that the columns lie along.
+    #[must_use]
     pub fn along(mut self, axis: usize) -> Self {
         self.axis = Some(axis);
         self
@@ -110,6 +112,7 @@ impl Standardize {
     ///
     /// # Panics
     /// As Burn does, if the length of the axis is not the number of columns.
+    #[must_use]
     pub fn forward<const D: usize>(&self, x: Tensor<D>) -> Tensor<D> {
         let (mean, deviation) = self.rows(&x);
         let constant = deviation.clone().equal_elem(0.0);
@@ -128,6 +131,7 @@ impl Standardize {
     ///
     /// # Panics
     /// As Burn does, if the length of the axis is not the number of columns.
+    #[must_use]
     pub fn inverse<const D: usize>(&self, z: Tensor<D>) -> Tensor<D> {
         let (mean, deviation) = self.rows(&z);
         let dtype = z.dtype();

@@ -122,11 +122,13 @@ pub(super) fn columns<const D: usize>(
 
 impl Moments {
     /// Creates an empty accumulator; columns lie along the last axis, as in `[rows, columns]`.
+    #[must_use]
     pub fn new() -> Self {
         Self::default()
     }
 
     /// Creates an empty accumulator with columns along this axis: 1 for the channels of images `[n, channels, h, w]`.
+    #[must_use]
     pub fn along(axis: usize) -> Self {
         Self { axis: Some(axis), ..Self::default() }
     }
@@ -172,17 +174,20 @@ impl Moments {
     }
 
     /// Returns the number of values that were added to each column.
+    #[must_use]
     pub fn count(&self) -> u64 {
         self.columns.first().map_or(0, |column| column.count)
     }
 
     /// Returns the mean of each column.
+    #[must_use]
     pub fn means(&self) -> Vec<f64> {
         self.columns.iter().map(|column| column.mean).collect()
     }
 
     /// Returns the deviation of each column; 0 where the column is constant to the precision of `f32`, that is, where
     /// `σ` is at most half of `f32::EPSILON` times the mean.
+    #[must_use]
     pub fn deviations(&self) -> Vec<f64> {
         let deviation = |c: &Column| if c.is_constant() { 0.0 } else { c.deviation() };
         self.columns.iter().map(deviation).collect()

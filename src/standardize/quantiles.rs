@@ -53,11 +53,13 @@ const AT_MOST: f64 = 10.0;
 
 impl Quantiles {
     /// Creates an empty accumulator; columns lie along the last axis, as in `[rows, columns]`.
+    #[must_use]
     pub fn new() -> Self {
         Self::default()
     }
 
     /// Creates an empty accumulator with columns along this axis: 1 for the channels of images `[n, channels, h, w]`.
+    #[must_use]
     pub fn along(axis: usize) -> Self {
         Self { axis: Some(axis), ..Self::default() }
     }
@@ -88,16 +90,19 @@ impl Quantiles {
     }
 
     /// Returns the number of values that were added to each column.
+    #[must_use]
     pub fn count(&self) -> u64 {
         self.columns.first().map_or(0, |column| column.len() as u64)
     }
 
     /// Returns the median of each column.
+    #[must_use]
     pub fn medians(&self) -> Vec<f64> {
         self.sorted().map(|values| quantile(&values, 0.5)).collect()
     }
 
     /// Returns the spread of each column; 0 where the column is constant to the precision of `f32`.
+    #[must_use]
     pub fn spreads(&self) -> Vec<f64> {
         self.sorted().map(|values| spread(&values)).collect()
     }

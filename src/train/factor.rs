@@ -28,11 +28,13 @@ struct Number {
 
 impl LossFactor {
     /// Creates a factor of 1.
+    #[must_use]
     pub fn new() -> Self {
         Self(Arc::new(Number { bits: AtomicU64::new(1f64.to_bits()), asked: AtomicU64::new(0) }))
     }
 
     /// Returns the factor of this step.
+    #[must_use]
     pub fn value(&self) -> f64 {
         self.0.asked.fetch_add(1, Ordering::Relaxed);
         f64::from_bits(self.0.bits.load(Ordering::Acquire))
@@ -42,6 +44,7 @@ impl LossFactor {
     ///
     /// # Cost
     /// One multiplication of a single number, on the device.
+    #[must_use]
     pub fn scaled(&self, loss: Tensor<1>) -> Tensor<1> {
         loss.mul_scalar(self.value())
     }

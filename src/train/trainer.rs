@@ -61,6 +61,7 @@ where
     /// keel's own file.
     ///
     /// [default checkpointers]: SupervisedTraining::with_default_checkpointers
+    #[must_use]
     pub fn checkpoints(mut self, directory: impl AsRef<Path>) -> Self {
         let directory = directory.as_ref().join("checkpoint");
         self.shared.set_directory(&directory);
@@ -84,6 +85,7 @@ where
     /// Passes the keel's [loss scale](Builder::loss_scale) to the model, whose own step computes the gradients.
     /// `factor` is a clone of a field of the model; the model's step must run the backward pass from
     /// [`LossFactor::scaled`]. A step that doesn't read the factor ends training.
+    #[must_use]
     pub fn loss_factor(self, factor: &LossFactor) -> Self {
         self.shared.set_factor(factor.clone());
         self
@@ -106,6 +108,7 @@ where
 
     /// Calls `listener` with the report of each step, on the training thread; for example, to write to a
     /// [`Logbook`](crate::record::Logbook).
+    #[must_use]
     pub fn on_step(self, listener: impl FnMut(&Report) + Send + 'static) -> Self {
         self.shared.set_listener(listener);
         self
@@ -114,6 +117,7 @@ where
     /// Continues from a checkpoint of a keel, such as `halted.keel`, when training begins.
     ///
     /// Burn isn't aware of this, and counts epochs from where it is set to start.
+    #[must_use]
     pub fn go_on_from(self, saved: Checkpoint) -> Self {
         self.shared.go_on_from(saved);
         self
@@ -170,21 +174,25 @@ where
     }
 
     /// Returns how many updates were made; 0 before training.
+    #[must_use]
     pub fn updates(&self) -> u64 {
         self.shared.ask(|keel| keel.updates()).unwrap_or(0)
     }
 
     /// Returns the position of the schedule.
+    #[must_use]
     pub fn position(&self) -> u64 {
         self.shared.rates.lock().position()
     }
 
     /// Returns the steps that were not applied, with the reasons.
+    #[must_use]
     pub fn incidents(&self) -> Incidents {
         self.shared.incidents()
     }
 
     /// Returns why no more steps are made, if the keel has ended training.
+    #[must_use]
     pub fn stopped(&self) -> Option<String> {
         self.shared.stopped()
     }

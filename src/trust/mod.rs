@@ -179,6 +179,7 @@ impl TrustRegion {
     }
 
     /// Sets the number of initial updates at which it measures every time.
+    #[must_use]
     pub fn dense_over(mut self, updates: u64) -> Self {
         self.cadence.dense = updates;
         self
@@ -194,16 +195,19 @@ impl TrustRegion {
     }
 
     /// Returns the highest rate allowed now; `None` before the first measurement.
+    #[must_use]
     pub fn rate_at_most(&self) -> Option<f64> {
         self.memory.with(|memory| memory.now().cap)
     }
 
     /// Returns the number of measurements so far.
+    #[must_use]
     pub fn measurements(&self) -> u64 {
         self.memory.with(|memory| memory.now().measured)
     }
 
     /// Returns whether it would measure before this update.
+    #[must_use]
     pub fn is_due(&self, update: u64) -> bool {
         let most = self.rate_at_most();
         self.memory.with(|memory| memory.is_due(update, most, self.cadence))

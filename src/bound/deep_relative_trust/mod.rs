@@ -239,6 +239,7 @@ impl DeepRelativeTrust {
     }
 
     /// Returns the τ of the next step: the one that was set, or what the loss [can bear](Self).
+    #[must_use]
     pub fn tau(&self) -> f64 {
         self.slack.tau
     }
@@ -254,6 +255,7 @@ impl DeepRelativeTrust {
 
     /// Returns the bound on the rate for the weights and gradients as last measured. `None` if there is no matrix
     /// among them, and for descent and momentum before the first gradient.
+    #[must_use]
     pub fn cap(&self) -> Option<f64> {
         self.cap_of(&self.matrices)
     }

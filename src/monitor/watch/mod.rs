@@ -192,6 +192,7 @@ impl Watch {
     }
 
     /// Sets whether every parameter is reported individually. The default is `true`.
+    #[must_use]
     pub fn layers(self, each: bool) -> Self {
         Self { layers: each, ..self }
     }
@@ -199,6 +200,7 @@ impl Watch {
     /// Also reports the parameters under this path as a group. A prefix matches whole path components: `"head"`
     /// covers `head` and `head.weight`, but not `header.weight`. Groups may overlap. A group without parameters
     /// is an error of [`observe`](Self::observe).
+    #[must_use]
     pub fn group(mut self, prefix: &str) -> Self {
         self.groups.push(prefix.to_string());
         self
@@ -214,11 +216,13 @@ impl Watch {
     }
 
     /// Returns whether the next [`look`](Self::look) takes a sample.
+    #[must_use]
     pub fn is_due(&self) -> bool {
         self.steps.is_multiple_of(self.every)
     }
 
     /// Returns the number of readbacks so far.
+    #[must_use]
     pub fn readbacks(&self) -> u64 {
         self.readbacks
     }
@@ -260,6 +264,7 @@ impl Watch {
 
     /// Returns the probe for the model's forward pass. It is on in steps that are [sampled](Self::is_due), and
     /// their observations include its numbers. A clone may be kept for the whole training run.
+    #[must_use]
     pub fn probe(&self) -> Probe {
         self.probe.clone()
     }

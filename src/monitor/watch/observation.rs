@@ -5,6 +5,17 @@
 /// A name is a quantity, followed for a part of the model by a slash and its path: `grad_norm` is that of the
 /// whole model, `grad_norm/encoder.weight` that of one parameter or group. Names do not change during a run, but
 /// a number that is not known in a step is left out: see [`Watch`](super::Watch).
+///
+/// ```
+/// use evenkeel::monitor::Observation;
+///
+/// let seen = Observation::default().value("valid_loss", 0.31);
+/// for (name, value) in seen.iter() {
+///     println!("{name}: {value}");
+/// }
+/// assert_eq!(seen.get("valid_loss"), Some(0.31));
+/// assert_eq!(seen.get("accuracy"), None);
+/// ```
 #[derive(Debug, Clone, Default, PartialEq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 #[non_exhaustive]
@@ -24,6 +35,7 @@ impl Observation {
     }
 
     /// Iterates over names and numbers, in the same order in every observation.
+    #[must_use]
     pub fn iter(&self) -> impl ExactSizeIterator<Item = (&str, f64)> {
         self.values.iter().map(|(name, value)| (name.as_str(), *value))
     }
@@ -41,6 +53,7 @@ impl Observation {
     /// let seen = sampled.unwrap_or_default().value("valid_loss", 0.31).value("accuracy", 0.92);
     /// assert_eq!(seen.get("accuracy"), Some(0.92));
     /// ```
+    #[must_use]
     pub fn value(mut self, name: impl Into<String>, value: f64) -> Self {
         let name = name.into();
         match self.values.iter_mut().find(|(known, _)| *known == name) {
@@ -51,6 +64,7 @@ impl Observation {
     }
 
     /// Returns the number with this name.
+    #[must_use]
     pub fn get(&self, name: &str) -> Option<f64> {
         self.iter().find(|(known, _)| *known == name).map(|(_, value)| value)
     }

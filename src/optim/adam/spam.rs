@@ -57,6 +57,7 @@ impl Spam {
     }
 
     /// Sets over how many updates the rate rises again after a reset; 0 for no warmup.
+    #[must_use]
     pub fn warmup(mut self, over: u64) -> Self {
         self.warmup = over;
         self

@@ -84,6 +84,7 @@ impl ParamGroups {
     ///
     /// A group that contains no parameter is an error of [`Builder::build`](crate::Builder::build). A loop without a
     /// [`Keel`](crate::Keel) can call [`check_fit`](ModelOptimizer::check_fit).
+    #[must_use]
     pub fn with_group(mut self, group: ParamGroup, rule: impl Rule) -> Self {
         self.rules.push((group, rule.erased()));
         Self { entries: Entries::default(), longest: 0.0, ..self }

@@ -59,6 +59,7 @@ impl<O: Optimizer> Lars<O> {
 
     /// Leaves the gradients of biases and normalisation weights unchanged, without decay: those of all tensors of rank
     /// 0 and 1.
+    #[must_use]
     pub fn matrices_only(mut self) -> Self {
         self.matrices_only = true;
         self

@@ -44,12 +44,14 @@ impl<O: Optimizer> TrustRatio<O> {
     }
 
     /// Limits the ratio to 1, so that steps are only ever shortened.
+    #[must_use]
     pub fn at_most_one(mut self) -> Self {
         self.at_most_one = true;
         self
     }
 
     /// Leaves the steps of biases and normalisation weights unchanged: those of all tensors of rank 0 and 1.
+    #[must_use]
     pub fn matrices_only(mut self) -> Self {
         self.matrices_only = true;
         self

@@ -60,6 +60,7 @@ use crate::stat::median;
 /// assert_eq!(found[0].check, FindingKind::LossNeverFell);
 /// println!("{}", found[0]);
 /// ```
+#[must_use]
 pub fn findings(history: &History) -> Vec<Finding<FindingKind>> {
     found_in(history, &Columns::of(history))
 }

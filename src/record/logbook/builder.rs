@@ -11,6 +11,22 @@ use crate::Error;
 use crate::error::check::Param;
 
 /// Builder for a [`Logbook`].
+///
+/// ```
+/// use std::time::Duration;
+///
+/// use evenkeel::record::{Entry, History, Logbook};
+///
+/// let mut log = Logbook::keep(History::default())
+///     .queue(256)?
+///     .patience(Duration::from_secs(1))
+///     .layers_every(10)?
+///     .open(0)?;
+/// log.push(Entry::new(0, 0).value("loss", 1.5))?;
+/// assert_eq!(log.history().steps(), 1);
+/// log.close()?;
+/// # Ok::<(), evenkeel::Error>(())
+/// ```
 #[must_use = "nothing is recorded before it is opened"]
 pub struct LogbookBuilder {
     sinks: Vec<Box<dyn Sink>>,

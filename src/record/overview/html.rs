@@ -12,6 +12,18 @@ use crate::record::findings::percent;
 use crate::text::{escaped, short};
 
 /// Returns a summary of a run as one self-contained HTML page: [`Overview::to_html`] with the default title.
+///
+/// ```
+/// use evenkeel::record::{Entry, History, html};
+///
+/// let mut history = History::default();
+/// for k in 0..50 {
+///     history.push(&Entry::new(k, k).value("loss", 1.0 / (1.0 + k as f64)));
+/// }
+/// let page = html(&history);
+/// assert!(page.contains("<h1>a training run</h1>") && page.contains("</svg>"));
+/// ```
+#[must_use]
 pub fn html(history: &History) -> String {
     Overview::of(history).to_html()
 }

@@ -80,17 +80,20 @@ impl<'a> Overview<'a> {
     }
 
     /// Returns the findings, the most severe first.
+    #[must_use]
     pub fn findings(&self) -> &[Finding<FindingKind>] {
         &self.findings
     }
 
     /// Returns all charts for which there are numbers.
+    #[must_use]
     pub fn charts(&self) -> Vec<Chart> {
         pictures::all(self).into_iter().map(|(_, chart)| chart).collect()
     }
 
     /// Returns findings, charts and incidents as one self-contained HTML page that needs no other file and no
     /// network.
+    #[must_use]
     pub fn to_html(&self) -> String {
         html::page(self)
     }
@@ -104,6 +107,7 @@ impl<'a> Overview<'a> {
     }
 
     /// Returns all charts in one SVG image, stacked in rows.
+    #[must_use]
     pub fn to_svg(&self) -> String {
         let charts = pictures::all(self);
         let mut sheet = Sheet::new(&self.title);

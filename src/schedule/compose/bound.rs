@@ -5,6 +5,14 @@ use crate::error::check::Param;
 use crate::schedule::Schedule;
 
 /// A schedule clamped between two bounds; see [`Schedule::clamp`].
+///
+/// ```
+/// use evenkeel::schedule::{Ramp, Schedule};
+///
+/// let rate = Ramp::new(0.0, 1.0, 4)?.clamp(0.25, 0.5)?;
+/// assert_eq!([0, 1, 2, 3].map(|t| rate.at(t)), [0.25, 0.25, 0.5, 0.5]);
+/// # Ok::<(), evenkeel::Error>(())
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Clamp<S> {
     pub(in crate::schedule) inner: S,

@@ -71,12 +71,14 @@ impl Noise {
     }
 
     /// Sets the seed.
+    #[must_use]
     pub fn seed(mut self, seed: u64) -> Self {
         self.seed = seed;
         self
     }
 
     /// Sets the updates that have noise.
+    #[must_use]
     pub fn during(mut self, updates: Range<u64>) -> Self {
         (self.from, self.until) = (updates.start, Some(updates.end));
         self
@@ -104,6 +106,17 @@ impl Noise {
 }
 
 /// A schedule with noise; see [`Noise`].
+///
+/// ```
+/// use evenkeel::schedule::{Noise, Ramp, Schedule};
+///
+/// let (ramp, noise) = (Ramp::new(0.0, 1.0, 4)?, Noise::uniform(0.5)?);
+/// let noisy = ramp.noise(noise);
+/// assert!(noisy.at(0) == 0.0 && (noisy.at(4) - 1.0).abs() <= 0.5);
+/// // The same schedule has the same noise.
+/// assert_eq!(noisy.at(3), ramp.noise(noise).at(3));
+/// # Ok::<(), evenkeel::Error>(())
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Noisy<S> {
     pub(in crate::schedule) inner: S,

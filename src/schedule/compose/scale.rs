@@ -6,6 +6,14 @@ use crate::schedule::Schedule;
 use crate::schedule::math::saturate;
 
 /// A schedule multiplied by a number; see [`Schedule::scale`].
+///
+/// ```
+/// use evenkeel::schedule::{Ramp, Schedule};
+///
+/// let rate = Ramp::new(0.0, 1.0, 4)?.scale(0.5)?;
+/// assert_eq!([0, 2, 4].map(|t| rate.at(t)), [0.0, 0.25, 0.5]);
+/// # Ok::<(), evenkeel::Error>(())
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Scale<S> {
     pub(in crate::schedule) inner: S,

@@ -77,6 +77,7 @@ impl<S> Sequence<S> {
     }
 
     /// Returns the total length of all phases, in updates.
+    #[must_use]
     pub fn end(&self) -> u64 {
         self.phases.last().map_or(0, |(end, _)| *end)
     }

@@ -6,6 +6,15 @@ use crate::checkpoint::State;
 use crate::schedule::{Schedule, Setback};
 
 /// One schedule, then another; see [`Schedule::then`].
+///
+/// ```
+/// use evenkeel::schedule::{Constant, Ramp, Schedule};
+///
+/// let (up, down) = (Ramp::new(0.0, 1.0, 4)?, Ramp::new(1.0, 0.0, 4)?);
+/// let rate = up.then(4, Constant::new(1.0)?.then(8, down));
+/// assert_eq!([2, 4, 12, 14, 16].map(|t| rate.at(t)), [0.5, 1.0, 1.0, 0.5, 0.0]);
+/// # Ok::<(), evenkeel::Error>(())
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Then<A, B> {
     pub(in crate::schedule) first: A,

@@ -5,6 +5,16 @@ use crate::error::check::Param;
 use crate::schedule::Schedule;
 
 /// What a schedule does past its end; see [`Schedule::until`].
+///
+/// ```
+/// use evenkeel::schedule::{Constant, Past, Ramp, Schedule};
+///
+/// let rate = Constant::new(0.1)?.until(100, Past::Error)?;
+/// assert!(rate.at(99) == 0.1 && rate.at(100).is_nan());
+/// let sawtooth = Ramp::new(0.0, 1.0, 4)?.until(4, Past::Cycle)?;
+/// assert_eq!([3, 4, 5].map(|t| sawtooth.at(t)), [0.75, 0.0, 0.25]);
+/// # Ok::<(), evenkeel::Error>(())
+/// ```
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 #[cfg_attr(feature = "serde", serde(rename_all = "snake_case"))]

@@ -262,6 +262,7 @@ config! {
 
 impl ScheduleConfig {
     /// Returns a handle to each plateau in the schedule, in the order of the file.
+    #[must_use]
     pub fn plateaus(&self) -> Vec<Plateau> {
         let mut found = Vec::new();
         self.visit(&mut |part| {
@@ -273,6 +274,7 @@ impl ScheduleConfig {
     }
 
     /// Returns a handle to each greedy factor in the schedule, in the order of the file.
+    #[must_use]
     pub fn greedies(&self) -> Vec<Greedy> {
         let mut found = Vec::new();
         self.visit(&mut |part| {

@@ -21,6 +21,17 @@ use crate::error::check::Param;
 ///
 /// A warmup is the same shape reversed in time: the weight of its start value is `1 − w(1 − p)`, so that
 /// a shape that falls fast at first also rises fast at the end, as in transformers' `warmup_type`.
+///
+/// ```
+/// use evenkeel::schedule::{Anneal, Cooldown, Schedule};
+///
+/// let cooldown = Cooldown::new(1.0, 0.0, 4)?;
+/// let at_1 = |shape| cooldown.shape(shape).map(|curve| curve.at(1));
+/// assert_eq!(at_1(Anneal::Linear)?, 0.75);
+/// assert_eq!(at_1(Anneal::OneMinusSqrt)?, 0.5);
+/// assert_eq!(at_1(Anneal::Polynomial(2.0))?, 0.5625);
+/// # Ok::<(), evenkeel::Error>(())
+/// ```
 #[derive(Debug, Clone, Copy, Default, PartialEq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 #[cfg_attr(feature = "serde", serde(rename_all = "snake_case"))]

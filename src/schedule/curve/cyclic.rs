@@ -82,6 +82,7 @@ impl Cyclic {
     }
 
     /// Halves the height of the triangles with every cycle.
+    #[must_use]
     pub fn triangular2(mut self) -> Self {
         self.amplitude = Amplitude::Triangular2;
         self

@@ -60,6 +60,7 @@ impl Exponential {
     }
 
     /// Changes the value in steps of `every` updates, like [`Step`](super::Step).
+    #[must_use]
     pub fn staircase(mut self) -> Self {
         self.staircase = true;
         self

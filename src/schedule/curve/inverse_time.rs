@@ -48,6 +48,7 @@ impl InverseTime {
     }
 
     /// Changes the value in steps of `every` updates.
+    #[must_use]
     pub fn staircase(mut self) -> Self {
         self.staircase = true;
         self

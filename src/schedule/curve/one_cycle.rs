@@ -112,6 +112,7 @@ impl OneCycle {
 
     /// Selects three phases: down to the start value in as many updates as the rise took, then on to the end
     /// value. Uses the peak's update as set at the time of the call.
+    #[must_use]
     pub fn three_phase(mut self) -> Self {
         self.back_at = Some(self.peak_at.saturating_mul(2).min(self.over));
         self

@@ -83,6 +83,7 @@ impl Polynomial {
     ///
     /// Agrees with Keras `PolynomialDecay(cycle=True)`. With `over = 0` there is nothing to repeat, and the
     /// value is `to`.
+    #[must_use]
     pub fn cycle(mut self) -> Self {
         self.cycle = true;
         self

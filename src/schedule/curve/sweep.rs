@@ -74,6 +74,7 @@ impl RangeSweep {
     }
 
     /// Returns the length of the sweep, in updates.
+    #[must_use]
     pub fn over(&self) -> u64 {
         match self.kind {
             SweepKind::Exponential(curve) => curve.over,

@@ -94,6 +94,7 @@ impl WarmRestarts {
     }
 
     /// Ends the schedule after `count` cycles, and then holds `to`.
+    #[must_use]
     pub fn cycles(mut self, count: u64) -> Self {
         self.cycles = Some(count);
         self

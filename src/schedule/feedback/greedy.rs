@@ -76,11 +76,13 @@ const NAME: &str = "Greedy";
 
 impl Greedy {
     /// Creates a factor for a metric that is better when it is lower, such as a loss.
+    #[must_use]
     pub fn minimizing() -> Self {
         Self::of(false)
     }
 
     /// Creates a factor for a metric that is better when it is higher, such as an accuracy.
+    #[must_use]
     pub fn maximizing() -> Self {
         Self::of(true)
     }
@@ -110,18 +112,21 @@ impl Greedy {
     }
 
     /// Sets how many consecutive better metrics, or worse ones, have no effect yet.
+    #[must_use]
     pub fn patience(mut self, metrics: u64) -> Self {
         self.patience = metrics;
         self
     }
 
     /// Sets how many metrics after a rise are not counted.
+    #[must_use]
     pub fn warmup(mut self, metrics: u64) -> Self {
         self.warmup = metrics;
         self
     }
 
     /// Sets how many metrics after a fall are not counted.
+    #[must_use]
     pub fn cooldown(mut self, metrics: u64) -> Self {
         self.cooldown = metrics;
         self

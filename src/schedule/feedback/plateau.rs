@@ -70,11 +70,13 @@ const NAME: &str = "Plateau";
 
 impl Plateau {
     /// Creates a factor for a metric that is better when it is lower, such as a loss.
+    #[must_use]
     pub fn minimizing() -> Self {
         Self::of(false)
     }
 
     /// Creates a factor for a metric that is better when it is higher, such as an accuracy.
+    #[must_use]
     pub fn maximizing() -> Self {
         Self::of(true)
     }
@@ -102,12 +104,14 @@ impl Plateau {
     }
 
     /// Sets how many bad metrics in a row are tolerated.
+    #[must_use]
     pub fn patience(mut self, metrics: u64) -> Self {
         self.patience = metrics;
         self
     }
 
     /// Sets for how many metrics after a reduction none counts as bad.
+    #[must_use]
     pub fn cooldown(mut self, metrics: u64) -> Self {
         self.cooldown = metrics;
         self

@@ -7,6 +7,27 @@ use super::level::BackoffLevel;
 ///
 /// It remembers where it was taken, so that a [`Backoff`](super::Backoff) takes it only once, even
 /// if clones of it are in several places of a schedule, or in several parameter groups.
+///
+/// ```
+/// use evenkeel::schedule::{Schedule, Setback};
+///
+/// struct Watched;
+/// impl Schedule for Watched {
+///     fn at(&self, _: u64) -> f64 {
+///         1.0
+///     }
+///
+///     fn set_back(&self, _: u64, setback: &mut Setback) -> bool {
+///         assert_eq!((setback.factor(), setback.warmup()), (0.5, 0));
+///         false // Leaves it to the scheduler's gain.
+///     }
+/// }
+///
+/// let mut schedule = Watched.start();
+/// schedule.back_off(0.5)?;
+/// assert_eq!((schedule.gain(), schedule.peek()), (0.5, 0.5));
+/// # Ok::<(), evenkeel::Error>(())
+/// ```
 #[derive(Debug, Clone, PartialEq)]
 pub struct Setback {
     factor: f64,
@@ -35,12 +56,14 @@ impl Setback {
     }
 
     /// Returns the factor for the rate: above 0, and at most 1.
+    #[must_use]
     pub fn factor(&self) -> f64 {
         self.factor
     }
 
     /// Returns over how many updates the rate is to climb back to its lowered level; 0 for
     /// immediately.
+    #[must_use]
     pub fn warmup(&self) -> u64 {
         self.warmup.unwrap_or(0)
     }

@@ -43,6 +43,14 @@ fn rest(owner: &'static str, warmup: u64, over: u64) -> Result<u64, Error> {
 
 /// Creates a linear warmup from 0 to `peak`, which is then held: `Ramp::new(0.0, peak, warmup)`.
 ///
+/// ```
+/// use evenkeel::schedule::{Schedule, recipe};
+///
+/// let rate = recipe::warmup_constant(1.0, 10)?;
+/// assert_eq!([0, 5, 10, 1000].map(|t| rate.at(t)), [0.0, 0.5, 1.0, 1.0]);
+/// # Ok::<(), evenkeel::Error>(())
+/// ```
+///
 /// # Errors
 /// If `peak` is not finite.
 pub fn warmup_constant(peak: f64, warmup: u64) -> Result<Ramp, Error> {
@@ -92,6 +100,14 @@ pub fn warmup_cosine(peak: f64, warmup: u64, over: u64) -> Result<Then<Ramp, Cos
 /// Creates a linear warmup from 0 to `peak`, followed by an inverse square-root decay with the warmup length as its
 /// timescale.
 ///
+/// ```
+/// use evenkeel::schedule::{Schedule, recipe};
+///
+/// let rate = recipe::warmup_inverse_sqrt(1.0, 100)?;
+/// assert_eq!([0, 50, 100, 400, 1600].map(|t| rate.at(t)), [0.0, 0.5, 1.0, 0.5, 0.25]);
+/// # Ok::<(), evenkeel::Error>(())
+/// ```
+///
 /// # Errors
 /// If `peak` is not finite, or `warmup` is 0.
 #[doc(alias = "get_inverse_sqrt_schedule")]
@@ -102,6 +118,15 @@ pub fn warmup_inverse_sqrt(peak: f64, warmup: u64) -> Result<Then<Ramp, InverseS
 
 /// Creates the schedule of the original Transformer: [`Noam::new`].
 ///
+/// ```
+/// use evenkeel::schedule::{Schedule, recipe};
+///
+/// let rate = recipe::noam(256, 4096)?;
+/// // The peak is 1/√(256·4096).
+/// assert_eq!([2047, 4095, 16_383].map(|t| 1024.0 * rate.at(t)), [0.5, 1.0, 0.5]);
+/// # Ok::<(), evenkeel::Error>(())
+/// ```
+///
 /// # Errors
 /// If `model_size` is 0.
 pub fn noam(model_size: u64, warmup: u64) -> Result<Noam, Error> {
@@ -109,6 +134,14 @@ pub fn noam(model_size: u64, warmup: u64) -> Result<Noam, Error> {
 }
 
 /// Creates a warmup-stable-decay schedule, with a decay to 0 by `1 − √p` over the last fifth. [`Wsd`] has more options.
+///
+/// ```
+/// use evenkeel::schedule::{Schedule, recipe};
+///
+/// let rate = recipe::wsd(1.0, 10, 100)?;
+/// assert_eq!([0, 5, 10, 80, 85, 100].map(|t| rate.at(t)), [0.0, 0.5, 1.0, 1.0, 0.5, 0.0]);
+/// # Ok::<(), evenkeel::Error>(())
+/// ```
 ///
 /// # Errors
 /// If `peak` is not finite, or the warmup is longer than the run.
@@ -118,6 +151,14 @@ pub fn wsd(peak: f64, warmup: u64, over: u64) -> Result<Wsd, Error> {
 
 /// Creates a warmup-stable-decay schedule with a linear decay to 0 over the last fifth.
 ///
+/// ```
+/// use evenkeel::schedule::{Schedule, recipe};
+///
+/// let rate = recipe::trapezoid(1.0, 10, 100)?;
+/// assert_eq!([5, 10, 80, 85, 90, 100].map(|t| rate.at(t)), [0.5, 1.0, 1.0, 0.75, 0.5, 0.0]);
+/// # Ok::<(), evenkeel::Error>(())
+/// ```
+///
 /// # Errors
 /// If `peak` is not finite, or the warmup is longer than the run.
 pub fn trapezoid(peak: f64, warmup: u64, over: u64) -> Result<Wsd, Error> {
@@ -125,6 +166,14 @@ pub fn trapezoid(peak: f64, warmup: u64, over: u64) -> Result<Wsd, Error> {
 }
 
 /// Creates a cycle that rises from `peak/25` over 30 % of the run and then falls to `peak/250000`: [`OneCycle::new`].
+///
+/// ```
+/// use evenkeel::schedule::{Schedule, recipe};
+///
+/// let rate = recipe::one_cycle(1.0, 1000)?;
+/// assert_eq!([0, 300, 1000, 2000].map(|t| rate.at(t)), [0.04, 1.0, 4e-6, 4e-6]);
+/// # Ok::<(), evenkeel::Error>(())
+/// ```
 ///
 /// # Errors
 /// If `peak` is not finite.
@@ -134,6 +183,15 @@ pub fn one_cycle(peak: f64, over: u64) -> Result<OneCycle, Error> {
 
 /// Creates the rate schedule of [`one_cycle`], and a momentum schedule that goes from 0.95 to 0.85 and back.
 ///
+/// ```
+/// use evenkeel::schedule::{Schedule, recipe};
+///
+/// let (rate, momentum) = recipe::one_cycle_with_momentum(1.0, 1000)?;
+/// assert_eq!([0, 300, 1000].map(|t| rate.at(t)), [0.04, 1.0, 4e-6]);
+/// assert_eq!([0, 300, 1000].map(|t| momentum.at(t)), [0.95, 0.85, 0.95]);
+/// # Ok::<(), evenkeel::Error>(())
+/// ```
+///
 /// # Errors
 /// If `peak` is not finite.
 pub fn one_cycle_with_momentum(peak: f64, over: u64) -> Result<(OneCycle, OneCycle), Error> {
@@ -141,6 +199,15 @@ pub fn one_cycle_with_momentum(peak: f64, over: u64) -> Result<(OneCycle, OneCyc
 }
 
 /// Creates a schedule that stays at `rate` for three quarters of the run, followed by half a cosine to `rate/10⁵`.
+///
+/// ```
+/// use evenkeel::schedule::{Schedule, recipe};
+///
+/// let rate = recipe::flat_cosine(1.0, 80)?;
+/// assert_eq!([0, 60, 80, 90].map(|t| rate.at(t)), [1.0, 1.0, 1e-5, 1e-5]);
+/// assert!((rate.at(70) - 0.500005).abs() < 1e-12);
+/// # Ok::<(), evenkeel::Error>(())
+/// ```
 ///
 /// # Errors
 /// If `rate` is not finite.
@@ -152,6 +219,15 @@ pub fn flat_cosine(rate: f64, over: u64) -> Result<Then<Constant, Cosine>, Error
 /// Creates cosine decays from `peak` to 0 with warm restarts: the first is `first` updates long, and each one is
 /// `period_factor` times as long as the one before.
 ///
+/// ```
+/// use evenkeel::schedule::{Schedule, recipe};
+///
+/// let rate = recipe::sgdr(1.0, 10, 2.0)?;
+/// // Cycles begin at 0, 10 and 30.
+/// assert_eq!([0, 5, 10, 20, 30].map(|t| rate.at(t)), [1.0, 0.5, 1.0, 0.5, 1.0]);
+/// # Ok::<(), evenkeel::Error>(())
+/// ```
+///
 /// # Errors
 /// If `peak` is not finite, `first` is 0, or `period_factor` is below 1 or not finite.
 pub fn sgdr(peak: f64, first: u64, period_factor: f64) -> Result<WarmRestarts, Error> {
@@ -159,6 +235,15 @@ pub fn sgdr(peak: f64, first: u64, period_factor: f64) -> Result<WarmRestarts, E
 }
 
 /// Creates a polynomial decay to 0 with power 0.9.
+///
+/// ```
+/// use evenkeel::schedule::{Schedule, recipe};
+///
+/// let rate = recipe::poly(1.0, 100)?;
+/// assert_eq!((rate.at(0), rate.at(100)), (1.0, 0.0));
+/// assert!((rate.at(50) - 0.5f64.powf(0.9)).abs() < 1e-15);
+/// # Ok::<(), evenkeel::Error>(())
+/// ```
 ///
 /// # Errors
 /// If `from` is not finite.
@@ -168,6 +253,14 @@ pub fn poly(from: f64, over: u64) -> Result<Polynomial, Error> {
 
 /// Creates a half cosine from the current rate of a run to the rate at which its weights are averaged.
 ///
+/// ```
+/// use evenkeel::schedule::{Schedule, recipe};
+///
+/// let rate = recipe::swa(0.5, 0.25, 10)?;
+/// assert_eq!([0, 5, 10, 20].map(|t| rate.at(t)), [0.5, 0.375, 0.25, 0.25]);
+/// # Ok::<(), evenkeel::Error>(())
+/// ```
+///
 /// # Errors
 /// If a rate is not finite.
 pub fn swa(from: f64, to: f64, over: u64) -> Result<Cooldown, Error> {
@@ -176,6 +269,16 @@ pub fn swa(from: f64, to: f64, over: u64) -> Result<Cooldown, Error> {
 
 /// Creates an exponential sweep through a range of rates. Past its end the value is NaN, so that a
 /// [`Keel`](crate::Keel) makes no further update.
+///
+/// ```
+/// use evenkeel::schedule::{Schedule, recipe};
+///
+/// let rate = recipe::range_test(1e-6, 1.0, 60)?;
+/// assert_eq!((rate.at(0), rate.at(60)), (1e-6, 1.0));
+/// assert!((rate.at(30) - 1e-3).abs() < 1e-15);
+/// assert!(rate.at(61).is_nan());
+/// # Ok::<(), evenkeel::Error>(())
+/// ```
 ///
 /// # Errors
 /// If a rate is not positive and finite.

@@ -41,6 +41,7 @@ impl<'a, S: Schedule + ?Sized> Preview<'a, S> {
     }
 
     /// Returns up to `count` updates, evenly spaced from the first to the last, with their values.
+    #[must_use]
     pub fn points(&self, count: usize) -> Vec<(u64, f64)> {
         let Range { start, end } = self.range;
         let updates = end.saturating_sub(start);
