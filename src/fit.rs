@@ -14,10 +14,9 @@ pub(crate) fn check_groups<'a, M: Module>(
     groups: impl IntoIterator<Item = &'a ParamGroup>,
     model: &M,
 ) -> Result<(), Error> {
-    let mut walk = Walk::default();
-    model.visit(&mut walk);
+    let found = places(model);
     let is_empty =
-        |group: &&ParamGroup| !walk.found.iter().any(|(id, path)| group.matches(id, Some(path)));
+        |group: &&ParamGroup| !found.iter().any(|(id, path)| group.matches(id, Some(path)));
     match groups.into_iter().find(is_empty) {
         None => Ok(()),
         Some(group) => {
@@ -25,6 +24,13 @@ pub(crate) fn check_groups<'a, M: Module>(
             Err(Error::parameter(owner, "with_group", must, name(group)))
         }
     }
+}
+
+/// Returns the ids and paths of the float parameters of `model`, in every place of each.
+pub(crate) fn places<M: Module>(model: &M) -> Vec<(ParamId, String)> {
+    let mut walk = Walk::default();
+    model.visit(&mut walk);
+    walk.found
 }
 
 /// Returns the shapes of the float parameters of `model`.

@@ -8,6 +8,8 @@ use burn::tensor::{Device, Int, Tensor, TensorData};
 use evenkeel::Error;
 use evenkeel::advise::{Advisor, Predictor};
 use evenkeel::doctor::{Diagnosis, Doctor};
+use evenkeel::init::Lsuv;
+use evenkeel::monitor::Probe;
 use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
 
@@ -122,6 +124,10 @@ impl Net {
     }
 
     fn forward(&self, x: Tensor<2>, sequence: Option<usize>) -> Tensor<2> {
+        self.watched(x, sequence, &Probe::off())
+    }
+
+    fn watched(&self, x: Tensor<2>, sequence: Option<usize>, probe: &Probe) -> Tensor<2> {
         let mut x = match (&self.reads, sequence) {
             (Some(lstm), Some(n)) => {
                 let [rows, all] = x.dims();
@@ -132,13 +138,20 @@ impl Net {
         };
         let last = self.layers.len() - 1;
         for (at, layer) in self.layers[..last].iter().enumerate() {
-            x = layer.forward(x);
+            x = probe.watch(&format!("layers.{at}"), layer.forward(x));
             if let Some(norm) = self.norms.get(at) {
                 x = norm.forward(x);
             }
             x = Relu::new().forward(x);
         }
-        self.layers[last].forward(x)
+        probe.watch(&format!("layers.{last}"), self.layers[last].forward(x))
+    }
+
+    /// The same with layers whose outputs have a variance of 1 on these rows.
+    fn lsuv(self, x: &Tensor<2>) -> Result<Self, Error> {
+        let layers = (0..self.layers.len()).map(|at| format!("layers.{at}"));
+        let look = |net: &Self, probe: &Probe| drop(net.watched(x.clone(), None, probe));
+        Ok(Lsuv::new(layers)?.fit(&self, look)?.model)
     }
 }
 
@@ -192,6 +205,7 @@ pub fn advisor(table: Table, device: &Device) -> Result<Advisor<'_, Batch>, Erro
         )
     };
     let loss = move |net: &Net, (x, y): Batch| cost.of(net.forward(x, shape.sequence), y);
+    let (first, _) = batch(0, &rows, 4 * size, device);
     let training = move |k| batch(k, &rows, size, device);
     let advisor = match cost {
         Cost::Squares => {
@@ -199,7 +213,18 @@ pub fn advisor(table: Table, device: &Device) -> Result<Advisor<'_, Batch>, Erro
         }
         Cost::Classes => {
             let build = move |normalized| move |seed| Net::new(shape, normalized, seed, device);
-            Advisor::new(build(false), loss, training).variant("LayerNorm", build(true), loss)
+            let advisor = Advisor::new(build(false), loss, training);
+            let advisor = advisor.variant("LayerNorm", build(true), loss);
+            let plain = build(false);
+            // Few layers don't need it.
+            match shape.depth > 10 {
+                true => advisor.variant(
+                    "LSUV",
+                    move |seed| plain(seed).lsuv(&first).expect("every layer is watched"),
+                    loss,
+                ),
+                false => advisor,
+            }
         }
     };
     let advisor = advisor.held_out(n as u64, move |k| batch(k, &held, HELD, device))?;

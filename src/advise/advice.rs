@@ -3,7 +3,9 @@
 use super::Recipe;
 use super::confidence::{SURE, pairs};
 use super::decision::Worth;
+use super::log::Log;
 use super::outcome::{Objective, Outcome, chance, order, rank};
+use crate::Error;
 
 /// The result of a search: what was measured, the best recipe first, and the recommendation.
 ///
@@ -35,6 +37,8 @@ pub struct Advice {
     updates: u64,
     complete: bool,
     outcomes: Vec<Outcome>,
+    #[cfg_attr(feature = "serde", serde(default))]
+    log: Log,
 }
 
 /// The settings of the search.
@@ -50,6 +54,16 @@ pub(super) struct Wanted {
     pub(super) tolerance: f64,
     /// The number of held-out batches; `None` if recipes are ranked by training loss.
     pub(super) held_out: Option<u64>,
+    /// The loss that updates are counted to, if one was given.
+    #[cfg_attr(feature = "serde", serde(default))]
+    pub(super) counted_to: Option<f64>,
+    #[cfg_attr(feature = "serde", serde(default))]
+    pub(super) first_seed: u64,
+    /// The range of rates, and whether all of them are measured.
+    #[cfg_attr(feature = "serde", serde(default))]
+    pub(super) rates: (f64, f64),
+    #[cfg_attr(feature = "serde", serde(default))]
+    pub(super) every_rate: bool,
 }
 
 /// Sorts outcomes, the best first, by fresh seeds if the best ones were run with some.
@@ -77,10 +91,41 @@ impl Advice {
         target: Option<f64>,
         updates: u64,
         complete: bool,
-        mut outcomes: Vec<Outcome>,
+        (mut outcomes, log): (Vec<Outcome>, Log),
     ) -> Self {
         sort(&mut outcomes, wanted.objective);
-        Self { wanted, target, updates, complete, outcomes }
+        Self { wanted, target, updates, complete, outcomes, log: log.sorted() }
+    }
+
+    /// Returns the runs of this advice, to continue the search with.
+    ///
+    /// # Errors
+    /// If the settings ask for other runs, or other losses to count updates to, than those of this advice.
+    pub(super) fn into_log(self, wanted: &Wanted) -> Result<Log, Error> {
+        let none = || "none".to_string();
+        let of = |wanted: &Wanted| {
+            let all = if wanted.every_rate { ", all of them" } else { "" };
+            let Wanted { objective, over, seeds, held_out, counted_to, first_seed, rates, .. } =
+                wanted;
+            [
+                ("runs of", format!("{over} updates")),
+                ("the objective", format!("{objective:?}")),
+                ("seeds", format!("{seeds} from {first_seed} on")),
+                ("a number of held-out batches of", held_out.map_or(none(), |n| n.to_string())),
+                ("a target of", counted_to.map_or(none(), |to| to.to_string())),
+                ("rates from", format!("{} to {}{all}", rates.0, rates.1)),
+            ]
+        };
+        let other =
+            of(wanted).into_iter().zip(of(&self.wanted)).find(|(ours, theirs)| ours != theirs);
+        match other {
+            None => Ok(self.log),
+            Some(((name, ours), (_, theirs))) => {
+                let must = "an advice of a search with the same settings";
+                let got = format_args!("one with {name} {theirs}, not {ours}");
+                Err(Error::parameter("Advisor", "resume", must, got))
+            }
+        }
     }
 
     /// Returns everything that was measured, ranked by the objective, the best first: the confirmed recipes by their

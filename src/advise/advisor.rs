@@ -7,11 +7,12 @@ use burn::module::Module;
 use burn::tensor::Tensor;
 
 use super::advice::Wanted;
+use super::log::Log;
 use super::outcome::Objective;
 use super::plan::Choice;
 use super::predictor::Predictor;
 use super::run::Trial;
-use super::session::Session;
+use super::session::{Session, Setup};
 use super::split::Split;
 use super::trial::{self, Cost, Order};
 use super::{Advice, Recipe};
@@ -94,10 +95,10 @@ pub struct Advisor<'a, B> {
     pub(super) split: Option<Split<'a, B>>,
     features: Option<Preparing<'a, B>>,
     targets: Option<Fit<'a, B>>,
-    tolerance: f64,
+    pub(super) tolerance: f64,
     pub(super) recipes: Option<Vec<Recipe>>,
     pub(super) objective: Objective,
-    target: Option<f64>,
+    pub(super) target: Option<f64>,
     pub(super) over: u64,
     pub(super) seeds: u64,
     pub(super) first_seed: u64,
@@ -105,14 +106,15 @@ pub struct Advisor<'a, B> {
     pub(super) confirm: (usize, u64),
     pub(super) rates: (f64, f64),
     pub(super) every_rate: bool,
-    budget: Option<u64>,
+    pub(super) budget: Option<u64>,
     /// The time after which nothing new is started, once the search runs; before that, the seconds allowed.
-    seconds: Option<f64>,
+    pub(super) seconds: Option<f64>,
     pub(super) clock: Option<Clock<'a>>,
-    watch: Option<Watch<'a>>,
+    pub(super) watch: Option<Watch<'a>>,
+    pub(super) resumed: Option<Advice>,
 }
 
-type Clock<'a> = Box<dyn Fn() -> f64 + 'a>;
+pub(super) type Clock<'a> = Box<dyn Fn() -> f64 + 'a>;
 pub(super) type Watch<'a> = Box<dyn FnMut(&Stage<'_>) -> ControlFlow<()> + 'a>;
 
 impl<B> fmt::Debug for Advisor<'_, B> {
@@ -121,7 +123,7 @@ impl<B> fmt::Debug for Advisor<'_, B> {
     }
 }
 
-const NAME: &str = "Advisor";
+pub(super) const NAME: &str = "Advisor";
 
 impl<'a, B> Advisor<'a, B> {
     /// Creates an advisor for the model that `build` makes from a seed, its mean `loss` on a batch, and the batches by
@@ -171,6 +173,7 @@ impl<'a, B> Advisor<'a, B> {
             seconds: None,
             clock: None,
             watch: None,
+            resumed: None,
         }
     }
 
@@ -207,8 +210,9 @@ impl<'a, B> Advisor<'a, B> {
         self
     }
 
-    /// Adds another model for the same batches, whose loss has the same meaning: one with BatchNorm, for example. A
-    /// variant that standardizes targets has to return its loss in the targets' own units.
+    /// Adds another model for the same batches, whose loss has the same meaning: one with BatchNorm, with
+    /// [QK-norm](crate::logits::QkNorm), or with [other initial weights](crate::init), for example. A variant that
+    /// standardizes targets has to return its loss in the targets' own units.
     pub fn variant<M: Module + 'static>(
         mut self,
         name: impl Into<String>,
@@ -255,151 +259,12 @@ impl<'a, B> Advisor<'a, B> {
         self
     }
 
-    /// Sets the share of the best recipe's gain over plain descent that a simpler one may lack and still be
-    /// [recommended](Advice::recommended); the default is 0.05. With 0, a recipe that is behind by more than chance is
-    /// not as good.
-    ///
-    /// # Errors
-    /// If it is negative or not finite.
-    pub fn tolerance(mut self, share: f64) -> Result<Self, Error> {
-        self.tolerance = Param(NAME, "tolerance").non_negative(share)?;
-        Ok(self)
-    }
-
-    /// Sets the objective; the default is the lowest loss.
-    ///
-    /// # Errors
-    /// If a target is not finite.
-    pub fn objective(mut self, objective: Objective) -> Result<Self, Error> {
-        if let Objective::FastestTo(target) = objective {
-            Param(NAME, "objective").finite(target)?;
-        }
-        self.objective = objective;
-        Ok(self)
-    }
-
-    /// Sets the loss up to which updates are counted, whatever the objective. The default is the target of
-    /// [`FastestTo`](Objective::FastestTo), if that is the objective, and otherwise the loss that plain descent reaches
-    /// at its best rate with each seed.
-    ///
-    /// # Errors
-    /// If it is not finite.
-    pub fn target(mut self, loss: f64) -> Result<Self, Error> {
-        self.target = Some(Param(NAME, "target").finite(loss)?);
-        Ok(self)
-    }
-
-    /// Sets the number of updates of a run; the default is 200.
-    ///
-    /// # Errors
-    /// If `updates` is less than 10.
-    pub fn over(mut self, updates: u64) -> Result<Self, Error> {
-        self.over = Param(NAME, "over").at_least(10, updates)?;
-        Ok(self)
-    }
-
-    /// Sets the number of seeds that each rate is tried with; the default is 2. A single seed gives no measure of
-    /// chance.
-    ///
-    /// # Errors
-    /// If `n` is 0.
-    pub fn seeds(mut self, n: u64) -> Result<Self, Error> {
-        self.seeds = Param(NAME, "seeds").at_least(1, n)?;
-        Ok(self)
-    }
-
-    /// Sets the first seed; the default is 0.
-    pub fn seeds_from(mut self, first: u64) -> Self {
-        self.first_seed = first;
-        self
-    }
-
-    /// Sets how many of the best recipes are examined more closely, in addition to plain descent, and with how many
-    /// fresh seeds. The best rate is refined between the rates tried so far, and then run with each of the fresh seeds,
-    /// which played no part in choosing it. If one of these runs is not stable, the next lower good rate is taken, with
-    /// up to four rates in all. The same is then done for the best recipe without each of its parts. The default is the
-    /// best 5 with 10 seeds; with 0 recipes, none are confirmed.
-    ///
-    /// Fewer than 10 seeds cannot tell the best 5 recipes, and plain descent, apart with confidence. If the objective
-    /// is the [highest rate](Objective::HighestRate), edges are refined and no fresh seeds are run.
-    pub fn confirm(mut self, recipes: usize, seeds: u64) -> Self {
-        self.confirm = (recipes, seeds);
-        self
-    }
-
-    /// Measures plain descent and these recipes, instead of those that the advisor would choose: to try the recipe of
-    /// an [`Outcome`](super::Outcome) of another search, or a modified one. The best of them is still measured
-    /// [without its parts](Self::confirm).
-    pub fn recipes(mut self, recipes: impl IntoIterator<Item = Recipe>) -> Self {
-        self.recipes = Some(recipes.into_iter().collect());
-        self
-    }
-
-    /// Measures every recipe at every rate, two per decade, instead of searching coarse to fine: a full grid to compare
-    /// the advice with, at several times the cost.
-    pub fn every_rate(mut self) -> Self {
-        self.every_rate = true;
-        self
-    }
-
-    /// Sets the range of rates to search, rounded to half decades; the default is 10⁻⁶ to 100.
-    ///
-    /// # Errors
-    /// If they are not positive and finite, or the highest is below the lowest.
-    pub fn between(mut self, from: f64, to: f64) -> Result<Self, Error> {
-        let from = Param(NAME, "rates").positive(from)?;
-        let must = format_args!("finite, and at least {from}");
-        let to = Param(NAME, "rates").must(to.is_finite() && to >= from, must, to)?;
-        self.rates = (from, to);
-        Ok(self)
-    }
-
-    /// Limits the number of updates of all runs together. When they are used up, the advice contains the results so
-    /// far, and is [not complete](Advice::is_complete).
-    pub fn budget(mut self, updates: u64) -> Self {
-        self.budget = Some(updates);
-        self
-    }
-
-    /// Limits the seconds of all runs together, by the [clock](Self::clock), which has to be given too. When they are
-    /// over, the advice contains the results so far, and is [not complete](Advice::is_complete). Unlike with a budget
-    /// of updates, these results depend on the machine.
-    ///
-    /// # Errors
-    /// If they are negative or not finite.
-    pub fn budget_seconds(mut self, seconds: f64) -> Result<Self, Error> {
-        self.seconds = Some(Param(NAME, "budget_seconds").non_negative(seconds)?);
-        Ok(self)
-    }
-
-    /// Sets a clock, in seconds, to measure the cost of updates. Without one, nothing depends on time.
-    ///
-    /// ```
-    /// # let advisor = evenkeel::advise::Advisor::new(
-    /// #     |_| burn::nn::LinearConfig::new(1, 1).init(&burn::tensor::Device::default()),
-    /// #     |_: &burn::nn::Linear, _: ()| unreachable!(),
-    /// #     |_| (),
-    /// # );
-    /// let begun = std::time::Instant::now();
-    /// let advisor = advisor.clock(move || begun.elapsed().as_secs_f64());
-    /// ```
-    pub fn clock(mut self, seconds: impl Fn() -> f64 + 'a) -> Self {
-        self.clock = Some(Box::new(seconds));
-        self
-    }
-
-    /// Sets a callback that receives the progress of the search before every update; [`Break`](ControlFlow::Break) ends
-    /// the search, and the advice contains the results so far.
-    pub fn watch(mut self, watch: impl FnMut(&Stage<'_>) -> ControlFlow<()> + 'a) -> Self {
-        self.watch = Some(Box::new(watch));
-        self
-    }
-
     /// Runs the search.
     ///
     /// # Errors
     /// If no ranking was chosen (see [`new`](Self::new)), a model cannot be trained at all, features or targets cannot
-    /// be standardized, a device fails, or there is a budget of seconds and no clock.
+    /// be standardized, a device fails, there is a budget of seconds and no clock, or a [resumed](Self::resume) advice
+    /// is of a search with other settings, or of an untrained model with another loss.
     ///
     /// # Panics
     /// If one of the closures panics.
@@ -439,7 +304,12 @@ impl<'a, B> Advisor<'a, B> {
             return Err(Error::parameter(NAME, "recipes", must, format_args!("`{other}`")));
         }
         let watch = self.watch.take();
-        Session::new(&self, split, (prepare, targets), watch).run()
+        let log = match self.resumed.take() {
+            Some(advice) => advice.into_log(&self.wanted())?,
+            None => Log::default(),
+        };
+        let setup = Setup { advisor: &self, split, prepare, targets };
+        Session::new(setup, watch, log).run()
     }
 
     /// Whether the budget is used up.
@@ -468,6 +338,10 @@ impl<'a, B> Advisor<'a, B> {
             confirm: self.confirm,
             tolerance: self.tolerance,
             held_out: self.split.as_ref().and_then(Split::held_out),
+            counted_to: self.counted_to(),
+            first_seed: self.first_seed,
+            rates: self.rates,
+            every_rate: self.every_rate,
         }
     }
 

@@ -132,6 +132,10 @@ mod tests {
         confirm: (5, 10),
         tolerance: 0.05,
         held_out: Some(1),
+        counted_to: None,
+        first_seed: 0,
+        rates: (1e-6, 1e2),
+        every_rate: false,
     };
 
     /// An outcome confirmed with these losses, after a start at 10.

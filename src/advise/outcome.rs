@@ -1,6 +1,6 @@
 //! The measurements of one recipe, and the objective they are ranked by.
 
-use super::run::{End, Trial};
+use super::log::Ran;
 use super::{Recipe, confidence};
 use crate::stat;
 
@@ -101,16 +101,14 @@ impl Point {
     }
 
     /// Adds the run of one more seed.
-    pub(super) fn take(&mut self, trial: &Trial, target: Option<f64>) {
-        let loss = trial.reached();
-        self.stable &= trial.is_stable();
-        self.losses.push(loss);
-        self.starts.push(trial.begun());
-        self.training.push(trial.trained_to());
-        self.lowest.push(trial.lowest_look());
-        self.broke += usize::from(trial.end == End::Broke);
-        let target = target.filter(|_| loss.is_some());
-        self.reached.push(target.and_then(|target| trial.updates_to(target)));
+    pub(super) fn take(&mut self, ran: &Ran) {
+        self.stable &= ran.stable;
+        self.losses.push(ran.loss);
+        self.starts.push(ran.start);
+        self.training.push(ran.training);
+        self.lowest.push(ran.lowest);
+        self.broke += usize::from(ran.broke);
+        self.reached.push(ran.reached);
     }
 
     /// Returns the median loss, where a broken run counts as infinite.

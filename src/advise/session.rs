@@ -4,7 +4,8 @@
 use std::ops::{ControlFlow, Range};
 
 use super::advice::sort;
-use super::advisor::{Advisor, Prepare, Runner, Stage, Watch};
+use super::advisor::{Advisor, Prepare, Stage, Watch};
+use super::log::{Log, Ran};
 use super::outcome::{Objective, Outcome, Point, order};
 use super::run::{End, Trial};
 use super::search::{self, Ask, Search};
@@ -12,23 +13,63 @@ use super::split::Split;
 use super::trial::Order;
 use super::{Advice, Recipe};
 use crate::Error;
+use crate::error::check::Param;
 use crate::standardize::Standardize;
 
 /// The number of rates to try with fresh seeds until one is stable.
 const LOWER: usize = 4;
 
+/// What runs are made of.
+pub(super) struct Setup<'s, 'a, B> {
+    pub(super) advisor: &'s Advisor<'a, B>,
+    pub(super) split: &'s Split<'a, B>,
+    pub(super) prepare: Option<Prepare<'a, B>>,
+    pub(super) targets: Option<Standardize>,
+}
+
+impl<B> Setup<'_, '_, B> {
+    /// Trains a fresh model.
+    fn run(
+        &self,
+        recipe: &Recipe,
+        (rate, seed): (f64, u64),
+        go_on: &mut dyn FnMut() -> bool,
+    ) -> Result<Trial, Error> {
+        let Self { advisor, split, prepare, targets } = self;
+        let variant = advisor.variants.iter().find(|(name, ..)| *name == recipe.variant);
+        let runner = variant.map_or(&advisor.base, |(_, run, _)| run);
+        let prepared = |batch| match prepare.as_ref().filter(|_| recipe.standardized) {
+            Some(prepare) => prepare(batch),
+            None => batch,
+        };
+        let batch = |k: u64| prepared(split.training(k, &*advisor.batch));
+        let held = |k: u64| prepared(split.held(k, &*advisor.batch));
+        runner(Order {
+            recipe,
+            rate,
+            seed,
+            over: advisor.over,
+            batch: &batch,
+            held_out: split.held_out().map(|n| (n, &held as &dyn Fn(u64) -> B)),
+            targets: targets.as_ref().filter(|_| recipe.standardized_targets),
+            go_on,
+        })
+    }
+}
+
 pub(super) struct Session<'s, 'a, B> {
-    advisor: &'s Advisor<'a, B>,
-    split: &'s Split<'a, B>,
-    prepare: Option<Prepare<'a, B>>,
-    targets: Option<Standardize>,
+    setup: Setup<'s, 'a, B>,
     watch: Option<Watch<'a>>,
     ladder: Vec<f64>,
     outcomes: Vec<Outcome>,
     /// The loss up to which updates are counted.
     target: Option<f64>,
-    /// The runs of plain descent at each rate, kept until there is a target to count their updates to.
-    plain: Vec<(f64, Trial)>,
+    /// Whether the target is known for good: it was given, or all of plain descent has been measured.
+    counted: bool,
+    /// The runs of plain descent at each rate and seed, kept until there is a target to count their updates to.
+    plain: Vec<((f64, u64), Trial)>,
+    /// All complete runs, those of the advice that is resumed first.
+    log: Log,
     /// Parts of the search: how many are done, and how many there are.
     parts: (usize, usize),
     updates: u64,
@@ -36,31 +77,36 @@ pub(super) struct Session<'s, 'a, B> {
 }
 
 impl<'s, 'a, B> Session<'s, 'a, B> {
-    pub(super) fn new(
-        advisor: &'s Advisor<'a, B>,
-        split: &'s Split<'a, B>,
-        (prepare, targets): (Option<Prepare<'a, B>>, Option<Standardize>),
-        watch: Option<Watch<'a>>,
-    ) -> Self {
+    pub(super) fn new(setup: Setup<'s, 'a, B>, watch: Option<Watch<'a>>, log: Log) -> Self {
+        let (rates, target) = (setup.advisor.rates, setup.advisor.counted_to());
         Self {
-            advisor,
-            split,
-            prepare,
-            targets,
+            setup,
             watch,
-            ladder: search::ladder(advisor.rates.0, advisor.rates.1),
+            ladder: search::ladder(rates.0, rates.1),
             outcomes: Vec::new(),
-            target: advisor.counted_to(),
+            target,
+            counted: target.is_some(),
             plain: Vec::new(),
+            log,
             parts: (0, 0),
             updates: 0,
             stopped: false,
         }
     }
 
+    /// Checks that the resumed runs are of this model and this data: a model that isn't trained yet has the same loss.
+    fn check_resumed(&self) -> Result<(), Error> {
+        let Some((recipe, ran)) = self.log.any() else { return Ok(()) };
+        let start = self.setup.run(recipe, (ran.rate, ran.seed), &mut || false)?.begun();
+        let same = start == ran.start || (start.is_nan() && ran.start.is_nan());
+        let must = format_args!("of this model and data, whose untrained loss is {start}");
+        Param("Advisor", "resume").must(same, must, ran.start).map(|_| ())
+    }
+
     pub(super) fn run(mut self) -> Result<Advice, Error> {
-        let (choice, objective) = (self.advisor.choice(), self.advisor.objective);
-        match &self.advisor.recipes {
+        self.check_resumed()?;
+        let (choice, objective) = (self.setup.advisor.choice(), self.setup.advisor.objective);
+        match &self.setup.advisor.recipes {
             Some(recipes) => {
                 let plain = Recipe::plain();
                 let others = recipes.iter().filter(|recipe| **recipe != plain).cloned().collect();
@@ -77,12 +123,16 @@ impl<'s, 'a, B> Session<'s, 'a, B> {
         }
         self.confirm_the_best()?;
         self.leave_out_parts()?;
+        if !self.counted {
+            // Their updates were counted to nothing, or to what a part of them reached.
+            self.log.forget(&Recipe::plain());
+        }
         Ok(Advice::new(
-            self.advisor.wanted(),
+            self.setup.advisor.wanted(),
             self.target,
             self.updates,
             !self.stopped,
-            self.outcomes,
+            (self.outcomes, self.log),
         ))
     }
 
@@ -100,7 +150,7 @@ impl<'s, 'a, B> Session<'s, 'a, B> {
         if self.stopped {
             return Ok(());
         }
-        let advisor = self.advisor;
+        let advisor = self.setup.advisor;
         let (rungs, first) = (self.ladder.len(), advisor.first_seed);
         let mut search = Search::new(rungs, advisor.seeds, advisor.objective, advisor.every_rate);
         while let Some(ask) = search.next() {
@@ -130,23 +180,30 @@ impl<'s, 'a, B> Session<'s, 'a, B> {
         if self.target.is_some() || outcome.recipe != Recipe::plain() {
             return;
         }
+        self.counted = !self.stopped;
         // The worst of its seeds, so that plain descent reaches the target itself.
         self.target = outcome.best(Objective::LowestLoss).map(|point| point.spread().1);
         let Some(target) = self.target else { return };
         for point in &mut outcome.points {
-            let trials = plain.iter().filter(|(rate, _)| *rate == point.rate);
-            point.reached = trials.map(|(_, trial)| trial.updates_to(target)).collect();
+            // Those of resumed runs have been counted to the same target.
+            for (seed, reached) in (self.setup.advisor.first_seed..).zip(&mut point.reached) {
+                let run = (point.rate, seed);
+                if let Some((_, trial)) = plain.iter().find(|(of, _)| *of == run) {
+                    *reached = trial.updates_to(target);
+                    self.log.set_reached(&outcome.recipe, run, *reached);
+                }
+            }
         }
     }
 
     /// Confirms the best recipes, and plain descent, the baseline of all of them.
     fn confirm_the_best(&mut self) -> Result<(), Error> {
-        let (objective, plain) = (self.advisor.objective, Recipe::plain());
+        let (objective, plain) = (self.setup.advisor.objective, Recipe::plain());
         sort(&mut self.outcomes, objective);
         let chosen = |(at, o): &(usize, &Outcome)| {
-            o.best(objective).is_some() && (*at < self.advisor.confirm.0 || o.recipe == plain)
+            o.best(objective).is_some() && (*at < self.setup.advisor.confirm.0 || o.recipe == plain)
         };
-        let chosen: Vec<usize> = match self.advisor.confirm.0 {
+        let chosen: Vec<usize> = match self.setup.advisor.confirm.0 {
             0 => Vec::new(),
             _ => self.outcomes.iter().enumerate().filter(chosen).map(|(at, _)| at).collect(),
         };
@@ -163,8 +220,8 @@ impl<'s, 'a, B> Session<'s, 'a, B> {
     /// Measures whether the best recipe is worth its parts: without each of them, and without all the parts that it can
     /// do without, until nothing simpler is as good.
     fn leave_out_parts(&mut self) -> Result<(), Error> {
-        let (objective, wanted) = (self.advisor.objective, self.advisor.wanted());
-        if self.advisor.confirm.0 == 0 || objective == Objective::HighestRate {
+        let (objective, wanted) = (self.setup.advisor.objective, self.setup.advisor.wanted());
+        if self.setup.advisor.confirm.0 == 0 || objective == Objective::HighestRate {
             return Ok(());
         }
         let mut last = None;
@@ -222,7 +279,7 @@ impl<'s, 'a, B> Session<'s, 'a, B> {
 
     /// Refines the best rate, between the rungs.
     fn refine(&mut self, at: usize) -> Result<(), Error> {
-        while let Some(rate) = search::nearer(&self.outcomes[at], self.advisor.objective) {
+        while let Some(rate) = search::nearer(&self.outcomes[at], self.setup.advisor.objective) {
             let Some(point) = self.searched(at, rate)? else { break };
             self.outcomes[at].insert(point);
         }
@@ -232,7 +289,7 @@ impl<'s, 'a, B> Session<'s, 'a, B> {
     /// Refines the edge, between the rungs.
     fn refine_edge(&mut self, recipe: &Recipe) -> Result<(), Error> {
         let at = self.outcomes.iter().position(|outcome| outcome.recipe == *recipe);
-        let Some(at) = at.filter(|_| self.advisor.confirm.0 > 0) else { return Ok(()) };
+        let Some(at) = at.filter(|_| self.setup.advisor.confirm.0 > 0) else { return Ok(()) };
         self.parts.1 += 1;
         while let Some(rate) = search::edge(&self.outcomes[at]) {
             let Some(point) = self.searched(at, rate)? else { break };
@@ -245,8 +302,8 @@ impl<'s, 'a, B> Session<'s, 'a, B> {
     /// Runs a recipe at its best rate with fresh seeds, which played no part in choosing it. If one of the runs is not
     /// stable, tries a lower rate.
     fn confirm(&mut self, at: usize) -> Result<(), Error> {
-        let (first, n) = (self.advisor.fresh_seed(), self.advisor.confirm.1);
-        let objective = self.advisor.objective;
+        let (first, n) = (self.setup.advisor.fresh_seed(), self.setup.advisor.confirm.1);
+        let objective = self.setup.advisor.objective;
         let mut best = self.outcomes[at].best(objective).map(|point| point.rate);
         for _ in 0..LOWER {
             let Some(rate) = best.filter(|_| n > 0 && objective != Objective::HighestRate) else {
@@ -267,7 +324,7 @@ impl<'s, 'a, B> Session<'s, 'a, B> {
     /// Runs the seeds of the search at one rate.
     fn searched(&mut self, at: usize, rate: f64) -> Result<Option<Point>, Error> {
         let recipe = self.outcomes[at].recipe.clone();
-        let seeds = self.advisor.first_seed..self.advisor.fresh_seed();
+        let seeds = self.setup.advisor.first_seed..self.setup.advisor.fresh_seed();
         self.point(&recipe, Point::at(rate), seeds)
     }
 
@@ -288,54 +345,55 @@ impl<'s, 'a, B> Session<'s, 'a, B> {
         if self.stopped {
             return Ok(None);
         }
-        let (advisor, split) = (self.advisor, self.split);
-        let Self { prepare, targets, watch, parts, updates, outcomes, .. } = self;
+        let (advisor, rate) = (self.setup.advisor, point.rate);
+        let Self { setup, watch, parts, updates, outcomes, .. } = self;
         let so_far = Self::so_far(outcomes, advisor.objective);
-        let named = |(name, ..): &&(String, Runner<'a, B>, bool)| *name == recipe.variant;
-        let runner = advisor.variants.iter().find(named).map_or(&advisor.base, |(_, run, _)| run);
-        let prepared = |batch| match prepare.as_ref().filter(|_| recipe.standardized) {
-            Some(prepare) => prepare(batch),
-            None => batch,
-        };
-        let batch = |k: u64| prepared(split.training(k, &*advisor.batch));
-        let held = |k: u64| prepared(split.held(k, &*advisor.batch));
-        let (rate, over) = (point.rate, advisor.over);
         let now = || advisor.clock.as_ref().map(|clock| clock());
-        let (mut seconds, mut made) = (0.0, 0u64);
+        let (mut seconds, mut losses) = (0.0, 0u64);
         for seed in seeds {
-            let mut go_on = || {
-                let (done, of) = *parts;
-                let updates_now = *updates;
-                let stage = Stage { recipe, rate, seed, done, of, updates: updates_now, so_far };
-                let stop = advisor.is_spent(updates_now)
-                    || watch.as_mut().is_some_and(|watch| watch(&stage) == ControlFlow::Break(()));
-                *updates += u64::from(!stop);
-                !stop
+            let ran = match self.log.find(recipe, rate, seed).cloned() {
+                Some(known) => {
+                    *updates += known.updates;
+                    known
+                }
+                None => {
+                    let before = *updates;
+                    let mut go_on = || {
+                        let (done, of) = *parts;
+                        let updates_now = *updates;
+                        let stage =
+                            Stage { recipe, rate, seed, done, of, updates: updates_now, so_far };
+                        let stop = advisor.is_spent(updates_now)
+                            || watch
+                                .as_mut()
+                                .is_some_and(|watch| watch(&stage) == ControlFlow::Break(()));
+                        *updates += u64::from(!stop);
+                        !stop
+                    };
+                    let begun = now();
+                    let trial = setup.run(recipe, (rate, seed), &mut go_on)?;
+                    if trial.end == End::Stopped {
+                        self.stopped = true;
+                        return Ok(None);
+                    }
+                    let ran = Ran {
+                        updates: *updates - before,
+                        seconds: now().zip(begun).map(|(end, begun)| end - begun),
+                        ..Ran::of(&trial, (rate, seed), self.target)
+                    };
+                    self.log.push(recipe, ran.clone());
+                    if self.target.is_none() && *recipe == Recipe::plain() {
+                        self.plain.push(((rate, seed), trial));
+                    }
+                    ran
+                }
             };
-            let begun = now();
-            let trial = runner(Order {
-                recipe,
-                rate,
-                seed,
-                over,
-                batch: &batch,
-                held_out: split.held_out().map(|n| (n, &held as &dyn Fn(u64) -> B)),
-                targets: targets.as_ref().filter(|_| recipe.standardized_targets),
-                go_on: &mut go_on,
-            })?;
-            if trial.end == End::Stopped {
-                self.stopped = true;
-                return Ok(None);
-            }
-            seconds += now().zip(begun).map_or(0.0, |(end, begun)| end - begun);
-            made += trial.losses.len() as u64;
-            point.take(&trial, self.target);
-            if self.target.is_none() && *recipe == Recipe::plain() {
-                self.plain.push((rate, trial));
-            }
+            seconds += ran.seconds.unwrap_or(0.0);
+            losses += ran.losses;
+            point.take(&ran);
         }
-        if made > 0 {
-            point.seconds = advisor.clock.as_ref().map(|_| seconds / made as f64);
+        if losses > 0 {
+            point.seconds = advisor.clock.as_ref().map(|_| seconds / losses as f64);
         }
         Ok(Some(point))
     }

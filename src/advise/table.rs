@@ -97,7 +97,8 @@ pub(super) fn summary(advice: &Advice) -> Vec<String> {
     let mut said = Vec::new();
     if !advice.is_complete() {
         said.push(format!(
-            "The search was ended after {} updates: recipes that are not in the table may be better.",
+            "The search was ended after {} updates: recipes that are not in the table may be better. \
+             `Advisor::resume` continues it.",
             advice.updates()
         ));
     }

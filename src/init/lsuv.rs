@@ -4,9 +4,9 @@ use burn::module::{Module, ParamId};
 
 use super::{Change, Changes};
 use crate::error::check::Param;
-use crate::monitor::{Layout, Probe};
+use crate::monitor::Probe;
 use crate::running_statistics::Running;
-use crate::{Error, tie};
+use crate::{Error, fit, tie};
 
 /// Initializes layers so that each one's output has a variance of 1 on a batch of data: layer-sequential unit-variance
 /// initialization (LSUV).
@@ -54,9 +54,10 @@ use crate::{Error, tie};
 /// ```
 ///
 /// # Edges
-/// Weights are drawn from the device's generator: seed it for a repeatable result. Biases are left as they are. A weight
-/// that is used in several places is changed in all of them. Running statistics, such as BatchNorm's, are restored
-/// after the last pass. The forward pass should not use dropout, which changes the variance.
+/// Weights are drawn from the device's generator: seed it for a repeatable result. Biases are left as they are. Frozen
+/// weights are changed too. A weight that is used in several places is changed in all of them; only one of its layers can
+/// be named. Running statistics, such as BatchNorm's, are restored after the last pass. The forward pass should not use
+/// dropout, which changes the variance.
 ///
 /// # Source
 /// Mishkin & Matas, "All you need is a good init", 2016. Like there, the tolerance is 0.1 and a layer has up to 10
@@ -142,20 +143,34 @@ impl Lsuv {
     /// Returns a copy of the model with its layers initialized; `forward` runs a batch through the model it is given.
     ///
     /// # Errors
-    /// If a layer has no weight of at least two dimensions, or the forward pass doesn't watch its output; if an output
-    /// is not finite or constant, or its variance doesn't come within the tolerance; or if the device fails. The given
-    /// model is not changed.
+    /// If a layer has no weight of at least two dimensions, or that of an earlier one, or the forward pass doesn't watch
+    /// its output; if an output is not finite or constant, or its variance doesn't come within the tolerance; or if the
+    /// device fails. The given model is not changed.
     ///
     /// # Cost
-    /// For each layer one forward pass and one readback for each attempt, and one more.
+    /// For each layer one forward pass and one readback for each attempt, and one more; and a QR decomposition of each
+    /// weight, on the device.
     pub fn fit<M: Module>(
         &self,
         model: &M,
         forward: impl Fn(&M, &Probe),
     ) -> Result<LsuvFit<M>, Error> {
-        let layout = Layout::of(model);
-        let ids: Vec<ParamId> =
-            self.layers.iter().map(|layer| weight(&layout, layer)).collect::<Result<_, _>>()?;
+        let (places, shapes) = (fit::places(model), fit::shapes(model));
+        let weight = |layer: &String| {
+            let path = format!("{layer}.weight");
+            let found = places.iter().find(|(id, of)| {
+                *of == path && shapes.get(id).is_some_and(|shape| shape.len() >= 2)
+            });
+            let must = "the path of a layer with a weight of at least two dimensions";
+            let missing = || Error::parameter("Lsuv", "layers", must, format_args!("`{layer}`"));
+            found.map(|(id, _)| *id).ok_or_else(missing)
+        };
+        let ids: Vec<ParamId> = self.layers.iter().map(weight).collect::<Result<_, _>>()?;
+        if let Some(at) = (1..ids.len()).find(|at| ids[..*at].contains(&ids[*at])) {
+            let must = "layers that don't share a weight";
+            let got = format_args!("`{}`, whose weight an earlier one has", self.layers[at]);
+            return Err(Error::parameter("Lsuv", "layers", must, got));
+        }
         let running = Running::of(model);
         let fitted = self.fit_all(model.clone(), &ids, forward);
         // The forward passes have written the given model's statistics too, which its clones share.
@@ -200,16 +215,6 @@ impl Lsuv {
     fn is_reached(&self, std: f64) -> bool {
         (std.powi(2) - 1.0).abs() <= self.tolerance
     }
-}
-
-/// Returns the weight of a layer.
-fn weight(layout: &Layout, layer: &str) -> Result<ParamId, Error> {
-    let path = format!("{layer}.weight");
-    let found = layout.entries().iter().find(|entry| entry.path == path && entry.shape.len() >= 2);
-    found.map(|entry| entry.id).ok_or_else(|| {
-        let must = "the path of a layer with a weight of at least two dimensions";
-        Error::parameter("Lsuv", "layers", must, format_args!("`{layer}`"))
-    })
 }
 
 /// Runs the batch through the model and returns the standard deviation of a layer's output.

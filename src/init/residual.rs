@@ -4,8 +4,7 @@ use burn::module::{Module, ParamGroup};
 
 use super::{Change, Changes};
 use crate::error::check::Param;
-use crate::monitor::Layout;
-use crate::{Error, tie};
+use crate::{Error, fit, tie};
 
 /// Multiplies the last weight of each residual branch by `1/√branches`, so that the sum over all branches has the variance
 /// of one.
@@ -45,12 +44,9 @@ use crate::{Error, tie};
 pub fn scale_residuals<M: Module>(model: M, branches: u64, last: &ParamGroup) -> Result<M, Error> {
     let branches = Param("scale_residuals", "branches").at_least(1, branches)?;
     let times = Change::Times((branches as f64).sqrt().recip());
-    let of: Vec<_> = Layout::of(&model)
-        .entries()
-        .iter()
-        .filter(|entry| last.matches(&entry.id, Some(&entry.path)))
-        .map(|entry| (entry.id, times))
-        .collect();
+    let places = fit::places(&model).into_iter();
+    let matching = places.filter(|(id, path)| last.matches(id, Some(path)));
+    let of: Vec<_> = matching.map(|(id, _)| (id, times)).collect();
     let must = "a group that some parameter of the model is in";
     Param("scale_residuals", "last").must(!of.is_empty(), must, "one without any")?;
     Ok(tie(model.map(&mut Changes { of: &of })))

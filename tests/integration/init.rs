@@ -154,6 +154,14 @@ fn what_cannot_be_fitted_is_said_and_nothing_is_changed() {
     assert!(text.contains("scaled 10 times (before, it was 2"), "{text}");
     assert_eq!(bits(&net), before);
 
+    let shared: Linear = LinearConfig::new(2, 2).init(&device);
+    let tied = vec![shared.clone(), shared];
+    let error = of(&["0", "1"]).fit(&tied, |_, _| ()).unwrap_err();
+    assert_eq!(
+        error.to_string(),
+        "`layers` of Lsuv must be layers that don't share a weight, got `1`, whose weight an earlier one has"
+    );
+
     let none: [&str; 0] = [];
     assert!(Lsuv::new(none).unwrap_err().to_string().contains("at least one path, got none"));
     let twice = Lsuv::new(["a", "b", "a"]).unwrap_err().to_string();
@@ -178,14 +186,14 @@ fn a_deep_plain_network_trains_with_it_and_not_without() {
     let loss = |net: &Vec<Linear>| (forward(net, &Probe::off()) - y.clone()).powi_scalar(2).mean();
     let train = |mut net: Vec<Linear>| {
         let mut keel = Keel::wrap(Momentum::new(0.9).unwrap()).recommended().build(&net).unwrap();
-        for _ in 0..150 {
+        for _ in 0..130 {
             let now = loss(&net);
             let grads = GradientsParams::from_grads(now.backward(), &net);
             net = keel.step(0.01, net, grads, &now).unwrap().model;
         }
         loss(&net).into_scalar::<f32>() / y.clone().var(0).into_scalar::<f32>()
     };
-    for seed in 0..3 {
+    for seed in 0..2 {
         device.seed(seed);
         let width = |at: usize| if at == 0 { 4 } else { 24 };
         let net: Vec<Linear> = (0..DEPTH)

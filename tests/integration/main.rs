@@ -9,6 +9,7 @@ mod advise;
 mod advise_code;
 mod advise_held_out;
 mod advise_page;
+mod advise_resume;
 mod averages;
 mod blame;
 mod bounds;
