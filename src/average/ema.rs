@@ -30,6 +30,7 @@ use crate::Error;
 #[doc(alias = "EMAWeightAveraging")]
 #[doc(alias = "ModelEma")]
 #[doc(alias = "polyak")]
+#[doc(alias = "ExponentialMovingAverage")]
 pub struct Ema {
     decay: f64,
     warmup: bool,

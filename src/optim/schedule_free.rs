@@ -28,6 +28,7 @@ use crate::error::check::Param;
 /// belong to `y`: [`refresh_statistics`](crate::average::refresh_statistics) computes those of `x`.
 ///
 /// Agrees with the authors' `SGDScheduleFree`, with `warmup_steps` 0.
+#[doc(alias = "SGDScheduleFree")]
 pub type ScheduleFreeSgd = ScheduleFree<Plain>;
 
 /// AdamW that needs no schedule: [`ScheduleFreeSgd`] along `g/(√v̂ + ε) + λ·y`.
@@ -47,6 +48,7 @@ pub type ScheduleFreeSgd = ScheduleFree<Plain>;
 /// # let _ = best;
 /// # Ok::<(), evenkeel::Error>(())
 /// ```
+#[doc(alias = "AdamWScheduleFree")]
 pub type ScheduleFreeAdamW = ScheduleFree<Adapted>;
 
 /// The rule behind [`ScheduleFreeSgd`] and [`ScheduleFreeAdamW`].

@@ -51,6 +51,7 @@ use crate::error::check::Param;
 #[doc(alias = "LossScaleOptimizer")]
 #[doc(alias = "MixedPrecision")]
 #[doc(alias = "loss_scaling")]
+#[doc(alias = "DynamicGradScaler")]
 pub struct LossScale {
     value: f64,
     growth: f64,

@@ -107,6 +107,7 @@ pub type Boxed = Arc<dyn Schedule + Send + Sync>;
 /// let sawtooth = |update: u64| 1e-3 * (1.0 - (update % 10) as f64 / 10.0);
 /// assert_eq!(sawtooth.at(10), 1e-3);
 /// ```
+#[doc(alias = "LambdaLR")]
 pub trait Schedule {
     /// Returns the value for update `update`, counted from 0.
     fn at(&self, update: u64) -> f64;
@@ -126,6 +127,7 @@ pub trait Schedule {
     }
 
     /// Returns the product of two schedules.
+    #[doc(alias = "ChainedScheduler")]
     fn times<S: Schedule>(self, other: S) -> Times<Self, S>
     where
         Self: Sized,

@@ -3,23 +3,14 @@
 use std::fs;
 use std::path::Path;
 
-fn sources(dir: &Path, text: &mut String) {
-    for entry in fs::read_dir(dir).unwrap() {
-        let path = entry.unwrap().path();
-        if path.is_dir() {
-            sources(&path, text);
-        } else if path.extension().is_some_and(|e| e == "rs") {
-            text.push_str(&fs::read_to_string(path).unwrap());
-        }
-    }
-}
+use crate::common::sources;
 
 #[test]
 fn every_name_of_the_page_is_an_alias_and_the_other_way_round() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     let page = fs::read_to_string(root.join("src/docs/coming_from.md")).unwrap();
-    let mut code = String::new();
-    sources(&root.join("src"), &mut code);
+    let files = sources(&root.join("src"));
+    let code: String = files.iter().map(|file| fs::read_to_string(file).unwrap()).collect();
 
     let cells = page.lines().filter_map(|line| line.strip_prefix("| ")?.split(" | ").next());
     let names: Vec<&str> = cells.flat_map(|cell| cell.split('`').skip(1).step_by(2)).collect();

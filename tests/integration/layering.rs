@@ -7,19 +7,8 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::LazyLock;
 
+use crate::common::sources;
 use graph::{Graph, known_by};
-
-fn sources(dir: &Path) -> Vec<PathBuf> {
-    let mut found = Vec::new();
-    for entry in fs::read_dir(dir).unwrap() {
-        let path = entry.unwrap().path();
-        match path.is_dir() {
-            true => found.extend(sources(&path)),
-            false => found.extend(path.extension().is_some_and(|e| e == "rs").then_some(path)),
-        }
-    }
-    found
-}
 
 /// The code of a file: no comments, and nothing from its test module on.
 fn code(path: &Path) -> String {
@@ -92,6 +81,46 @@ fn no_room_is_in_a_circle() {
             circle.iter().zip(next).map(|(a, b)| format!("{a} → {b}: {:?}", files(a, b))).collect();
         panic!("modules know each other in a circle:\n{}", ways.join("\n"));
     }
+}
+
+/// The rooms, each on a line below all that it knows: on the first line those that know no other.
+fn levels() -> Vec<Vec<String>> {
+    let mut left = GRAPH.rooms();
+    left.remove("lib");
+    let mut levels = Vec::new();
+    while !left.is_empty() {
+        let names: BTreeSet<String> = left.keys().cloned().collect();
+        let (now, later): (BTreeMap<_, _>, BTreeMap<_, _>) =
+            left.into_iter().partition(|(_, known)| known.is_disjoint(&names));
+        assert!(!now.is_empty(), "a circle among {names:?}");
+        levels.push(now.into_keys().collect());
+        left = later;
+    }
+    levels
+}
+
+/// With `EVENKEEL_WRITE` set, writes it.
+#[test]
+fn the_design_page_has_the_modules_as_they_are() {
+    let (begin, end) =
+        ("<!-- Generated from the code by the test `layering`. -->\n", "<!-- end -->\n");
+    let lines = levels().into_iter().enumerate().map(|(at, rooms)| {
+        let rooms: Vec<String> = rooms.iter().map(|room| room.replace(".rs", "")).collect();
+        format!("{at}  {}\n", rooms.join(", "))
+    });
+    let generated = format!("\n```text\n{}```\n\n", lines.collect::<String>());
+    let page = src().join("docs/design.md");
+    let text = fs::read_to_string(&page).unwrap();
+    let (before, rest) = text.split_once(begin).unwrap();
+    let (there, after) = rest.split_once(end).unwrap();
+    if std::env::var_os("EVENKEEL_WRITE").is_some() {
+        fs::write(&page, format!("{before}{begin}{generated}{end}{after}")).unwrap();
+        return;
+    }
+    assert_eq!(
+        there, generated,
+        "set EVENKEEL_WRITE and run this test to bring the page up to date"
+    );
 }
 
 #[test]

@@ -97,3 +97,26 @@ fn the_table_of_what_explodes_fits_100_columns() {
         readme.split("```text\nWine quality").nth(1).unwrap().split("```").next().unwrap();
     assert!(printed.lines().all(|line| line.chars().count() <= 100));
 }
+
+/// Every type that it names, in running text too, is in the code.
+#[test]
+fn its_types_exist() {
+    let src = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
+    let code = crate::common::sources(&src).into_iter().map(|file| {
+        let text = std::fs::read_to_string(file).unwrap();
+        let code = text.lines().filter(|line| !line.trim_start().starts_with("//"));
+        code.flat_map(|line| line.split(|c: char| !c.is_alphanumeric() && c != '_'))
+            .map(String::from)
+            .collect::<Vec<_>>()
+    });
+    let known: std::collections::BTreeSet<String> = code.flatten().collect();
+    let readme = read("README.md");
+    // Every second piece is not a block of code, and in those every second one is code.
+    let text = readme.split("```").step_by(2).flat_map(|text| text.split('`').skip(1).step_by(2));
+    let words = text.flat_map(|code| code.split(|c: char| !c.is_alphanumeric() && c != '_'));
+    let types = words.filter(|word| {
+        word.starts_with(|c: char| c.is_uppercase()) && word.contains(|c: char| c.is_lowercase())
+    });
+    let unknown: Vec<&str> = types.filter(|word| !known.contains(*word)).collect();
+    assert!(unknown.is_empty(), "{unknown:?}");
+}

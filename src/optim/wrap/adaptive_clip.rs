@@ -35,6 +35,7 @@ use crate::error::check::Param;
 #[derive(Clone, Debug)]
 #[doc(alias = "adaptive_grad_clip")]
 #[doc(alias = "AGC")]
+#[doc(alias = "adaptive_clip_grad")]
 pub struct AdaptiveClip<O> {
     inner: O,
     share: f64,

@@ -39,6 +39,7 @@ use crate::schedule::math::{lerp, progress};
 #[derive(Debug, Clone, Copy, PartialEq)]
 #[doc(alias = "CosineAnnealingLR")]
 #[doc(alias = "CosineDecay")]
+#[doc(alias = "cosine_decay_schedule")]
 pub struct Cosine {
     pub(in crate::schedule) from: f64,
     pub(in crate::schedule) to: f64,

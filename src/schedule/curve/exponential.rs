@@ -34,6 +34,8 @@ use crate::schedule::math::{power, saturate};
 #[derive(Debug, Clone, Copy, PartialEq)]
 #[doc(alias = "ExponentialLR")]
 #[doc(alias = "ExponentialDecay")]
+#[doc(alias = "MultiplicativeLR")]
+#[doc(alias = "exponential_decay")]
 pub struct Exponential {
     pub(in crate::schedule) from: f64,
     pub(in crate::schedule) factor: f64,

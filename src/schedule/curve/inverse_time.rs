@@ -26,6 +26,7 @@ use crate::schedule::Schedule;
 /// # Ok::<(), evenkeel::Error>(())
 /// ```
 #[derive(Debug, Clone, Copy, PartialEq)]
+#[doc(alias = "InverseTimeDecay")]
 pub struct InverseTime {
     pub(in crate::schedule) from: f64,
     pub(in crate::schedule) rate: f64,

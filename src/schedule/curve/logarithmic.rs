@@ -32,6 +32,7 @@ use crate::schedule::math::lerp;
 /// # Ok::<(), evenkeel::Error>(())
 /// ```
 #[derive(Debug, Clone, Copy, PartialEq)]
+#[doc(alias = "WarmupLR")]
 pub struct Logarithmic {
     pub(in crate::schedule) from: f64,
     pub(in crate::schedule) to: f64,

@@ -41,6 +41,8 @@ use crate::schedule::math::{lerp, progress};
 #[derive(Debug, Clone, Copy, PartialEq)]
 #[doc(alias = "OneCycleLR")]
 #[doc(alias = "fit_one_cycle")]
+#[doc(alias = "linear_onecycle_schedule")]
+#[doc(alias = "cosine_onecycle_schedule")]
 pub struct OneCycle {
     pub(in crate::schedule) from: f64,
     pub(in crate::schedule) peak: f64,

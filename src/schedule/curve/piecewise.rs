@@ -27,6 +27,9 @@ use crate::schedule::math::{lerp, progress};
 /// # Ok::<(), evenkeel::Error>(())
 /// ```
 #[derive(Debug, Clone, PartialEq)]
+#[doc(alias = "PiecewiseConstantDecay")]
+#[doc(alias = "piecewise_constant_schedule")]
+#[doc(alias = "ConstantLR")]
 pub struct PiecewiseConstant {
     pub(in crate::schedule) first: f64,
     pub(in crate::schedule) knots: Knots,

@@ -33,6 +33,7 @@ use crate::schedule::math::{lerp, progress};
 #[derive(Debug, Clone, Copy, PartialEq)]
 #[doc(alias = "PolynomialLR")]
 #[doc(alias = "PolynomialDecay")]
+#[doc(alias = "polynomial_schedule")]
 pub struct Polynomial {
     pub(in crate::schedule) from: f64,
     pub(in crate::schedule) to: f64,

@@ -31,6 +31,7 @@ use crate::schedule::math::{lerp, progress};
 #[derive(Debug, Clone, Copy, PartialEq)]
 #[doc(alias = "LinearLR")]
 #[doc(alias = "warmup")]
+#[doc(alias = "linear_schedule")]
 pub struct Ramp {
     pub(in crate::schedule) from: f64,
     pub(in crate::schedule) to: f64,

@@ -32,6 +32,7 @@ use crate::schedule::Schedule;
 /// # Ok::<(), evenkeel::Error>(())
 /// ```
 #[derive(Debug, Clone, Copy, PartialEq)]
+#[doc(alias = "LRRangeTest")]
 pub struct RangeSweep {
     pub(in crate::schedule) kind: SweepKind,
     pub(in crate::schedule) every: u64,

@@ -45,6 +45,8 @@ use crate::schedule::math::{lerp, power, saturate};
 #[derive(Debug, Clone, Copy, PartialEq)]
 #[doc(alias = "CosineAnnealingWarmRestarts")]
 #[doc(alias = "SGDR")]
+#[doc(alias = "CosineDecayRestarts")]
+#[doc(alias = "sgdr_schedule")]
 pub struct WarmRestarts {
     pub(in crate::schedule) from: f64,
     pub(in crate::schedule) to: f64,

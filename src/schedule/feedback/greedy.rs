@@ -38,6 +38,7 @@ use crate::shared::Shared;
 /// # Ok::<(), evenkeel::Error>(())
 /// ```
 #[derive(Debug, Clone, PartialEq)]
+#[doc(alias = "GreedyLR")]
 pub struct Greedy {
     pub(in crate::schedule) better: Better,
     pub(in crate::schedule) factor: f64,

@@ -45,6 +45,7 @@ use crate::shared::Shared;
 /// ```
 #[derive(Debug, Clone, PartialEq)]
 #[doc(alias = "ReduceLROnPlateau")]
+#[doc(alias = "reduce_on_plateau")]
 pub struct Plateau {
     pub(in crate::schedule) better: Better,
     pub(in crate::schedule) factor: f64,

@@ -211,6 +211,7 @@ pub fn one_cycle_with_momentum(peak: f64, over: u64) -> Result<(OneCycle, OneCyc
 ///
 /// # Errors
 /// If `rate` is not finite.
+#[doc(alias = "fit_flat_cos")]
 pub fn flat_cosine(rate: f64, over: u64) -> Result<Then<Constant, Cosine>, Error> {
     let decay = over / 4;
     Ok(Constant::new(rate)?.then(over - decay, Cosine::new(rate, rate / 1e5, decay)?))
@@ -263,6 +264,7 @@ pub fn poly(from: f64, over: u64) -> Result<Polynomial, Error> {
 ///
 /// # Errors
 /// If a rate is not finite.
+#[doc(alias = "SWALR")]
 pub fn swa(from: f64, to: f64, over: u64) -> Result<Cooldown, Error> {
     Cooldown::new(from, to, over)?.shape(Anneal::Cosine)
 }

@@ -26,6 +26,7 @@ use crate::schedule::{
 /// # Ok::<(), evenkeel::Error>(())
 /// ```
 #[derive(Debug, Clone, Copy, PartialEq)]
+#[doc(alias = "get_scheduler")]
 pub struct Transformers {
     rate: f64,
     warmup: u64,

@@ -238,3 +238,16 @@ pub fn id_of<M: Module>(model: &M, path: &str) -> ParamId {
     model.visit(&mut find);
     find.id.unwrap_or_else(|| panic!("there is no `{path}`"))
 }
+
+/// The files with Rust code in a folder and those below it.
+pub fn sources(dir: &std::path::Path) -> Vec<std::path::PathBuf> {
+    let mut found = Vec::new();
+    for entry in std::fs::read_dir(dir).unwrap() {
+        let path = entry.unwrap().path();
+        match path.is_dir() {
+            true => found.extend(sources(&path)),
+            false => found.extend(path.extension().is_some_and(|e| e == "rs").then_some(path)),
+        }
+    }
+    found
+}
