@@ -15,7 +15,7 @@ use crate::{Error, Reading, Verdict};
 ///
 /// ```text
 /// spike  ⇔  loss  > m + k · max(σ, relative·|m|, of_start·|m₀|, absolute)       σ = 1.4826·d
-///      and  ln‖g‖ > max(M₀ + ln 3, min(M + k · max(1.4826·D, 0.1), L + ln 3))
+///      and  ln‖g‖ > max(M₀ + ln 6, min(M + k · max(1.4826·D, 0.1), L + ln 6))
 /// ```
 ///
 /// The factor 1.4826 makes `d` an estimate of the standard deviation of a normal distribution, so `k` counts sigmas.
@@ -24,8 +24,8 @@ use crate::{Error, Reading, Verdict};
 ///
 /// Both must be far above, because a high loss alone doesn't harm the weights. Once a classifier fits its data, the
 /// losses are near 0 and batches with a hard row in them are rare; rejecting those would keep the model from learning
-/// them. Their gradients are no larger than those at the start of the run, and `M₀ + ln 3` lets them through. If the
-/// spread is so wide that six sigmas are out of reach, three times the largest gradient norm in the window is enough.
+/// them. Their gradients are no larger than those at the start of the run, and `M₀ + ln 6` lets them through. If the
+/// spread is so wide that six sigmas are out of reach, six times the largest gradient norm in the window is enough.
 /// [`by_loss_alone`](Self::by_loss_alone) drops the second condition.
 ///
 /// Verdict: [`Skip`](Verdict::Skip) on a spike, once `patience` spikes in a row have been let through. The test is
@@ -58,10 +58,10 @@ use crate::{Error, Reading, Verdict};
 /// for loss in [1.0, 1.1, 0.9, 1.0] {
 ///     guard.record(&reading(loss, 2.0), Verdict::Apply);
 /// }
-/// // m = 1, d = 0.05: the threshold is 1 + 6·0.07413, for gradients above 3·2.
-/// assert_eq!(guard.judge(&reading(1.45, 7.0)), Verdict::Skip);
-/// assert_eq!(guard.judge(&reading(1.44, 7.0)), Verdict::Apply);
-/// assert_eq!(guard.judge(&reading(1.45, 5.0)), Verdict::Apply);
+/// // m = 1, d = 0.05: the threshold is 1 + 6·0.07413, for gradients above 6·2.
+/// assert_eq!(guard.judge(&reading(1.45, 13.0)), Verdict::Skip);
+/// assert_eq!(guard.judge(&reading(1.44, 13.0)), Verdict::Apply);
+/// assert_eq!(guard.judge(&reading(1.45, 11.0)), Verdict::Apply);
 /// # Ok::<(), evenkeel::Error>(())
 /// ```
 #[derive(Debug, Clone, PartialEq)]
@@ -74,8 +74,9 @@ pub struct LossSpike {
 
 const NAME: &str = "LossSpike";
 
-/// A spike's gradient norm is above this multiple of the norm at the start.
-const REACH: f64 = 3.0;
+/// A spike's gradient norm is above this multiple of the norm at the start. With 3, the rows of a heavy-tailed target are
+/// rejected often enough for the training loss to be higher, over ten runs of a thousand steps.
+const REACH: f64 = 6.0;
 
 impl Default for LossSpike {
     fn default() -> Self {
@@ -341,10 +342,10 @@ mod tests {
             guard.record(&reading(0.7 * fit, 2.0 * fit), Verdict::Apply);
         }
         assert_eq!(guard.judge(&reading(0.6, 2.0)), Verdict::Apply);
-        assert_eq!(guard.judge(&reading(0.6, 7.0)), Verdict::Skip);
+        assert_eq!(guard.judge(&reading(0.6, 13.0)), Verdict::Skip);
         assert_eq!(guard.clone().by_loss_alone().judge(&reading(0.6, 2.0)), Verdict::Skip);
         // Small relative to the start, however equal the last ones are.
-        assert_eq!(guard.judge(&reading(0.15, 7.0)), Verdict::Apply);
+        assert_eq!(guard.judge(&reading(0.15, 13.0)), Verdict::Apply);
     }
 
     /// Most batches of a hinge loss are exactly 0.
@@ -358,15 +359,15 @@ mod tests {
         }
     }
 
-    /// However wide the spread, three times the largest norm of the window is beyond it.
+    /// However wide the spread, six times the largest norm of the window is beyond it.
     #[test]
     fn what_is_beyond_all_that_was_seen_is_a_spike() {
         let mut guard = LossSpike::default();
         for t in 0..100 {
             guard.record(&reading(1.0, f64::powi(10.0, t % 5)), Verdict::Apply);
         }
-        assert_eq!(guard.judge(&reading(9.0, 2.9e4)), Verdict::Apply);
-        assert_eq!(guard.judge(&reading(9.0, 3.1e4)), Verdict::Skip);
+        assert_eq!(guard.judge(&reading(9.0, 5.9e4)), Verdict::Apply);
+        assert_eq!(guard.judge(&reading(9.0, 6.1e4)), Verdict::Skip);
     }
 
     /// A level that has moved permanently must not block the run indefinitely.
@@ -384,7 +385,7 @@ mod tests {
         assert!(
             guard.notice().is_some_and(|text| text.starts_with("LossSpike has stood down once"))
         );
-        assert_eq!(judge(&guard, 1e6), Verdict::Apply, "three times its norm is the least");
+        assert_eq!(judge(&guard, 1e6), Verdict::Apply, "six times its norm is the least");
         assert_eq!(guard.judge(&reading(1e6, 1e9)), Verdict::Skip, "on duty again");
     }
 
