@@ -48,8 +48,10 @@ fn main() -> Result<()> {
         return Err("name the files or folders to change, as in src/gate".into());
     }
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..").canonicalize()?;
+    // Cargo takes the copy's crate for the repository's, so in one target directory `cargo test` would run mutants.
     let target = std::env::var_os("CARGO_TARGET_DIR").map_or(root.join("target"), PathBuf::from);
-    let tree = target.join("mutants-tree");
+    let target = target.join("mutants");
+    let tree = target.join("tree");
     copy(&root, &tree)?;
     if std::env::var_os("EVENKEEL_LIST").is_some() {
         for (at, Mutant { file, line, change, text }) in
