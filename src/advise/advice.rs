@@ -1,6 +1,7 @@
 //! The result of a search.
 
 use super::Recipe;
+use super::advisor::NAME;
 use super::confidence::{SURE, pairs};
 use super::decision::Worth;
 use super::log::Log;
@@ -123,7 +124,7 @@ impl Advice {
             Some(((name, ours), (_, theirs))) => {
                 let must = "an advice of a search with the same settings";
                 let got = format_args!("one with {name} {theirs}, not {ours}");
-                Err(Error::parameter("Advisor", "resume", must, got))
+                Err(Error::parameter(NAME, "resume", must, got))
             }
         }
     }

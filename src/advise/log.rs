@@ -52,13 +52,9 @@ pub(super) struct Log {
 }
 
 impl Log {
-    fn of(&self, recipe: &Recipe) -> &[Ran] {
-        let found = self.runs.iter().find(|(of, _)| of == recipe);
-        found.map_or(&[], |(_, runs)| runs)
-    }
-
-    pub(super) fn find(&self, recipe: &Recipe, rate: f64, seed: u64) -> Option<&Ran> {
-        self.of(recipe).iter().find(|ran| ran.rate == rate && ran.seed == seed)
+    pub(super) fn find(&self, recipe: &Recipe, run: (f64, u64)) -> Option<&Ran> {
+        let (_, runs) = self.runs.iter().find(|(of, _)| of == recipe)?;
+        runs.iter().find(|ran| (ran.rate, ran.seed) == run)
     }
 
     /// Returns some run: one of plain descent, if there is one.
@@ -68,22 +64,25 @@ impl Log {
         first.1.first().map(|ran| (&first.0, ran))
     }
 
+    /// Returns the runs of a recipe, to add to or change.
+    fn of(&mut self, recipe: &Recipe) -> &mut Vec<Ran> {
+        let at = self.runs.iter().position(|(of, _)| of == recipe).unwrap_or_else(|| {
+            self.runs.push((recipe.clone(), Vec::new()));
+            self.runs.len() - 1
+        });
+        &mut self.runs[at].1
+    }
+
     pub(super) fn push(&mut self, recipe: &Recipe, ran: Ran) {
-        match self.runs.iter_mut().find(|(of, _)| of == recipe) {
-            Some((_, runs)) => runs.push(ran),
-            None => self.runs.push((recipe.clone(), vec![ran])),
-        }
+        self.of(recipe).push(ran);
     }
 
     /// Sets the number of updates to the target of one run.
-    pub(super) fn set_reached(
-        &mut self,
-        recipe: &Recipe,
-        (rate, seed): (f64, u64),
-        to: Option<u64>,
-    ) {
-        let runs = self.runs.iter_mut().filter(|(of, _)| of == recipe).flat_map(|(_, runs)| runs);
-        runs.filter(|ran| ran.rate == rate && ran.seed == seed).for_each(|ran| ran.reached = to);
+    pub(super) fn set_reached(&mut self, recipe: &Recipe, run: (f64, u64), to: Option<u64>) {
+        let found = self.of(recipe).iter_mut().find(|ran| (ran.rate, ran.seed) == run);
+        if let Some(ran) = found {
+            ran.reached = to;
+        }
     }
 
     /// Forgets the runs of a recipe.

@@ -110,6 +110,7 @@ mod run;
 mod search;
 mod session;
 mod settings;
+mod setup;
 mod split;
 mod table;
 mod trial;

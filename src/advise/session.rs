@@ -4,58 +4,17 @@
 use std::ops::{ControlFlow, Range};
 
 use super::advice::sort;
-use super::advisor::{Advisor, Prepare, Stage, Watch};
+use super::advisor::{Advisor, Stage, Watch};
 use super::log::{Log, Ran};
 use super::outcome::{Objective, Outcome, Point, order};
 use super::run::{End, Trial};
 use super::search::{self, Ask, Search};
-use super::split::Split;
-use super::trial::Order;
+use super::setup::Setup;
 use super::{Advice, Recipe};
 use crate::Error;
-use crate::error::check::Param;
-use crate::standardize::Standardize;
 
 /// The number of rates to try with fresh seeds until one is stable.
 const LOWER: usize = 4;
-
-/// What runs are made of.
-pub(super) struct Setup<'s, 'a, B> {
-    pub(super) advisor: &'s Advisor<'a, B>,
-    pub(super) split: &'s Split<'a, B>,
-    pub(super) prepare: Option<Prepare<'a, B>>,
-    pub(super) targets: Option<Standardize>,
-}
-
-impl<B> Setup<'_, '_, B> {
-    /// Trains a fresh model.
-    fn run(
-        &self,
-        recipe: &Recipe,
-        (rate, seed): (f64, u64),
-        go_on: &mut dyn FnMut() -> bool,
-    ) -> Result<Trial, Error> {
-        let Self { advisor, split, prepare, targets } = self;
-        let variant = advisor.variants.iter().find(|(name, ..)| *name == recipe.variant);
-        let runner = variant.map_or(&advisor.base, |(_, run, _)| run);
-        let prepared = |batch| match prepare.as_ref().filter(|_| recipe.standardized) {
-            Some(prepare) => prepare(batch),
-            None => batch,
-        };
-        let batch = |k: u64| prepared(split.training(k, &*advisor.batch));
-        let held = |k: u64| prepared(split.held(k, &*advisor.batch));
-        runner(Order {
-            recipe,
-            rate,
-            seed,
-            over: advisor.over,
-            batch: &batch,
-            held_out: split.held_out().map(|n| (n, &held as &dyn Fn(u64) -> B)),
-            targets: targets.as_ref().filter(|_| recipe.standardized_targets),
-            go_on,
-        })
-    }
-}
 
 pub(super) struct Session<'s, 'a, B> {
     setup: Setup<'s, 'a, B>,
@@ -94,19 +53,14 @@ impl<'s, 'a, B> Session<'s, 'a, B> {
         }
     }
 
-    /// Checks that the resumed runs are of this model and this data: a model that isn't trained yet has the same loss.
-    fn check_resumed(&self) -> Result<(), Error> {
-        let Some((recipe, ran)) = self.log.any() else { return Ok(()) };
-        let start = self.setup.run(recipe, (ran.rate, ran.seed), &mut || false)?.begun();
-        let same = start == ran.start || (start.is_nan() && ran.start.is_nan());
-        let must = format_args!("of this model and data, whose untrained loss is {start}");
-        Param("Advisor", "resume").must(same, must, ran.start).map(|_| ())
+    fn advisor(&self) -> &'s Advisor<'a, B> {
+        self.setup.advisor
     }
 
     pub(super) fn run(mut self) -> Result<Advice, Error> {
-        self.check_resumed()?;
-        let (choice, objective) = (self.setup.advisor.choice(), self.setup.advisor.objective);
-        match &self.setup.advisor.recipes {
+        self.setup.check(&self.log)?;
+        let (choice, objective) = (self.advisor().choice(), self.advisor().objective);
+        match &self.advisor().recipes {
             Some(recipes) => {
                 let plain = Recipe::plain();
                 let others = recipes.iter().filter(|recipe| **recipe != plain).cloned().collect();
@@ -128,7 +82,7 @@ impl<'s, 'a, B> Session<'s, 'a, B> {
             self.log.forget(&Recipe::plain());
         }
         Ok(Advice::new(
-            self.setup.advisor.wanted(),
+            self.advisor().wanted(),
             self.target,
             self.updates,
             !self.stopped,
@@ -150,7 +104,7 @@ impl<'s, 'a, B> Session<'s, 'a, B> {
         if self.stopped {
             return Ok(());
         }
-        let advisor = self.setup.advisor;
+        let advisor = self.advisor();
         let (rungs, first) = (self.ladder.len(), advisor.first_seed);
         let mut search = Search::new(rungs, advisor.seeds, advisor.objective, advisor.every_rate);
         while let Some(ask) = search.next() {
@@ -186,7 +140,7 @@ impl<'s, 'a, B> Session<'s, 'a, B> {
         let Some(target) = self.target else { return };
         for point in &mut outcome.points {
             // Those of resumed runs have been counted to the same target.
-            for (seed, reached) in (self.setup.advisor.first_seed..).zip(&mut point.reached) {
+            for (seed, reached) in (self.advisor().first_seed..).zip(&mut point.reached) {
                 let run = (point.rate, seed);
                 if let Some((_, trial)) = plain.iter().find(|(of, _)| *of == run) {
                     *reached = trial.updates_to(target);
@@ -198,12 +152,12 @@ impl<'s, 'a, B> Session<'s, 'a, B> {
 
     /// Confirms the best recipes, and plain descent, the baseline of all of them.
     fn confirm_the_best(&mut self) -> Result<(), Error> {
-        let (objective, plain) = (self.setup.advisor.objective, Recipe::plain());
+        let (objective, plain) = (self.advisor().objective, Recipe::plain());
         sort(&mut self.outcomes, objective);
         let chosen = |(at, o): &(usize, &Outcome)| {
-            o.best(objective).is_some() && (*at < self.setup.advisor.confirm.0 || o.recipe == plain)
+            o.best(objective).is_some() && (*at < self.advisor().confirm.0 || o.recipe == plain)
         };
-        let chosen: Vec<usize> = match self.setup.advisor.confirm.0 {
+        let chosen: Vec<usize> = match self.advisor().confirm.0 {
             0 => Vec::new(),
             _ => self.outcomes.iter().enumerate().filter(chosen).map(|(at, _)| at).collect(),
         };
@@ -220,8 +174,8 @@ impl<'s, 'a, B> Session<'s, 'a, B> {
     /// Measures whether the best recipe is worth its parts: without each of them, and without all the parts that it can
     /// do without, until nothing simpler is as good.
     fn leave_out_parts(&mut self) -> Result<(), Error> {
-        let (objective, wanted) = (self.setup.advisor.objective, self.setup.advisor.wanted());
-        if self.setup.advisor.confirm.0 == 0 || objective == Objective::HighestRate {
+        let (objective, wanted) = (self.advisor().objective, self.advisor().wanted());
+        if self.advisor().confirm.0 == 0 || objective == Objective::HighestRate {
             return Ok(());
         }
         let mut last = None;
@@ -279,7 +233,7 @@ impl<'s, 'a, B> Session<'s, 'a, B> {
 
     /// Refines the best rate, between the rungs.
     fn refine(&mut self, at: usize) -> Result<(), Error> {
-        while let Some(rate) = search::nearer(&self.outcomes[at], self.setup.advisor.objective) {
+        while let Some(rate) = search::nearer(&self.outcomes[at], self.advisor().objective) {
             let Some(point) = self.searched(at, rate)? else { break };
             self.outcomes[at].insert(point);
         }
@@ -289,7 +243,7 @@ impl<'s, 'a, B> Session<'s, 'a, B> {
     /// Refines the edge, between the rungs.
     fn refine_edge(&mut self, recipe: &Recipe) -> Result<(), Error> {
         let at = self.outcomes.iter().position(|outcome| outcome.recipe == *recipe);
-        let Some(at) = at.filter(|_| self.setup.advisor.confirm.0 > 0) else { return Ok(()) };
+        let Some(at) = at.filter(|_| self.advisor().confirm.0 > 0) else { return Ok(()) };
         self.parts.1 += 1;
         while let Some(rate) = search::edge(&self.outcomes[at]) {
             let Some(point) = self.searched(at, rate)? else { break };
@@ -302,8 +256,8 @@ impl<'s, 'a, B> Session<'s, 'a, B> {
     /// Runs a recipe at its best rate with fresh seeds, which played no part in choosing it. If one of the runs is not
     /// stable, tries a lower rate.
     fn confirm(&mut self, at: usize) -> Result<(), Error> {
-        let (first, n) = (self.setup.advisor.fresh_seed(), self.setup.advisor.confirm.1);
-        let objective = self.setup.advisor.objective;
+        let (first, n) = (self.advisor().fresh_seed(), self.advisor().confirm.1);
+        let objective = self.advisor().objective;
         let mut best = self.outcomes[at].best(objective).map(|point| point.rate);
         for _ in 0..LOWER {
             let Some(rate) = best.filter(|_| n > 0 && objective != Objective::HighestRate) else {
@@ -324,7 +278,7 @@ impl<'s, 'a, B> Session<'s, 'a, B> {
     /// Runs the seeds of the search at one rate.
     fn searched(&mut self, at: usize, rate: f64) -> Result<Option<Point>, Error> {
         let recipe = self.outcomes[at].recipe.clone();
-        let seeds = self.setup.advisor.first_seed..self.setup.advisor.fresh_seed();
+        let seeds = self.advisor().first_seed..self.advisor().fresh_seed();
         self.point(&recipe, Point::at(rate), seeds)
     }
 
@@ -345,56 +299,54 @@ impl<'s, 'a, B> Session<'s, 'a, B> {
         if self.stopped {
             return Ok(None);
         }
-        let (advisor, rate) = (self.setup.advisor, point.rate);
-        let Self { setup, watch, parts, updates, outcomes, .. } = self;
-        let so_far = Self::so_far(outcomes, advisor.objective);
-        let now = || advisor.clock.as_ref().map(|clock| clock());
         let (mut seconds, mut losses) = (0.0, 0u64);
         for seed in seeds {
-            let ran = match self.log.find(recipe, rate, seed).cloned() {
-                Some(known) => {
-                    *updates += known.updates;
-                    known
-                }
-                None => {
-                    let before = *updates;
-                    let mut go_on = || {
-                        let (done, of) = *parts;
-                        let updates_now = *updates;
-                        let stage =
-                            Stage { recipe, rate, seed, done, of, updates: updates_now, so_far };
-                        let stop = advisor.is_spent(updates_now)
-                            || watch
-                                .as_mut()
-                                .is_some_and(|watch| watch(&stage) == ControlFlow::Break(()));
-                        *updates += u64::from(!stop);
-                        !stop
-                    };
-                    let begun = now();
-                    let trial = setup.run(recipe, (rate, seed), &mut go_on)?;
-                    if trial.end == End::Stopped {
-                        self.stopped = true;
-                        return Ok(None);
-                    }
-                    let ran = Ran {
-                        updates: *updates - before,
-                        seconds: now().zip(begun).map(|(end, begun)| end - begun),
-                        ..Ran::of(&trial, (rate, seed), self.target)
-                    };
-                    self.log.push(recipe, ran.clone());
-                    if self.target.is_none() && *recipe == Recipe::plain() {
-                        self.plain.push(((rate, seed), trial));
-                    }
-                    ran
-                }
+            let Some(ran) = self.result(recipe, (point.rate, seed))? else {
+                self.stopped = true;
+                return Ok(None);
             };
             seconds += ran.seconds.unwrap_or(0.0);
             losses += ran.losses;
             point.take(&ran);
         }
         if losses > 0 {
-            point.seconds = advisor.clock.as_ref().map(|_| seconds / losses as f64);
+            point.seconds = self.advisor().clock.as_ref().map(|_| seconds / losses as f64);
         }
         Ok(Some(point))
+    }
+
+    /// Returns the result of a run, which is made and logged unless it is known; `None` if it was stopped.
+    fn result(&mut self, recipe: &Recipe, run: (f64, u64)) -> Result<Option<Ran>, Error> {
+        if let Some(known) = self.log.find(recipe, run).cloned() {
+            self.updates += known.updates;
+            return Ok(Some(known));
+        }
+        let (advisor, (rate, seed)) = (self.advisor(), run);
+        let (before, (done, of)) = (self.updates, self.parts);
+        let so_far = Self::so_far(&self.outcomes, advisor.objective);
+        let (updates, watch) = (&mut self.updates, &mut self.watch);
+        let mut go_on = || {
+            let stage = Stage { recipe, rate, seed, done, of, updates: *updates, so_far };
+            let stop = advisor.is_spent(*updates)
+                || watch.as_mut().is_some_and(|watch| watch(&stage) == ControlFlow::Break(()));
+            *updates += u64::from(!stop);
+            !stop
+        };
+        let now = || advisor.clock.as_ref().map(|clock| clock());
+        let begun = now();
+        let trial = self.setup.run(recipe, run, &mut go_on)?;
+        if trial.end == End::Stopped {
+            return Ok(None);
+        }
+        let ran = Ran {
+            updates: self.updates - before,
+            seconds: now().zip(begun).map(|(end, begun)| end - begun),
+            ..Ran::of(&trial, run, self.target)
+        };
+        self.log.push(recipe, ran.clone());
+        if self.target.is_none() && *recipe == Recipe::plain() {
+            self.plain.push((run, trial));
+        }
+        Ok(Some(ran))
     }
 }

@@ -1,6 +1,6 @@
 //! Averages of the weights move with the weights, or not at all.
 
-use crate::common::{Batch, Net, bits, on_every_device, with_first};
+use crate::common::{Batch, Net, bits, numbers, on_every_device, with_first};
 use burn::module::Module;
 use burn::nn::{BatchNorm, BatchNormConfig, Linear, LinearConfig};
 use burn::optim::SgdConfig;
@@ -193,7 +193,7 @@ fn refreshed_statistics_are_the_mean_over_the_batches() {
             };
             let mean = |x: &[f64]| x.iter().sum::<f64>() / x.len() as f64;
             let (means, vars) =
-                (read(norm.running_mean.value_sync()), read(norm.running_var.value_sync()));
+                (numbers(norm.running_mean.value_sync()), numbers(norm.running_var.value_sync()));
             for c in 0..2 {
                 let columns: Vec<Vec<f64>> = batches.iter().map(|b| column(b, c)).collect();
                 let expected = mean(&columns.iter().map(|x| mean(x)).collect::<Vec<_>>());
@@ -236,8 +236,8 @@ fn refreshed_statistics_have_any_size() {
                 Tensor::<2>::from_floats([[1.0], [-1.0]], device) * deviation + 0.25 * deviation;
             let forward = |norm: &BatchNorm, x| drop(norm.forward(x));
             let fresh = refresh_statistics(&norm, [x.clone(), x * 2.0], forward).unwrap();
-            let mean = read(fresh.running_mean.value_sync())[0] / deviation;
-            let variance = read(fresh.running_var.value_sync())[0] / deviation / deviation;
+            let mean = numbers(fresh.running_mean.value_sync())[0] / deviation;
+            let variance = numbers(fresh.running_var.value_sync())[0] / deviation / deviation;
             assert!((mean / 0.375 - 1.0).abs() < 1e-5, "{deviation}: mean {mean}");
             assert!((variance / 2.5 - 1.0).abs() < 1e-5, "{deviation}: variance {variance}");
         }
@@ -253,7 +253,7 @@ fn refreshing_leaves_the_model_alone_and_says_what_it_cannot_do() {
         let before = bits(&norm);
         let forward = |norm: &BatchNorm, x| drop(norm.forward(x));
         let fresh = refresh_statistics(&norm, [x(1.0)], forward).unwrap();
-        assert!((read(fresh.running_mean.value_sync())[0] - 2.0).abs() < 1e-5);
+        assert!((numbers(fresh.running_mean.value_sync())[0] - 2.0).abs() < 1e-5);
         assert_eq!(bits(&norm), before);
 
         // In inference mode nothing is written.
@@ -281,7 +281,7 @@ fn refreshing_leaves_the_model_alone_and_says_what_it_cannot_do() {
             let _ = (all[0].forward(x.clone()), all[1].forward(x));
         });
         let fresh = fresh.unwrap();
-        let mean = read(fresh[1].running_mean.value_sync())[0];
+        let mean = numbers(fresh[1].running_mean.value_sync())[0];
         assert!((mean - 2.0).abs() < 1e-5, "{mean}");
         assert_eq!(bits(&fresh[2]), kept);
     });
@@ -325,14 +325,10 @@ fn a_layer_that_is_frozen_in_the_middle_is_averaged_on() {
                 net.first = net.first.no_grad();
             }
             net = advance(&mut keel, net, Batch::number(k, device));
-            sum += read(net.first.weight.base().reshape([-1]))[0];
+            sum += numbers(net.first.weight.base().reshape([-1]))[0];
         }
         let averaged = keel.averaged(&net).unwrap();
-        let mean = read(averaged.first.weight.base().reshape([-1]))[0];
+        let mean = numbers(averaged.first.weight.base().reshape([-1]))[0];
         assert!((mean - sum / 4.0).abs() < 1e-6, "{mean} {}", sum / 4.0);
     });
-}
-
-fn read(tensor: Tensor<1>) -> Vec<f64> {
-    tensor.into_data().convert::<f64>().iter::<f64>().collect()
 }

@@ -11,7 +11,7 @@ use evenkeel::init::{Lsuv, scale_residuals};
 use evenkeel::monitor::Probe;
 use evenkeel::optim::Momentum;
 
-use crate::common::{bits, filled, noise, on_every_device, poke};
+use crate::common::{bits, filled, noise, numbers, on_every_device, poke};
 
 /// Every kind of layer that has a weight, and running statistics.
 #[derive(Module, Debug)]
@@ -50,10 +50,6 @@ impl Mixed {
 fn images(scale: f64, device: &Device) -> Tensor<4> {
     let data = TensorData::new(noise(9, 32 * 16), [32, 1, 4, 4]);
     Tensor::from_data(data, device).mul_scalar(scale)
-}
-
-fn numbers<const D: usize>(tensor: Tensor<D>) -> Vec<f64> {
-    tensor.into_data().convert::<f64>().iter().collect()
 }
 
 fn std(values: &[f64]) -> f64 {

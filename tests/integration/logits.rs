@@ -3,7 +3,7 @@
 use burn::tensor::{Bool, DType, Device, Tensor, TensorData};
 use evenkeel::logits::{QkNorm, ZLoss, soft_cap};
 
-use crate::common::{noise, on_every_device};
+use crate::common::{noise, numbers, on_every_device};
 
 const ROWS: usize = 5;
 const CLASSES: usize = 4;
@@ -12,10 +12,6 @@ fn logits(device: &Device) -> (Vec<f64>, Tensor<2>) {
     let values: Vec<f32> = noise(3, ROWS * CLASSES).iter().map(|x| 12.0 * x).collect();
     let tensor = Tensor::from_data(TensorData::new(values.clone(), [ROWS, CLASSES]), device);
     (values.into_iter().map(f64::from).collect(), tensor.require_grad())
-}
-
-fn numbers<const D: usize>(tensor: Tensor<D>) -> Vec<f64> {
-    tensor.into_data().convert::<f64>().iter().collect()
 }
 
 fn near(ours: &[f64], theirs: &[f64], epsilon: f64) {

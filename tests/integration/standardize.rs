@@ -1,6 +1,6 @@
 //! Fitting in parts against two passes in `f64`, and the layer inside a model.
 
-use crate::common::{bits, noise, on_every_device};
+use crate::common::{bits, noise, numbers, on_every_device};
 use burn::module::Module;
 use burn::nn::{Linear, LinearConfig};
 use burn::optim::{AdamWConfig, GradientsParams};
@@ -11,10 +11,6 @@ use proptest::prelude::*;
 fn matrix(values: &[f32], columns: usize, device: &Device) -> Tensor<2> {
     let shape = [values.len() / columns, columns];
     Tensor::from_data(TensorData::new(values.to_vec(), shape), device)
-}
-
-fn values<const D: usize>(tensor: Tensor<D>) -> Vec<f64> {
-    tensor.into_data().convert::<f64>().iter::<f64>().collect()
 }
 
 /// The textbook's two passes.
@@ -76,11 +72,11 @@ fn the_layer_gives_zero_mean_and_unit_deviation_and_its_inverse_the_data() {
         let x = matrix(&data, 4, device);
         let layer = Standardize::fit(x.clone().chunk(7, 0)).unwrap();
         let z = layer.forward(x.clone());
-        let standardized: Vec<f32> = values(z.clone()).iter().map(|z| *z as f32).collect();
+        let standardized: Vec<f32> = numbers(z.clone()).iter().map(|z| *z as f32).collect();
         for (mean, deviation) in two_pass(&standardized, 4) {
             assert!(mean.abs() < 2e-3 && (deviation - 1.0).abs() < 2e-3, "{mean} ± {deviation}");
         }
-        for (got, wanted) in values(layer.inverse(z)).iter().zip(values(x)) {
+        for (got, wanted) in numbers(layer.inverse(z)).iter().zip(numbers(x)) {
             assert!((got - wanted).abs() <= 1e-5 * wanted.abs().max(1e-5), "{got}, not {wanted}");
         }
     });
@@ -90,12 +86,12 @@ fn the_layer_gives_zero_mean_and_unit_deviation_and_its_inverse_the_data() {
 fn a_constant_column_is_zero_even_where_it_moves_later() {
     on_every_device(|device| {
         let layer = Standardize::fit([matrix(&[0.1, 1.0, 0.1, 3.0, 0.1, 5.0], 2, device)]).unwrap();
-        let z = values(layer.forward(matrix(&[0.1, 3.0, 1e30, 3.0], 2, device)));
+        let z = numbers(layer.forward(matrix(&[0.1, 3.0, 1e30, 3.0], 2, device)));
         assert_eq!([z[0], z[2]], [0.0, 0.0]);
-        let back = values(layer.inverse(matrix(&[7.0, 0.0], 2, device)));
+        let back = numbers(layer.inverse(matrix(&[7.0, 0.0], 2, device)));
         assert!((back[0] - 0.1).abs() < 1e-7 && (back[1] - 3.0).abs() < 1e-6);
         // What is not a number is not made to look like one.
-        assert!(values(layer.forward(matrix(&[f32::NAN, 3.0], 2, device)))[0].is_nan());
+        assert!(numbers(layer.forward(matrix(&[f32::NAN, 3.0], 2, device)))[0].is_nan());
     });
 }
 
@@ -104,7 +100,7 @@ fn outputs_are_bounded_where_that_is_asked_for() {
     let device = Device::flex();
     let layer = Standardize::fit([matrix(&[-1.0, 1.0], 1, &device)]).unwrap();
     let layer = layer.at_most(2.5).unwrap();
-    let z = values(layer.forward(matrix(&[-100.0, 0.5, 100.0], 1, &device)));
+    let z = numbers(layer.forward(matrix(&[-100.0, 0.5, 100.0], 1, &device)));
     assert_eq!(z, [-2.5, 0.5, 2.5]);
     assert!(layer.at_most(0.0).unwrap_err().is_parameter());
 }
@@ -124,7 +120,7 @@ fn channels_are_columns_along_another_axis() {
         assert_eq!(moments.count(), 18);
         let z = moments.standardize().unwrap().forward(x);
         assert_eq!(z.dims(), [2, 2, 3, 3]);
-        let z = values(z);
+        let z = numbers(z);
         assert!(z[..9].iter().zip(&z[9..18]).all(|(a, b)| (a - b).abs() < 1e-5));
     });
 }
