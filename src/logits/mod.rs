@@ -1,8 +1,8 @@
 //! Logits that stay small: [`soft_cap`], [`ZLoss`] and [`QkNorm`].
 //!
-//! At high rates, transformers diverge by their logits more often than by their weights: those of attention until each
-//! position sees one other, those of the output until the loss of one mistake is huge. Each of these keeps them small
-//! from inside the forward pass, whatever the optimizer:
+//! At high rates, the logits of a transformer grow: those of attention, until its softmax is close to one-hot, and those of
+//! the output ([Wortsman et al. 2023](https://arxiv.org/abs/2309.14322)). Each of these limits them in the forward pass,
+//! with any optimizer:
 //!
 //! | | what it bounds | how |
 //! |---|---|---|
