@@ -15,6 +15,13 @@ pub struct Mutant {
     pub text: String,
 }
 
+impl Mutant {
+    /// Names it in the list of those that are justified.
+    pub fn name(&self) -> String {
+        format!("{}: {}: {}", self.file, self.change, self.text)
+    }
+}
+
 /// The file with a switch at each place, and what each switch does. Numbers go on from `first`.
 pub fn mutate(file: &str, code: &str, first: usize) -> Result<(String, Vec<Mutant>), syn::Error> {
     let mut tree: File = syn::parse_file(code)?;
