@@ -1,4 +1,4 @@
-//! Applying verdicts: the one place where parameters change, and where they are put back.
+//! Carrying out verdicts on the host: the one place where it changes parameters, and where it puts them back.
 
 use std::collections::HashMap;
 
@@ -11,11 +11,8 @@ use super::{Keel, SPENT};
 use crate::clip::scale_each;
 use crate::monitor::Rounding;
 use crate::optim::StepArgs;
-use crate::report::Rewound;
 use crate::schedule::Rate;
-use crate::{
-    Culprit, Fault, Halted, Part, Reading, Report, Rewind, Stepped, Verdict, monitor, tie,
-};
+use crate::{Culprit, Fault, Halted, Part, Reading, Stepped, Verdict, monitor, tie};
 
 /// An update that was taken back.
 struct Failed<M> {
@@ -42,12 +39,12 @@ impl<M: Module + 'static> Keel<M> {
         self.note_peak(&rate);
         self.progress.attempts += 1;
 
-        if let Some(excused) = self.excuse(&reading) {
-            return self.rejected(rate, model, reading, 1.0, excused, Vec::new());
-        }
-        let mut ruling = self.judge(&reading);
+        let mut ruling = self.ruling(&reading, self.loss_scale());
         if ruling.verdict != Verdict::Apply {
-            let culprits = if self.crew.is_none() {
+            let culprits = if !ruling.counts {
+                // An overflow: the scale is too high, and no tensor is to blame.
+                Vec::new()
+            } else if self.crew.is_none() {
                 self.culprits(&reading, &model, &grads)
             } else {
                 match self.all_culprits(&reading, &model, &mut ruling.by) {
@@ -71,11 +68,7 @@ impl<M: Module + 'static> Keel<M> {
         let (grads, kept) = self.trim(&model, grads, &reading, factor);
         let factor = factor * kept;
         match self.attempt(args, model, grads, reading) {
-            Ok((model, reading)) => {
-                // A bound on the rate doesn't count as strain: it is there so that any rate may be requested.
-                self.strain.applied(factor);
-                Ok(self.applied(rate, model, reading, factor, held))
-            }
+            Ok((model, reading)) => Ok(self.applied(rate, model, reading, factor, held)),
             Err(failed) => {
                 let Failed { before, reading, ruling, culprits } = *failed;
                 self.rejected(rate, before, reading, factor, ruling, culprits)
@@ -101,23 +94,6 @@ impl<M: Module + 'static> Keel<M> {
         let left = left.map(|norm| norm * norm).sum::<f64>().sqrt();
         let kept = (left / now.grad_norm).min(1.0);
         (scale_each(grads, model, share), kept)
-    }
-
-    /// Completes the first snapshot, which is taken before any step has shown the position of the schedule.
-    pub(super) fn note_start(&mut self, rate: &Rate<'_>) {
-        if let (Some(at), Some(start)) = (rate.position(), self.ring.oldest_mut()) {
-            start.position.get_or_insert(at);
-            if start.schedule.is_none() {
-                start.schedule = rate.memory();
-            }
-        }
-    }
-
-    /// Completes the first snapshot with its loss.
-    fn note_first_loss(&mut self, loss: f64) {
-        if let Some(start) = self.ring.oldest_mut().filter(|_| loss.is_finite()) {
-            start.level.get_or_insert(loss);
-        }
     }
 
     pub(super) fn culprits(
@@ -235,58 +211,19 @@ impl<M: Module + 'static> Keel<M> {
         factor: f64,
         held: Held,
     ) -> Stepped<M> {
-        self.record(&reading, factor, Verdict::Apply);
+        let report = self.count_applied(reading, factor, held, self.loss_scale());
         self.note_rate(held);
-        self.progress.note_loss(reading.loss, true);
         self.kept.running.commit(&model);
-        if let Some(scale) = &mut self.loss_scale {
-            scale.applied();
-        }
         if let Some(average) = &mut self.kept.average {
             average.take(self.progress.updates, &model);
         }
-        self.progress.rejected = 0;
         self.progress.updates += 1;
 
         let position = rate.position().map(|at| at.saturating_add(1));
         self.progress.beside(position);
         self.resumed = false;
         self.keep_snapshot(self.progress.updates - 1, &model, position, &rate);
-        let mut report = Report::applied(reading, factor).held(held.share, held.cap);
-        self.tell(&mut report);
         Stepped { model, report, late: Vec::new() }
-    }
-
-    /// Takes a snapshot, if one has fallen due since update `from`.
-    pub(super) fn keep_snapshot(
-        &mut self,
-        from: u64,
-        model: &M,
-        position: Option<u64>,
-        rate: &Rate<'_>,
-    ) {
-        let updates = self.progress.updates;
-        let due = |rewind: Rewind| updates / rewind.every > from / rewind.every;
-        if self.limits.rewind.is_some_and(due) {
-            self.ring.push(updates, self.snapshot(model, position, rate.memory()));
-            if updates > self.progress.frontier {
-                (self.progress.rewinds, self.progress.broken) = (0, 0);
-            }
-        } else if self.limits.rewind.is_some_and(|rewind| rewind.recent_is_due(from, updates)) {
-            self.ring.push_recent(updates, self.snapshot(model, position, rate.memory()));
-            if updates > self.progress.frontier {
-                self.progress.broken = 0;
-            }
-        }
-    }
-
-    /// Returns whether the weights were broken from outside: no bounded step makes them so large. A fault that recurs
-    /// before training has got any further has another cause.
-    fn is_from_outside(&self, report: &Report, at_most: u64) -> bool {
-        !self.bounds.is_empty()
-            && self.progress.broken < at_most
-            && report.reading.fault != Some(Fault::Update)
-            && report.culprits.iter().any(|culprit| culprit.part == Part::Parameter)
     }
 
     pub(super) fn rejected(
@@ -306,15 +243,8 @@ impl<M: Module + 'static> Keel<M> {
         {
             ruling.verdict = ruling.verdict.max(Verdict::Rewind);
         }
-        self.progress.note_loss(reading.loss, false);
-        self.strain.rejected();
-        let Ruling { verdict, by, .. } =
-            self.escalate(ruling, self.differs_from_snapshot(&reading, &culprits));
-        self.record(&reading, factor, verdict);
-        let rejected = self.progress.rejected;
-        let mut report = Report::rejected(reading, factor, verdict, by, rejected, culprits);
-        self.tell(&mut report);
-        match verdict {
+        let mut report = self.count_rejected(ruling, reading, factor, culprits);
+        match report.verdict {
             Verdict::Apply | Verdict::Skip => {
                 rate.hold();
                 self.incidents.push(&report);
@@ -328,131 +258,6 @@ impl<M: Module + 'static> Keel<M> {
                 None => Err(self.stopped(model, report)),
             },
             Verdict::Halt => Err(self.halt(rate, false, model, report)),
-        }
-    }
-
-    /// Ends training with the best available state: `model`, unless its losses show that it was harmed and there is a
-    /// snapshot. In that case all state goes back to the snapshot together, so that training could continue from there.
-    ///
-    /// `used` says whether the update for this rate was made.
-    pub(super) fn halt(
-        &mut self,
-        rate: Rate<'_>,
-        used: bool,
-        model: M,
-        mut report: Report,
-    ) -> Halted<M> {
-        let now = self.progress.updates;
-        let age = self.limits.rewind.map_or(0, |rewind| rewind.age);
-        let broken = report.culprits.iter().any(|culprit| culprit.part == Part::Parameter);
-        let worse = |level: f64| broken || !self.progress.is_sound_beside(level);
-        let earlier = self.ring.peek(now, age).filter(|(to, _)| *to < now || broken);
-        if !earlier.is_some_and(|(_, then)| then.level.map_or(broken, worse)) {
-            if used {
-                rate.go_on()
-            } else {
-                rate.hold()
-            }
-            return self.stopped(model, report);
-        }
-        match self.rewind(rate, &mut report) {
-            Some(earlier) => self.stopped(earlier, report).with_abandoned(model),
-            None => self.stopped(model, report),
-        }
-    }
-
-    /// Ends training, and returns a model that no rejected batch has written into.
-    pub(super) fn stopped(&mut self, model: M, report: Report) -> Halted<M> {
-        self.incidents.push(&report);
-        self.progress.rejected = 0;
-        Halted::new(self.kept.running.restore(model), report)
-    }
-
-    /// Restores a snapshot. Returns `None` if there is none, which never happens in a keel that rewinds, or if a policy
-    /// doesn't accept its memory; the report then says which.
-    pub(super) fn rewind(&mut self, mut rate: Rate<'_>, report: &mut Report) -> Option<M> {
-        let rewind = self.limits.rewind?;
-        let outside = self.is_from_outside(report, rewind.at_most);
-        let progress = &mut self.progress;
-        let earlier = match outside {
-            true => self.ring.back_to_recent(progress.updates, rewind.age),
-            false => self.ring.back(progress.updates, rewind.age),
-        };
-        let Some((to, snapshot)) = earlier else {
-            rate.hold();
-            return None;
-        };
-        // The rate didn't break the weights, and no lower one would prevent it from happening again.
-        let (backoff, warmup) = if outside { (1.0, 0) } else { (rewind.backoff, rewind.warmup) };
-        let policies = &snapshot.policies;
-        let mut took = Ok(());
-        for (guard, then) in self.guards.iter_mut().zip(&policies.guards) {
-            took = took.and(guard.rewound(then).map_err(|cause| (guard.name().to_string(), cause)));
-        }
-        for (clip, then) in self.clips.iter_mut().zip(&policies.clips) {
-            took = took.and(clip.rewound(then).map_err(|cause| (clip.name().to_string(), cause)));
-        }
-        for (bound, then) in self.bounds.iter_mut().zip(&policies.bounds) {
-            took = took.and(bound.rewound(then).map_err(|cause| (bound.name().to_string(), cause)));
-        }
-        if let Some(then) = &snapshot.schedule {
-            took =
-                took.and(rate.rewound(then).map_err(|cause| ("the schedule".to_string(), cause)));
-        }
-        if let Err((name, cause)) = took {
-            rate.hold();
-            report.verdict = Verdict::Halt;
-            report.by = Some(format!("{name} does not take its memory back: {cause}"));
-            return None;
-        }
-        let abandoned = progress.updates - to;
-        let batches = progress.attempts - snapshot.attempts;
-        report.rewound = Some(Rewound::new(to, abandoned, batches));
-
-        progress.frontier = progress.frontier.max(progress.updates);
-        (progress.updates, progress.rejected) = (to, 0);
-        *if outside { &mut progress.broken } else { &mut progress.rewinds } += 1;
-        progress.went_back(snapshot.level);
-        progress.beside(rate.position().map(|at| snapshot.position.unwrap_or(at)));
-        if !rate.rewind(snapshot.position, backoff, warmup) && !outside {
-            progress.backoff.back_off(to, backoff);
-            progress.backoff.warmup(to, warmup);
-        }
-        self.kept = snapshot.kept.taken();
-        Some(self.kept.running.restore(snapshot.model.clone()))
-    }
-
-    /// Halts a step of which nothing is known: the device could not be read, the optimizer is spent, or the arguments
-    /// were unusable.
-    pub(super) fn broken(&mut self, rate: Rate<'_>, model: M, why: &str) -> Halted<M> {
-        let mut reading = Reading::new(self.progress.updates).with_lr(rate.value());
-        reading.attempt = self.progress.attempts;
-        rate.hold();
-        let report = Report::rejected(reading, 1.0, Verdict::Halt, why.to_string(), 0, Vec::new());
-        self.incidents.push(&report);
-        Halted::new(self.kept.running.restore(model), report)
-    }
-
-    /// Tells every policy the final verdict, once.
-    pub(super) fn record(&mut self, reading: &Reading, factor: f64, verdict: Verdict) {
-        if verdict == Verdict::Apply {
-            self.note_first_loss(reading.loss);
-        }
-        self.guards.iter_mut().for_each(|guard| guard.record(reading, verdict));
-        self.clips.iter_mut().for_each(|clip| clip.record(reading, verdict));
-        self.bounds.iter_mut().for_each(|bound| bound.record(reading, factor, verdict));
-    }
-
-    /// Adds the notices of policies to the report and the incidents, each text once.
-    pub(super) fn tell(&mut self, report: &mut Report) {
-        let guards = self.guards.iter().filter_map(|guard| guard.notice());
-        let clips = self.clips.iter().filter_map(|clip| clip.notice());
-        let bounds = self.bounds.iter().filter_map(|bound| bound.notice());
-        let unsaid = self.unsaid.drain(..);
-        for text in unsaid.chain(guards).chain(clips).chain(bounds).chain(self.strain.notices()) {
-            if self.incidents.notice(report.reading.attempt, &text) {
-                report.notices.push(text);
-            }
         }
     }
 }

@@ -3,7 +3,6 @@
 use burn::module::Module;
 
 use super::Keel;
-use super::judge::Ruling;
 use super::on_device::{Facts, Pending};
 use crate::report::Layers;
 use crate::schedule::Rate;
@@ -119,7 +118,9 @@ impl<M: Module + 'static> Keel<M> {
             return Ok(arrived);
         }
         let numbers = self.monitor.late(rows)?;
-        self.kept.update.settle(&numbers.iter().map(|step| step.applied).collect::<Vec<_>>());
+        if let Some(update) = self.kept.update.on_device() {
+            update.settle(&numbers.iter().map(|step| step.applied).collect::<Vec<_>>());
+        }
         self.progress.updates = from;
         for (step, facts) in numbers.into_iter().zip(facts) {
             let applied = step.applied;
@@ -160,21 +161,7 @@ impl<M: Module + 'static> Keel<M> {
         applied: bool,
         facts: &Facts,
     ) -> Report {
-        // A number measured at another scale says nothing about the present one.
-        let current = facts.loss_scale == self.loss_scale();
-        let mut ruling = match (applied, current) {
-            (false, true) => match self.excuse(&reading) {
-                Some(excused) => excused,
-                None => self.judge(&reading),
-            },
-            (false, false)
-                if reading.fault == Some(Fault::Gradient) && reading.loss.is_finite() =>
-            {
-                let by = format!("overflow at loss scale {}", facts.loss_scale);
-                Ruling { verdict: Verdict::Skip, by, counts: false }
-            }
-            _ => self.judge(&reading),
-        };
+        let mut ruling = self.ruling(&reading, facts.loss_scale);
         if applied && ruling.verdict > Verdict::Apply {
             // The step is already in the weights.
             ruling.verdict = ruling.verdict.max(Verdict::Rewind);
@@ -184,29 +171,10 @@ impl<M: Module + 'static> Keel<M> {
             ruling.verdict = ruling.verdict.max(Verdict::Rewind);
             self.kept.spent = true;
         }
-        if ruling.verdict <= Verdict::Apply {
-            self.record(&reading, factor, Verdict::Apply);
-            self.progress.note_loss(reading.loss, true);
-            self.strain.applied(factor);
-            self.progress.rejected = 0;
-            if let Some(scale) = self.loss_scale.as_mut().filter(|_| current) {
-                scale.applied();
-            }
-            let mut report =
-                Report::applied(reading, factor).held(facts.held.share, facts.held.cap);
-            self.tell(&mut report);
-            return report;
+        if ruling.verdict == Verdict::Apply {
+            return self.count_applied(reading, factor, facts.held, facts.loss_scale);
         }
-        self.progress.note_loss(reading.loss, false);
-        self.strain.rejected();
-        let Ruling { verdict, by, .. } =
-            self.escalate(ruling, self.differs_from_snapshot(&reading, &[]));
-        self.record(&reading, factor, verdict);
-        let rejected = self.progress.rejected;
-        let report = Report::rejected(reading, factor, verdict, by, rejected, Vec::new());
-        let mut report =
-            if applied { report.held(facts.held.share, facts.held.cap) } else { report };
-        self.tell(&mut report);
-        report
+        let report = self.count_rejected(ruling, reading, factor, Vec::new());
+        if applied { report.held(facts.held.share, facts.held.cap) } else { report }
     }
 }

@@ -2,6 +2,7 @@
 //!
 //! This is the only module that depends on all the others; it adds no policy to them.
 
+mod account;
 mod accumulate;
 mod act;
 mod agree;
@@ -17,6 +18,7 @@ mod progress;
 mod rates;
 mod refuse;
 mod resume;
+mod retreat;
 mod save_load;
 mod seed;
 mod snapshot;
@@ -180,7 +182,9 @@ impl<M: Module + 'static> Keel<M> {
     /// Copies handles.
     pub fn optimizer(&self) -> Box<dyn ModelOptimizer<M>> {
         let mut copy = self.kept.update.boxed();
-        copy.settle(&vec![true; self.pending.len()]);
+        if let Some(copy) = copy.on_device() {
+            copy.settle(&vec![true; self.pending.len()]);
+        }
         copy
     }
 

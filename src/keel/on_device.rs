@@ -82,14 +82,14 @@ impl<M: Module + 'static> Keel<M> {
         let verdict = DeviceVerdict::new(gate.factor().cloned(), gate.verdict().clone());
         // Held only if the optimizer does not vouch for the outcome; otherwise it writes in place.
         let mut before = (!self.kept.update.is_bounded(&args)).then(|| model.clone());
-        let after = match self.kept.update.update_gated(&args, model, grads, &verdict) {
-            Ok(after) => after,
-            Err((model, grads)) => {
+        let after = match self.kept.update.on_device() {
+            Some(update) => update.update_gated(&args, model, grads, &verdict),
+            None => {
                 let grads = gate.gradients(&model, grads);
                 // The factor is already on the gradients, and their norm isn't known on the host.
                 let args = self.args(&rate, held.share, 1.0, f64::INFINITY);
                 before = Some(model.clone());
-                self.kept.update.update_unsure(args, model, grads)
+                self.kept.update.update(args, model, grads)
             }
         };
         let (model, flag, row) = match before {
@@ -99,7 +99,8 @@ impl<M: Module + 'static> Keel<M> {
                 (after, flag, row)
             }
         };
-        let exact = self.kept.update.keep_if(flag.tensor());
+        let exact =
+            self.kept.update.on_device().is_some_and(|update| update.keep_if(flag.tensor()));
         let model = self.kept.running.commit_if(&flag, model);
         let model = self.tied(model);
         let averaged = self

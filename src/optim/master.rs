@@ -11,7 +11,9 @@ use burn_pack::{Reader, Tensor as Packed, Writer};
 
 use super::groups::{Context, Slots};
 use super::kernel::Buffer;
-use super::{DeviceVerdict, IntoModelOptimizer, ModelOptimizer, SecondMoments, StepArgs};
+use super::{
+    DeviceOptimizer, DeviceVerdict, IntoModelOptimizer, ModelOptimizer, SecondMoments, StepArgs,
+};
 use crate::Error;
 use crate::checkpoint::State;
 use crate::flag::{Flag, gated};
@@ -235,38 +237,25 @@ impl ModuleMapper for Round<'_> {
     }
 }
 
-impl<M: Module + 'static> ModelOptimizer<M> for MasterWeights<M> {
-    fn update(&mut self, args: StepArgs, model: M, grads: GradientsParams) -> M {
-        let (model, grads, halves) = self.widened(model, grads, false);
-        let model = self.inner.update(args, model, grads);
-        self.narrowed(model, &halves)
-    }
-
-    fn update_unsure(&mut self, args: StepArgs, model: M, grads: GradientsParams) -> M {
-        let (model, grads, halves) = self.widened(model, grads, true);
-        let model = self.inner.update_unsure(args, model, grads);
-        self.narrowed(model, &halves)
-    }
-
+impl<M: Module + 'static> DeviceOptimizer<M> for MasterWeights<M> {
     fn update_gated(
         &mut self,
         args: &StepArgs,
         model: M,
         grads: GradientsParams,
         verdict: &DeviceVerdict,
-    ) -> Result<M, (M, GradientsParams)> {
+    ) -> M {
         let (model, grads, halves) = self.widened(model, grads, true);
-        let model = match self.inner.update_gated(args, model, grads, verdict) {
-            Ok(model) => model,
-            // Applied here and not by the caller, who has the gradients only in half precision.
-            Err((model, grads)) => {
+        let model = match self.inner.on_device() {
+            Some(inner) => inner.update_gated(args, model, grads, verdict),
+            None => {
                 let counts = Flag::of(verdict.counts.clone());
                 let grads = gated(&model, grads, verdict.factor.as_ref(), &counts);
                 let args = StepArgs { factor: 1.0, grad_norm: f64::INFINITY, ..args.clone() };
-                self.inner.update_unsure(args, model, grads)
+                self.inner.update(args, model, grads)
             }
         };
-        Ok(self.narrowed(model, &halves))
+        self.narrowed(model, &halves)
     }
 
     fn keep_if(&mut self, counts: &Tensor<1, Bool>) -> bool {
@@ -279,11 +268,25 @@ impl<M: Module + 'static> ModelOptimizer<M> for MasterWeights<M> {
                 *after = pairs.map(|(new, old)| Buffer::chosen(&flag, new, old)).collect();
             }
         }
-        self.inner.keep_if(counts)
+        self.inner.on_device().is_some_and(|inner| inner.keep_if(counts))
     }
 
     fn settle(&mut self, counted: &[bool]) {
-        self.inner.settle(counted);
+        if let Some(inner) = self.inner.on_device() {
+            inner.settle(counted);
+        }
+    }
+}
+
+impl<M: Module + 'static> ModelOptimizer<M> for MasterWeights<M> {
+    fn update(&mut self, args: StepArgs, model: M, grads: GradientsParams) -> M {
+        let (model, grads, halves) = self.widened(model, grads, false);
+        let model = self.inner.update(args, model, grads);
+        self.narrowed(model, &halves)
+    }
+
+    fn on_device(&mut self) -> Option<&mut dyn DeviceOptimizer<M>> {
+        Some(self)
     }
 
     fn is_bounded(&self, args: &StepArgs) -> bool {

@@ -64,7 +64,9 @@ pub use descent::{Descent, Heavy, Momentum, Plain, Sgd};
 pub use groups::{ParamGroups, biases_and_norms};
 pub use hyper::HyperParam;
 pub use master::MasterWeights;
-pub use model_optimizer::{DeviceVerdict, IntoModelOptimizer, ModelOptimizer, StepArgs};
+pub use model_optimizer::{
+    DeviceOptimizer, DeviceVerdict, IntoModelOptimizer, ModelOptimizer, StepArgs,
+};
 pub use record::TensorState;
 pub use rule::Rule;
 pub use sam::Sam;

@@ -73,7 +73,7 @@ impl fmt::Debug for StepArgs {
 /// # use burn::nn::LinearConfig;
 /// # use burn::optim::GradientsParams;
 /// use burn::tensor::{Bool, Device, Tensor};
-/// use evenkeel::optim::{DeviceVerdict, ModelOptimizer, ParamGroups, Sgd, StepArgs};
+/// use evenkeel::optim::{DeviceOptimizer, DeviceVerdict, ParamGroups, Sgd, StepArgs};
 ///
 /// # let device = Device::default().autodiff();
 /// # let model = LinearConfig::new(1, 1).with_bias(false).init(&device);
@@ -85,7 +85,7 @@ impl fmt::Debug for StepArgs {
 /// let verdict = DeviceVerdict::new(None, counts);
 /// let args = StepArgs::new(0.1, 1.0, 1.0);
 /// let updated = ParamGroups::new(Sgd::new()).update_gated(&args, model, grads, &verdict);
-/// assert!(updated.is_ok_and(|after| after.weight.val().into_scalar::<f32>() == before));
+/// assert_eq!(updated.weight.val().into_scalar::<f32>(), before);
 /// ```
 #[derive(Debug, Clone)]
 #[non_exhaustive]
@@ -135,44 +135,10 @@ pub trait ModelOptimizer<M: Module>: Send {
     /// Every gradient is finite.
     fn update(&mut self, args: StepArgs, model: M, grads: GradientsParams) -> M;
 
-    /// Makes one update that may turn out not to count, because the device decides and the host does not know: see
-    /// [`Decide::OnDevice`](crate::Decide::OnDevice). [`keep_if`](Self::keep_if) follows with the verdict, and
-    /// [`settle`](Self::settle) once it has been read. If the update does not count, the gradients are all zero.
-    fn update_unsure(&mut self, args: StepArgs, model: M, grads: GradientsParams) -> M {
-        self.update(args, model, grads)
-    }
-
-    /// Makes one [unsure update](Self::update_unsure), to which the optimizer applies factor and verdict itself: the
-    /// gradients are unmodified, and may be anything if the update does not count. In that case, parameters and state
-    /// must be as if it had never happened. If it counts, `args.grad_norm` bounds the gradients after the factor. If
-    /// the update [is bounded](Self::is_bounded) with these arguments, [`keep_if`](Self::keep_if) follows with the same
-    /// verdict; otherwise it may be a stricter one.
-    ///
-    /// # Errors
-    /// Returns the model and the gradients unchanged if the optimizer cannot do this, which is the default: the caller
-    /// then applies factor and verdict to the gradients.
-    fn update_gated(
-        &mut self,
-        args: &StepArgs,
-        model: M,
-        grads: GradientsParams,
-        verdict: &DeviceVerdict,
-    ) -> Result<M, (M, GradientsParams)> {
-        let _ = (args, verdict);
-        Err((model, grads))
-    }
-
-    /// Takes the last update back on the device where the flag is false, as if it had never happened, and returns
-    /// whether it can. The parameters are left to the caller. By default it cannot, and an update that does not count
-    /// is one with a gradient of zero.
-    fn keep_if(&mut self, counts: &Tensor<1, Bool>) -> bool {
-        let _ = counts;
-        false
-    }
-
-    /// Tells which of the [unsure updates](Self::update_unsure) since the last call counted, in order.
-    fn settle(&mut self, counted: &[bool]) {
-        let _ = counted;
+    /// Returns the optimizer's methods for updates that the device decides; `None`, the default, if it has none. The
+    /// caller then sets the gradients of an update that does not count to zero and calls [`update`](Self::update).
+    fn on_device(&mut self) -> Option<&mut dyn DeviceOptimizer<M>> {
+        None
     }
 
     /// Returns whether the parameters are certain to stay finite through an update with these arguments. If an optimizer can
@@ -238,32 +204,39 @@ pub trait ModelOptimizer<M: Module>: Send {
     fn restore(&mut self, state: &State) -> Result<(), Error>;
 }
 
-/// Forwards every method: a default method of the trait would hide the one in the box.
-impl<M: Module> ModelOptimizer<M> for Box<dyn ModelOptimizer<M>> {
-    fn update(&mut self, args: StepArgs, model: M, grads: GradientsParams) -> M {
-        (**self).update(args, model, grads)
-    }
-
-    fn update_unsure(&mut self, args: StepArgs, model: M, grads: GradientsParams) -> M {
-        (**self).update_unsure(args, model, grads)
-    }
-
+/// Updates that may turn out not to count, because the device decides and the host does not know: see
+/// [`Decide::OnDevice`](crate::Decide::OnDevice). [`ModelOptimizer::on_device`] gives access to them.
+pub trait DeviceOptimizer<M: Module>: ModelOptimizer<M> {
+    /// Makes one update, and applies the verdict's factor to the gradients. They may be anything if the update does not
+    /// count; parameters and state must then be as if it had never happened. If it counts, `args.grad_norm` bounds the
+    /// gradients after the factor.
+    ///
+    /// [`keep_if`](Self::keep_if) follows: with the same verdict if the update
+    /// [is bounded](ModelOptimizer::is_bounded) with these arguments, otherwise with one that may be stricter.
     fn update_gated(
         &mut self,
         args: &StepArgs,
         model: M,
         grads: GradientsParams,
         verdict: &DeviceVerdict,
-    ) -> Result<M, (M, GradientsParams)> {
-        (**self).update_gated(args, model, grads, verdict)
+    ) -> M;
+
+    /// Takes the last update back on the device where the flag is false, as if it had never happened, and returns
+    /// whether it can; if not, the update was one with gradients of zero. The parameters are left to the caller.
+    fn keep_if(&mut self, counts: &Tensor<1, Bool>) -> bool;
+
+    /// Tells which of the updates since the last call counted, in order.
+    fn settle(&mut self, counted: &[bool]);
+}
+
+/// Forwards every method: a default method of the trait would hide the one in the box.
+impl<M: Module> ModelOptimizer<M> for Box<dyn ModelOptimizer<M>> {
+    fn update(&mut self, args: StepArgs, model: M, grads: GradientsParams) -> M {
+        (**self).update(args, model, grads)
     }
 
-    fn keep_if(&mut self, counts: &Tensor<1, Bool>) -> bool {
-        (**self).keep_if(counts)
-    }
-
-    fn settle(&mut self, counted: &[bool]) {
-        (**self).settle(counted);
+    fn on_device(&mut self) -> Option<&mut dyn DeviceOptimizer<M>> {
+        (**self).on_device()
     }
 
     fn is_bounded(&self, args: &StepArgs) -> bool {

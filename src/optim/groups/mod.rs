@@ -14,7 +14,7 @@ use burn::tensor::{Bool, Tensor};
 use super::hyper::HyperParam;
 use super::rule::{Before, Erased};
 use super::second_moments::SecondMoment;
-use super::{DeviceVerdict, ModelOptimizer, Rule, SecondMoments, StepArgs};
+use super::{DeviceOptimizer, DeviceVerdict, ModelOptimizer, Rule, SecondMoments, StepArgs};
 use crate::checkpoint::State;
 use crate::flag::Flag;
 use crate::{Error, fit};
@@ -163,31 +163,18 @@ impl ParamGroups {
     }
 }
 
-impl<M: Module + 'static> ModelOptimizer<M> for ParamGroups {
-    fn update(&mut self, args: StepArgs, model: M, grads: GradientsParams) -> M {
-        self.foresee();
-        self.longest = self.longest.max(longest(args.factor, args.grad_norm));
-        pass::run(self, &args.lr, args.factor, model, grads)
-    }
-
-    fn update_unsure(&mut self, args: StepArgs, model: M, grads: GradientsParams) -> M {
-        self.foresee();
-        // The norm of these gradients is unknown.
-        self.longest = f64::INFINITY;
-        unsure::run(self, &args, model, grads, None)
-    }
-
+impl<M: Module + 'static> DeviceOptimizer<M> for ParamGroups {
     fn update_gated(
         &mut self,
         args: &StepArgs,
         model: M,
         grads: GradientsParams,
         verdict: &DeviceVerdict,
-    ) -> Result<M, (M, GradientsParams)> {
+    ) -> M {
         self.foresee();
         let taken_back = !ModelOptimizer::<M>::is_bounded(self, args);
         self.longest = self.longest.max(longest(args.factor, args.grad_norm));
-        Ok(unsure::run(self, args, model, grads, Some((verdict, taken_back))))
+        unsure::run(self, args, model, grads, verdict, taken_back)
     }
 
     fn keep_if(&mut self, counts: &Tensor<1, Bool>) -> bool {
@@ -197,6 +184,18 @@ impl<M: Module + 'static> ModelOptimizer<M> for ParamGroups {
 
     fn settle(&mut self, counted: &[bool]) {
         unsure::settle(self, counted);
+    }
+}
+
+impl<M: Module + 'static> ModelOptimizer<M> for ParamGroups {
+    fn update(&mut self, args: StepArgs, model: M, grads: GradientsParams) -> M {
+        self.foresee();
+        self.longest = self.longest.max(longest(args.factor, args.grad_norm));
+        pass::run(self, &args.lr, args.factor, model, grads)
+    }
+
+    fn on_device(&mut self) -> Option<&mut dyn DeviceOptimizer<M>> {
+        Some(self)
     }
 
     fn is_bounded(&self, args: &StepArgs) -> bool {

@@ -35,20 +35,22 @@ impl Unsure {
     }
 }
 
-/// Makes one update of all parameters that have a gradient. With `gated`, it applies factor and verdict of the device;
-/// the flag says whether it may be taken back all the same.
+/// Makes one update of all parameters that have a gradient, and applies factor and verdict of the device. `taken_back`
+/// says whether [`keep_if`] may be stricter than the verdict.
 pub(super) fn run<M: Module>(
     groups: &mut ParamGroups,
     args: &StepArgs,
     model: M,
     mut grads: GradientsParams,
-    gated: Option<(&DeviceVerdict, bool)>,
+    verdict: &DeviceVerdict,
+    taken_back: bool,
 ) -> M {
     rounds(groups, model, |groups, model| {
         let (pickers, copies) = (HashMap::new(), HashMap::new());
         let (grads, shared) = (&mut grads, Shared::default());
         let strangers = false;
-        let mut step = Step { groups, args, grads, gated, shared, pickers, copies, strangers };
+        let mut step =
+            Step { groups, args, grads, verdict, taken_back, shared, pickers, copies, strangers };
         let model = model.map(&mut step);
         (model, step.strangers)
     })
@@ -89,7 +91,8 @@ struct Step<'a> {
     groups: &'a mut ParamGroups,
     args: &'a StepArgs,
     grads: &'a mut GradientsParams,
-    gated: Option<(&'a DeviceVerdict, bool)>,
+    verdict: &'a DeviceVerdict,
+    taken_back: bool,
     shared: Shared,
     /// By the earlier updates that a parameter was in: most parameters were in all of them.
     pickers: HashMap<Vec<usize>, Picker>,
@@ -141,30 +144,24 @@ impl ModuleMapper for Step<'_> {
         let slots = slots.into_iter().map(Buffer::into_tensor).collect();
         let param = param.into_tensor::<D>();
         let slots = kernel::begun(&plans[0], &param, slots);
-        unsure.before = match self.gated {
-            Some((_, false)) => Vec::new(),
-            _ => slots.iter().cloned().map(Buffer::of).collect(),
+        unsure.before = match self.taken_back {
+            true => slots.iter().cloned().map(Buffer::of).collect(),
+            false => Vec::new(),
         };
-        let (param, slots) = match (plans.as_slice(), self.gated) {
-            ([plan], None) => kernel::step(&self.shared, Plans::One(plan), param, grad, slots),
-            (plans, gated) => {
-                // The only plan there is, whichever updates counted.
-                let rounds = if plans.len() == 1 { Vec::new() } else { rounds };
-                let picker = self.pickers.entry(rounds).or_insert_with_key(|rounds| match gated {
-                    None => Picker::new(count(rounds, verdicts)),
-                    Some((verdict, _)) => {
-                        let device = verdict.counts.device();
-                        let count = match rounds.is_empty() {
-                            true => Tensor::zeros([1], &device),
-                            false => count(rounds, verdicts).to_device(&device),
-                        };
-                        let counts = Flag::of(verdict.counts.clone());
-                        Picker::new(count).gated(verdict.factor.clone(), counts)
-                    }
-                });
-                kernel::step(&self.shared, Plans::Any(plans, picker), param, grad, slots)
-            }
-        };
+        // With a single plan it is the same, whichever updates counted.
+        let rounds = if plans.len() == 1 { Vec::new() } else { rounds };
+        let verdict = self.verdict;
+        let picker = self.pickers.entry(rounds).or_insert_with_key(|rounds| {
+            let device = verdict.counts.device();
+            let count = match rounds.is_empty() {
+                true => Tensor::zeros([1], &device),
+                false => count(rounds, verdicts).to_device(&device),
+            };
+            let counts = Flag::of(verdict.counts.clone());
+            Picker::new(count).gated(verdict.factor.clone(), counts)
+        });
+        let plans = Plans::Any(&plans, picker);
+        let (param, slots) = kernel::step(&self.shared, plans, param, grad, slots);
         entry.slots = Slots::Live(slots.into_iter().map(Buffer::of).collect());
         let param = context.restored(param, id);
         self.copies.insert(id, param.clone().into_bridge());
