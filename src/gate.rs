@@ -172,3 +172,25 @@ fn halves_hold(
     });
     Flag::all_at_most(norms.into_iter().collect(), HALF_SQUARES, device)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What is above the root of the largest number has no finite square; a scale divides it.
+    #[test]
+    fn the_largest_norm_of_a_good_step_is_the_clip_or_what_can_be_squared() {
+        let device = Device::flex();
+        let ones = Tensor::<1>::ones([1], &device);
+        let ok = Flag::all_finite(vec![ones.clone()], &device);
+        let gate = Gate { ok, factor: None, slots: Vec::new(), values: vec![ones] };
+        let largest = f64::from(f32::MAX).sqrt();
+        let close = |found: f64, expected: f64| {
+            assert!((found / expected - 1.0).abs() < 1e-12, "{found} for {expected}");
+        };
+        close(gate.norm_at_most(None, 1.0), 1.001 * largest);
+        close(gate.norm_at_most(None, 4.0), 1.001 * largest / 4.0);
+        close(gate.norm_at_most(Some(3.0), 4.0), 1.001 * 3.0);
+        close(gate.norm_at_most(Some(largest), 4.0), 1.001 * largest / 4.0);
+    }
+}

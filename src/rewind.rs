@@ -338,4 +338,14 @@ mod tests {
             );
         }
     }
+
+    /// Parameters are checked before a snapshot only if recent ones are on.
+    #[test]
+    fn only_recent_snapshots_have_the_weights_checked() {
+        let plain = Rewind::every(10).unwrap();
+        assert!((0..40).all(|update| !plain.looks_before(update)));
+        let recent = plain.recent(5).unwrap();
+        let looks: Vec<u64> = (0..30).filter(|&update| recent.looks_before(update)).collect();
+        assert_eq!(looks, [4, 9, 14, 19, 24, 29]);
+    }
 }

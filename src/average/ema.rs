@@ -108,4 +108,16 @@ mod tests {
         let Some(w) = Ema::half_life(10).unwrap().weight(0, 0) else { panic!() };
         assert!(((1.0 - w).powi(10) - 0.5).abs() < 1e-12);
     }
+
+    /// `min(decay, (1 + n)/(10 + n))` of the past is kept, after `n` updates.
+    #[test]
+    fn the_warmup_keeps_less_of_the_past_at_first() {
+        let ema = Ema::new(0.99).unwrap().warmup();
+        for (taken, kept) in
+            [(0, 0.1), (1, 2.0 / 11.0), (90, 0.91), (889, 890.0 / 899.0), (2000, 0.99)]
+        {
+            let weight = ema.weight(7, taken).unwrap();
+            assert!((weight - (1.0 - kept)).abs() < 1e-12, "{taken}: {weight}");
+        }
+    }
 }

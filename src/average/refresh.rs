@@ -195,3 +195,19 @@ impl ModuleMapper for Put {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// 2²⁰ times the largest statistic, as a power of two that the type can hold.
+    #[test]
+    fn the_fill_is_far_above_the_statistics() {
+        let fill =
+            |largest: f64, dtype| Statistic { values: vec![0.5, -largest], dtype }.far_above();
+        assert_eq!(fill(1.0, DType::F32), 2f64.powi(20));
+        assert_eq!(fill(300.0, DType::F32), 2f64.powi(29));
+        assert_eq!(fill(1e30, DType::F32), 2f64.powi(120));
+        assert_eq!(fill(300.0, DType::F16), 2f64.powi(14));
+    }
+}

@@ -143,3 +143,46 @@ impl Shared<Memory> {
         Ok(())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_measurement_is_due_at_its_interval_and_at_first_near_the_bound() {
+        let when = Cadence { dense: 10, every: 5 };
+        let at = |update| Known { cap: Some(1.0), measured: 1, at: Some(update) };
+        let memory = Memory { known: at(20), asked: Some(1.0), ..Memory::default() };
+        let due: Vec<u64> = (15..30).filter(|&t| memory.is_due(t, Some(2.0), when)).collect();
+        assert_eq!(due, [15, 16, 17, 18, 19, 25, 26, 27, 28, 29]);
+        let early = Memory { known: at(2), asked: Some(1.0), ..Memory::default() };
+        assert!(early.is_due(3, Some(FAR), when));
+        assert!(!early.is_due(3, Some(FAR.next_up()), when));
+        assert!(!early.is_due(10 - 4, Some(FAR.next_up()), Cadence { dense: 6, ..when }));
+    }
+
+    #[test]
+    fn a_cap_that_bounds_nothing_or_everything_is_refused() {
+        let good =
+            Memory { known: Known { cap: Some(0.5), ..Known::default() }, ..Memory::default() };
+        assert_eq!(Memory::restored(&good.state()), Ok(good.clone()));
+        for bad in [0.0, -1.0, f64::INFINITY, f64::NAN] {
+            assert!(Memory::restored(&good.state().with_list("cap", vec![bad])).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn a_loss_above_twice_the_usual_one_has_it_measured() {
+        let when = Cadence { dense: 0, every: 100 };
+        let now = |loss: f64| Reading::new(0).with_loss(loss);
+        let known = Known { at: Some(0), ..Known::default() };
+        let mut memory = Memory { known, ..Memory::default() };
+        (0..5).for_each(|_| memory.record(&now(1.0), Verdict::Apply));
+        let after = |loss: f64| {
+            let mut memory = memory.clone();
+            memory.record(&now(loss), Verdict::Apply);
+            memory.is_due(5, None, when)
+        };
+        assert_eq!([1.0, 2.0, 2.001].map(after), [false, false, true]);
+    }
+}

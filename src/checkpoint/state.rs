@@ -364,4 +364,13 @@ mod tests {
         assert_eq!(State::from_lr_record(&record, &state).unwrap(), state);
         assert!(State::from_lr_record(&LrSchedulerRecord::new(), &state).unwrap_err().is_record());
     }
+
+    /// A count from which counting goes on must have room above it.
+    #[test]
+    fn a_counter_is_at_most_half_of_the_range() {
+        let most = u64::MAX / 2;
+        assert_eq!(State::new().with_count("n", most).counter("n"), Ok(most));
+        assert!(State::new().with_count("n", most + 1).counter("n").is_err());
+        assert_eq!(State::new().with_count("n", most + 1).count("n"), Ok(most + 1));
+    }
 }

@@ -142,4 +142,15 @@ mod tests {
             assert!(used.restored(&state).is_err());
         }
     }
+
+    #[test]
+    fn it_is_up_again_at_half_of_the_reserve() {
+        let mut used = Allowance::new("LossSpike").share(1.0).unwrap();
+        assert_eq!(used.notice(), None);
+        assert_eq!((0..25).filter(|_| used.record(Verdict::Skip)).count(), 1);
+        (0..9).for_each(|_| assert!(!used.record(Verdict::Apply)));
+        assert!(used.is_down());
+        used.record(Verdict::Apply);
+        assert!(!used.is_down());
+    }
 }

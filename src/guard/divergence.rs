@@ -336,4 +336,48 @@ mod tests {
         );
         assert!(said(Divergence::default().floor(f64::NAN)).starts_with("`floor`"));
     }
+
+    /// The start counts a fifth, from the last loss of the warmup on; exactly at the limit is not above it.
+    #[test]
+    fn the_start_and_the_limit_are_where_the_formula_puts_them() {
+        let warmed = || {
+            let mut guard = Divergence::default().smoothing(0.0).unwrap().patience(0);
+            (0..10).for_each(|_| assert_eq!(step(&mut guard, 10.0), Verdict::Apply));
+            guard
+        };
+        let mut guard = warmed();
+        assert_eq!(step(&mut guard, 0.0), Verdict::Apply);
+        // 0 + 3·max(0, 0.2·10).
+        assert_eq!(step(&mut guard.clone(), 6.0), Verdict::Apply);
+        assert_eq!(step(&mut guard, 6.001), Verdict::Rewind);
+        let mut strict = warmed().or_above_start();
+        assert_eq!(step(&mut strict, 10.0), Verdict::Apply);
+        assert_eq!(step(&mut strict, 10.001), Verdict::Rewind);
+    }
+
+    #[test]
+    fn a_loss_that_is_not_finite_is_for_another_guard() {
+        let mut guard = Divergence::default().patience(0);
+        (0..20).for_each(|_| assert_eq!(step(&mut guard, 1.0), Verdict::Apply));
+        assert_eq!(guard.judge(&Reading::new(0).with_loss(f64::INFINITY)), Verdict::Apply);
+    }
+
+    /// After a rewind the mean is the best: the next loss alone does not decide.
+    #[test]
+    fn after_a_rewind_the_mean_starts_from_the_best() {
+        let mut guard = Divergence::default().patience(0);
+        (0..20).for_each(|_| assert_eq!(step(&mut guard, 1.0), Verdict::Apply));
+        assert!((0..50).any(|_| step(&mut guard, 9.0) == Verdict::Rewind));
+        // (0.9·1 + 5)/1.9 is below 4, and 5 is not.
+        assert_eq!(step(&mut guard, 5.0), Verdict::Apply);
+    }
+
+    #[test]
+    fn a_state_with_nan_in_either_place_is_refused() {
+        let good = Divergence::default().state();
+        for name in ["best", "start"] {
+            let damaged = good.clone().with_number(name, f64::NAN);
+            assert!(Divergence::default().restore(&damaged).is_err(), "{name}");
+        }
+    }
 }

@@ -174,4 +174,15 @@ mod tests {
         fresh.restore(&guard.state()).unwrap();
         assert_eq!(fresh, guard);
     }
+
+    #[test]
+    fn a_single_applied_step_is_no_calm() {
+        let good = Reading::new(0).with_loss(1.0);
+        let mut guard = NonFinite.escalating(0, 1);
+        assert_eq!(step(&mut guard, &bad()), Verdict::Rewind);
+        (1..CALM).for_each(|_| assert_eq!(step(&mut guard, &good), Verdict::Apply));
+        assert_eq!(guard.judge(&bad()), Verdict::Halt);
+        step(&mut guard, &good);
+        assert_eq!(guard.judge(&bad()), Verdict::Rewind);
+    }
 }

@@ -487,4 +487,21 @@ mod tests {
             "`ema` of LossSpike must be above 0 and below 1, got 1"
         );
     }
+
+    /// The threshold itself is no spike, and a weighted baseline is warm from the last loss of the warmup on.
+    #[test]
+    fn only_what_is_above_the_threshold_is_a_spike() {
+        let fresh = LossSpike::above(4.0).unwrap().ema(0.5).unwrap().warmup(3).unwrap();
+        let mut guard = fresh.start_floor(0.0).unwrap();
+        for loss in [1.0, 2.0, 1.0] {
+            assert_eq!(guard.threshold(), None);
+            guard.record(&reading(loss, 1.0), Verdict::Apply);
+        }
+        let threshold = guard.threshold().unwrap();
+        assert_eq!(guard.loss.judge(threshold), Verdict::Apply);
+        assert_eq!(guard.loss.judge(threshold.next_up()), Verdict::Skip);
+        for decay in [0.0, 1.0, f64::NAN] {
+            assert!(LossSpike::default().ema(decay).is_err(), "{decay}");
+        }
+    }
 }

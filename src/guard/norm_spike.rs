@@ -244,4 +244,19 @@ mod tests {
         fresh.restore(&guard.state()).unwrap();
         assert_eq!(fresh, guard);
     }
+
+    /// Its own rejections use up the allowance, those of others don't.
+    #[test]
+    fn it_stands_down_for_its_own_rejections() {
+        let mut guard = NormSpike::default();
+        (0..60).for_each(|t| {
+            step(&mut guard, 1.0 + 0.01 * f64::from(t % 7));
+        });
+        let mut other = guard.clone();
+        (0..40).for_each(|_| other.record(&Reading::new(0).with_grad_norm(1.0), Verdict::Skip));
+        assert_eq!(other.notice(), None);
+        let rejected = (0..40).take_while(|_| step(&mut guard, 1e6) == Verdict::Skip).count();
+        assert_eq!(rejected, 20);
+        assert!(guard.notice().is_some_and(|text| text.contains("once")));
+    }
 }

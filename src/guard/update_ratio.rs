@@ -82,3 +82,23 @@ impl Guard for UpdateRatio {
         "UpdateRatio"
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::Layers;
+
+    /// Of a parameter of this norm, at least 2, a tenth may move.
+    #[test]
+    fn a_parameter_may_move_by_its_share() {
+        let guard = UpdateRatio::at_most(0.1).and_then(|guard| guard.floor(2.0)).unwrap();
+        let judged = |by: f64, size: f64| {
+            let layers = |norm| Layers::new(vec!["w".to_string()], vec![norm]).unwrap();
+            guard.judge(&Reading::new(0).with_updates(layers(by), layers(size)))
+        };
+        assert_eq!(judged(1.0, 10.0), Verdict::Apply);
+        assert_eq!(judged(1.001, 10.0), Verdict::Skip);
+        assert_eq!(judged(0.2, 0.0), Verdict::Apply);
+        assert_eq!(judged(0.201, 0.0), Verdict::Skip);
+    }
+}

@@ -305,4 +305,15 @@ mod tests {
         fresh.restore(&scale.state()).unwrap();
         assert_eq!(fresh, scale);
     }
+
+    #[test]
+    fn the_ends_of_the_ranges_are_where_the_docs_say() {
+        assert!(LossScale::dynamic().growth(1.0, 5).is_ok());
+        for bad in [0.999, f64::INFINITY, f64::NAN] {
+            assert!(LossScale::dynamic().growth(bad, 5).is_err(), "{bad}");
+        }
+        for bad in [0.0, 1.0, f64::NAN] {
+            assert!(LossScale::dynamic().backoff(bad).is_err(), "{bad}");
+        }
+    }
 }

@@ -510,3 +510,24 @@ fn an_ada_gc_of_a_model_that_is_one_parameter_resumes() {
     fresh.restore(&AdaGc::default().state()).unwrap();
     assert_eq!(fresh.state(), AdaGc::default().state());
 }
+
+#[test]
+fn a_damaged_memory_is_refused() {
+    let mut clip = AdaGc::default();
+    clip.record(&reading(1.0), Verdict::Apply);
+    let good = clip.state();
+    let with = |norms: &[f64]| good.clone().with_list("norms", norms.to_vec());
+    let damaged = [
+        with(&[0.6]),
+        with(&[0.6, 0.0]),
+        with(&[f64::INFINITY, 0.8]),
+        with(&[f64::NAN, 0.8]),
+        with(&[-0.6, 0.8]),
+        with(&[0.6, 0.8, 1.0]),
+    ];
+    for state in damaged {
+        assert!(clip.restore(&state).unwrap_err().is_record());
+        assert_eq!(clip.state(), good);
+    }
+    clip.restore(&with(&[0.5, 0.5])).unwrap();
+}

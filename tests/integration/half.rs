@@ -324,3 +324,31 @@ fn slow_weights_are_kept_in_single_precision() {
     let (after, _) = stepped(keel, layer([1.0, -1.0], DType::BF16, &device), asked);
     assert_eq!(weights(&after), [1.0 - f64::powi(2.0, -8), -1.0 + f64::powi(2.0, -8)]);
 }
+
+/// Burn's optimizers square a gradient in its own type, where 256² overflows: such a step is dropped, wherever it is
+/// decided. What counts is the gradient that reaches the optimizer, with the loss scale divided out.
+#[test]
+fn a_gradient_without_a_square_in_half_precision_is_dropped() {
+    on_every_device(|device| {
+        if !device.clone().inner().supports_dtype(DType::F16) {
+            return;
+        }
+        for decide in [Decide::Now, Decide::OnDevice { every: 1 }] {
+            for (norm, scale, applied) in
+                [(200.0, 1.0, true), (300.0, 1.0, false), (800.0, 4.0, true), (1200.0, 4.0, false)]
+            {
+                let model = layer([0.3, -0.7], DType::F16, device);
+                let before = bits(&model);
+                let scaled = LossScale::fixed(scale).unwrap();
+                let keel = Keel::wrap(AdamConfig::new().init()).loss_scale(scaled).decide(decide);
+                let mut keel = keel.build(&model).unwrap();
+                let grads = gradient(&model, [norm, 0.0]);
+                let loss = one(&model.weight.val().device()) * scale as f32;
+                let stepped = keel.step(0.01, model, grads, &loss).unwrap();
+                let case = format!("{decide:?}, {norm} at {scale}: {}", stepped.report);
+                assert_eq!(stepped.report.is_applied(), applied, "{case}");
+                assert_eq!(bits(&stepped.model) != before, applied, "{case}");
+            }
+        }
+    });
+}

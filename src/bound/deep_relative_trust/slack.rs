@@ -52,7 +52,7 @@ impl Slack {
         };
         // A loss may have an arbitrary constant added to it, so what counts is how far it has fallen.
         let down = self.first - loss;
-        let at_stake = if loss > 0.0 { loss.min(down) } else { down };
+        let at_stake = if loss >= 0.0 { loss.min(down) } else { down };
         let borne = at_stake / (slope * unit);
         // A slope of 0 says nothing about what the loss can bear.
         let borne = if borne.is_finite() { borne } else { least };

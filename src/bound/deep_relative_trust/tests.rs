@@ -174,6 +174,8 @@ fn it_is_relaxed_as_far_as_the_loss_bears() {
     narrow.start(&stepped(parameters, Direction::Normalized { size: 0.5 })).unwrap();
     narrow.restore(&other.state()).unwrap();
     assert_eq!(narrow.tau(), 0.5);
+    let same = DeepRelativeTrust::new(0.3).unwrap();
+    assert_eq!(same.clone().relaxed_to(0.3), Ok(same));
     let said = DeepRelativeTrust::new(0.3).unwrap().relaxed_to(0.2).unwrap_err().to_string();
     assert_eq!(
         said,
@@ -186,6 +188,9 @@ fn it_looks_at_first_and_then_now_and_then() {
     let bound = DeepRelativeTrust::default();
     let looks: Vec<u64> = (0..40).filter(|&update| bound.looks_at_sizes(update)).collect();
     assert_eq!(looks, [0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 20, 30]);
+    let bound = bound.every(7).unwrap();
+    let looks: Vec<u64> = (0..30).filter(|&update| bound.looks_at_sizes(update)).collect();
+    assert_eq!(looks, [0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 14, 21, 28]);
 }
 
 #[test]
@@ -272,5 +277,24 @@ fn how_the_optimizer_steps_is_saved_unless_it_is_set_differently() {
         let (then, mut resumed) = (of(then), of(now));
         resumed.restore(&then.state()).unwrap();
         assert_eq!(resumed, if goes_on { then } else { of(now) }, "{now:?}");
+    }
+}
+
+#[test]
+fn each_number_of_a_damaged_state_is_refused() {
+    let bound = started(0.3);
+    let good = bound.state();
+    for name in ["rms", "first", "active", "average", "highest"] {
+        for bad in [f64::NAN, f64::INFINITY, -1.0] {
+            let mut list = good.list(name).unwrap().to_vec();
+            list[1] = bad;
+            let damaged = good.clone().with_list(name, list);
+            assert!(bound.clone().restore(&damaged).is_err(), "{name} = {bad}");
+        }
+    }
+    for name in ["tau", "first"] {
+        let slack = good.part("slack").with_number(name, f64::INFINITY);
+        let damaged = good.clone().without_part("slack").with_part("slack", slack);
+        assert!(bound.clone().restore(&damaged).is_err(), "{name}");
     }
 }
