@@ -41,17 +41,25 @@ type Changed = (Vec<(usize, Mutant)>, Vec<Text>);
 /// A changed file: its name, and its text.
 type Text = (String, String);
 
-/// Copies what git knows of.
+/// Copies what git knows of, and removes what it no longer knows of.
 pub fn copy(root: &Path, tree: &Path) -> Result<()> {
     let listed = Command::new("git")
         .args(["ls-files", "-co", "--exclude-standard"])
         .current_dir(root)
         .output()?;
-    for name in String::from_utf8(listed.stdout)?.lines() {
-        let (from, to) = (root.join(name), tree.join(name));
-        if !from.is_file() {
-            continue;
+    let listed = String::from_utf8(listed.stdout)?;
+    let mut old = Vec::new();
+    for folder in ["src", "tests", "examples", "benches"] {
+        if tree.join(folder).is_dir() {
+            sources(tree, &tree.join(folder), &mut old)?;
         }
+    }
+    let names: BTreeSet<&str> = listed.lines().filter(|name| root.join(name).is_file()).collect();
+    for name in old.iter().filter(|name| !names.contains(name.as_str())) {
+        fs::remove_file(tree.join(name))?;
+    }
+    for name in names {
+        let (from, to) = (root.join(name), tree.join(name));
         fs::create_dir_all(to.parent().unwrap_or(tree))?;
         // Left as it is if nothing has changed, so that it is not built again.
         let bytes = fs::read(from)?;
@@ -74,6 +82,8 @@ pub fn change(
     for name in wanted {
         sources(root, &root.join(name), &mut files)?;
     }
+    // Kernels of other devices are not run by these tests, and tests are no code to be tested.
+    files.retain(|name| !name.contains("/cube") && !name.ends_with("/tests.rs"));
     for file in files {
         let code = fs::read_to_string(root.join(&file))?;
         let (mut text, found) = mutate(&file, &code, next)?;
@@ -99,9 +109,7 @@ fn sources(root: &Path, at: &Path, found: &mut Vec<String>) -> Result<()> {
         return inside.iter().try_for_each(|entry| sources(root, &entry.path(), found));
     }
     let name = at.strip_prefix(root)?.to_string_lossy().into_owned();
-    // Kernels of other devices are not run by these tests, and tests are no code to be tested.
-    let skipped = name.contains("/cube") || name.ends_with("/tests.rs");
-    if name.ends_with(".rs") && !skipped {
+    if name.ends_with(".rs") {
         found.push(name);
     }
     Ok(())
