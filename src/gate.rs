@@ -5,7 +5,7 @@ use burn::optim::GradientsParams;
 use burn::tensor::{Bool, DType, Device, Int, Tensor};
 
 use crate::flag::{Choose, Flag, Values, gated};
-use crate::monitor::{HALF_SQUARES, Monitor, OnDevice, Row, Slot, squares_of};
+use crate::monitor::{Extent, HALF_SQUARES, Monitor, OnDevice, Row, Slot, products, squares_of};
 use crate::tensor_shelf::Shelf;
 use crate::widen::widened;
 
@@ -13,8 +13,7 @@ use crate::widen::widened;
 pub(crate) struct Asked<'a> {
     pub(crate) grads: &'a GradientsParams,
     pub(crate) loss: Tensor<1>,
-    /// Whether the parameters themselves are checked.
-    pub(crate) parameters: bool,
+    pub(crate) extent: Extent,
     /// Bound on the gradient's norm after unscaling.
     pub(crate) norm_at_most: Option<f64>,
     /// The factor by which the gradients are too large.
@@ -31,12 +30,14 @@ pub(crate) struct Gate {
     factor: Option<Tensor<1>>,
     slots: Vec<Slot>,
     values: Vec<Tensor<1>>,
+    products: Option<Tensor<1>>,
 }
 
 impl Gate {
     /// Judges a step, without a readback.
     pub(crate) fn open<M: Module>(model: &M, monitor: &Monitor, asked: Asked<'_>) -> Self {
-        let Asked { grads, loss, parameters, norm_at_most, scale, squares } = asked;
+        let Asked { grads, loss, extent, norm_at_most, scale, squares } = asked;
+        let parameters = extent >= Extent::Parameters;
         let (slots, sums) = monitor.gather(model, grads, parameters, OnDevice::default());
         let loss = widened(loss.without_autodiff());
         let device = loss.device();
@@ -72,7 +73,13 @@ impl Gate {
             ok = ok.and(halves_hold(&slots, &sums, &factor, &device));
         }
         let values = sums.into_iter().chain([loss, total, clip]).collect();
-        Self { ok, factor, slots, values }
+        let here = |product: Tensor<1>| product.to_device(&device).cast(dtype);
+        let products = match extent {
+            Extent::Alignments => products(model, grads).into_iter().map(here).collect(),
+            _ => Vec::new(),
+        };
+        let products = (!products.is_empty()).then(|| Tensor::cat(products, 0));
+        Self { ok, factor, slots, values, products }
     }
 
     /// Returns the gradients to step along: clipped and unscaled, or zero if the step is dropped.
@@ -135,7 +142,7 @@ impl Gate {
         let mut values = self.values;
         let dtype = values.first().map_or(DType::F32, |value| value.dtype());
         values.extend([self.ok.number(dtype), sound.number(dtype)]);
-        let row = monitor.row(model, Tensor::cat(values, 0), self.slots);
+        let row = monitor.row(model, Tensor::cat(values, 0), self.products, self.slots);
         (sound, row)
     }
 }
@@ -183,7 +190,8 @@ mod tests {
         let device = Device::flex();
         let ones = Tensor::<1>::ones([1], &device);
         let ok = Flag::all_finite(vec![ones.clone()], &device);
-        let gate = Gate { ok, factor: None, slots: Vec::new(), values: vec![ones] };
+        let values = vec![ones];
+        let gate = Gate { ok, factor: None, slots: Vec::new(), values, products: None };
         let largest = f64::from(f32::MAX).sqrt();
         let close = |found: f64, expected: f64| {
             assert!((found / expected - 1.0).abs() < 1e-12, "{found} for {expected}");

@@ -90,6 +90,16 @@ pub trait StepBound: Send {
         false
     }
 
+    /// Returns whether the bound needs [`Reading::alignments`], the angles between parameters and gradients, in the
+    /// step at this update.
+    ///
+    /// # Cost
+    /// One pass over the parameters and gradients in such a step, and no additional readback.
+    fn looks_at_alignments(&self, update: u64) -> bool {
+        let _ = update;
+        false
+    }
+
     /// Returns the highest rate allowed in this step, or `None` for no bound. `left` is the share of the gradient
     /// that the clips keep. A value that is NaN or not above 0 allows no step at all.
     ///

@@ -217,7 +217,8 @@ impl<M: Module + 'static> Keel<M> {
                 let mut mine =
                     vec![0.0, fault.map_or(0.0, |at| at as f64 + 1.0), now.loss, now.grad_norm];
                 mine.extend(now.p_norms.iter().map(|(_, norm)| norm));
-                mine.extend(now.layers.iter().chain(now.sizes.iter()).map(|(_, norm)| norm));
+                let layers = now.layers.iter().chain(now.sizes.iter()).chain(now.alignments.iter());
+                mine.extend(layers.map(|(_, norm)| norm));
                 mine
             }
             // The ranks whose readings succeeded send longer lists, whose length isn't known here.
@@ -230,7 +231,8 @@ impl<M: Module + 'static> Keel<M> {
             return Err(format!("rank {rank} has halted").into());
         }
         let layers = now.layers.len();
-        let expected = 4 + now.p_norms.len() + layers + now.sizes.len();
+        let compared = 4 + now.p_norms.len() + layers;
+        let expected = compared + now.sizes.len() + now.alignments.len();
         if let Some(rank) = all.iter().position(|of| of.len() != expected) {
             return Err(format!("rank {rank} has another model, or another keel").into());
         }
@@ -241,11 +243,13 @@ impl<M: Module + 'static> Keel<M> {
         let first = &all[0];
         (now.loss, now.grad_norm) = (first[2], first[3]);
         let (powers, norms) = first[4..].split_at(now.p_norms.len());
-        let (layers, sizes) = norms.split_at(layers);
+        let (layers, norms) = norms.split_at(layers);
+        let (sizes, alignments) = norms.split_at(now.sizes.len());
         now.p_norms.iter_mut().zip(powers).for_each(|((_, norm), first)| *norm = *first);
         now.layers = now.layers.with_norms(layers.to_vec());
         now.sizes = now.sizes.with_norms(sizes.to_vec());
-        self.compare(&now, &all, expected - sizes.len())?;
+        now.alignments = now.alignments.with_norms(alignments.to_vec());
+        self.compare(&now, &all, compared)?;
         Ok(self.seen(now))
     }
 

@@ -141,6 +141,9 @@ impl<M: Module + 'static> Keel<M> {
             if !self.looks_at_parameters(reading.update) {
                 reading.sizes = Layers::default();
             }
+            if !self.looks_at_alignments(reading.update) {
+                reading.alignments = Layers::default();
+            }
             reading.grad_norm /= facts.scale;
             reading.layers = std::mem::take(&mut reading.layers).scaled(1.0 / facts.scale);
             let report = self.judge_late(reading, step.factor, applied, &facts);

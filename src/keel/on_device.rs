@@ -71,7 +71,7 @@ impl<M: Module + 'static> Keel<M> {
             Asked {
                 grads: &grads,
                 loss,
-                parameters: due(self.limits.check_parameters) || self.looks_at_parameters(update),
+                extent: self.extent(update, due(self.limits.check_parameters)),
                 norm_at_most,
                 scale,
                 squares: self.kept.update.squares_in_own_type(),

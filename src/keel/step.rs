@@ -7,6 +7,7 @@ use burn::tensor::Tensor;
 use super::Keel;
 use super::agree::Share;
 use super::progress::Progress;
+use crate::monitor::Extent;
 use crate::report::Layers;
 use crate::schedule::Rate;
 use crate::{Decide, Error, Fault, Halted, Reading, Stepped};
@@ -142,6 +143,20 @@ impl<M: Module + 'static> Keel<M> {
         due || self.looks_at_parameters(updates)
     }
 
+    /// Returns what a reading before this update has to contain; `checked` says that the parameters are checked anyway.
+    pub(super) fn extent(&self, update: u64, checked: bool) -> Extent {
+        match () {
+            () if self.looks_at_alignments(update) => Extent::Alignments,
+            () if checked || self.looks_at_parameters(update) => Extent::Parameters,
+            () => Extent::Gradients,
+        }
+    }
+
+    /// Returns whether a bound needs the angles between parameters and gradients before this update.
+    pub(super) fn looks_at_alignments(&self, update: u64) -> bool {
+        self.bounds.iter().any(|bound| bound.looks_at_alignments(update))
+    }
+
     /// Returns whether a bound needs the parameters' sizes before this update, or a snapshot follows it.
     pub(super) fn looks_at_parameters(&self, update: u64) -> bool {
         self.bounds.iter().any(|bound| bound.looks_at_sizes(update))
@@ -159,8 +174,8 @@ impl<M: Module + 'static> Keel<M> {
     ) -> Result<Reading, Error> {
         let Progress { attempts, updates, .. } = self.progress;
         let due = |every: Option<u64>| every.is_some_and(|n| attempts.is_multiple_of(n));
-        let parameters = self.sees_parameters() || self.compares();
-        let mut reading = self.monitor.measure(model, grads, loss, parameters)?;
+        let extent = self.extent(updates, self.sees_parameters() || self.compares());
+        let mut reading = self.monitor.measure(model, grads, loss, extent)?;
         if !self.looks_at_parameters(updates) && !self.compares() {
             // Read only for the check, at an interval of attempts: policies that learn from sizes must not see them.
             reading.sizes = Layers::default();

@@ -4,6 +4,7 @@
 //! clips do that.
 
 mod activation;
+mod alignment;
 mod blame;
 mod culprits;
 mod dots;
@@ -17,6 +18,7 @@ mod row;
 mod sums;
 mod watch;
 
+pub(crate) use alignment::products;
 pub use blame::{Blame, Origin, blame};
 pub(crate) use culprits::culprits;
 pub(crate) use dots::{Side, dots, scalars};
@@ -84,7 +86,18 @@ pub fn measure<M: Module>(
     loss: &Tensor<1>,
 ) -> Result<Reading, Error> {
     loss_and_gradients(model, grads, loss).map_err(|why| why.of("measure"))?;
-    Monitor::new(model, Vec::new()).measure(model, grads, Some(loss), false)
+    Monitor::new(model, Vec::new()).measure(model, grads, Some(loss), Extent::Gradients)
+}
+
+/// How much a reading contains; each includes those before it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Extent {
+    /// Loss, gradients and running statistics.
+    Gradients,
+    /// Also checks the parameters, and contains their norms.
+    Parameters,
+    /// Also contains the angles between parameters and gradients.
+    Alignments,
 }
 
 /// Measures one model repeatedly.
@@ -162,16 +175,22 @@ impl Monitor {
         (gather.slots, gather.sums)
     }
 
-    /// Takes one reading. With `parameters`, the parameters themselves are also checked, and the reading includes
-    /// their norms. Without `loss`, the caller fills in the loss.
+    /// Takes one reading. Without `loss`, the caller fills in the loss.
     pub(crate) fn measure<M: Module>(
         &mut self,
         model: &M,
         grads: &GradientsParams,
         loss: Option<&Tensor<1>>,
-        parameters: bool,
+        extent: Extent,
     ) -> Result<Reading, Error> {
+        let parameters = extent >= Extent::Parameters;
         let (slots, mut sums) = self.gather(model, grads, parameters, Sums::default());
+        let products = match extent {
+            Extent::Alignments => products(model, grads),
+            _ => Vec::new(),
+        };
+        let products_end = slots.len() + products.len();
+        products.into_iter().for_each(|product| sums.value(product));
         power::add(model, grads, &self.powers, &mut sums);
         if let Some(loss) = loss {
             sums.value(loss.clone().without_autodiff());
@@ -200,13 +219,16 @@ impl Monitor {
             }
         }
         let paths = self.paths(model, ids);
-        let layers = Layers::new(paths.clone(), norms).unwrap_or_default();
-
         let mut reading = Reading::new(0);
+        // Empty if they were not measured, so that there are fewer of them than paths.
+        let products = values.get(slots.len()..products_end).unwrap_or_default();
+        let cosines = alignment::cosines(products, &sizes, &norms);
+        reading.alignments = Layers::new(paths.clone(), cosines).unwrap_or_default();
+        let layers = Layers::new(paths.clone(), norms).unwrap_or_default();
         // If the parameters were not measured, there are fewer sizes than paths.
         reading.sizes = Layers::new(paths, sizes).unwrap_or_default();
         let ends = values.len() - usize::from(loss.is_some());
-        let of_powers = values.get(slots.len()..ends).unwrap_or_default();
+        let of_powers = values.get(products_end..ends).unwrap_or_default();
         reading.p_norms = power::norms(&self.powers, of_powers);
         if parameter {
             reading.fault = Some(Fault::Parameter);

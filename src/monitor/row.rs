@@ -6,6 +6,7 @@ use burn::module::{Module, ParamId};
 use burn::tensor::{DType, Tensor, Transaction};
 
 use super::Monitor;
+use super::alignment::cosines;
 use crate::report::Layers;
 use crate::{Error, Fault, Reading};
 
@@ -39,6 +40,8 @@ impl Slot {
 #[derive(Debug)]
 pub(crate) struct Row {
     values: Tensor<1>,
+    /// The products of parameters and gradients, if they were asked for.
+    products: Option<Tensor<1>>,
     slots: Vec<Slot>,
     paths: Arc<[String]>,
 }
@@ -54,32 +57,43 @@ pub(crate) struct Late {
 
 impl Monitor {
     /// Keeps the numbers of a step for later.
-    pub(crate) fn row<M: Module>(&mut self, model: &M, values: Tensor<1>, slots: Vec<Slot>) -> Row {
+    pub(crate) fn row<M: Module>(
+        &mut self,
+        model: &M,
+        values: Tensor<1>,
+        products: Option<Tensor<1>>,
+        slots: Vec<Slot>,
+    ) -> Row {
         let ids = slots.iter().filter_map(Slot::gradient).collect();
-        Row { values, slots, paths: self.paths(model, ids) }
+        Row { values, products, slots, paths: self.paths(model, ids) }
     }
 
     /// Returns the numbers of all these steps, in order. One readback.
     pub(crate) fn late(&self, rows: Vec<Row>) -> Result<Vec<Late>, Error> {
         self.count_readback();
         let (mut shapes, mut transaction) = (Vec::new(), Transaction::default());
-        for Row { values, slots, paths } in rows {
+        for Row { values, products, slots, paths } in rows {
             transaction = transaction.register(values);
-            shapes.push((slots, paths));
+            shapes.push((slots, paths, products.is_some()));
+            if let Some(products) = products {
+                transaction = transaction.register(products);
+            }
         }
         let data = transaction
             .try_execute()
             .map_err(|cause| Error::io("reading the steps' numbers from the device", cause))?;
-        let values = data.into_iter().map(|data| data.convert::<f64>().iter::<f64>().collect());
-        Ok(shapes
-            .into_iter()
-            .zip(values)
-            .map(|((slots, paths), v)| late(&slots, paths, v))
-            .collect())
+        let mut values = data.into_iter().map(|data| data.convert::<f64>().iter::<f64>().collect());
+        let mut next = || -> Vec<f64> { values.next().unwrap_or_default() };
+        let late = |(slots, paths, aligned): (Vec<Slot>, Arc<[String]>, bool)| {
+            let values = next();
+            let products = if aligned { next() } else { Vec::new() };
+            late(&slots, paths, values, &products)
+        };
+        Ok(shapes.into_iter().map(late).collect())
     }
 }
 
-fn late(slots: &[Slot], paths: Arc<[String]>, values: Vec<f64>) -> Late {
+fn late(slots: &[Slot], paths: Arc<[String]>, values: Vec<f64>, products: &[f64]) -> Late {
     let (sums, rest) = values.split_at(slots.len().min(values.len()));
     let number = |at: usize| rest.get(at).copied().unwrap_or(f64::NAN);
     let [loss, total, factor, finite, applied] = [0, 1, 2, 3, 4].map(number);
@@ -88,10 +102,12 @@ fn late(slots: &[Slot], paths: Arc<[String]>, values: Vec<f64>) -> Late {
         slots.iter().zip(sums).any(|(slot, sum)| of(slot) && !sum.is_finite())
     };
     let gradients = slots.iter().zip(sums).filter(|(slot, _)| slot.is_gradient());
-    let norms = gradients.map(|(_, sum)| sum.sqrt()).collect();
+    let norms: Vec<f64> = gradients.map(|(_, sum)| sum.sqrt()).collect();
     let sizes = slots.iter().zip(sums).filter(|(slot, _)| matches!(slot, Slot::Parameter));
-    let sizes = sizes.map(|(_, sum)| sum.sqrt()).collect();
+    let sizes: Vec<f64> = sizes.map(|(_, sum)| sum.sqrt()).collect();
     let mut reading = Reading::new(0);
+    let cosines = cosines(products, &sizes, &norms);
+    reading.alignments = Layers::new(paths.clone(), cosines).unwrap_or_default();
     reading.sizes = Layers::new(paths.clone(), sizes).unwrap_or_default();
     if broken(|slot| matches!(slot, Slot::Parameter)) {
         reading.fault = Some(Fault::Parameter);

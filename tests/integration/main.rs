@@ -67,6 +67,7 @@ mod reference;
 mod reference_optimizers;
 mod resume;
 #[cfg(feature = "serde")]
+mod scale_free;
 mod schedule_config;
 mod schedule_groups;
 mod schedule_properties;

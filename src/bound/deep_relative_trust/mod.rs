@@ -17,7 +17,8 @@ use crate::{Error, Layers, Parameter, Reading, Verdict};
 /// Bounds the rate by how much it changes the weights: the relative changes of all layers add up to at most τ.
 ///
 /// ```text
-/// rate ≤ τ / Σₗ uₗ/rₗ          over the matrices, that is, the parameters of rank 2 and higher
+/// rate ≤ τ / (Σₗ uₗ/rₗ + √Σₙ(uₙ/rₙ)²)
+///      l: the matrices, that is, the parameters of rank 2 and higher, but for n: those before a normalization
 /// rₗ = max(rms(Wₗ), 0.1/√fan-inₗ), and at most 1.5 times its initial value
 /// uₗ = the root mean square of a step at a rate of 1:
 ///      1 for Adam, Lion and similar optimizers, about 1/√(the longer side) for Muon; for descent and momentum
@@ -41,6 +42,13 @@ use crate::{Error, Layers, Parameter, Reading, Verdict};
 /// `rate·uₗ/rₗ` is the share of layer `l` that one step replaces. A deep network computes a product over its
 /// layers, which changes at most by the product of one plus each of these shares: each of 16 layers can bear a
 /// sixteenth of what a single layer can. The bound accounts for depth, so the rate need not.
+///
+/// Behind a normalization only the direction of a layer's output counts, and its changes do not compound: they are
+/// unrelated, and add up like the sides of a right angle. Whether a matrix is before a normalization does not have
+/// to be specified either. If it is, its scale has no effect, so its gradient is at a right angle to it: a matrix
+/// counts among `n` once it has been, `|⟨W, g⟩|·√elements ≤ 0.02·‖W‖·‖g‖`, in at least five of the first ten
+/// updates and in none of them has not. Before that, and where the bound is
+/// [for each matrix](Self::per_matrix), it counts among `l`.
 ///
 /// How the optimizer steps each parameter does not have to be specified: a keel finds out by trying a copy of it
 /// when it is built. Mixtures, such as Muon on the hidden matrices and AdamW on the rest, are therefore bounded
@@ -78,8 +86,7 @@ use crate::{Error, Layers, Parameter, Reading, Verdict};
 ///   `1/√fan-in`: measured by its own size it could never move.
 /// - A weight that grows counts as at most 1.5 times its initial size: a bound that grew with the weights would
 ///   allow larger steps, which make the weights grow further. With Muon, whose steps are large in all directions,
-///   that ended in losses of 100 to 250 at high rates. The scale of a weight before a normalization layer has no
-///   effect; for such a weight the bound is conservative.
+///   that ended in losses of 100 to 250 at high rates.
 /// - Frozen parameters are excluded until they have a gradient.
 ///
 /// # Edges
@@ -166,6 +173,8 @@ struct Matrix {
     /// The initial rms, which limits what a grown rms counts as.
     first: f64,
     active: bool,
+    /// In how many updates the gradient has been at a right angle to it; −1 once it has not been.
+    orthogonal: f64,
     /// The largest that an average of the gradients can be, and its slowly decaying maximum.
     average: f64,
     highest: f64,
@@ -178,6 +187,13 @@ const FORGET: f64 = 0.95;
 
 /// A matrix that has grown counts as at most this many times its initial size.
 const GROWN: f64 = 1.5;
+
+/// The largest cosine of the angle between a matrix and its gradient that counts as a right angle, times the root of
+/// the number of elements. For unrelated directions it is about 1.
+const RIGHT: f64 = 0.02;
+
+/// The number of right angles after which the scale of a matrix is taken to have no effect.
+const OFTEN: f64 = 5.0;
 
 /// The weights are measured at each of this many initial updates, because they change fastest then.
 const DENSE: u64 = 10;
@@ -261,8 +277,20 @@ impl DeepRelativeTrust {
     }
 
     fn cap_of(&self, matrices: &[Matrix]) -> Option<f64> {
-        let shares = matrices.iter().filter(|matrix| matrix.active).map(Matrix::share);
-        let all = if self.each { shares.fold(0.0, f64::max) } else { shares.sum() };
+        let active = matrices.iter().filter(|matrix| matrix.active);
+        let all = if self.each {
+            active.map(Matrix::share).fold(0.0, f64::max)
+        } else {
+            let (mut sum, mut squares) = (0.0, 0.0);
+            for matrix in active {
+                let share = matrix.share();
+                match matrix.has_no_scale() {
+                    true => squares += share * share,
+                    false => sum += share,
+                }
+            }
+            sum + f64::sqrt(squares)
+        };
         let cap = self.slack.tau / all;
         // It is infinite if there is nothing to bound.
         cap.is_finite().then_some(cap)
@@ -279,6 +307,7 @@ impl DeepRelativeTrust {
             });
         }
         self.each(matrices, &now.sizes, |matrix, norm| matrix.rms = norm / matrix.root);
+        self.each(matrices, &now.alignments, Matrix::turn);
     }
 
     /// Returns the most by which a step at a rate of 1 changes the loss, to first order.
@@ -329,6 +358,17 @@ impl Matrix {
         };
         step / self.rms.min(GROWN * self.first.max(self.floor)).max(self.floor)
     }
+
+    /// Records the cosine of the angle between the matrix and its gradient.
+    fn turn(&mut self, cosine: f64) {
+        let right = cosine * self.root <= RIGHT && self.orthogonal >= 0.0;
+        self.orthogonal = if right { self.orthogonal + 1.0 } else { -1.0 };
+    }
+
+    /// Returns whether its scale has no effect, as far as is known.
+    fn has_no_scale(&self) -> bool {
+        self.orthogonal >= OFTEN
+    }
 }
 
 /// Returns whether the step size of any matrix depends on the gradient.
@@ -372,7 +412,7 @@ impl StepBound for DeepRelativeTrust {
             let rms = if parameter.norm.is_finite() { parameter.norm / root } else { 0.0 };
             index.insert(parameter.path.clone(), matrices.len());
             let active = parameter.trainable;
-            let (average, highest) = (0.0, 0.0);
+            let (average, highest, orthogonal) = (0.0, 0.0, 0.0);
             matrices.push(Matrix {
                 direction,
                 root,
@@ -380,6 +420,7 @@ impl StepBound for DeepRelativeTrust {
                 rms,
                 first: rms,
                 active,
+                orthogonal,
                 average,
                 highest,
             });
@@ -405,6 +446,10 @@ impl StepBound for DeepRelativeTrust {
 
     fn looks_at_sizes(&self, update: u64) -> bool {
         update < DENSE || update.is_multiple_of(self.every)
+    }
+
+    fn looks_at_alignments(&self, update: u64) -> bool {
+        update < DENSE && !self.each
     }
 
     fn rate_at_most(&self, now: &Reading, left: f64) -> Option<f64> {
@@ -439,6 +484,7 @@ impl StepBound for DeepRelativeTrust {
             .with_list("rms", list(|matrix| matrix.rms))
             .with_list("first", list(|matrix| matrix.first))
             .with_list("active", list(|matrix| f64::from(u8::from(matrix.active))))
+            .with_list("orthogonal", list(|matrix| matrix.orthogonal))
             .with_list("average", list(|matrix| matrix.average))
             .with_list("highest", list(|matrix| matrix.highest))
             .with_list("steps", self.steps.iter().flat_map(Step::parts).collect())
@@ -446,7 +492,7 @@ impl StepBound for DeepRelativeTrust {
     }
 
     fn restore(&mut self, state: &State) -> Result<(), Error> {
-        let names = ["rms", "first", "active", "average", "highest"];
+        let names = ["rms", "first", "active", "orthogonal", "average", "highest"];
         state.clone().without_part("slack").only(&[names.as_slice(), &["steps"]].concat())?;
         let slack = Slack::restored(&state.part("slack"), [self.tau, self.relaxed])?;
         let mut matrices = self.matrices.clone();
@@ -459,9 +505,10 @@ impl StepBound for DeepRelativeTrust {
                     matrices.len()
                 )));
             }
-            if !list.iter().all(|x| x.is_finite() && *x >= 0.0) {
+            let least = if name == "orthogonal" { -1.0 } else { 0.0 };
+            if !list.iter().all(|x| x.is_finite() && *x >= least) {
                 return Err(Error::record(format_args!(
-                    "a {name} of a {NAME} is below 0 or not finite"
+                    "a number `{name}` of a {NAME} is below {least} or not finite"
                 )));
             }
             for (matrix, &x) in matrices.iter_mut().zip(list) {
@@ -469,6 +516,7 @@ impl StepBound for DeepRelativeTrust {
                     "rms" => matrix.rms = x,
                     "first" => matrix.first = x,
                     "active" => matrix.active = x != 0.0,
+                    "orthogonal" => matrix.orthogonal = x,
                     "average" => matrix.average = x,
                     _ => matrix.highest = x,
                 }

@@ -205,7 +205,7 @@ fn its_state_resumes_it_and_what_is_wrong_is_named() {
     other.start(&stepped([Parameter::new("weight", [2, 2], 1.0)], ADAM)).unwrap();
     let said = other.restore(&bound.state()).unwrap_err().to_string();
     assert!(said.contains("of 4 matrices does not fit a model of 1"), "{said}");
-    let names = ["rms", "first", "active", "average", "highest"];
+    let names = ["rms", "first", "active", "orthogonal", "average", "highest"];
     let broken = names.iter().fold(State::new(), |s, name| s.with_list(name, vec![f64::NAN]));
     let broken = broken.with_list("steps", vec![1.0, -1.0]);
     assert!(other.restore(&broken).is_err());
@@ -297,4 +297,45 @@ fn each_number_of_a_damaged_state_is_refused() {
         let damaged = good.clone().without_part("slack").with_part("slack", slack);
         assert!(bound.clone().restore(&damaged).is_err(), "{name}");
     }
+}
+
+fn angles(of: &[(&str, f64)]) -> Reading {
+    let paths: Vec<String> = of.iter().map(|(path, _)| path.to_string()).collect();
+    let mut now = Reading::new(3);
+    now.alignments = Layers::new(paths, of.iter().map(|(_, cosine)| *cosine).collect()).unwrap();
+    now
+}
+
+/// Shares of 2, 4 and 40: those whose gradients are at right angles add up as the sides of one.
+#[test]
+fn matrices_without_a_scale_add_up_at_right_angles() {
+    let near = |bound: &DeepRelativeTrust, all: f64| {
+        let cap = bound.cap().unwrap();
+        assert!((cap - 0.3 / all).abs() < 1e-15, "{cap} for {}", 0.3 / all);
+    };
+    // 16 elements and 64: what is left of an angle counts times 4 and 8.
+    let (just, over) = ([0.02 / 4.0, 0.02 / 8.0], [0.0201 / 4.0, 0.0201 / 8.0]);
+    let right = angles(&[("a.weight", just[0]), ("b.weight", just[1]), ("zero.weight", 1.0)]);
+    let mut bound = started(0.3);
+    for seen in 0..5 {
+        near(&bound, 46.0);
+        bound.record(&right, 1.0, if seen == 2 { Verdict::Skip } else { Verdict::Apply });
+    }
+    near(&bound, 46.0);
+    bound.record(&right, 1.0, Verdict::Apply);
+    near(&bound, 40.0 + 20f64.sqrt());
+    let mut resumed = started(0.3);
+    resumed.restore(&bound.state()).unwrap();
+    assert_eq!(resumed, bound);
+
+    // Another angle, once, and it has a scale for good.
+    bound.record(&angles(&[("a.weight", over[0]), ("b.weight", over[1])]), 1.0, Verdict::Apply);
+    near(&bound, 46.0);
+    (0..9).for_each(|_| bound.record(&right, 1.0, Verdict::Apply));
+    near(&bound, 46.0);
+
+    let bound = DeepRelativeTrust::default();
+    assert!((0..10).all(|update| bound.looks_at_alignments(update)));
+    assert!(!bound.looks_at_alignments(10));
+    assert!(!DeepRelativeTrust::per_matrix(0.01).unwrap().looks_at_alignments(0));
 }

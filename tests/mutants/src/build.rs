@@ -36,10 +36,10 @@ pub(crate) mod mutated {
 "#;
 
 /// The mutants with their numbers, and the texts that hold them.
-type Changed = (Vec<(usize, Mutant)>, Vec<Text>);
+pub type Changed = (Vec<(usize, Mutant)>, Vec<Text>);
 
 /// A changed file: its name, and its text.
-type Text = (String, String);
+pub type Text = (String, String);
 
 /// Copies what git knows of, and removes what it no longer knows of.
 pub fn copy(root: &Path, tree: &Path) -> Result<()> {
@@ -70,23 +70,31 @@ pub fn copy(root: &Path, tree: &Path) -> Result<()> {
     Ok(())
 }
 
-/// Writes the mutants into the copy, but for those left out.
-pub fn change(
-    root: &Path,
-    tree: &Path,
-    wanted: &[String],
-    left_out: &BTreeSet<usize>,
-) -> Result<Changed> {
-    let (mut mutants, mut texts, mut next) = (Vec::new(), Vec::new(), 0);
+/// Reads the files to change, which may be edited while the mutants are built, and the root of the crate.
+pub fn originals(root: &Path, wanted: &[String]) -> Result<(Vec<Text>, String)> {
     let mut files = Vec::new();
     for name in wanted {
         sources(root, &root.join(name), &mut files)?;
     }
     // Kernels of other devices are not run by these tests, and tests are no code to be tested.
     files.retain(|name| !name.contains("/cube") && !name.ends_with("/tests.rs"));
-    for file in files {
-        let code = fs::read_to_string(root.join(&file))?;
-        let (mut text, found) = mutate(&file, &code, next)?;
+    let read = |file: String| -> Result<Text> {
+        let text = fs::read_to_string(root.join(&file))?;
+        Ok((file, text))
+    };
+    let texts = files.into_iter().map(read).collect::<Result<_>>()?;
+    Ok((texts, fs::read_to_string(root.join("src/lib.rs"))?))
+}
+
+/// Writes the mutants into the copy, but for those left out.
+pub fn change(
+    (originals, lib): &(Vec<Text>, String),
+    tree: &Path,
+    left_out: &BTreeSet<usize>,
+) -> Result<Changed> {
+    let (mut mutants, mut texts, mut next) = (Vec::new(), Vec::new(), 0);
+    for (file, code) in originals {
+        let (mut text, found) = mutate(file, code, next)?;
         for at in left_out.range(next..next + found.len()) {
             text = text.replace(&format!("crate :: mutated :: is ({at}u32)"), "false");
         }
@@ -94,11 +102,10 @@ pub fn change(
         let kept: Vec<_> = kept.collect();
         next += kept.len();
         mutants.extend(kept.into_iter().filter(|(at, _)| !left_out.contains(at)));
-        fs::write(tree.join(&file), &text)?;
-        texts.push((file, text));
+        fs::write(tree.join(file), &text)?;
+        texts.push((file.clone(), text));
     }
-    let lib = fs::read_to_string(root.join("src/lib.rs"))?;
-    fs::write(tree.join("src/lib.rs"), lib + SWITCH)?;
+    fs::write(tree.join("src/lib.rs"), format!("{lib}{SWITCH}"))?;
     Ok((mutants, texts))
 }
 
@@ -124,16 +131,19 @@ pub struct Built {
 }
 
 /// Builds the tests with all mutants that compile.
-pub fn build(root: &Path, tree: &Path, target: &Path, wanted: &[String]) -> Result<Built> {
+pub fn build(originals: &(Vec<Text>, String), tree: &Path, target: &Path) -> Result<Built> {
     let mut left_out = BTreeSet::new();
     loop {
-        let (mutants, texts) = change(root, tree, wanted, &left_out)?;
+        let (mutants, texts) = change(originals, tree, &left_out)?;
         match programs(tree, target, &texts)? {
             Ok(programs) => return Ok(Built { programs, mutants, refused: left_out.len() }),
             Err(broken) if broken.is_subset(&left_out) => {
                 return Err("the tests do not build".into());
             }
-            Err(broken) => left_out.extend(broken),
+            Err(broken) => {
+                println!("the compiler refuses {}", broken.len());
+                left_out.extend(broken);
+            }
         }
     }
 }

@@ -44,15 +44,16 @@ fn main() -> Result<()> {
     let target = target.join("mutants");
     let tree = target.join("tree");
     build::copy(&root, &tree)?;
+    let originals = build::originals(&root, &wanted)?;
     if std::env::var_os("EVENKEEL_LIST").is_some() {
         for (at, Mutant { file, line, change, text }) in
-            build::change(&root, &tree, &wanted, &BTreeSet::new())?.0
+            build::change(&originals, &tree, &BTreeSet::new())?.0
         {
             println!("{at}: {file}:{line}: {change}: {text}");
         }
         return Ok(());
     }
-    let Built { programs, mutants, refused } = build::build(&root, &tree, &target, &wanted)?;
+    let Built { programs, mutants, refused } = build::build(&originals, &tree, &target)?;
     println!("{} mutants, {refused} more are refused by the compiler", mutants.len());
 
     let last = target.join("survived");
