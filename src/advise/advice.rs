@@ -137,14 +137,14 @@ impl Advice {
     }
 
     /// Returns the recipe that serves the objective best, however complex it is; `None` if none has a stable rate at
-    /// which it ends below the untrained model by more than chance.
+    /// which it ends significantly below the untrained model.
     #[must_use]
     pub fn best(&self) -> Option<&Outcome> {
         self.wanted.best(&self.outcomes)
     }
 
-    /// Returns the recipe to use: the simplest that is behind the best by no more than chance explains, or by no more
-    /// than the [tolerance](super::Advisor::tolerance). `None` if there is no best recipe.
+    /// Returns the recipe to use: the simplest that is not significantly worse than the best, or by no more than the
+    /// [tolerance](super::Advisor::tolerance). `None` if there is no best recipe.
     #[must_use]
     pub fn recommended(&self) -> Option<&Outcome> {
         self.wanted.decide(&self.outcomes)

@@ -66,11 +66,11 @@
 //!
 //! # What is recommended
 //!
-//! The recommendation is not the recipe with the lowest loss, but the simplest recipe that is as good: behind by no
-//! more than chance explains, or by no more than a [tolerance](Advisor::tolerance), a share of the possible gain over
+//! The recommendation is not the recipe with the lowest loss, but the simplest recipe that is as good: not
+//! significantly worse, or worse by no more than a [tolerance](Advisor::tolerance), a share of the possible gain over
 //! plain descent. To find it, the best recipe is measured without each of its parts, and without all the parts that it
 //! can do without, until nothing simpler is as good. The text lists the parts, the most important first, with the cost
-//! of leaving each one out. If no recipe ends below the untrained model by more than chance, nothing is recommended.
+//! of leaving each one out. If no recipe ends significantly below the untrained model, nothing is recommended.
 //!
 //! The highest stable rate is not a useful goal in itself: a stable run may learn nothing, which is why the best rate
 //! and the loss reached at it are reported as well. And short runs favour recipes that are fast early: high rates

@@ -10,7 +10,7 @@ use crate::error::check::Param;
 
 impl<'a, B> Advisor<'a, B> {
     /// Sets the share of the best recipe's gain over plain descent that a simpler one may lack and still be
-    /// [recommended](Advice::recommended); the default is 0.05. With 0, a recipe that is behind by more than chance is
+    /// [recommended](Advice::recommended); the default is 0.05. With 0, a recipe that is significantly worse is
     /// not as good.
     ///
     /// # Errors

@@ -122,9 +122,9 @@ pub(super) fn summary(advice: &Advice) -> Vec<String> {
     let fine = advice.outcomes().iter().any(|o| o.confirmed.is_some())
         || advice.objective() == Objective::HighestRate;
     said.push(format!(
-        "A high stable rate is no aim of its own: what is stable may learn nothing. Edges are known to a \
-         factor of √10{}.",
-        if fine { ", those of the recommended one and of plain descent to one of 1.2" } else { "" }
+        "A high stable rate is not a goal in itself: a stable run may learn nothing. The highest stable rates \
+         are accurate to a factor of √10{}.",
+        if fine { ", those of the recommended recipe and of plain descent to one of 1.2" } else { "" }
     ));
     said
 }
@@ -142,7 +142,7 @@ fn nothing(advice: &Advice) -> String {
         "No recipe has a stable rate among those tried, so there is no recommendation. Look at the data and \
          the model first: `doctor::Doctor` does."
     } else {
-        "No recipe comes below the loss of the untrained model by more than chance, so there is no \
+        "No recipe ends significantly below the loss of the untrained model, so there is no \
          recommendation. Does the loss depend on what is trained? Are runs long enough, and rates wide enough?"
     };
     why.into()
@@ -197,8 +197,8 @@ fn simpler(advice: &Advice, best: &Outcome, recommended: &Outcome) -> Option<Str
     }
     let (lowest, loss) = (believed(advice, best)?, believed(advice, recommended)?);
     Some(format!(
-        "The lowest, {}, is of `{}`: that {} is not worse by more than chance or {} % of what there is to gain, \
-         and it is simpler.",
+        "The lowest loss, {}, is that of `{}`. The recommended recipe is simpler, and {} is not significantly \
+         worse, or by less than {} % of the possible gain.",
         short(lowest),
         best.recipe,
         short(loss),
@@ -234,15 +234,14 @@ fn fit(advice: &Advice, outcome: &Outcome) -> Option<String> {
     }
     (gap > 2.0 * MUCH * (start - trained)).then(|| {
         format!(
-            "It fits what it sees better than what it does not: a training loss of {} beside a held-out one of \
-             {}.",
+            "It overfits: the training loss is {}, and the held-out loss {}.",
             short(trained),
             short(held)
         )
     })
 }
 
-/// Says whether the first is first by more than chance.
+/// Says whether the lead of the first is significant.
 fn confidence(advice: &Advice, best: &Outcome) -> String {
     let equals: Vec<String> = advice.as_good().iter().map(|o| format!("`{}`", o.recipe)).collect();
     let all = advice.outcomes().iter().filter(|o| o.best(advice.objective()).is_some()).count();
@@ -254,8 +253,8 @@ fn confidence(advice: &Advice, best: &Outcome) -> String {
                     .into()
             }
             (0, n) if n >= needed => format!(
-                "The first is ahead of every other for each of {n} seeds, more than chance gives among \
-                 {all} recipes."
+                "The first is ahead of every other for each of {n} seeds, which is significant among {all} \
+                 recipes."
             ),
             (0, n) => format!(
                 "The first is ahead of every other for each of {n} seeds; among {all} recipes one may be \
@@ -273,12 +272,12 @@ fn confidence(advice: &Advice, best: &Outcome) -> String {
     match equals.len() {
         _ if among < 2 => "Nothing else was confirmed: the first is compared with nothing.".into(),
         _ if n < needed => format!(
-            "{n} fresh seeds cannot tell {among} recipes apart with confidence, whatever they give; {needed} \
+            "{n} fresh seeds cannot tell {among} recipes apart with confidence, whatever they show; {needed} \
              can."
         ),
         0 => format!(
-            "Over {n} fresh seeds the first is ahead of the {} others that were confirmed by more than \
-             chance (signed ranks, 5 %, all pairs counted).",
+            "Over {n} fresh seeds the first is significantly ahead of the {} others that were confirmed \
+             (signed ranks, 5 %, all pairs counted).",
             among - 1
         ),
         some => format!(

@@ -1,5 +1,7 @@
 //! Mutants of a file, all of them in one text: which of them runs is said when it runs.
 
+use std::collections::BTreeSet;
+
 use quote::ToTokens;
 use syn::visit_mut::{self, VisitMut};
 use syn::{Attribute, BinOp, Expr, ExprIf, ExprWhile, File, Item, UnOp, parse_quote};
@@ -22,11 +24,16 @@ impl Mutant {
     }
 }
 
-/// The file with a switch at each place, and what each switch does. Numbers go on from `first`.
-pub fn mutate(file: &str, code: &str, first: usize) -> Result<(String, Vec<Mutant>), syn::Error> {
+/// The file with a switch at each place but those left out, and what each switch does. Numbers go on from `first`.
+pub fn mutate(
+    file: &str,
+    code: &str,
+    first: usize,
+    left_out: &BTreeSet<usize>,
+) -> Result<(String, Vec<Mutant>), syn::Error> {
     let mut tree: File = syn::parse_file(code)?;
     let lines = code.lines().map(str::trim).collect();
-    let mut walk = Walk { file, lines, first, found: Vec::new() };
+    let mut walk = Walk { file, lines, first, left_out, found: Vec::new() };
     walk.visit_file_mut(&mut tree);
     Ok((tree.into_token_stream().to_string(), walk.found))
 }
@@ -35,6 +42,7 @@ struct Walk<'a> {
     file: &'a str,
     lines: Vec<&'a str>,
     first: usize,
+    left_out: &'a BTreeSet<usize>,
     found: Vec<Mutant>,
 }
 
@@ -46,12 +54,13 @@ fn is_for_tests(attributes: &[Attribute]) -> bool {
 }
 
 impl Walk<'_> {
-    /// A new switch at this line.
-    fn switch(&mut self, line: usize, change: String) -> Expr {
-        let at = (self.first + self.found.len()) as u32;
+    /// A new switch at this line, unless it is left out.
+    fn switch(&mut self, line: usize, change: String) -> Option<Expr> {
+        let at = self.first + self.found.len();
         let text = self.lines.get(line.wrapping_sub(1)).unwrap_or(&"").to_string();
         self.found.push(Mutant { file: self.file.to_string(), line, change, text });
-        parse_quote!(crate::mutated::is(#at))
+        let number = at as u32;
+        (!self.left_out.contains(&at)).then(|| parse_quote!(crate::mutated::is(#number)))
     }
 
     /// The condition, or its opposite.
@@ -60,7 +69,8 @@ impl Walk<'_> {
         if condition.to_token_stream().to_string().contains("let ") {
             return;
         }
-        let switch = self.switch(line, "condition → its opposite".to_string());
+        let change = "condition → its opposite".to_string();
+        let Some(switch) = self.switch(line, change) else { return };
         let inner = condition.clone();
         *condition = parse_quote!((#switch ^ (#inner)));
     }
@@ -159,13 +169,13 @@ impl VisitMut for Walk<'_> {
                 let Some(other) = other(&binary.op) else { return };
                 let change =
                     format!("{} → {}", binary.op.to_token_stream(), other.to_token_stream());
-                let switch = self.switch(line_of(&binary.op), change);
+                let Some(switch) = self.switch(line_of(&binary.op), change) else { return };
                 let (whole, mut changed) = (binary.clone(), binary.clone());
                 changed.op = other;
                 *expr = parse_quote!((if #switch { #changed } else { #whole }));
             }
             Expr::Unary(unary) if matches!(unary.op, UnOp::Not(_)) => {
-                let switch = self.switch(line, "! → nothing".to_string());
+                let Some(switch) = self.switch(line, "! → nothing".to_string()) else { return };
                 let (inner, whole) = (unary.expr.clone(), unary.clone());
                 *expr = parse_quote!((if #switch { #inner } else { #whole }));
             }
@@ -176,7 +186,7 @@ impl VisitMut for Walk<'_> {
                     _ => return,
                 };
                 let change = format!("{} → {other}", call.method);
-                let switch = self.switch(line, change);
+                let Some(switch) = self.switch(line, change) else { return };
                 let whole = call.clone();
                 let mut changed = call.clone();
                 changed.method = syn::Ident::new(other, call.method.span());
