@@ -3,10 +3,12 @@
 //! Invariant: `matrices` holds the parameters of rank 2 and higher, in model order, each once; `rms` is known for
 //! those that are `active`, and is finite.
 
+mod matrix;
 mod slack;
 
 use std::collections::HashMap;
 
+use matrix::{FORGET, Matrix, by_gradient, fan_in};
 use slack::Slack;
 
 use super::{Direction, StepBound};
@@ -162,38 +164,7 @@ struct Step {
     direction: Option<Direction>,
 }
 
-#[derive(Debug, Clone, PartialEq)]
-struct Matrix {
-    direction: Direction,
-    /// The square root of the number of elements.
-    root: f64,
-    /// The minimum that the rms counts as.
-    floor: f64,
-    rms: f64,
-    /// The initial rms, which limits what a grown rms counts as.
-    first: f64,
-    active: bool,
-    /// In how many updates the gradient has been at a right angle to it; −1 once it has not been.
-    orthogonal: f64,
-    /// The largest that an average of the gradients can be, and its slowly decaying maximum.
-    average: f64,
-    highest: f64,
-}
-
 const NAME: &str = "DeepRelativeTrust";
-
-/// The share of the remembered step size that is kept per step.
-const FORGET: f64 = 0.95;
-
-/// A matrix that has grown counts as at most this many times its initial size.
-const GROWN: f64 = 1.5;
-
-/// The largest cosine of the angle between a matrix and its gradient that counts as a right angle, times the root of
-/// the number of elements. For unrelated directions it is about 1.
-const RIGHT: f64 = 0.02;
-
-/// The number of right angles after which the scale of a matrix is taken to have no effect.
-const OFTEN: f64 = 5.0;
 
 /// The weights are measured at each of this many initial updates, because they change fastest then.
 const DENSE: u64 = 10;
@@ -346,45 +317,6 @@ impl Step {
     fn parts(&self) -> [f64; 2] {
         self.direction.map_or([-1.0; 2], Direction::parts)
     }
-}
-
-impl Matrix {
-    /// Returns the share of the matrix that a step at a rate of 1 replaces; more where momentum turns one step
-    /// into many.
-    fn share(&self) -> f64 {
-        let step = match self.direction {
-            Direction::Normalized { size } => size,
-            Direction::Gradient { size, momentum } => size * self.highest / (1.0 - momentum).sqrt(),
-        };
-        step / self.rms.min(GROWN * self.first.max(self.floor)).max(self.floor)
-    }
-
-    /// Records the cosine of the angle between the matrix and its gradient.
-    fn turn(&mut self, cosine: f64) {
-        let right = cosine * self.root <= RIGHT && self.orthogonal >= 0.0;
-        self.orthogonal = if right { self.orthogonal + 1.0 } else { -1.0 };
-    }
-
-    /// Returns whether its scale has no effect, as far as is known.
-    fn has_no_scale(&self) -> bool {
-        self.orthogonal >= OFTEN
-    }
-}
-
-/// Returns whether the step size of any matrix depends on the gradient.
-fn by_gradient(matrices: &[Matrix]) -> bool {
-    matrices.iter().any(|matrix| matches!(matrix.direction, Direction::Gradient { .. }))
-}
-
-/// Returns the number of inputs per output. Burn's linear layers are `[in, out]`, its convolutions
-/// `[out, in, …]`.
-fn fan_in(shape: &[usize]) -> f64 {
-    let inputs = match shape {
-        [inputs, _] => *inputs,
-        [_, inner @ ..] => inner.iter().product(),
-        [] => 1,
-    };
-    inputs.max(1) as f64
 }
 
 impl StepBound for DeepRelativeTrust {
