@@ -8,8 +8,10 @@ mod alignment;
 mod blame;
 mod culprits;
 mod dots;
+mod gather;
 mod handed;
 mod layout;
+mod moves;
 mod power;
 mod probe;
 mod read;
@@ -22,6 +24,7 @@ pub(crate) use alignment::products;
 pub use blame::{Blame, Origin, blame};
 pub(crate) use culprits::culprits;
 pub(crate) use dots::{Side, dots, scalars};
+pub(crate) use gather::squares_of;
 pub(crate) use handed::{Misfit, any_gradient, loss_and_gradients, one_number};
 pub(crate) use layout::{Entry, Layout};
 pub use probe::{Probe, Watched};
@@ -34,14 +37,15 @@ use std::cell::Cell;
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
-use burn::module::{Module, ModuleVisitor, Param, ParamId};
+use burn::module::{Module, ParamId};
 use burn::optim::GradientsParams;
 use burn::tensor::{DType, Tensor};
 
 use crate::parameter::Direction;
 use crate::report::Layers;
-use crate::tensor_shelf::Shelf;
 use crate::{Culprit, Error, Fault, Parameter, Reading};
+use gather::Gather;
+use moves::sizes_and_moves;
 use sums::Sums;
 pub(crate) use sums::{OnDevice, Squares};
 
@@ -357,99 +361,5 @@ impl Monitor {
             self.last = (ids, paths);
         }
         self.last.1.clone()
-    }
-}
-
-/// Adds everything that a reading needs to one set of sums.
-struct Gather<'a, S> {
-    grads: &'a GradientsParams,
-    statistics: &'a [ParamId],
-    parameters: bool,
-    sums: S,
-    slots: Vec<Slot>,
-    /// Parameters already visited: one used in two places is visited twice, but has one gradient.
-    seen: HashSet<ParamId>,
-}
-
-impl<S: Squares> ModuleVisitor for Gather<'_, S> {
-    fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
-        if let Some(grad) = self.grads.get::<D>(param.id)
-            && self.seen.insert(param.id)
-        {
-            self.slots.push(Slot::Gradient(param.id, grad.dtype()));
-            self.sums.square(grad);
-            if self.parameters {
-                self.sums.square(param.base().without_autodiff());
-                self.slots.push(Slot::Parameter);
-            }
-        }
-        if self.statistics.contains(&param.id) {
-            self.sums.square(param.base().without_autodiff());
-            self.slots.push(Slot::Statistic);
-        }
-    }
-}
-
-/// Adds the squares of these parameters to `sums`, each parameter once.
-pub(crate) fn squares_of<M: Module, S: Squares>(
-    model: &M,
-    ids: impl Iterator<Item = ParamId>,
-    sums: S,
-) -> S {
-    let mut values = Values { ids: ids.collect(), sums };
-    model.visit(&mut values);
-    values.sums
-}
-
-struct Values<S> {
-    ids: HashSet<ParamId>,
-    sums: S,
-}
-
-impl<S: Squares> ModuleVisitor for Values<S> {
-    fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
-        if self.ids.remove(&param.id) {
-            self.sums.square(param.base().without_autodiff());
-        }
-    }
-}
-
-/// Returns the sums of squares of these parameters before, and of the change in them, in the order of the model.
-/// One readback.
-fn sizes_and_moves<M: Module>(
-    before: &M,
-    after: &M,
-    ids: HashSet<ParamId>,
-) -> Result<(Vec<f64>, Vec<f64>), Error> {
-    let mut old = Moves { ids: ids.clone(), old: Shelf::default(), sums: Sums::default() };
-    before.visit(&mut old);
-    let mut new = Moves { ids, ..old };
-    after.visit(&mut new);
-    // The old parameters were visited first, in the same order.
-    let mut sizes = new.sums.read()?;
-    let moves = sizes.split_off(sizes.len() / 2);
-    Ok((sizes, moves))
-}
-
-/// Measures the old parameters in the first visit, and in the second how far the new ones have moved.
-struct Moves {
-    ids: HashSet<ParamId>,
-    old: Shelf,
-    sums: Sums,
-}
-
-impl ModuleVisitor for Moves {
-    fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
-        if !self.ids.remove(&param.id) {
-            return;
-        }
-        let value = param.base().without_autodiff();
-        match self.old.take::<D>(param.id) {
-            None => {
-                self.old.put(param.id, value.clone());
-                self.sums.square(value);
-            }
-            Some(old) => self.sums.square(value - old),
-        }
     }
 }
