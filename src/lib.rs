@@ -30,6 +30,14 @@
 //! # }
 //! ```
 //!
+//! This version is for Burn 0.22:
+//!
+//! ```toml
+//! [dependencies]
+//! burn = "0.22"
+//! evenkeel = "0.1"
+//! ```
+//!
 //! # What helps with what
 //!
 //! | what you see | what to try |
@@ -79,6 +87,20 @@
 //!
 //! [`docs::design`] explains how they fit together, and why; [`docs::coming_from`] maps the names that you know from
 //! PyTorch, Lightning, fastai or Keras. For a program that keeps its model in a field, see [`docs::hand_written`].
+//!
+//! # Features
+//!
+//! - `flex` (default), `ndarray`, `wgpu`, `cuda`: Burn's backends of these names. `flex` has fused readings and updates,
+//!   `wgpu` and `cuda` have kernels of this crate. Without any of them, it works on the devices that your own Burn has.
+//! - `serde`: incidents, schedules and optimizers as JSON, TOML or any other serde format.
+//! - `record`: runs as JSON Lines and CSV. `tensorboard`: runs as event files. `progress`: a progress bar.
+//! - `tracing`: steps as events of the `tracing` crate.
+//! - `train`: a keel in Burn's own trainer.
+//! - `faults`: fault injection, and checks of any training loop.
+//!
+//! # Limits
+//!
+//! [`docs::limits`] lists them.
 //!
 //! # Panics
 //!

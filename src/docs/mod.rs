@@ -1,4 +1,4 @@
-//! Longer texts, kept beside the code so that their links and examples are checked.
+//! Longer texts, kept next to the code so that their links and examples are checked.
 
 #[doc = include_str!("design.md")]
 pub mod design {}
@@ -11,6 +11,9 @@ pub mod compare {}
 
 #[doc = include_str!("coming_from.md")]
 pub mod coming_from {}
+
+#[doc = include_str!("limits.md")]
+pub mod limits {}
 
 #[doc = include_str!("hand_written.md")]
 pub mod hand_written {}

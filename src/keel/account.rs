@@ -52,11 +52,15 @@ impl<M: Module + 'static> Keel<M> {
     /// Counts a step that was rejected, and returns its report, whose verdict is still to be carried out.
     pub(super) fn count_rejected(
         &mut self,
-        ruling: Ruling,
+        mut ruling: Ruling,
         reading: Reading,
         factor: f64,
         culprits: Vec<Culprit>,
     ) -> Report {
+        if self.kept.spent {
+            // A skip would leave a trace in the optimizer: only a snapshot has one to go on with.
+            ruling.verdict = ruling.verdict.max(Verdict::Rewind);
+        }
         self.progress.note_loss(reading.loss, false);
         self.strain.rejected();
         let elsewhere = self.differs_from_snapshot(&reading, &culprits);

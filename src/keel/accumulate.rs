@@ -319,3 +319,28 @@ impl ModuleVisitor for Mean {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use burn::nn::LinearConfig;
+    use burn::tensor::Device;
+
+    #[test]
+    fn what_waits_is_restored_as_it_was_or_refused() {
+        let model = LinearConfig::new(2, 1).init(&Device::flex());
+        let mut sums = Shelf::default();
+        sums.put(model.weight.id, model.weight.val());
+        let waits = Accumulated { sums, count: 1, weight: 2.0, loss: 0.5, ..Default::default() };
+        let saved = waits.state(&model).unwrap();
+        let restored = |state: &State| Accumulated::restored(state, &model, &Running::of(&model));
+        let found = restored(&saved).unwrap();
+        assert_eq!((found.count, found.weight, found.loss, found.offered), (1, 2.0, 0.5, true));
+        for bad in [0.0, -1.0, f64::INFINITY, f64::NAN] {
+            assert!(restored(&saved.clone().with_number("weight", bad)).is_err(), "{bad}");
+        }
+        let nothing = Accumulated::default().state(&model).unwrap();
+        assert!(restored(&nothing.clone().with_count("count", 1)).is_err());
+        assert!(!restored(&nothing).unwrap().offered);
+    }
+}

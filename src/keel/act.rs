@@ -154,18 +154,15 @@ impl<M: Module + 'static> Keel<M> {
         } else if looked_at && let Ok((updates, sizes)) = self.monitor.moves(&before, &after) {
             reading = reading.with_updates(updates, sizes);
         }
-        let mut ruling = self.judge(&reading);
+        let ruling = self.judge(&reading);
         if reading.fault.is_none() && ruling.verdict == Verdict::Apply {
             self.note_rounding(rounding, &after);
             return Ok((after, reading));
         }
         match held {
             Some(optimizer) => self.kept.update = optimizer,
-            None => {
-                // The optimizer has seen this gradient, so a skip would leave a trace.
-                ruling.verdict = ruling.verdict.max(Verdict::Rewind);
-                self.kept.spent = true;
-            }
+            // The optimizer has seen this gradient.
+            None => self.kept.spent = true,
         }
         Err(Box::new(Failed { before, reading, ruling, culprits }))
     }
@@ -239,8 +236,7 @@ impl<M: Module + 'static> Keel<M> {
         // weights.
         let broken = reading.fault != Some(Fault::Update)
             && culprits.iter().any(|culprit| culprit.part == Part::Parameter);
-        if self.kept.spent || (broken && self.limits.rewind.is_some_and(|rewind| rewind.recent > 0))
-        {
+        if broken && self.limits.rewind.is_some_and(|rewind| rewind.recent > 0) {
             ruling.verdict = ruling.verdict.max(Verdict::Rewind);
         }
         let mut report = self.count_rejected(ruling, reading, factor, culprits);

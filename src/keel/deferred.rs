@@ -171,7 +171,6 @@ impl<M: Module + 'static> Keel<M> {
         }
         if reading.fault == Some(Fault::Update) && !facts.exact {
             // The optimizer has seen this gradient.
-            ruling.verdict = ruling.verdict.max(Verdict::Rewind);
             self.kept.spent = true;
         }
         if ruling.verdict == Verdict::Apply {

@@ -99,7 +99,7 @@ use strain::Strain;
 ///   parameters, optimizer, schedule, guards and clips, and the running statistics of BatchNorm,
 ///   which the forward pass of the bad batch has already written. The exception is the random number
 ///   generator: numbers drawn by the forward pass stay drawn.
-/// - Consecutive rejections are bounded, and end in a rewind or in [`Halted`], never in acceptance.
+/// - Consecutive rejections are bounded, and end in a rewind or in [`Halted`](crate::Halted), never in acceptance.
 /// - Parameters, optimizer, schedule, average, accumulated gradients, loss scale, guards and clips
 ///   advance together or not at all.
 ///

@@ -67,7 +67,7 @@ impl fmt::Debug for StepArgs {
     }
 }
 
-/// Inputs of one update that only the device knows: see [`ModelOptimizer::update_gated`].
+/// Inputs of one update that only the device knows: see [`DeviceOptimizer::update_gated`].
 ///
 /// ```
 /// # use burn::nn::LinearConfig;

@@ -351,3 +351,27 @@ fn batches_of_different_sizes_count_by_their_rows() {
         assert!((whole.loss / parts.loss - 1.0).abs() < 1e-5);
     });
 }
+
+/// An attempt is a small batch, and the loss of an update is the mean of theirs, wherever it is decided.
+#[test]
+fn a_window_counts_its_batches_and_has_their_mean_loss() {
+    on_every_device(|device| {
+        for decide in [Decide::Now, Decide::OnDevice { every: 1 }] {
+            let mut net = Net::new(device);
+            let mut keel = Keel::wrap(Sgd::new()).decide(decide).build(&net).unwrap();
+            for window in 0..3 {
+                let (mut mean, weights) = (0.0, [3.0, 1.0]);
+                for (at, weight) in weights.into_iter().enumerate() {
+                    let (loss, grads) = net.backward(Batch::number(2 * window + at as u64, device));
+                    mean += weight / 4.0 * f64::from(loss.clone().into_scalar::<f32>());
+                    let _ = keel.accumulate_weighted(&net, grads, &loss, weight).unwrap();
+                }
+                let stepped = keel.step_accumulated(0.1, net).unwrap();
+                net = stepped.model;
+                let report = stepped.late.first().unwrap_or(&stepped.report);
+                assert!((report.reading.loss / mean - 1.0).abs() < 1e-6, "{decide:?} {mean}");
+                assert_eq!(keel.attempts(), 2 * (window + 1), "{decide:?}");
+            }
+        }
+    });
+}

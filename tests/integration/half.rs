@@ -352,3 +352,17 @@ fn a_gradient_without_a_square_in_half_precision_is_dropped() {
         }
     });
 }
+
+/// How much is lost is looked at in update 16 for the first time.
+#[test]
+fn lost_updates_are_told_of_at_once_and_not_before_they_can_be_judged() {
+    let device = Device::flex().autodiff();
+    let mut model = layer([1.0, -1.0], DType::BF16, &device);
+    let mut keel = Keel::wrap(SgdConfig::new().init()).build(&model).unwrap();
+    for update in 0..20 {
+        let grads = gradient(&model, [1.0, -1.0]);
+        let stepped = keel.step(f64::powi(2.0, -10), model, grads, &one(&device)).unwrap();
+        model = stepped.model;
+        assert_eq!(stepped.report.notices.len(), usize::from(update == 16), "{update}");
+    }
+}

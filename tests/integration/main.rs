@@ -74,6 +74,7 @@ mod schedule_properties;
 mod schedules;
 mod standardize;
 mod step;
+mod step_args;
 mod step_bounds;
 mod tied;
 mod trust;

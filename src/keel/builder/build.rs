@@ -95,7 +95,7 @@ impl<M: Module + 'static> Builder<M> {
     ///
     /// # Cost
     /// One pass over the parameters and one readback; both again with a bound, and up to three updates of copies with a
-    /// bound that [asks how the optimizer steps](StepBound::looks_at_direction).
+    /// bound that [asks how the optimizer steps](crate::bound::StepBound::looks_at_direction).
     pub fn build(self, model: &M) -> Result<Keel<M>, Error> {
         let checks = [
             ("check_parameters_every", self.limits.check_parameters),

@@ -17,7 +17,7 @@ use crate::ranks::Ranks;
 use crate::rewind::Rewind;
 use crate::{Decide, Verdict};
 
-/// Builder of a [`Keel`]; see [`Keel::wrap`].
+/// Builder of a [`Keel`](crate::Keel); see [`Keel::wrap`](crate::Keel::wrap).
 ///
 /// ```
 /// # use burn::nn::LinearConfig;
@@ -186,13 +186,13 @@ impl<M: Module + 'static> Builder<M> {
         self
     }
 
-    /// Turns on loss scaling: expects gradients of the loss times [`Keel::loss_scale`], and divides them by it.
+    /// Turns on loss scaling: expects gradients of the loss times [`Keel::loss_scale`](crate::Keel::loss_scale), and divides them by it.
     pub fn loss_scale(mut self, scale: LossScale) -> Self {
         self.loss_scale = Some(scale);
         self
     }
 
-    /// Seeds the model's devices before each forward pass, from `seed` and the number of [attempts](Keel::attempts).
+    /// Seeds the model's devices before each forward pass, from `seed` and the number of [attempts](crate::Keel::attempts).
     /// The masks that dropout draws for a batch are then the same in a resumed or repeated run. After a rewind, the
     /// random numbers differ, as the batches do.
     ///
@@ -225,7 +225,7 @@ impl<M: Module + 'static> Builder<M> {
     /// # Edges
     /// Burn's generator belongs to the device, and on a CPU to the whole process: a second run in another thread, or a
     /// loader that draws from it, changes the sequence. Numbers drawn between a step and the forward pass, for example
-    /// by an evaluation, advance it: see [`Keel::seed_forward`]. A resumed run must have the checkpoint's seed.
+    /// by an evaluation, advance it: see [`Keel::seed_forward`](crate::Keel::seed_forward). A resumed run must have the checkpoint's seed.
     ///
     /// # Cost
     /// Sets one number at each step.

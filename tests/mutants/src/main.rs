@@ -14,6 +14,7 @@
 //! - `EVENKEEL_EVERY=5` tries every fifth mutant.
 //! - `EVENKEEL_AGAIN=1` tries those that survived the run before, and are still named by the arguments.
 //! - `EVENKEEL_TESTS_OF=clip::,campaign` takes only tests whose name contains one of these.
+//! - `EVENKEEL_SECONDS=30` gives up on a mutant after this time: it counts as survived.
 //! - `EVENKEEL_CASES=400` is the number of cases of the campaign.
 
 mod build;

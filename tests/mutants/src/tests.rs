@@ -28,6 +28,8 @@ struct Test {
 pub struct Tests {
     tree: PathBuf,
     all: Vec<Test>,
+    /// The time that a mutant is given.
+    seconds: Option<u64>,
     /// How many mutants of a file each test has caught.
     caught: Mutex<HashMap<(String, usize), usize>>,
 }
@@ -93,7 +95,8 @@ impl Tests {
         all.sort_by(|a, b| (a.took, &a.name).cmp(&(b.took, &b.name)));
         let took: Duration = all.iter().map(|test| test.took).sum();
         println!("{} tests, {:.0} s of work", all.len(), took.as_secs_f64());
-        Ok(Self { tree: tree.to_path_buf(), all, caught: Mutex::default() })
+        let seconds = std::env::var("EVENKEEL_SECONDS").ok().map(|n| n.parse()).transpose()?;
+        Ok(Self { tree: tree.to_path_buf(), all, seconds, caught: Mutex::default() })
     }
 
     /// How many tests reach a mutant.
@@ -111,7 +114,11 @@ impl Tests {
             let times = |at: usize| caught.get(&(file.to_string(), at)).copied().unwrap_or(0);
             order.sort_by_key(|&at| std::cmp::Reverse(times(at)));
         }
+        let began = Instant::now();
         for at in order {
+            if self.seconds.is_some_and(|seconds| began.elapsed().as_secs() >= seconds) {
+                return Ok(false);
+            }
             let test = &self.all[at];
             let command = one(
                 &test.program,
