@@ -116,6 +116,11 @@
 #![cfg_attr(not(test), warn(clippy::unwrap_used, clippy::expect_used))]
 #![deny(unsafe_code)]
 
+// The programs in the README are compiled and run.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+mod readme {}
+
 pub mod advise;
 pub mod average;
 pub mod bound;

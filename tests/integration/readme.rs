@@ -9,61 +9,18 @@ fn lines(text: &str) -> Vec<&str> {
     text.lines().map(str::trim).filter(|line| !line.is_empty()).collect()
 }
 
-/// The loop of the first screen is, line by line, in an example that compiles and runs.
-#[test]
-fn the_loop_is_the_quickstarts() {
-    let readme = read("README.md");
-    let code = readme.split("```rust\n").nth(1).unwrap().split("```").next().unwrap();
-    let quickstart = read("examples/quickstart.rs");
-    let example = lines(&quickstart);
-    let mut from = 0;
-    for line in lines(code).into_iter().filter(|line| *line != "}") {
-        let found = example[from..].iter().position(|other| *other == line);
-        from += found.unwrap_or_else(|| panic!("not in examples/quickstart.rs: {line}")) + 1;
-    }
-}
-
-/// The schedule of the README, line by line: this is where it compiles and runs.
-#[test]
-fn the_schedule_is_the_one_below() -> Result<(), Box<dyn std::error::Error>> {
-    use evenkeel::schedule::{Cosine, Plateau, Ramp, Schedule};
-
-    let plateau = Plateau::minimizing().factor(0.5)?.patience(3);
-    let decay = Cosine::new(1e-3, 0.0, 9_500)?.times(plateau.clone());
-    let mut schedule = Ramp::new(0.0, 1e-3, 500)?.then(500, decay).start();
-    println!("{}", schedule.curve().preview(0..10_000));
-    let rate = schedule.step(); // goes into `keel.step` or into Burn's own `optimizer.step`
-    assert_eq!(rate, 0.0);
-
-    let readme = read("README.md");
-    let code = readme.split("```rust\n").nth(2).unwrap().split("```").next().unwrap();
-    let here = include_str!("readme.rs");
-    for line in lines(code) {
-        assert!(here.lines().any(|other| other.trim() == line), "not here: {line}");
-    }
-    Ok(())
-}
-
-/// The lines of this block of the README are, in their order, in the example.
-fn is_in(block: usize, example: &str) {
-    let readme = read("README.md");
-    let code = readme.split("```rust\n").nth(block).unwrap().split("```").next().unwrap();
-    let text = read(example);
-    let mut lines_there = lines(&text).into_iter();
-    for line in lines(code) {
-        assert!(lines_there.any(|other| other == line), "not in {example}: {line}");
-    }
-}
-
-#[test]
-fn the_watch_is_the_examples() {
-    is_in(3, "examples/watch/main.rs");
-}
-
-/// And the trainer's in the one that uses it.
+/// The excerpt of a trainer is, line by line, in the example; all other programs are tests of the documentation. With a
+/// capital letter, rustdoc does not take it for a program.
 #[test]
 fn the_trainer_is_the_examples() {
-    is_in(4, "examples/learner.rs");
+    let readme = read("README.md");
+    let excerpts: Vec<&str> = readme.split("```Rust\n").skip(1).collect();
+    let [excerpt] = excerpts[..] else { panic!("{} excerpts", excerpts.len()) };
+    let text = read("examples/learner.rs");
+    let mut lines_there = lines(&text).into_iter();
+    for line in lines(excerpt.split("```").next().unwrap()) {
+        assert!(lines_there.any(|other| other == line), "not in the example: {line}");
+    }
 }
 
 /// Every command and every file that it names is there.

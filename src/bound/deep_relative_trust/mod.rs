@@ -98,28 +98,32 @@ use crate::{Error, Layers, Parameter, Reading, Verdict};
 ///
 /// # Results
 /// Training losses after 300 updates with warmup and cosine decay: without a bound, at the best rate within seven
-/// decades; with it, at a rate of 100. Medians of 3 seeds with Adam and 2 with momentum. `examples/step_bounds`
-/// also shows held-out losses.
+/// decades; with it, at a rate of 100. Medians of 5 seeds and rates half a decade apart with Adam, and of 3 seeds and
+/// rates a decade apart with momentum. `examples/step_bounds` also shows held-out losses.
 ///
 /// | | Adam | bounded | momentum | bounded |
 /// |---|---|---|---|---|
-/// | 16 layers, plain | 0.035 | 0.010 | 0.039 | 0.068 |
-/// | 16 layers, residual | 0.034 | 0.017 | 0.098 | 0.015 |
-/// | 16 layers, residual, LayerNorm | **0.003** | 0.010 | 0.072 | 0.013 |
-/// | 16 layers, BatchNorm | **0.020** | 0.062 | **0.026** | 0.256 |
-/// | convolutions | 0.001 | 0.001 | 0.001 | 0.008 |
-/// | LSTM, letters | 1.78 | 1.73 | 1.77 | 1.66 |
-/// | transformer, 2 layers, letters | 2.32 | 2.28 | 2.46 | 2.38 |
-/// | transformer, 4 layers, letters | 2.17 | 2.18 | 2.40 | 2.36 |
-/// | raw regression | 0.501 | 0.505 | 0.584 | 0.540 |
-/// | standardized regression | 0.430 | 0.427 | 0.460 | 0.497 |
-/// | raw classification | 0.185 | 0.204 | 0.653 | 0.196 |
-/// | heavy-tailed targets | 0.92 | 0.87 | 1.08 | 1.11 |
-/// | imbalanced classes | 0.010 | 0.009 | 0.070 | 0.014 |
-/// | autoencoder | 0.062 | 0.062 | 0.073 | 0.073 |
+/// | 16 layers, plain | 0.023 | 0.014 | **0.039** | 0.083 |
+/// | 16 layers, residual | **0.007** | 0.015 | 0.098 | 0.029 |
+/// | 16 layers, residual, LayerNorm | **0.003** | 0.010 | 0.051 | 0.013 |
+/// | 16 layers, BatchNorm | 0.020 | 0.024 | **0.026** | 0.042 |
+/// | convolutions | 0.000 | 0.001 | **0.001** | 0.011 |
+/// | LSTM, letters | 1.76 | 1.77 | 1.77 | 1.69 |
+/// | transformer, 2 layers, letters | 2.26 | 2.28 | 2.46 | 2.38 |
+/// | transformer, 4 layers, letters | 2.18 | 2.18 | 2.39 | 2.36 |
+/// | raw regression | **0.491** | 0.539 | 0.584 | 0.528 |
+/// | standardized regression | 0.456 | 0.466 | **0.460** | 0.501 |
+/// | raw classification | 0.191 | 0.211 | 0.533 | 0.210 |
+/// | heavy-tailed targets | 0.82 | 0.83 | **0.95** | 1.19 |
+/// | imbalanced classes | 0.015 | 0.017 | 0.024 | 0.012 |
+/// | autoencoder | 0.061 | 0.061 | 0.070 | 0.073 |
 ///
-/// Where every layer has a BatchNorm, a step can be larger than the weights suggest, and momentum is held too
-/// low.
+/// With Adam, the loss at a rate of 100 is above the best unbounded one by at most 4.3 % of the distance to the loss
+/// of guessing on thirteen of the fourteen, and by 29 % on the raw regression, where a single large step helps. From
+/// the lowest rate that trains, every higher one does, and no run is lost; without a bound a quarter to three fifths of
+/// the higher rates train, and up to 14 of 75 runs end in a non-finite loss. With momentum, it is above by 6 to 8 % on standardized regression
+/// and heavy-tailed targets, and below on eight of the fourteen. The autoencoder does not train with momentum either
+/// way, where guessing gives 0.073.
 ///
 /// With ten times as many updates (3000, Adam, 2 seeds), bounded at a rate of 100 against the best rate without a
 /// bound: standardized regression 0.021 and 0.032; raw classification 0.075 and 0.079; imbalanced classes 0.000
@@ -138,7 +142,8 @@ use crate::{Error, Layers, Parameter, Reading, Verdict};
 /// takes place anyway.
 ///
 /// Source: Bernstein et al. 2020 (arXiv 2002.03432), who bound each layer's relative change by the inverse of the
-/// depth; here the sum is bounded, so that layers of different sizes share the total. Polyak 1987 for the step
+/// depth; here the sum is bounded, so that layers of different sizes share the total. Heo et al. 2021 (arXiv
+/// 2006.08217), AdamP, for the angle that shows which weights have no scale. Polyak 1987 for the step
 /// size from the loss; Loizou et al. 2021 (arXiv 2002.10542) for the step size of a single batch.
 #[derive(Debug, Clone, PartialEq)]
 pub struct DeepRelativeTrust {

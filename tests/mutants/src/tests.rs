@@ -71,7 +71,8 @@ impl Tests {
                 let command =
                     one(program, name, tree, ("EVENKEEL_REACHED", &seen.to_string_lossy()));
                 if !passes(command, Duration::from_secs(600))? {
-                    return Err(format!("{name} fails without a mutant").into());
+                    println!("left out, because it fails without a mutant: {name}");
+                    continue;
                 }
                 let took = began.elapsed();
                 let reached = fs::read_to_string(&seen)?
