@@ -120,10 +120,10 @@ use crate::{Error, Layers, Parameter, Reading, Verdict};
 ///
 /// With Adam, the loss at a rate of 100 is above the best unbounded one by at most 4.3 % of the distance to the loss
 /// of guessing on thirteen of the fourteen, and by 29 % on the raw regression, where a single large step helps. From
-/// the lowest rate that trains, every higher one does, and no run is lost; without a bound a quarter to three fifths of
-/// the higher rates train, and up to 14 of 75 runs end in a non-finite loss. With momentum, it is above by 6 to 8 % on standardized regression
-/// and heavy-tailed targets, and below on eight of the fourteen. The autoencoder does not train with momentum either
-/// way, where guessing gives 0.073.
+/// the lowest rate that trains, every higher one does, and no run is lost; without a bound a quarter to three fifths
+/// of the higher rates train, and up to 14 of 75 runs end in a non-finite loss. With momentum, it is above by 6 to 8
+/// % on standardized regression and heavy-tailed targets, and below on eight of the fourteen. The autoencoder does
+/// not train with momentum either way, where guessing gives 0.073.
 ///
 /// With ten times as many updates (3000, Adam, 2 seeds), bounded at a rate of 100 against the best rate without a
 /// bound: standardized regression 0.021 and 0.032; raw classification 0.075 and 0.079; imbalanced classes 0.000
@@ -138,8 +138,8 @@ use crate::{Error, Layers, Parameter, Reading, Verdict};
 /// as ever.
 ///
 /// # Cost
-/// One pass over the parameters at each of the first ten updates and then at every tenth, using the readback that
-/// takes place anyway.
+/// One pass over the parameters at each of the first ten updates and then at every tenth, and one over parameters and
+/// gradients at the first ten, using the readback that takes place anyway.
 ///
 /// Source: Bernstein et al. 2020 (arXiv 2002.03432), who bound each layer's relative change by the inverse of the
 /// depth; here the sum is bounded, so that layers of different sizes share the total. Heo et al. 2021 (arXiv
