@@ -114,3 +114,24 @@ impl fmt::Display for RateUse {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Of a peak of 2: held at 1, at 1/8, and not at all.
+    #[test]
+    fn what_was_used_is_a_geometric_mean() {
+        let mut rates = RateUse::default();
+        assert_eq!((rates.used(), rates.lowest()), (None, None));
+        for share in [0.5, 0.0625, 1.0] {
+            rates.push(2.0, Held { share, cap: None, asked: 2.0 });
+        }
+        assert_eq!((rates.updates(), rates.held(), rates.asked()), (3, 2, 2.0));
+        assert_eq!(rates.lowest(), Some(0.125));
+        assert!((rates.used().unwrap() - 0.25f64.cbrt()).abs() < 1e-12);
+        rates.push(2.0, Held { share: 0.0, cap: None, asked: 2.0 });
+        assert!(rates.used().is_some_and(f64::is_finite));
+        assert_eq!(rates.lowest(), Some(0.0));
+    }
+}

@@ -114,4 +114,19 @@ mod tests {
         assert!(strain.notices().all(|text| text.contains("more than half")));
         assert_eq!(said(&strain), 1);
     }
+
+    #[test]
+    fn a_half_is_not_more_than_a_half() {
+        let mut strain = Strain::default();
+        strain.stuck(0.5);
+        assert_eq!(said(&strain), 0);
+        strain.stuck(0.51);
+        assert_eq!(said(&strain), 1);
+
+        let mut strain = Strain::default();
+        (0..OVER - 1).for_each(|_| strain.rejected());
+        assert_eq!(said(&strain), 0);
+        strain.rejected();
+        assert_eq!(said(&strain), 1);
+    }
 }

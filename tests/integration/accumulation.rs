@@ -372,6 +372,9 @@ fn a_window_counts_its_batches_and_has_their_mean_loss() {
                 assert!((report.reading.loss / mean - 1.0).abs() < 1e-6, "{decide:?} {mean}");
                 assert_eq!(keel.attempts(), 2 * (window + 1), "{decide:?}");
             }
+            // A window without any batch asks for nothing.
+            let stepped = keel.step_accumulated(0.1, net).unwrap();
+            assert_eq!((stepped.report.verdict, keel.attempts()), (Verdict::Skip, 6), "{decide:?}");
         }
     });
 }

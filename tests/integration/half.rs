@@ -4,13 +4,14 @@ use burn::module::{Module, ModuleMapper, Param};
 use burn::nn::{Linear, LinearConfig};
 use burn::optim::{AdamConfig, GradientsParams, ModuleOptimizer, SgdConfig};
 use burn::tensor::{DType, Device, Tensor, TensorData};
+use evenkeel::bound::{Direction, StepBound};
 use evenkeel::checkpoint::Checkpoint;
 use evenkeel::clip::GlobalNorm;
 use evenkeel::optim::{
     Adam, AdamW, Cautious, Lookahead, MasterWeights, Momentum, ScheduleFreeAdamW, Sgd, TrustRatio,
 };
 use evenkeel::precision::LossScale;
-use evenkeel::{Builder, Decide, Keel};
+use evenkeel::{Builder, Decide, Keel, Parameter, Reading};
 
 use crate::common::{bits, on_every_device};
 
@@ -357,12 +358,58 @@ fn a_gradient_without_a_square_in_half_precision_is_dropped() {
 #[test]
 fn lost_updates_are_told_of_at_once_and_not_before_they_can_be_judged() {
     let device = Device::flex().autodiff();
-    let mut model = layer([1.0, -1.0], DType::BF16, &device);
-    let mut keel = Keel::wrap(SgdConfig::new().init()).build(&model).unwrap();
-    for update in 0..20 {
-        let grads = gradient(&model, [1.0, -1.0]);
-        let stepped = keel.step(f64::powi(2.0, -10), model, grads, &one(&device)).unwrap();
-        model = stepped.model;
-        assert_eq!(stepped.report.notices.len(), usize::from(update == 16), "{update}");
+    // At a rate of 0 nothing is lost.
+    for rate in [f64::powi(2.0, -10), 0.0] {
+        let mut model = layer([1.0, -1.0], DType::BF16, &device);
+        let mut keel = Keel::wrap(SgdConfig::new().init()).build(&model).unwrap();
+        for update in 0..20 {
+            let grads = gradient(&model, [1.0, -1.0]);
+            let stepped = keel.step(rate, model, grads, &one(&device)).unwrap();
+            model = stepped.model;
+            let told = update == 16 && rate > 0.0;
+            assert_eq!(stepped.report.notices.len(), usize::from(told), "{rate} {update}");
+        }
+    }
+}
+
+/// What a keel was told of the model's parameters.
+struct Told(std::sync::Arc<std::sync::Mutex<Vec<Parameter>>>);
+
+impl StepBound for Told {
+    fn looks_at_direction(&self) -> bool {
+        true
+    }
+
+    fn start(&mut self, parameters: &[Parameter]) -> Result<(), evenkeel::Error> {
+        *self.0.lock().unwrap() = parameters.to_vec();
+        Ok(())
+    }
+
+    fn rate_at_most(&self, _: &Reading, _: f64) -> Option<f64> {
+        None
+    }
+}
+
+/// At 4, digits of `bf16` are 2⁻⁵ apart: a step of 0.01 is lost there, and one of 0.1 is not. The weights are taken to
+/// be stepped like the bias, which shows both.
+#[test]
+fn a_step_that_is_lost_in_the_trial_is_like_the_others() {
+    let device = Device::flex().autodiff();
+    let model: Linear = LinearConfig::new(3, 2).init(&device);
+    let fill = |x: f32| move |t: Tensor<2>| (t.detach() * 0.0 + x).detach().require_grad();
+    let mut model = Linear { weight: model.weight.map(fill(4.0)), ..model };
+    model.bias = model.bias.map(|b| b.map(|t| (t.detach() * 0.0).detach().require_grad()));
+    let model = model.map(&mut Cast(DType::BF16));
+    let found = |keel: Builder<Linear>| {
+        let told = std::sync::Arc::default();
+        keel.bound(Told(std::sync::Arc::clone(&told))).build(&model).unwrap();
+        let told: Vec<Parameter> = told.lock().unwrap().clone();
+        told.into_iter().map(|of| of.direction).collect::<Vec<_>>()
+    };
+    for of in found(Keel::wrap(Momentum::new(0.9).unwrap())) {
+        assert!(matches!(of, Some(Direction::Gradient { .. })), "{of:?}");
+    }
+    for of in found(Keel::wrap(Adam::new())) {
+        assert!(matches!(of, Some(Direction::Normalized { .. })), "{of:?}");
     }
 }

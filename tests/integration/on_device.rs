@@ -820,3 +820,73 @@ fn pending_steps_are_in_what_is_handed_out() {
         assert!(near(&next(late.optimizer(), &net), &next(host.optimizer(), &twin)));
     });
 }
+
+/// The numbers of a late report are unscaled, and it says what the bounds have left of the rate if the step is in the
+/// weights, applied or not.
+#[test]
+fn late_reports_have_the_numbers_of_early_ones() {
+    on_every_device(|device| {
+        let start = Net::new(device);
+        let run = |decide: Decide| {
+            let mut net = start.twin();
+            let mut keel = Keel::wrap(Sgd::new())
+                .loss_scale(LossScale::fixed(16.0).unwrap())
+                .bound(|_: &Reading| 0.01)
+                .guard(|now: &Reading| match now.update {
+                    2 => Verdict::Skip,
+                    _ => Verdict::Apply,
+                })
+                .rewind(Rewind::every(1).unwrap().at_most(1).unwrap())
+                .decide(decide)
+                .build(&net)
+                .unwrap();
+            let mut reports = Vec::new();
+            for k in 0..4 {
+                let loss = net.loss(Batch::number(k, device));
+                let scaled = if k == 1 { loss.clone() * f32::NAN } else { loss.clone() * 16.0 };
+                let grads = GradientsParams::from_grads(scaled.backward(), &net);
+                let stepped = keel.step(1.0, net, grads, &loss).unwrap();
+                net = stepped.model;
+                reports.push(stepped.late.first().unwrap_or(&stepped.report).clone());
+            }
+            reports
+        };
+        let (early, late) = (run(Decide::Now), run(Decide::OnDevice { every: 1 }));
+        for (at, (early, late)) in early.iter().zip(&late).enumerate() {
+            assert_eq!(late.cap, if at == 1 { None } else { Some(0.01) }, "{at}");
+            // What the guard rejects is in the weights already, and cannot be skipped any more.
+            let verdict = if at == 3 { Verdict::Rewind } else { early.verdict };
+            assert_eq!(late.verdict, verdict, "{at}");
+            for ((path, norm), (other, expected)) in
+                late.reading.layers.iter().zip(early.reading.layers.iter())
+            {
+                assert_eq!(path, other);
+                assert!(at == 1 || (norm / expected - 1.0).abs() < 1e-4, "{path}: {norm}");
+            }
+            assert!(
+                at == 1 || (late.reading.grad_norm / early.reading.grad_norm - 1.0).abs() < 1e-4
+            );
+        }
+    });
+}
+
+/// An update that overflows at the weights of the only snapshot is rewound, because the rate is lower afterwards.
+#[test]
+fn an_overflowing_update_is_rewound_to_the_same_weights() {
+    on_every_device(|device| {
+        let net = Net::new(device);
+        let before = bits(&net);
+        let mut keel = Keel::wrap(Sgd::new())
+            .skips_at_most(0)
+            .rewind(Rewind::every(10).unwrap())
+            .decide(Decide::OnDevice { every: 1 })
+            .build(&net)
+            .unwrap();
+        let loss = net.loss(Batch::number(0, device));
+        let grads = GradientsParams::from_grads((loss.clone() * 1e6).backward(), &net);
+        let stepped = keel.step(3e38, net, grads, &loss).unwrap();
+        let report = &stepped.late[0];
+        assert_eq!((report.verdict, report.reading.fault), (Verdict::Rewind, Some(Fault::Update)));
+        assert_eq!(bits(&stepped.model), before);
+    });
+}

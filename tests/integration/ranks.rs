@@ -1,6 +1,6 @@
 //! Several ranks of a run, simulated by threads: one verdict for all, and nobody who waits for ever.
 
-use std::sync::mpsc;
+use std::sync::{Arc, Mutex, mpsc};
 use std::thread;
 use std::time::Duration;
 
@@ -9,13 +9,16 @@ use burn::nn::{Linear, LinearConfig};
 use burn::optim::GradientsParams;
 use burn::tensor::activation::relu;
 use burn::tensor::{Device, Tensor, TensorData};
-use evenkeel::clip::GlobalNorm;
+use evenkeel::bound::StepBound;
+use evenkeel::clip::{GlobalNorm, PNorm};
 use evenkeel::guard::LossSpike;
 use evenkeel::optim::{Adam, Momentum, Sgd};
 use evenkeel::precision::LossScale;
 use evenkeel::ranks::{RankError, Ranks, Threads, replica};
 use evenkeel::schedule::{Cosine, Schedule};
-use evenkeel::{Builder, Decide, Fault, Halted, Keel, Part, Report, Rewind, Stepped, Verdict};
+use evenkeel::{
+    Builder, Decide, Fault, Halted, Keel, Part, Reading, Report, Rewind, Stepped, Verdict,
+};
 
 #[derive(Module, Debug)]
 struct Net {
@@ -474,4 +477,135 @@ fn threads_meet_or_say_who_is_missing() {
     let one = Threads::of(1).unwrap().remove(0);
     let none = one.patience(Duration::ZERO).unwrap_err();
     assert_eq!(said(none), "`patience` of Threads must be above 0, got 0");
+}
+
+/// What a policy was shown.
+#[derive(Clone, Default)]
+struct Seen(Arc<Mutex<Vec<Reading>>>);
+
+impl StepBound for Seen {
+    fn looks_at_sizes(&self, update: u64) -> bool {
+        update == 2
+    }
+
+    fn looks_at_alignments(&self, update: u64) -> bool {
+        update == 1
+    }
+
+    fn rate_at_most(&self, _: &Reading, _: f64) -> Option<f64> {
+        None
+    }
+
+    fn record(&mut self, now: &Reading, _: f64, _: Verdict) {
+        self.0.lock().unwrap().push(now.clone());
+    }
+}
+
+/// Norms of other powers, angles and sizes are in the readings that ask for them, and the same on all ranks.
+#[test]
+fn everything_that_is_measured_is_shared() {
+    let start = Net::new();
+    let ends = run(Threads::of(2).unwrap(), move |ranks| {
+        let rank = ranks.rank() as u64;
+        let mut net = replica(&start);
+        let seen = Seen::default();
+        let keel = Keel::wrap(Sgd::new()).clip(PNorm::new(4.0, 1e3).unwrap());
+        let mut keel = keel.bound(seen.clone()).ranks(ranks).build(&net).unwrap();
+        for step in 0..4 {
+            let (loss, grads) = net.backward(&rows(4, [8, rank, step]));
+            net = keel.step(0.1, net, grads, &loss).unwrap().model;
+        }
+        let seen = seen.0.lock().unwrap().clone();
+        seen
+    });
+    let [first, second] = ends.as_slice() else { panic!() };
+    assert_eq!(first, second);
+    for (update, now) in first.iter().enumerate() {
+        let [(power, norm)] = now.p_norms[..] else { panic!("{:?}", now.p_norms) };
+        assert!(power == 4.0 && norm > 0.0 && norm < now.grad_norm, "{norm}");
+        assert_eq!((now.layers.len(), now.sizes.len()), (4, if update == 2 { 4 } else { 0 }));
+        assert_eq!(now.alignments.len(), if update == 1 { 4 } else { 0 });
+        assert!(now.alignments.iter().all(|(_, cosine)| (0.0..=1.0).contains(&cosine)));
+    }
+}
+
+/// Replicas are compared in proportion to their size; nothing is also the same as nothing.
+#[test]
+fn small_weights_are_compared_too() {
+    let filled = |net: &mut Net, by: f64| {
+        net.first.weight = net.first.weight.clone().map(|w| (w * 0.0 + by).detach().require_grad());
+        net.last.bias = net.last.bias.clone().map(|b| b.map(|b| (b * 0.0).detach().require_grad()));
+    };
+    let batch = |rank| rows(4, [9, rank as u64, 0]);
+    for (here, there, same) in [(1e-3, 1e-3, true), (1e-3, 1.01e-3, false), (1e3, 1.01e3, false)] {
+        let ends = one_step(&Net::new(), plain, move |rank, keel, mut net| {
+            filled(&mut net, [here, there][rank]);
+            let (loss, grads) = net.backward(&batch(rank));
+            keel.step(1e-9, net, grads, &loss)
+        });
+        for end in ends {
+            match end {
+                Ok(_) => assert!(same, "{here} and {there}"),
+                Err(said) => {
+                    assert!(!same, "{said}");
+                    // Of 18 equal elements.
+                    let norm = (there * 18f64.sqrt()) as f32;
+                    let told = said.split("and ").nth(1).unwrap().split(' ').next().unwrap();
+                    let told: f64 = told.parse().unwrap();
+                    assert!((told / f64::from(norm) - 1.0).abs() < 1e-5, "{said}");
+                }
+            }
+        }
+    }
+}
+
+/// A parameter is told of before a gradient, whichever rank has which.
+#[test]
+fn what_several_ranks_have_is_in_one_order() {
+    let batch = |rank| rows(4, [5, rank as u64, 0]);
+    for broken in [0, 1] {
+        let builder = |_| Keel::wrap(Sgd::new()).check_parameters_every(1);
+        let ends = one_step(&Net::new(), builder, move |rank, keel, mut net| {
+            let (loss, grads) = net.backward(&batch(rank));
+            net = keel.step(0.1, net, grads, &loss)?.model;
+            let (loss, mut grads) = net.backward(&batch(rank));
+            if rank == broken {
+                net.last.weight = net.last.weight.map(|w| (w * f32::NAN).detach().require_grad());
+            } else {
+                let grad = grads.remove::<2>(net.first.weight.id).unwrap();
+                grads.register(net.first.weight.id, grad * f32::INFINITY);
+            }
+            keel.step(0.1, net, grads, &loss)
+        });
+        for end in ends {
+            let parts: Vec<Part> = end.unwrap().culprits.iter().map(|c| c.part).collect();
+            assert_eq!(parts, [Part::Parameter, Part::Gradient], "{broken}");
+        }
+    }
+}
+
+/// What is frozen has no gradient on any rank, and is not in the sum.
+#[test]
+fn frozen_parameters_are_left_out_of_the_sum() {
+    let mut start = Net::new();
+    start.first.weight = start.first.weight.no_grad();
+    let (whole, weights) = (rows(8, [3, 1, 4]), start.clone());
+    let (loss, grads) = start.backward(&whole);
+    let mut alone = Keel::wrap(Sgd::new()).build(&start).unwrap();
+    let expected = alone.step(0.1, start, grads, &loss).unwrap();
+    let ends = run(Threads::of(2).unwrap(), move |ranks| {
+        let mut net = replica(&weights);
+        net.first.weight = net.first.weight.no_grad();
+        let rows = &whole[4 * ranks.rank()..][..4];
+        let mut keel = Keel::wrap(Sgd::new()).ranks(ranks).build(&net).unwrap();
+        let (loss, grads) = net.backward(rows);
+        let stepped = keel.step(0.1, net, grads, &loss).unwrap();
+        (stepped.report, bits(&stepped.model))
+    });
+    for (report, weights) in ends {
+        assert_eq!(report.reading.layers.len(), 3);
+        for (a, b) in weights.into_iter().zip(bits(&expected.model)) {
+            assert!((f32::from_bits(a) - f32::from_bits(b)).abs() < 1e-6);
+        }
+    }
 }

@@ -8,6 +8,7 @@ use burn::tensor::{Device, Tensor};
 use evenkeel::checkpoint::{CheckpointDir, Persist};
 use evenkeel::guard::{Divergence, Guard, LossSpike, NonFinite, UpdateRatio};
 use evenkeel::optim::Sgd;
+use evenkeel::precision::LossScale;
 use evenkeel::schedule::{Backoff, Constant, Plateau, Ramp, Schedule};
 use evenkeel::{Fault, Keel, Reading, Rewind, Verdict};
 
@@ -575,4 +576,208 @@ fn no_snapshot_is_taken_of_weights_that_are_broken_already() {
             }
         }
     });
+}
+
+/// The first snapshot is of weights whose first loss that was applied is their level, and not one that was rejected.
+#[test]
+fn a_halt_hands_back_the_start_if_it_was_better() {
+    let device = Device::flex().autodiff();
+    for first in [None, Some(1e7)] {
+        let mut net = Net::new(&device);
+        let verdict = |now: &Reading| match now.loss {
+            loss if loss > 1e6 => Verdict::Skip,
+            loss if loss > 100.0 => Verdict::Halt,
+            _ => Verdict::Apply,
+        };
+        let mut keel = Keel::wrap(SgdConfig::new().init())
+            .guard(verdict)
+            .rewind(Rewind::every(1000).unwrap())
+            .build(&net)
+            .unwrap();
+        let start = bits(&net);
+        let losses = first.into_iter().chain([1.0; 25]).chain([5e3]);
+        let mut halted = None;
+        for loss in losses {
+            let (_, grads) = net.backward(Batch::number(0, &device));
+            let loss = Tensor::<1>::from_floats([loss], &device);
+            match keel.step(0.01, net, grads, &loss) {
+                Ok(stepped) => net = stepped.model,
+                Err(ended) => {
+                    halted = Some(ended);
+                    break;
+                }
+            }
+        }
+        let halted = halted.unwrap();
+        assert!(halted.abandoned().is_some(), "{first:?}: {halted}");
+        assert_eq!(bits(halted.model()), start, "{first:?}");
+    }
+}
+
+/// One or two losses that are not finite are the batches' fault, three in a row the weights'.
+#[test]
+fn three_losses_that_are_not_finite_are_the_weights_fault() {
+    let device = Device::flex().autodiff();
+    for row in [2, 3] {
+        let mut net = Net::new(&device);
+        let mut keel = Keel::wrap(SgdConfig::new().init())
+            .skips_at_most(row - 1)
+            .rewind(Rewind::every(1000).unwrap().at_most(1).unwrap())
+            .guard(|now: &Reading| if now.loss > 10.0 { Verdict::Halt } else { Verdict::Apply })
+            .build(&net)
+            .unwrap();
+        let nan = std::iter::repeat_n(f32::NAN, row as usize - 1);
+        // The last one halts, whatever may be rewound.
+        let losses = [1.0; 25].into_iter().chain(nan).chain([f32::INFINITY]);
+        let mut halted = None;
+        for loss in losses {
+            let (_, grads) = net.backward(Batch::number(0, &device));
+            let loss = Tensor::<1>::from_floats([loss], &device);
+            match keel.step(0.01, net, grads, &loss) {
+                Ok(stepped) => net = stepped.model,
+                Err(ended) => {
+                    halted = Some(ended);
+                    break;
+                }
+            }
+        }
+        assert_eq!(halted.unwrap().abandoned().is_some(), row == 3, "{row}");
+    }
+}
+
+/// Of two guards with the same verdict the first is named, and an overflow is what it is unless a guard wants more.
+#[test]
+fn the_first_of_equals_is_named() {
+    struct Named(&'static str, Verdict);
+    impl Guard for Named {
+        fn judge(&self, now: &Reading) -> Verdict {
+            if now.update == 1 { self.1 } else { Verdict::Apply }
+        }
+        fn name(&self) -> &str {
+            self.0
+        }
+    }
+    let device = Device::flex().autodiff();
+    for (overflow, second, by, rejected) in
+        [(false, Verdict::Skip, "first", 1), (true, Verdict::Skip, "overflow at loss scale 8", 0)]
+    {
+        let mut net = Net::new(&device);
+        let mut keel = Keel::wrap(SgdConfig::new().init())
+            .loss_scale(LossScale::dynamic().start(8.0).unwrap())
+            .guard(Named("first", Verdict::Skip))
+            .guard(Named("second", second))
+            .build(&net)
+            .unwrap();
+        for update in 0..2 {
+            let loss = net.loss(Batch::number(0, &device));
+            let scale = if overflow && update == 1 { f64::INFINITY } else { 8.0 };
+            let grads = GradientsParams::from_grads((loss.clone() * scale).backward(), &net);
+            let stepped = keel.step(0.01, net, grads, &loss).unwrap();
+            net = stepped.model;
+            if update == 1 {
+                assert_eq!(stepped.report.by.as_deref(), Some(by));
+                assert_eq!(stepped.report.rejected, rejected);
+            }
+        }
+    }
+}
+
+/// A guard that asks for a rewind where this says so.
+fn rewinding(at: impl Fn(&Reading) -> bool + Send) -> impl Fn(&Reading) -> Verdict + Send {
+    move |now| if at(now) { Verdict::Rewind } else { Verdict::Apply }
+}
+
+/// Runs up to this attempt; the updates at which it was rewound, and whether it was halted.
+fn rewound(at: impl Fn(&Reading) -> bool + Send + 'static, attempts: u64) -> (Vec<u64>, bool) {
+    let device = Device::flex().autodiff();
+    let mut net = Net::new(&device);
+    let mut keel = Keel::wrap(SgdConfig::new().init())
+        .guard(rewinding(at))
+        .rewind(Rewind::every(10).unwrap().at_most(1).unwrap())
+        .build(&net)
+        .unwrap();
+    let mut to = Vec::new();
+    for k in 0..attempts {
+        let (loss, grads) = net.backward(Batch::number(k, &device));
+        match keel.step(0.01, net, grads, &loss) {
+            Ok(stepped) => {
+                net = stepped.model;
+                to.extend(stepped.report.rewound.map(|back| back.to));
+            }
+            Err(_) => return (to, true),
+        }
+    }
+    (to, false)
+}
+
+/// Rewinds are counted anew once a snapshot lies beyond the update that failed, and not before.
+#[test]
+fn rewinds_are_counted_up_to_a_snapshot_beyond_the_failure() {
+    // The snapshot at 20 is no further than the failure at 25, which comes again.
+    assert_eq!(rewound(|now| now.update == 25, 90), (vec![20], true));
+    // The snapshot at 20 is beyond the first failure, so that there is another rewind.
+    assert_eq!(rewound(|now| [15, 35].contains(&now.attempt), 90), (vec![10, 20], false));
+    // One at the very update that failed says nothing.
+    let at_twenty = |now: &Reading| now.update == 20 && now.attempt < 21;
+    let (to, _) = rewound(at_twenty, 60);
+    assert!(to.len() <= 1, "{to:?}");
+}
+
+/// Twice the level of the start is no harm yet: two rejected losses of 1.5 and 2.5.
+#[test]
+fn losses_up_to_twice_the_level_are_no_harm() {
+    let device = Device::flex().autodiff();
+    for (last, harmed) in [(2.5, false), (2.75, true)] {
+        let mut net = Net::new(&device);
+        let mut keel = Keel::wrap(SgdConfig::new().init())
+            .guard(|now: &Reading| match now.loss {
+                1.0 => Verdict::Apply,
+                1.5 => Verdict::Skip,
+                _ => Verdict::Halt,
+            })
+            .rewind(Rewind::every(1000).unwrap())
+            .build(&net)
+            .unwrap();
+        let mut halted = None;
+        for loss in [1.0; 25].into_iter().chain([1.5, last]) {
+            let (_, grads) = net.backward(Batch::number(0, &device));
+            let loss = Tensor::<1>::from_floats([loss], &device);
+            match keel.step(0.01, net, grads, &loss) {
+                Ok(stepped) => net = stepped.model,
+                Err(ended) => {
+                    halted = Some(ended);
+                    break;
+                }
+            }
+        }
+        assert_eq!(halted.unwrap().abandoned().is_some(), harmed, "{last}");
+    }
+}
+
+/// A snapshot of the very weights that a halt ends at is no better than they are.
+#[test]
+fn a_halt_at_a_snapshot_goes_nowhere() {
+    let device = Device::flex().autodiff();
+    for steps in [20, 21] {
+        let mut net = Net::new(&device);
+        let mut keel = Keel::wrap(SgdConfig::new().init())
+            .guard(|now: &Reading| if now.loss > 100.0 { Verdict::Halt } else { Verdict::Apply })
+            .rewind(Rewind::every(10).unwrap())
+            .build(&net)
+            .unwrap();
+        let mut halted = None;
+        for loss in vec![1.0; steps].into_iter().chain([5e3]) {
+            let (_, grads) = net.backward(Batch::number(0, &device));
+            let loss = Tensor::<1>::from_floats([loss], &device);
+            match keel.step(0.01, net, grads, &loss) {
+                Ok(stepped) => net = stepped.model,
+                Err(ended) => {
+                    halted = Some(ended);
+                    break;
+                }
+            }
+        }
+        assert_eq!(halted.unwrap().abandoned().is_some(), steps == 21, "{steps}");
+        assert_eq!(keel.updates(), 20);
+    }
 }

@@ -2,13 +2,14 @@
 
 use std::sync::{Arc, Mutex};
 
+use burn::lr_scheduler::module_lr_scheduler::ModuleLrScheduler;
 use burn::optim::GradientsParams;
 use burn::tensor::Device;
 use evenkeel::checkpoint::State;
 use evenkeel::clip::GlobalNorm;
-use evenkeel::optim::{ModelOptimizer, ParamGroups, Sgd, StepArgs};
+use evenkeel::optim::{ModelOptimizer, ParamGroups, Sgd, StepArgs, biases_and_norms};
 use evenkeel::precision::LossScale;
-use evenkeel::{Error, Keel};
+use evenkeel::{Error, Keel, Reading};
 
 use crate::common::{Batch, Net};
 
@@ -63,4 +64,22 @@ fn factor_and_norm_are_those_of_the_gradients_that_are_handed_over() {
     near(args.grad_norm, 64.0 * norm);
     near(args.factor, 1e-3 / norm / 64.0);
     assert_eq!(args.range, (0.25, 0.25));
+}
+
+/// Rates of groups are held in proportion, and the range is that of the rates that are left.
+#[test]
+fn the_range_of_the_rates_is_that_of_what_the_bounds_leave() {
+    let device = Device::flex().autodiff();
+    let net = Net::new(&device);
+    let seen = Arc::default();
+    let spy = Spy { inner: Box::new(ParamGroups::new(Sgd::new())), seen: Arc::clone(&seen) };
+    let mut keel = Keel::wrap(spy).bound(|_: &Reading| 0.5).build(&net).unwrap();
+    let mut rates = ModuleLrScheduler::new(2.0).with_group(biases_and_norms(&net), 0.25);
+    let (loss, grads) = net.backward(Batch::number(0, &device));
+    let report = keel.step(rates.step(), net, grads, &loss).unwrap().report;
+    assert_eq!(report.cap, Some(0.5));
+    let seen = seen.lock().unwrap();
+    // 2 is held at a half, a quarter of it, and so is 0.25.
+    assert_eq!(seen[0].range, (0.0625, 0.5));
+    assert_eq!(seen[0].lr.lr_from_param(burn::module::ParamId::new(), None), 0.5);
 }
