@@ -753,31 +753,3 @@ fn losses_up_to_twice_the_level_are_no_harm() {
         assert_eq!(halted.unwrap().abandoned().is_some(), harmed, "{last}");
     }
 }
-
-/// A snapshot of the very weights that a halt ends at is no better than they are.
-#[test]
-fn a_halt_at_a_snapshot_goes_nowhere() {
-    let device = Device::flex().autodiff();
-    for steps in [20, 21] {
-        let mut net = Net::new(&device);
-        let mut keel = Keel::wrap(SgdConfig::new().init())
-            .guard(|now: &Reading| if now.loss > 100.0 { Verdict::Halt } else { Verdict::Apply })
-            .rewind(Rewind::every(10).unwrap())
-            .build(&net)
-            .unwrap();
-        let mut halted = None;
-        for loss in vec![1.0; steps].into_iter().chain([5e3]) {
-            let (_, grads) = net.backward(Batch::number(0, &device));
-            let loss = Tensor::<1>::from_floats([loss], &device);
-            match keel.step(0.01, net, grads, &loss) {
-                Ok(stepped) => net = stepped.model,
-                Err(ended) => {
-                    halted = Some(ended);
-                    break;
-                }
-            }
-        }
-        assert_eq!(halted.unwrap().abandoned().is_some(), steps == 21, "{steps}");
-        assert_eq!(keel.updates(), 20);
-    }
-}
