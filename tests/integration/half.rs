@@ -390,14 +390,14 @@ impl StepBound for Told {
     }
 }
 
-/// At 4, digits of `bf16` are 2⁻⁵ apart: a step of 0.01 is lost there, and one of 0.1 is not. The weights are taken to
+/// At 5, digits of `bf16` are 2⁻⁵ apart: a step of 0.01 is lost there, and one of 0.1 is not. The weights are taken to
 /// be stepped like the bias, which shows both.
 #[test]
 fn a_step_that_is_lost_in_the_trial_is_like_the_others() {
     let device = Device::flex().autodiff();
     let model: Linear = LinearConfig::new(3, 2).init(&device);
     let fill = |x: f32| move |t: Tensor<2>| (t.detach() * 0.0 + x).detach().require_grad();
-    let mut model = Linear { weight: model.weight.map(fill(4.0)), ..model };
+    let mut model = Linear { weight: model.weight.map(fill(5.0)), ..model };
     model.bias = model.bias.map(|b| b.map(|t| (t.detach() * 0.0).detach().require_grad()));
     let model = model.map(&mut Cast(DType::BF16));
     let found = |keel: Builder<Linear>| {
