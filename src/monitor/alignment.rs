@@ -15,11 +15,11 @@ pub(crate) fn products<M: Module>(model: &M, grads: &GradientsParams) -> Vec<Ten
     walk.found
 }
 
-/// Returns `|⟨p, g⟩|/(‖p‖·‖g‖)`: 1 where it is not known, which is never a right angle.
+/// Returns `|⟨p, g⟩|/(‖p‖·‖g‖)`, and NaN where it is not known.
 pub(super) fn cosines(products: &[f64], sizes: &[f64], norms: &[f64]) -> Vec<f64> {
     let cosine = |((product, size), norm): ((&f64, &f64), &f64)| {
         let cosine = product.abs() / size / norm;
-        if cosine.is_finite() { cosine.min(1.0) } else { 1.0 }
+        if cosine.is_finite() { cosine.min(1.0) } else { f64::NAN }
     };
     products.iter().zip(sizes).zip(norms).map(cosine).collect()
 }
@@ -39,5 +39,17 @@ impl ModuleVisitor for Products<'_> {
             let value = widened(param.base().without_autodiff());
             self.found.push((value * widened(grad)).sum());
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_angle_to_nothing_is_not_known() {
+        let found = cosines(&[-3.0, 0.0, 0.0, 8.1], &[2.0, 0.0, 2.0, 2.0], &[3.0, 1.0, 0.0, 4.0]);
+        assert_eq!((found[0], found[3]), (0.5, 1.0));
+        assert!(found[1].is_nan() && found[2].is_nan());
     }
 }

@@ -38,7 +38,7 @@ pub struct Reading {
     /// bound [looks at sizes](crate::bound::StepBound::looks_at_sizes) in this step, or a
     /// [recent snapshot](crate::Rewind::recent) falls due after it.
     pub sizes: Layers,
-    /// Cosine of the angle between each parameter and its gradient, `|⟨pᵢ, gᵢ⟩|/(‖pᵢ‖·‖gᵢ‖)`; 1 where a norm is 0.
+    /// Cosine of the angle between each parameter and its gradient, `|⟨pᵢ, gᵢ⟩|/(‖pᵢ‖·‖gᵢ‖)`; NaN where a norm is 0.
     /// Empty unless a bound [looks at alignments](crate::bound::StepBound::looks_at_alignments) in this step.
     pub alignments: Layers,
     /// The first non-finite value that was found, if any.

@@ -45,12 +45,12 @@ use crate::{Error, Layers, Parameter, Reading, Verdict};
 /// layers, which changes at most by the product of one plus each of these shares: each of 16 layers can bear a
 /// sixteenth of what a single layer can. The bound accounts for depth, so the rate need not.
 ///
-/// Behind a normalization only the direction of a layer's output counts, and its changes do not compound: they are
-/// unrelated, and add up like the sides of a right angle. Whether a matrix is before a normalization does not have
-/// to be specified either. If it is, its scale has no effect, so its gradient is at a right angle to it: a matrix
-/// counts among `n` once it has been, `|⟨W, g⟩|·√elements ≤ 0.02·‖W‖·‖g‖`, in at least five of the first ten
-/// updates and in none of them has not. Before that, and where the bound is
-/// [for each matrix](Self::per_matrix), it counts among `l`.
+/// Behind a normalization only the direction of a layer's output counts, and the changes of such layers do not
+/// compound: they are unrelated, and add up like the sides of a right angle. Which matrices these are does not
+/// have to be specified either. The scale of such a matrix has no effect, so its gradient is at a right angle to
+/// it: a matrix counts among `n` once `|⟨W, g⟩|·√elements ≤ 0.02·‖W‖·‖g‖` has held in five of the first ten
+/// updates and has failed in none. An update in which its gradient is 0 says nothing. With a bound [for each
+/// matrix](Self::per_matrix), all count among `l`.
 ///
 /// How the optimizer steps each parameter does not have to be specified: a keel finds out by trying a copy of it
 /// when it is built. Mixtures, such as Muon on the hidden matrices and AdamW on the rest, are therefore bounded

@@ -317,6 +317,8 @@ fn matrices_without_a_scale_add_up_at_right_angles() {
     let (just, over) = ([0.02 / 4.0, 0.02 / 8.0], [0.0201 / 4.0, 0.0201 / 8.0]);
     let right = angles(&[("a.weight", just[0]), ("b.weight", just[1]), ("zero.weight", 1.0)]);
     let mut bound = started(0.3);
+    // A gradient of 0, as behind a gain that starts at 0, says nothing.
+    bound.record(&angles(&[("a.weight", f64::NAN), ("b.weight", f64::NAN)]), 1.0, Verdict::Apply);
     for seen in 0..5 {
         near(&bound, 46.0);
         bound.record(&right, 1.0, if seen == 2 { Verdict::Skip } else { Verdict::Apply });
