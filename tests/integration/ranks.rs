@@ -515,8 +515,7 @@ fn everything_that_is_measured_is_shared() {
             let (loss, grads) = net.backward(&rows(4, [8, rank, step]));
             net = keel.step(0.1, net, grads, &loss).unwrap().model;
         }
-        let seen = seen.0.lock().unwrap().clone();
-        seen
+        seen.0.lock().unwrap().clone()
     });
     let [first, second] = ends.as_slice() else { panic!() };
     assert_eq!(first, second);
