@@ -66,8 +66,8 @@ mod recovery;
 mod reference;
 mod reference_optimizers;
 mod resume;
-#[cfg(feature = "serde")]
 mod scale_free;
+#[cfg(feature = "serde")]
 mod schedule_config;
 mod schedule_groups;
 mod schedule_properties;
