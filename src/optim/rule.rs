@@ -266,3 +266,60 @@ macro_rules! burns_optimizer {
     };
 }
 pub(super) use burns_optimizer;
+
+#[cfg(test)]
+mod tests {
+    use super::super::{AdaBelief, Adam, Adopt, Momentum, NAdam, Sgd};
+    use super::*;
+
+    #[test]
+    fn the_bound_on_a_gradient_is_that_of_its_parts() {
+        let before = Before { lr: 1.0, gradient: 3.0, times: &[0, 5] };
+        let of = |rate, decoupled, centralized| {
+            before.gradient(&Decay::new(rate, decoupled), centralized)
+        };
+        assert_eq!((of(0.0, false, false), of(0.1, true, false)), (3.0, 3.0));
+        // Less the mean of its unit.
+        assert_eq!(of(0.1, true, true), 6.0);
+        // The parameter is added to it, and may have any size.
+        assert_eq!(of(0.1, false, false), Limits::SINGLE.gradient);
+        assert_eq!(of(1e30, true, false), 3.0);
+        assert_eq!(of(1.1e30, true, false), f64::INFINITY);
+    }
+
+    #[test]
+    fn an_update_is_safe_up_to_the_end_of_the_range() {
+        let safe = |shrink, step| Bound { shrink, step }.is_safe();
+        assert!(safe(2.0, 1e30));
+        assert!(!safe(2.1, 1.0) && !safe(0.0, 1.1e30));
+        assert!(!Bound::UNKNOWN.is_safe() && !safe(f64::NAN, 1.0) && !safe(0.0, f64::NAN));
+    }
+
+    /// A rate of ½ along gradients of up to 3, after up to four updates.
+    fn step(rule: impl Rule) -> f64 {
+        let bound = rule.erased().0.bound(&Before { lr: 0.5, gradient: 3.0, times: &[1, 4] });
+        assert_eq!(bound.shrink, 0.0);
+        bound.step
+    }
+
+    #[test]
+    fn the_bound_on_a_step_is_that_of_the_rule() {
+        let near = |found: f64, expected: f64| {
+            assert!((found / expected - 1.0).abs() < 1e-12, "{found} for {expected}");
+        };
+        near(step(Sgd::new()), 1.5);
+        // The sum of five gradients, and as much again in the direction of Nesterov.
+        near(step(Momentum::new(0.9).unwrap()), 15.0);
+        near(step(Adam::new().epsilon(0.01).unwrap()), 150.0);
+        near(step(Adam::new().epsilon(2.0).unwrap()), 1.5);
+        // Scaled up by what is left of it.
+        let cautious = Adam::new().epsilon(0.01).unwrap().cautious();
+        near(step(cautious), 150.0 / super::super::kernel::LEAST_SHARE);
+        near(step(NAdam::new().epsilon(0.01).unwrap()), 1650.0);
+        near(step(NAdam::new().epsilon(2.0).unwrap()), 16.5);
+        near(step(AdaBelief::new().epsilon(1e-4).unwrap()), 1.5 / (1e-4 + 1e-2));
+        near(step(AdaBelief::new().epsilon(4.0).unwrap()), 1.5);
+        near(step(Adopt::new().without_bound().epsilon(0.01).unwrap()), 150.0);
+        assert_eq!(step(Adopt::new().without_bound().epsilon(1e-30).unwrap()), f64::INFINITY);
+    }
+}

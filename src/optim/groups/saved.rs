@@ -101,3 +101,19 @@ pub(super) fn restored(groups: &ParamGroups, state: &State) -> Result<ParamGroup
         None => Ok(ParamGroups { entries, longest, ..groups.clone() }),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::optim::Sgd;
+
+    #[test]
+    fn a_length_that_is_none_is_refused() {
+        let groups = ParamGroups::new(Sgd::new());
+        let good = state(&groups).unwrap();
+        assert!(restored(&groups, &good).is_ok());
+        for bad in [-1.0, f64::NAN] {
+            assert!(restored(&groups, &good.clone().with_number("longest", bad)).is_err(), "{bad}");
+        }
+    }
+}
