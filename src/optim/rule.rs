@@ -269,7 +269,7 @@ pub(super) use burns_optimizer;
 
 #[cfg(test)]
 mod tests {
-    use super::super::{AdaBelief, Adam, Adopt, Momentum, NAdam, Sgd};
+    use super::super::{AdaBelief, Adam, AdamW, Adopt, Momentum, NAdam, Sgd};
     use super::*;
 
     #[test]
@@ -321,5 +321,18 @@ mod tests {
         near(step(AdaBelief::new().epsilon(4.0).unwrap()), 1.5);
         near(step(Adopt::new().without_bound().epsilon(0.01).unwrap()), 150.0);
         assert_eq!(step(Adopt::new().without_bound().epsilon(1e-30).unwrap()), f64::INFINITY);
+    }
+
+    /// A decay of 0.001 in an update at the peak of ½ is a coefficient of 0.002.
+    #[test]
+    fn an_independent_decay_is_divided_by_the_peak() {
+        let shrink = |rule: AdamW| {
+            let times = &[0];
+            rule.erased().0.bound(&Before { lr: 0.25, gradient: 3.0, times }).shrink
+        };
+        let found = shrink(AdamW::new().independent_weight_decay(0.001, 0.5).unwrap());
+        assert!((found - 0.25 * 0.002).abs() < 1e-15, "{found}");
+        let given = shrink(AdamW::new().weight_decay(0.002).unwrap());
+        assert!((found - given).abs() < 1e-15, "{given}");
     }
 }
