@@ -74,10 +74,7 @@ impl Gate {
         }
         let values = sums.into_iter().chain([loss, total, clip]).collect();
         let here = |product: Tensor<1>| product.to_device(&device).cast(dtype);
-        let products = match extent {
-            Extent::Alignments => products(model, grads).into_iter().map(here).collect(),
-            _ => Vec::new(),
-        };
+        let products: Vec<_> = products(extent, model, grads).into_iter().map(here).collect();
         let products = (!products.is_empty()).then(|| Tensor::cat(products, 0));
         Self { ok, factor, slots, values, products }
     }

@@ -136,13 +136,6 @@ impl<M: Module + 'static> Keel<M> {
         Ok(norm(&moves) / norm(&sizes))
     }
 
-    /// Returns whether the parameters are part of the next step's reading.
-    pub(super) fn sees_parameters(&self) -> bool {
-        let Progress { attempts, updates, .. } = self.progress;
-        let due = self.limits.check_parameters.is_some_and(|n| attempts.is_multiple_of(n));
-        due || self.looks_at_parameters(updates)
-    }
-
     /// Returns what a reading before this update has to contain; `checked` says that the parameters are checked anyway.
     pub(super) fn extent(&self, update: u64, checked: bool) -> Extent {
         match () {
@@ -174,7 +167,7 @@ impl<M: Module + 'static> Keel<M> {
     ) -> Result<Reading, Error> {
         let Progress { attempts, updates, .. } = self.progress;
         let due = |every: Option<u64>| every.is_some_and(|n| attempts.is_multiple_of(n));
-        let extent = self.extent(updates, self.sees_parameters() || self.compares());
+        let extent = self.extent(updates, due(self.limits.check_parameters) || self.compares());
         let mut reading = self.monitor.measure(model, grads, loss, extent)?;
         if !self.looks_at_parameters(updates) && !self.compares() {
             // Read only for the check, at an interval of attempts: policies that learn from sizes must not see them.

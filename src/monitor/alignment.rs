@@ -6,12 +6,20 @@ use burn::module::{Module, ModuleVisitor, Param, ParamId};
 use burn::optim::GradientsParams;
 use burn::tensor::Tensor;
 
+use super::Extent;
 use crate::widen::widened;
 
-/// Returns `⟨p, g⟩` of each parameter that has a gradient, each of one element, in the order of the model.
-pub(crate) fn products<M: Module>(model: &M, grads: &GradientsParams) -> Vec<Tensor<1>> {
+/// Returns `⟨p, g⟩` of each parameter that has a gradient, each of one element, in the order of the model; none if a
+/// reading of this extent has no angles.
+pub(crate) fn products<M: Module>(
+    extent: Extent,
+    model: &M,
+    grads: &GradientsParams,
+) -> Vec<Tensor<1>> {
     let mut walk = Products { grads, seen: HashSet::new(), found: Vec::new() };
-    model.visit(&mut walk);
+    if extent == Extent::Alignments {
+        model.visit(&mut walk);
+    }
     walk.found
 }
 

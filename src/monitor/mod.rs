@@ -189,10 +189,7 @@ impl Monitor {
     ) -> Result<Reading, Error> {
         let parameters = extent >= Extent::Parameters;
         let (slots, mut sums) = self.gather(model, grads, parameters, Sums::default());
-        let products = match extent {
-            Extent::Alignments => products(model, grads),
-            _ => Vec::new(),
-        };
+        let products = products(extent, model, grads);
         let products_end = slots.len() + products.len();
         products.into_iter().for_each(|product| sums.value(product));
         power::add(model, grads, &self.powers, &mut sums);

@@ -4,15 +4,16 @@ use burn::module::{Module, ModuleMapper, Param};
 use burn::nn::{Linear, LinearConfig};
 use burn::optim::{AdamConfig, GradientsParams, ModuleOptimizer, SgdConfig};
 use burn::tensor::{DType, Device, Tensor, TensorData};
-use evenkeel::bound::{Direction, StepBound};
+use evenkeel::bound::Direction;
 use evenkeel::checkpoint::Checkpoint;
 use evenkeel::clip::GlobalNorm;
 use evenkeel::optim::{
     Adam, AdamW, Cautious, Lookahead, MasterWeights, Momentum, ScheduleFreeAdamW, Sgd, TrustRatio,
 };
 use evenkeel::precision::LossScale;
-use evenkeel::{Builder, Decide, Keel, Parameter, Reading};
+use evenkeel::{Builder, Decide, Keel};
 
+use crate::common::bounds::told;
 use crate::common::{bits, on_every_device};
 
 struct Cast(DType);
@@ -372,24 +373,6 @@ fn lost_updates_are_told_of_at_once_and_not_before_they_can_be_judged() {
     }
 }
 
-/// What a keel was told of the model's parameters.
-struct Told(std::sync::Arc<std::sync::Mutex<Vec<Parameter>>>);
-
-impl StepBound for Told {
-    fn looks_at_direction(&self) -> bool {
-        true
-    }
-
-    fn start(&mut self, parameters: &[Parameter]) -> Result<(), evenkeel::Error> {
-        *self.0.lock().unwrap() = parameters.to_vec();
-        Ok(())
-    }
-
-    fn rate_at_most(&self, _: &Reading, _: f64) -> Option<f64> {
-        None
-    }
-}
-
 /// At 5, digits of `bf16` are 2⁻⁵ apart: a step of 0.01 is lost there, and one of 0.1 is not. The weights are taken to
 /// be stepped like the bias, which shows both.
 #[test]
@@ -400,16 +383,10 @@ fn a_step_that_is_lost_in_the_trial_is_like_the_others() {
     let mut model = Linear { weight: model.weight.map(fill(5.0)), ..model };
     model.bias = model.bias.map(|b| b.map(|t| (t.detach() * 0.0).detach().require_grad()));
     let model = model.map(&mut Cast(DType::BF16));
-    let found = |keel: Builder<Linear>| {
-        let told = std::sync::Arc::default();
-        keel.bound(Told(std::sync::Arc::clone(&told))).build(&model).unwrap();
-        let told: Vec<Parameter> = told.lock().unwrap().clone();
-        told.into_iter().map(|of| of.direction).collect::<Vec<_>>()
-    };
-    for of in found(Keel::wrap(Momentum::new(0.9).unwrap())) {
-        assert!(matches!(of, Some(Direction::Gradient { .. })), "{of:?}");
+    for of in told(Keel::wrap(Momentum::new(0.9).unwrap()), &model) {
+        assert!(matches!(of.direction, Some(Direction::Gradient { .. })), "{of:?}");
     }
-    for of in found(Keel::wrap(Adam::new())) {
-        assert!(matches!(of, Some(Direction::Normalized { .. })), "{of:?}");
+    for of in told(Keel::wrap(Adam::new()), &model) {
+        assert!(matches!(of.direction, Some(Direction::Normalized { .. })), "{of:?}");
     }
 }

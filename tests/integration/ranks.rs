@@ -1,6 +1,6 @@
 //! Several ranks of a run, simulated by threads: one verdict for all, and nobody who waits for ever.
 
-use std::sync::{Arc, Mutex, mpsc};
+use std::sync::mpsc;
 use std::thread;
 use std::time::Duration;
 
@@ -9,16 +9,15 @@ use burn::nn::{Linear, LinearConfig};
 use burn::optim::GradientsParams;
 use burn::tensor::activation::relu;
 use burn::tensor::{Device, Tensor, TensorData};
-use evenkeel::bound::StepBound;
 use evenkeel::clip::{GlobalNorm, PNorm};
 use evenkeel::guard::LossSpike;
 use evenkeel::optim::{Adam, Momentum, Sgd};
 use evenkeel::precision::LossScale;
 use evenkeel::ranks::{RankError, Ranks, Threads, replica};
 use evenkeel::schedule::{Cosine, Schedule};
-use evenkeel::{
-    Builder, Decide, Fault, Halted, Keel, Part, Reading, Report, Rewind, Stepped, Verdict,
-};
+use evenkeel::{Builder, Decide, Fault, Halted, Keel, Part, Report, Rewind, Stepped, Verdict};
+
+use crate::common::bounds::Seen;
 
 #[derive(Module, Debug)]
 struct Net {
@@ -479,28 +478,6 @@ fn threads_meet_or_say_who_is_missing() {
     assert_eq!(said(none), "`patience` of Threads must be above 0, got 0");
 }
 
-/// What a policy was shown.
-#[derive(Clone, Default)]
-struct Seen(Arc<Mutex<Vec<Reading>>>);
-
-impl StepBound for Seen {
-    fn looks_at_sizes(&self, update: u64) -> bool {
-        update == 2
-    }
-
-    fn looks_at_alignments(&self, update: u64) -> bool {
-        update == 1
-    }
-
-    fn rate_at_most(&self, _: &Reading, _: f64) -> Option<f64> {
-        None
-    }
-
-    fn record(&mut self, now: &Reading, _: f64, _: Verdict) {
-        self.0.lock().unwrap().push(now.clone());
-    }
-}
-
 /// Norms of other powers, angles and sizes are in the readings that ask for them, and the same on all ranks.
 #[test]
 fn everything_that_is_measured_is_shared() {
@@ -508,14 +485,14 @@ fn everything_that_is_measured_is_shared() {
     let ends = run(Threads::of(2).unwrap(), move |ranks| {
         let rank = ranks.rank() as u64;
         let mut net = replica(&start);
-        let seen = Seen::default();
+        let seen = Seen { angles: Some(1), sizes: Some(2), ..Seen::default() };
         let keel = Keel::wrap(Sgd::new()).clip(PNorm::new(4.0, 1e3).unwrap());
         let mut keel = keel.bound(seen.clone()).ranks(ranks).build(&net).unwrap();
         for step in 0..4 {
             let (loss, grads) = net.backward(&rows(4, [8, rank, step]));
             net = keel.step(0.1, net, grads, &loss).unwrap().model;
         }
-        seen.0.lock().unwrap().clone()
+        seen.readings.lock().unwrap().clone()
     });
     let [first, second] = ends.as_slice() else { panic!() };
     assert_eq!(first, second);

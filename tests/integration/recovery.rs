@@ -10,7 +10,7 @@ use evenkeel::guard::{Divergence, Guard, LossSpike, NonFinite, UpdateRatio};
 use evenkeel::optim::Sgd;
 use evenkeel::precision::LossScale;
 use evenkeel::schedule::{Backoff, Constant, Plateau, Ramp, Schedule};
-use evenkeel::{Fault, Keel, Reading, Rewind, Verdict};
+use evenkeel::{Fault, Halted, Keel, Reading, Rewind, Verdict};
 
 fn step(keel: &mut Keel<Net>, rate: f64, net: Net, batch: Batch) -> (Net, evenkeel::Report) {
     let (loss, grads) = net.backward(batch);
@@ -578,12 +578,30 @@ fn no_snapshot_is_taken_of_weights_that_are_broken_already() {
     });
 }
 
+/// Steps with these losses, the last of which halts the run.
+fn halted_by(
+    losses: impl IntoIterator<Item = f32>,
+    keel: &mut Keel<Net>,
+    mut net: Net,
+) -> Halted<Net> {
+    let device = Device::flex().autodiff();
+    for loss in losses {
+        let (_, grads) = net.backward(Batch::number(0, &device));
+        let loss = Tensor::<1>::from_floats([loss], &device);
+        match keel.step(0.01, net, grads, &loss) {
+            Ok(stepped) => net = stepped.model,
+            Err(halted) => return halted,
+        }
+    }
+    panic!("it was not halted");
+}
+
 /// The first snapshot is of weights whose first loss that was applied is their level, and not one that was rejected.
 #[test]
 fn a_halt_hands_back_the_start_if_it_was_better() {
     let device = Device::flex().autodiff();
     for first in [None, Some(1e7)] {
-        let mut net = Net::new(&device);
+        let net = Net::new(&device);
         let verdict = |now: &Reading| match now.loss {
             loss if loss > 1e6 => Verdict::Skip,
             loss if loss > 100.0 => Verdict::Halt,
@@ -596,19 +614,7 @@ fn a_halt_hands_back_the_start_if_it_was_better() {
             .unwrap();
         let start = bits(&net);
         let losses = first.into_iter().chain([1.0; 25]).chain([5e3]);
-        let mut halted = None;
-        for loss in losses {
-            let (_, grads) = net.backward(Batch::number(0, &device));
-            let loss = Tensor::<1>::from_floats([loss], &device);
-            match keel.step(0.01, net, grads, &loss) {
-                Ok(stepped) => net = stepped.model,
-                Err(ended) => {
-                    halted = Some(ended);
-                    break;
-                }
-            }
-        }
-        let halted = halted.unwrap();
+        let halted = halted_by(losses, &mut keel, net);
         assert!(halted.abandoned().is_some(), "{first:?}: {halted}");
         assert_eq!(bits(halted.model()), start, "{first:?}");
     }
@@ -619,7 +625,7 @@ fn a_halt_hands_back_the_start_if_it_was_better() {
 fn three_losses_that_are_not_finite_are_the_weights_fault() {
     let device = Device::flex().autodiff();
     for row in [2, 3] {
-        let mut net = Net::new(&device);
+        let net = Net::new(&device);
         let mut keel = Keel::wrap(SgdConfig::new().init())
             .skips_at_most(row - 1)
             .rewind(Rewind::every(1000).unwrap().at_most(1).unwrap())
@@ -629,19 +635,8 @@ fn three_losses_that_are_not_finite_are_the_weights_fault() {
         let nan = std::iter::repeat_n(f32::NAN, row as usize - 1);
         // The last one halts, whatever may be rewound.
         let losses = [1.0; 25].into_iter().chain(nan).chain([f32::INFINITY]);
-        let mut halted = None;
-        for loss in losses {
-            let (_, grads) = net.backward(Batch::number(0, &device));
-            let loss = Tensor::<1>::from_floats([loss], &device);
-            match keel.step(0.01, net, grads, &loss) {
-                Ok(stepped) => net = stepped.model,
-                Err(ended) => {
-                    halted = Some(ended);
-                    break;
-                }
-            }
-        }
-        assert_eq!(halted.unwrap().abandoned().is_some(), row == 3, "{row}");
+        let halted = halted_by(losses, &mut keel, net);
+        assert_eq!(halted.abandoned().is_some(), row == 3, "{row}");
     }
 }
 
@@ -727,7 +722,7 @@ fn rewinds_are_counted_up_to_a_snapshot_beyond_the_failure() {
 fn losses_up_to_twice_the_level_are_no_harm() {
     let device = Device::flex().autodiff();
     for (last, harmed) in [(2.5, false), (2.75, true)] {
-        let mut net = Net::new(&device);
+        let net = Net::new(&device);
         let mut keel = Keel::wrap(SgdConfig::new().init())
             .guard(|now: &Reading| match now.loss {
                 1.0 => Verdict::Apply,
@@ -737,18 +732,7 @@ fn losses_up_to_twice_the_level_are_no_harm() {
             .rewind(Rewind::every(1000).unwrap())
             .build(&net)
             .unwrap();
-        let mut halted = None;
-        for loss in [1.0; 25].into_iter().chain([1.5, last]) {
-            let (_, grads) = net.backward(Batch::number(0, &device));
-            let loss = Tensor::<1>::from_floats([loss], &device);
-            match keel.step(0.01, net, grads, &loss) {
-                Ok(stepped) => net = stepped.model,
-                Err(ended) => {
-                    halted = Some(ended);
-                    break;
-                }
-            }
-        }
-        assert_eq!(halted.unwrap().abandoned().is_some(), harmed, "{last}");
+        let halted = halted_by([1.0; 25].into_iter().chain([1.5, last]), &mut keel, net);
+        assert_eq!(halted.abandoned().is_some(), harmed, "{last}");
     }
 }

@@ -1,17 +1,16 @@
 //! Matrices before a normalization: their gradients are at right angles to them, and a bound finds out.
 
-use std::sync::{Arc, Mutex};
-
 use burn::module::Module;
 use burn::nn::{BatchNorm, BatchNormConfig, LayerNorm, LayerNormConfig, Linear, LinearConfig};
 use burn::optim::GradientsParams;
 use burn::tensor::activation::relu;
 use burn::tensor::{Device, Int, Tensor};
-use evenkeel::bound::{DeepRelativeTrust, StepBound};
+use evenkeel::bound::DeepRelativeTrust;
 use evenkeel::checkpoint::Checkpoint;
 use evenkeel::optim::Adam;
-use evenkeel::{Decide, Keel, Reading, Report};
+use evenkeel::{Decide, Keel, Report};
 
+use crate::common::bounds::Seen;
 use crate::common::{bits, on_every_device};
 
 /// Three layers before a normalization, and one that is not.
@@ -117,24 +116,6 @@ fn what_is_before_a_normalization_adds_up_at_right_angles() {
     });
 }
 
-/// What a bound was shown.
-#[derive(Clone, Default)]
-struct Seen(Arc<Mutex<Vec<Reading>>>);
-
-impl StepBound for Seen {
-    fn looks_at_alignments(&self, update: u64) -> bool {
-        update == 1
-    }
-
-    fn rate_at_most(&self, _: &Reading, _: f64) -> Option<f64> {
-        None
-    }
-
-    fn record(&mut self, now: &Reading, _: f64, _: evenkeel::Verdict) {
-        self.0.lock().unwrap().push(now.clone());
-    }
-}
-
 /// `3w·x` with a weight of (1, 2) and `x` of (1, 1): the gradient is (3, 3), and the cosine 9/√(5·18).
 #[test]
 fn an_angle_is_in_the_readings_that_ask_for_it() {
@@ -143,7 +124,7 @@ fn an_angle_is_in_the_readings_that_ask_for_it() {
             let mut model: Linear = LinearConfig::new(2, 1).with_bias(false).init(device);
             model.weight =
                 model.weight.map(|_| Tensor::from_floats([[1.0], [2.0]], device).require_grad());
-            let seen = Seen::default();
+            let seen = Seen { angles: Some(1), ..Seen::default() };
             let keel = Keel::wrap(Adam::new()).bound(seen.clone()).decide(decide);
             let mut keel = keel.build(&model).unwrap();
             for _ in 0..4 {
@@ -152,7 +133,7 @@ fn an_angle_is_in_the_readings_that_ask_for_it() {
                 // A rate of 0: the weights stay.
                 model = keel.step(0.0, model, grads, &loss).unwrap().model;
             }
-            let readings = seen.0.lock().unwrap();
+            let readings = seen.readings.lock().unwrap();
             assert_eq!(readings.len(), 4);
             for (at, now) in readings.iter().enumerate() {
                 assert!(now.sizes.is_empty());

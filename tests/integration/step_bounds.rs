@@ -12,7 +12,7 @@ use evenkeel::optim::{Adam, AdamW, Momentum, Sgd, biases_and_norms};
 use evenkeel::schedule::{Constant, Cosine, GroupScheduler, Ramp, Rate, Schedule};
 use evenkeel::{Builder, Decide, Keel, Layers, Parameter, Reading, Report, Rewind, Verdict};
 
-use crate::common::{Batch, Net, bits, filled, is_finite, on_every_device};
+use crate::common::{Batch, Net, bits, bounds, filled, is_finite, on_every_device};
 
 fn bounded() -> Builder<Net> {
     Keel::wrap(Adam::new()).bound(DeepRelativeTrust::default())
@@ -366,28 +366,8 @@ fn sizes_are_in_the_readings_that_ask_for_them() {
     }
 }
 
-/// What a keel was told of the model's parameters.
-struct Told(std::sync::Arc<std::sync::Mutex<Vec<Parameter>>>);
-
-impl StepBound for Told {
-    fn looks_at_direction(&self) -> bool {
-        true
-    }
-
-    fn start(&mut self, parameters: &[Parameter]) -> Result<(), evenkeel::Error> {
-        *self.0.lock().unwrap() = parameters.to_vec();
-        Ok(())
-    }
-
-    fn rate_at_most(&self, _: &Reading, _: f64) -> Option<f64> {
-        None
-    }
-}
-
 fn told(keel: Builder<Net>, net: &Net) -> Vec<Parameter> {
-    let told = std::sync::Arc::default();
-    keel.bound(Told(std::sync::Arc::clone(&told))).build(net).unwrap();
-    let mut told = told.lock().unwrap().clone();
+    let mut told = bounds::told(keel, net);
     told.retain(|parameter| parameter.trainable || parameter.direction.is_some());
     assert!(told.len() > 3);
     told

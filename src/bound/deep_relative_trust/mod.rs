@@ -118,12 +118,12 @@ use crate::{Error, Layers, Parameter, Reading, Verdict};
 /// | imbalanced classes | 0.015 | 0.017 | 0.024 | 0.012 |
 /// | autoencoder | 0.061 | 0.061 | 0.070 | 0.073 |
 ///
-/// With Adam, the loss at a rate of 100 is above the best unbounded one by at most 4.3 % of the distance to the loss
-/// of guessing on thirteen of the fourteen, and by 29 % on the raw regression, where a single large step helps. From
-/// the lowest rate that trains, every higher one does, and no run is lost; without a bound a quarter to three fifths
-/// of the higher rates train, and up to 14 of 75 runs end in a non-finite loss. With momentum, it is above by 6 to 8
-/// % on standardized regression and heavy-tailed targets, and below on eight of the fourteen. The autoencoder does
-/// not train with momentum either way, where guessing gives 0.073.
+/// With Adam, the loss at a rate of 100 is above the best unbounded one by at most 4.3 % of the distance to the
+/// loss of guessing on thirteen of the fourteen, and by 29 % on the raw regression, where a single large step
+/// helps. From the lowest rate that trains, every higher one does, and no run is lost; without a bound a quarter
+/// to three fifths of the higher rates train, and up to 14 of 75 runs end in a non-finite loss. With momentum, it
+/// is above by 6 to 8 % on standardized regression and heavy-tailed targets, and below on eight of the fourteen.
+/// The autoencoder does not train with momentum either way, where guessing gives 0.073.
 ///
 /// With other optimizers, at rates a decade apart: AdamW (3 seeds) ends above the best unbounded loss by at most
 /// 4.4 % on thirteen, and by 16 % on the raw regression. Gradient descent (2 seeds) ends below it on twelve, and

@@ -27,10 +27,14 @@ fn started(tau: f64) -> DeepRelativeTrust {
     bound
 }
 
-fn sizes(of: &[(&str, f64)]) -> Reading {
+fn layers(of: &[(&str, f64)]) -> Layers {
     let paths: Vec<String> = of.iter().map(|(path, _)| path.to_string()).collect();
+    Layers::new(paths, of.iter().map(|(_, number)| *number).collect()).unwrap()
+}
+
+fn sizes(of: &[(&str, f64)]) -> Reading {
     let mut now = Reading::new(20);
-    now.sizes = Layers::new(paths, of.iter().map(|(_, norm)| *norm).collect()).unwrap();
+    now.sizes = layers(of);
     now
 }
 
@@ -300,9 +304,8 @@ fn each_number_of_a_damaged_state_is_refused() {
 }
 
 fn angles(of: &[(&str, f64)]) -> Reading {
-    let paths: Vec<String> = of.iter().map(|(path, _)| path.to_string()).collect();
     let mut now = Reading::new(3);
-    now.alignments = Layers::new(paths, of.iter().map(|(_, cosine)| *cosine).collect()).unwrap();
+    now.alignments = layers(of);
     now
 }
 

@@ -20,17 +20,17 @@
 mod build;
 mod mutate;
 mod tests;
+mod workers;
 
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::exit;
-use std::sync::Mutex;
-use std::sync::atomic::{AtomicUsize, Ordering};
 
 use build::Built;
 use mutate::Mutant;
 use tests::Tests;
+use workers::share_out;
 
 pub type Result<T> = std::result::Result<T, Box<dyn std::error::Error + Send + Sync>>;
 
@@ -64,31 +64,18 @@ fn main() -> Result<()> {
     let known: BTreeSet<&str> =
         known.lines().filter(|line| !line.starts_with('#') && !line.is_empty()).collect();
 
-    let next = AtomicUsize::new(0);
-    let survived = Mutex::new(Vec::new());
-    let work = || -> Result<()> {
-        while let Some((at, mutant)) = mutants.get(next.fetch_add(1, Ordering::Relaxed)) {
-            if !tests.catch(*at, &mutant.file)? {
-                let new = !known.contains(mutant.name().as_str());
-                if new {
-                    let Mutant { file, line, change, text } = mutant;
-                    println!(
-                        "survived {at}, reached by {}: {file}:{line}: {change}: {text}",
-                        tests.reach(*at)
-                    );
-                }
-                survived.lock().map_err(|_| "a worker panicked")?.push((mutant.name(), new));
-            }
+    let survived = share_out(&mutants, |_, (at, mutant)| {
+        if tests.catch(*at, &mutant.file)? {
+            return Ok(None);
         }
-        Ok(())
-    };
-    let workers = std::thread::available_parallelism()?.get();
-    std::thread::scope(|scope| {
-        let all: Vec<_> = (0..workers).map(|_| scope.spawn(work)).collect();
-        all.into_iter()
-            .try_for_each(|one| one.join().unwrap_or_else(|_| Err("a worker panicked".into())))
+        let new = !known.contains(mutant.name().as_str());
+        if new {
+            let Mutant { file, line, change, text } = mutant;
+            let reach = tests.reach(*at);
+            println!("survived {at}, reached by {reach}: {file}:{line}: {change}: {text}");
+        }
+        Ok(Some((mutant.name(), new)))
     })?;
-    let survived = survived.into_inner()?;
     let unknown: Vec<&str> =
         survived.iter().filter(|(_, new)| *new).map(|(name, _)| name.as_str()).collect();
     fs::write(last, unknown.join("\n"))?;

@@ -5,10 +5,10 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::sync::Mutex;
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use crate::Result;
+use crate::workers::share_out;
 
 /// Tests that read the sources, of which these are a changed copy.
 const SKIPPED: [&str; 3] = ["layering", "coming_from", "pasted"];
@@ -60,39 +60,21 @@ impl Tests {
                 }
             }
         }
-        let next = AtomicUsize::new(0);
-        let all = Mutex::new(Vec::new());
-        let work = |worker: usize| -> Result<()> {
+        let mut all = share_out(&named, |worker, (program, name)| {
             let seen = target.join(format!("reached-{worker}"));
-            while let Some((program, name)) = named.get(next.fetch_add(1, Ordering::Relaxed)) {
-                // Left from the test before, if this one reaches no switch.
-                fs::write(&seen, "")?;
-                let began = Instant::now();
-                let command =
-                    one(program, name, tree, ("EVENKEEL_REACHED", &seen.to_string_lossy()));
-                if !passes(command, Duration::from_secs(600))? {
-                    println!("left out, because it fails without a mutant: {name}");
-                    continue;
-                }
-                let took = began.elapsed();
-                let reached = fs::read_to_string(&seen)?
-                    .lines()
-                    .map(str::parse)
-                    .collect::<std::result::Result<_, _>>()?;
-                let test = Test { program: program.clone(), name: name.clone(), took, reached };
-                all.lock().map_err(|_| "a worker panicked")?.push(test);
+            // Left from the test before, if this one reaches no switch.
+            fs::write(&seen, "")?;
+            let began = Instant::now();
+            let command = one(program, name, tree, ("EVENKEEL_REACHED", &seen.to_string_lossy()));
+            if !passes(command, Duration::from_secs(600))? {
+                println!("left out, because it fails without a mutant: {name}");
+                return Ok(None);
             }
-            Ok(())
-        };
-        let workers = std::thread::available_parallelism()?.get();
-        std::thread::scope(|scope| {
-            let work = &work;
-            let all: Vec<_> =
-                (0..workers).map(|worker| scope.spawn(move || work(worker))).collect();
-            all.into_iter()
-                .try_for_each(|one| one.join().unwrap_or_else(|_| Err("a worker panicked".into())))
+            let took = began.elapsed();
+            let reached = fs::read_to_string(&seen)?;
+            let reached = reached.lines().map(str::parse).collect::<std::result::Result<_, _>>()?;
+            Ok(Some(Test { program: program.clone(), name: name.clone(), took, reached }))
         })?;
-        let mut all = all.into_inner()?;
         all.sort_by(|a, b| (a.took, &a.name).cmp(&(b.took, &b.name)));
         let took: Duration = all.iter().map(|test| test.took).sum();
         println!("{} tests, {:.0} s of work", all.len(), took.as_secs_f64());
