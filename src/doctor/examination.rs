@@ -125,7 +125,7 @@ impl Doctor {
     }
 
     /// Checks the targets of a regression, `[rows, columns]` or `[rows]`. Each column should have a size below 10, a
-    /// spread above 0.1, and a median within 3 spreads of 0; a further factor of 10 in size or spread is severe. Rows
+    /// spread above 0.1, and a median within 3 spreads of 0 or within 1.5; a further factor of 10 in size or spread is severe. Rows
     /// more than 10 spreads from the median are named; a constant column is a separate finding.
     ///
     /// # Errors
@@ -191,7 +191,7 @@ impl Doctor {
 
     /// Checks the loss of the untrained model on the same data: a mean cross-entropy in nats if
     /// [`labels`](Self::labels) are given, and a mean squared error if [`targets`](Self::targets) are. It should be
-    /// between 0.5 and 1.5 times the loss of guessing.
+    /// between 0.5 and 1.5 times the loss of guessing; for a regression, up to 3 times is only a note.
     ///
     /// # Errors
     /// If `loss` does not have exactly one element, or the device cannot be read.
@@ -210,8 +210,9 @@ impl Doctor {
         self.loss(loss)
     }
 
-    /// Checks the parameters of the model and the types of its layers. A model with 8 or more weight matrices needs
-    /// normalization, which is recognized by layer types with "Norm" in their names.
+    /// Checks the parameters of the model and the types of its layers. A model with 8 or more layers that have a weight
+    /// matrix needs normalization, which is recognized by layer types with "Norm" in their names. The gates of a
+    /// recurrent layer count as one layer.
     ///
     /// # Errors
     /// If the device cannot be read.

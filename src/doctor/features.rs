@@ -14,8 +14,11 @@ pub(super) struct Seen {
     /// Median and spread, which a few outliers don't move.
     pub(super) median: f64,
     pub(super) spread: f64,
+    /// The deviation from the median, where each value counts for at most 10 spreads, but no less than the spread: the
+    /// quartiles of a pixel that is mostly dark say little about how much it varies.
+    deviation: f64,
     /// Whether the quartiles differ: if most values are equal, there is no scale to measure the others by.
-    spreads: bool,
+    pub(super) spreads: bool,
 }
 
 impl Seen {
@@ -38,6 +41,10 @@ impl Seen {
         }
         (self.median, self.spread) = (quantile(&sorted, 0.5), spread(&sorted));
         self.spreads = quantile(&sorted, 0.75) > quantile(&sorted, 0.25);
+        let most = FAR * self.spread;
+        let square = |x: &f64| (x - self.median).clamp(-most, most).powi(2);
+        let mean = sorted.iter().map(square).sum::<f64>() / sorted.len() as f64;
+        self.deviation = mean.sqrt().max(self.spread);
     }
 
     /// The typical size of its values: `√(m² + s²)` of median and spread.
@@ -158,9 +165,10 @@ fn spreading(columns: &[Seen]) -> impl Iterator<Item = (usize, f64)> {
     varying(columns).filter(|(at, _)| columns[*at].spreads)
 }
 
-/// A ratio of spreads above 10, or a size above 10; severe above 1000 in either case.
+/// A spread more than 10 times another column's deviation, or a size above 10; severe above 1000 in either case.
 fn scale(columns: &[Seen]) -> Option<Finding> {
-    let least = spreading(columns).min_by(|a, b| a.1.total_cmp(&b.1));
+    let deviations = spreading(columns).map(|(at, _)| (at, columns[at].deviation));
+    let least = deviations.min_by(|a, b| a.1.total_cmp(&b.1));
     let most = spreading(columns).max_by(|a, b| a.1.total_cmp(&b.1));
     let large = varying(columns).map(|(at, _)| (at, columns[at].size()));
     let large = large.max_by(|a, b| a.1.total_cmp(&b.1))?;
@@ -186,15 +194,15 @@ fn scale(columns: &[Seen]) -> Option<Finding> {
     Some(Finding::new(Check::FeatureScale, worse.0, worse.1, STANDARDIZE))
 }
 
-/// A median of more than 10 spreads; severe above 1000.
+/// A median of more than 10 deviations; severe above 1000.
 fn offset(columns: &[Seen]) -> Option<Finding> {
-    let offsets = spreading(columns).map(|(at, spread)| (at, columns[at].median.abs() / spread));
-    let (at, most) = offsets.max_by(|a, b| a.1.total_cmp(&b.1))?;
+    let offset = |(at, _): (usize, f64)| (at, columns[at].median.abs() / columns[at].deviation);
+    let (at, most) = spreading(columns).map(offset).max_by(|a, b| a.1.total_cmp(&b.1))?;
     let found = above(most, 10.0, 1e3)?;
     let text = format!(
         "column {at} has a median of {} with a spread of {}",
         short(columns[at].median),
-        short(columns[at].spread)
+        short(columns[at].deviation)
     );
     Some(Finding::new(Check::FeatureOffset, found, text, STANDARDIZE))
 }

@@ -58,12 +58,12 @@ fn along_depth(slopes: &[Slope]) -> Option<Finding> {
         last.path
     );
     if let Some(found) = above(to / from, 1e3, 1e6) {
-        let remedy = "normalise between layers, add residual connections, or start with larger weights \
+        let remedy = "normalize between layers, add residual connections, or start with larger weights \
                       (He's for ReLU)";
         return Some(Finding::new(Check::VanishingGradient, found, text, remedy));
     }
     let found = above(from / to, 1e3, 1e6)?;
-    let remedy = "normalise between layers, start with smaller weights, and clip: `GlobalNorm`";
+    let remedy = "normalize between layers, start with smaller weights, and clip: `GlobalNorm`";
     Some(Finding::new(Check::ExplodingGradient, found, text, remedy))
 }
 

@@ -18,6 +18,9 @@ pub(super) struct Parameter {
     pub(super) path: String,
     /// The type of the layer that holds it, as Burn names it: "Struct:Linear".
     pub(super) layer: String,
+    /// The path of the layer that counts as one in the depth of a model: the parameter's own, and for the gates of a
+    /// recurrent layer, which work next to each other, that of the whole layer.
+    pub(super) level: String,
     pub(super) shape: Vec<usize>,
     pub(super) trainable: bool,
     /// Whether all of its elements are 0.
@@ -71,9 +74,11 @@ impl ModuleVisitor for Walk {
         let mut hasher = DefaultHasher::new();
         values.iter().for_each(|x| x.to_bits().hash(&mut hasher));
         let names: Vec<&str> = self.path.iter().map(|(name, _)| name.as_str()).collect();
+        let gate = self.path.iter().position(|(_, layer)| layer == "Struct:GateController");
         self.found.push(Parameter {
             id: param.id.val(),
             path: names.join("."),
+            level: names[..gate.unwrap_or(names.len())].join("."),
             layer: self.path.last().map(|(_, layer)| layer.clone()).unwrap_or_default(),
             shape,
             trainable: param.is_require_grad(),

@@ -1,6 +1,6 @@
 //! The parameters, before any data.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use super::finding::{Check, Finding, Severity, named};
 use super::look::Parameter;
@@ -10,7 +10,7 @@ fn normalizes(layer: &str) -> bool {
     layer.contains("Norm")
 }
 
-/// The number of weight matrices from which a model counts as deep.
+/// The number of layers with a weight matrix from which a model counts as deep.
 const DEEP: usize = 8;
 
 pub(super) fn check(parameters: &[Parameter]) -> Vec<Finding> {
@@ -123,16 +123,22 @@ fn frozen(parameters: &[Parameter]) -> Option<Finding> {
 }
 
 fn not_normalized(parameters: &[Parameter]) -> Option<Finding> {
-    let depth = matrices(parameters);
+    let depth = depth(parameters);
     let normalized = parameters.iter().any(|p| normalizes(&p.layer));
     (depth >= DEEP && !normalized).then(|| {
         Finding::new(
             Check::NoNormalization,
             (depth as f64, DEEP as f64, Severity::Warning),
-            format!("{depth} weight matrices and no layer that normalises"),
+            format!("{depth} layers with weights and none that normalizes"),
             "LayerNorm or RmsNorm before each block, or BatchNorm after each convolution",
         )
     })
+}
+
+/// The number of layers with a trainable weight matrix.
+fn depth(parameters: &[Parameter]) -> usize {
+    let matrices = parameters.iter().filter(|p| p.trainable && p.is_matrix());
+    matrices.map(|p| p.level.as_str()).collect::<HashSet<_>>().len()
 }
 
 /// The number of trainable weight matrices.

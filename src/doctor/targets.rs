@@ -26,22 +26,29 @@ impl Chance {
     }
 }
 
-/// A size `√(m² + s²)` above 10, a spread below 0.1, or a median beyond 3 spreads; severe a further factor of 10 beyond
-/// either of the first two. All columns share one finding.
+/// How far from 0 the outputs of a fresh model are at most, by and large.
+const REACH: f64 = 1.5;
+
+/// A size `√(m² + s²)` above 10, a spread below 0.1, or a median beyond 3 spreads and 1.5; severe a further factor of 10
+/// beyond either of the first two. All columns share one finding. A column most of whose values are equal, such as a pixel that
+/// is mostly dark, is judged by its size only.
 pub(super) fn targets(columns: &[Seen]) -> Vec<Finding> {
     let mut findings: Vec<Finding> =
         [non_finite("targets", columns), outliers("targets", columns), constant(columns)]
             .into_iter()
             .flatten()
             .collect();
-    let judge = |(at, column): (usize, &Seen)| {
-        let large = above(column.size(), 10.0, 100.0);
-        let small = above(0.1 / column.spread, 1.0, 10.0);
-        let offset = above(column.median.abs() / column.spread, 3.0, f64::INFINITY);
-        Some((at, large.or(small).or(offset)?))
-    };
     // A single row shows nothing but its size, and a constant column is a separate finding.
     let single = columns.iter().all(|c| c.values.count == 1);
+    let judge = |(at, column): (usize, &Seen)| {
+        let large = above(column.size(), 10.0, 100.0);
+        let spreads = column.spreads || single;
+        let small = above(0.1 / column.spread, 1.0, 10.0).filter(|_| spreads);
+        let offset = above(column.median.abs() / column.spread, 3.0, f64::INFINITY);
+        // A fresh model's outputs reach as far.
+        let offset = offset.filter(|_| spreads && column.median.abs() > REACH);
+        Some((at, large.or(small).or(offset)?))
+    };
     let judged = columns.iter().enumerate().filter(|(_, c)| c.varies() || single);
     let found: Vec<_> = judged.filter_map(judge).collect();
     let Some((worst, how)) = found.iter().max_by(|a, b| (a.1.2.cmp(&b.1.2)).then(b.0.cmp(&a.0)))
@@ -141,7 +148,8 @@ pub(super) fn labels(labels: &[i64], classes: usize) -> Vec<Finding> {
     findings
 }
 
-/// Above 1.5 times the loss of guessing, severe above 5 times; or below half of it.
+/// Above 1.5 times the loss of guessing, severe above 5 times; or below half of it. For a regression it is only a note up
+/// to 3 times: the mean of the targets is off by 1.4 deviations then, which a bias learns at once.
 pub(super) fn loss(loss: f64, chance: Chance) -> Option<Finding> {
     let expected = chance.loss();
     // With a single class no guess is wrong, and every loss is 0.
@@ -169,12 +177,15 @@ pub(super) fn loss(loss: f64, chance: Chance) -> Option<Finding> {
             "look at the data first; then `monitor::blame` says where it begins",
         ));
     }
-    if let Some(found) = above(loss / expected, 1.5, 5.0) {
+    if let Some(mut found) = above(loss / expected, 1.5, 5.0) {
         // A regression on few rows may be off by this much by chance; if it is off by far, the mean is the cause.
         let floor = match chance {
             Chance::Regression { variance, mean } => 1.0 + 0.5 * mean.abs() / variance.sqrt(),
             _ => 0.0,
         };
+        if matches!(chance, Chance::Regression { .. }) && found.0 <= 3.0 {
+            found.2 = Severity::Note;
+        }
         return (found.0 > floor)
             .then(|| Finding::new(Check::InitialLoss, found, text(what), remedy));
     }

@@ -19,6 +19,7 @@ mod coming_from;
 mod common;
 mod curvature;
 mod doctor;
+mod doctor_healthy;
 mod extremes;
 mod faults;
 #[cfg(feature = "faults")]
