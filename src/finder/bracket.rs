@@ -109,3 +109,76 @@ fn first_failing(points: &[Tried]) -> Option<usize> {
         None => point.lost || point.dead_from.is_some() || clearly,
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::run::Outcome;
+    use super::*;
+
+    const STABLE: Outcome = Outcome::Stable(0.5);
+
+    /// The largest ratio that counts as one step, which is a factor of 2 where the sides may be as far apart.
+    const TWO: f64 = 2.0 * ROUNDING;
+
+    fn next(low: f64, high: f64, outcomes: &[(f64, Outcome)]) -> Next {
+        let bracket = Bracket { start: 1.0, low, high, within: 1.0 };
+        let points: Vec<Tried> =
+            outcomes.iter().map(|(rate, outcome)| Tried::new(*rate, 0, 1.0, *outcome)).collect();
+        bracket.next(&points)
+    }
+
+    fn found(stable: f64, unstable: Option<f64>) -> Next {
+        Next::Found(Edge { stable: Some(stable), unstable })
+    }
+
+    #[test]
+    fn a_gap_of_one_step_below_a_rate_that_fails_is_not_searched() {
+        let between =
+            |failing| next(1.0, 100.0, &[(1.0, Outcome::Stuck), (failing, Outcome::Lost)]);
+        assert_eq!(between(TWO), Next::Found(Edge { stable: None, unstable: Some(TWO) }));
+        assert_eq!(between(2.1), Next::Measure(2.0));
+    }
+
+    #[test]
+    fn neighbours_one_step_apart_cover_what_is_between_them() {
+        let covered = |top| next(1.0, top, &[(1.0, STABLE), (top, STABLE)]);
+        assert_eq!(covered(TWO), found(TWO, None));
+        assert_eq!(covered(2.1), Next::Measure(1.05));
+    }
+
+    #[test]
+    fn nothing_is_tried_below_the_lowest_rate() {
+        for at in [1.0, ROUNDING] {
+            assert_eq!(next(1.0, at, &[(at, STABLE)]), found(at, None));
+        }
+        assert_eq!(next(1.0, 1.1, &[(1.1, STABLE)]), Next::Measure(1.0));
+    }
+
+    #[test]
+    fn the_edge_is_halved_until_its_sides_are_near() {
+        let edge = |failing| next(1.0, 100.0, &[(1.0, STABLE), (failing, Outcome::Lost)]);
+        assert_eq!(edge(2.0), found(1.0, Some(2.0)));
+        assert_eq!(edge(TWO), Next::Measure(TWO.sqrt()));
+        assert_eq!(edge(2.1), Next::Measure(2.0));
+    }
+
+    /// Where numbers lie so close to 0 that they are evenly spaced, the middle of two neighbours may be the upper one.
+    #[test]
+    fn nothing_is_between_two_adjacent_numbers() {
+        let (low, high) = (f64::from_bits(0x1ad9_b0e1), f64::from_bits(0x1ad9_b0e2));
+        assert_eq!(low * (high / low).sqrt(), high);
+        let bracket = Bracket { start: low, low, high, within: 1e-300 };
+        let points = [Tried::new(low, 0, 1.0, STABLE), Tried::new(high, 0, 1.0, Outcome::Lost)];
+        assert_eq!(bracket.next(&points), found(low, Some(high)));
+    }
+
+    /// From 10 to 9 it has fallen by exactly a tenth.
+    #[test]
+    fn a_loss_has_clearly_fallen_by_more_than_a_tenth() {
+        let failing = |end| {
+            let fallen = Tried::new(1.0, 0, 10.0, Outcome::Stable(end));
+            first_failing(&[fallen, Tried::new(2.0, 0, 10.0, Outcome::Stuck)])
+        };
+        assert_eq!([9.5, 9.0, 8.9].map(failing), [None, None, Some(1)]);
+    }
+}

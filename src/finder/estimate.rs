@@ -51,3 +51,15 @@ impl fmt::Display for Estimate {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn equal_values_are_printed_once() {
+        let printed = |rates: &[f64]| Estimate::of(rates).unwrap().to_string();
+        assert_eq!(printed(&[0.5, 0.5]), "0.5");
+        assert_eq!(printed(&[0.5, 0.1, 2.0]), "0.5 (0.1 to 2)");
+    }
+}

@@ -195,3 +195,26 @@ impl LrFinder {
         Ok(LrRange::new(sweeps, updates))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_sweep_is_lost_with_one_loss_that_is_not_finite() {
+        let sweep =
+            ShortSweep { from: 1e-3, to: 1.0, over: 30, repeat: 0, first: 0, smoothing: 0.0 };
+        assert!(sweep.is_lost(&[1.0, f64::NAN]) && sweep.is_lost(&[f64::INFINITY]));
+        let risen = |to: f64| sweep.is_lost(&[1.0, 1.0, 1.0, 1.0, 1.0, to]);
+        // Above four times the best.
+        assert!(risen(4.1) && !risen(4.0));
+    }
+
+    #[test]
+    fn updates_that_were_not_asked_for_are_not_counted() {
+        let finder = LrFinder::new(1e-3, 1.0).unwrap().over(30).unwrap().repeats(2).unwrap();
+        let updates =
+            |made: usize| finder.find(|_| Ok::<_, Error>(vec![1.0; made])).unwrap().updates();
+        assert_eq!([20, 30, 40].map(updates), [40, 60, 60]);
+    }
+}

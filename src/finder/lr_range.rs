@@ -157,3 +157,71 @@ impl fmt::Display for LrRange {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A sweep over the rates 1, 2, 3 and so on, times `unit`.
+    fn sweep(losses: &[f64], unit: f64) -> Sweep {
+        let rates: Vec<f64> = (1..=losses.len()).map(|k| k as f64 * unit).collect();
+        Sweep::new(&rates, losses, 0.0).unwrap()
+    }
+
+    fn range(sweeps: &[Sweep]) -> LrRange {
+        LrRange::new(sweeps.to_vec(), 0)
+    }
+
+    /// Down a slope and up again, to where it is lost.
+    fn valley() -> Vec<f64> {
+        (0..20).map(|k| 30.0 - f64::from(k)).chain([60.0, 1e3]).collect()
+    }
+
+    #[test]
+    fn the_most_common_refusal_is_given_and_of_those_the_first() {
+        let short = sweep(&[1.0; 10], 1.0);
+        let lost = |losses: usize| sweep(&[&vec![1.0; losses][..], &[f64::NAN]].concat(), 1.0);
+        let refusal = |sweeps: &[Sweep]| range(sweeps).refusal().unwrap();
+        assert_eq!(refusal(&[short.clone(), lost(3), lost(4)]), Refusal::AtOnce { updates: 3 });
+        assert_eq!(refusal(&[short, lost(3)]), Refusal::TooShort { updates: 10 });
+    }
+
+    #[test]
+    fn half_of_the_sweeps_are_not_enough() {
+        let (good, bad) = (sweep(&valley(), 1.0), sweep(&[1.0; 10], 1.0));
+        assert_eq!(good.refusal(), None);
+        let refusal = |sweeps: &[Sweep]| range(sweeps).refusal();
+        let short = Refusal::TooShort { updates: 10 };
+        assert_eq!(refusal(&[good.clone(), bad.clone()]), Some(short));
+        assert_eq!(refusal(&[good.clone(), bad, good]), None);
+    }
+
+    #[test]
+    fn rates_disagree_if_they_are_more_than_a_factor_of_ten_apart() {
+        let refusal = |unit: f64| range(&[sweep(&valley(), 1.0), sweep(&valley(), unit)]).refusal();
+        assert_eq!(refusal(10.0), None);
+        assert!(matches!(refusal(11.0), Some(Refusal::Disagreeing { .. })));
+    }
+
+    #[test]
+    fn the_curve_ends_where_only_half_of_the_sweeps_go_on() {
+        let of = |losses: &[f64]| sweep(losses, 1.0);
+        let (long, short) = (of(&[1.0, 2.0, 3.0, 4.0]), of(&[5.0, 6.0]));
+        let both = vec![(1.0, 5.0), (2.0, 6.0)];
+        assert_eq!(range(&[long.clone(), short.clone()]).curve(), both);
+        assert_eq!(range(&[long.clone(), short, long]).curve().len(), 4);
+    }
+
+    #[test]
+    fn blocks_go_from_the_lowest_loss_to_the_first() {
+        let drawn = |losses: &[f64]| {
+            let curve: Vec<(f64, f64)> = losses.iter().map(|loss| (1.0, *loss)).collect();
+            blocks(&curve)
+        };
+        assert_eq!(drawn(&[3.0, 2.5, 2.0, 1.5, 1.0, 9.0]), "█▇▅▃▁█");
+        assert_eq!(drawn(&[3.0, 3.0]), "▄▄");
+        assert_eq!(drawn(&[]), "");
+        let long: Vec<f64> = (0..120).map(f64::from).collect();
+        assert_eq!(drawn(&long).chars().count(), WIDTH);
+    }
+}

@@ -199,7 +199,8 @@ impl StableRange {
             curve.iter().map(|(rate, loss)| (rate.ln(), lost(*loss))).collect();
         let unstable_end = self.curve().last().is_some_and(|(_, loss)| loss.is_none());
         let (low, high) = (low.ln(), high.ln());
-        if unstable_end && high.is_finite() && curve.last().is_some_and(|last| last.0 < high) {
+        // If it is not above the last rate, it leads back, and counts for nothing.
+        if unstable_end && high.is_finite() {
             curve.push((high, start - best));
         }
         mean_between(&curve, low, high)
@@ -231,7 +232,8 @@ impl StableRange {
     }
 }
 
-/// Returns the mean height of the line through these points, between `low` and `high`.
+/// Returns the mean height of the line through these points, between `low` and `high`. Parts of it that lead back count
+/// for nothing.
 fn mean_between(points: &[(f64, f64)], low: f64, high: f64) -> Option<f64> {
     let (mut area, mut width) = (0.0, 0.0);
     for pair in points.windows(2) {
@@ -265,5 +267,30 @@ impl fmt::Display for StableRange {
             f.write_str("; the budget was used up, or it was stopped, before the end")?;
         }
         write!(f, " ({} runs, {} updates)", self.points.len(), self.updates)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_loss_of_a_rate_is_the_mean_over_the_seeds_that_tried_it() {
+        let tried = |rate, seed, end| Tried::new(rate, seed, 8.0, Outcome::Stable(end));
+        let lost = Tried::new(2.0, 1, 8.0, Outcome::Lost);
+        let points = vec![tried(1.0, 0, 1.0), tried(1.0, 1, 4.0), tried(2.0, 0, 0.5), lost];
+        let found = StableRange { points, ..StableRange::default() };
+        assert_eq!(found.curve(), [(1.0, Some(2.5)), (2.0, None)]);
+        assert_eq!(found.best(), Some((1.0, 2.5)));
+    }
+
+    /// The logarithms of two rates may be equal where the rates are not.
+    #[test]
+    fn two_points_in_the_same_place_add_nothing_to_a_mean() {
+        let points = [(1.0, 2.0), (1.0, 4.0), (2.0, 6.0)];
+        assert_eq!(mean_between(&points, 0.0, 9.0), Some(5.0));
+        assert_eq!(mean_between(&points, 1.5, 1.5), None);
+        // A step back adds nothing either.
+        assert_eq!(mean_between(&[(1.0, 2.0), (2.0, 6.0), (1.5, 99.0)], 0.0, 9.0), Some(4.0));
     }
 }

@@ -137,3 +137,41 @@ impl ShortRun<'_> {
 fn is_high(window: &[f64], first: f64) -> bool {
     window.len() == WINDOW && median(window) > HOPELESS * first.abs()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn run(over: u64) -> ShortRun<'static> {
+        ShortRun { rate: 0.1, over, seed: 0, first: 0, go_on: &|_| true }
+    }
+
+    fn outcome(losses: &[f64]) -> Outcome {
+        run(10).outcome(&LossCurve::new(losses.to_vec()))
+    }
+
+    #[test]
+    fn a_run_is_hopeless_if_a_loss_is_not_finite_or_five_are_high() {
+        let hopeless = |losses: &[f64]| run(10).is_hopeless(losses);
+        assert!(hopeless(&[1.0, f64::NAN]));
+        let high = |by: f64| hopeless(&[1.0, by, by, by, by, by]);
+        assert!(high(101.0) && !high(100.0));
+        assert!(!hopeless(&[]) && !hopeless(&[1.0, 1e9, 1e9]));
+    }
+
+    #[test]
+    fn a_run_is_stable_only_if_all_of_its_losses_are_there_and_finite() {
+        let mut losses = [1.0, 0.9, 0.8, 0.7, 0.6, 0.5, 0.4, 0.3, 0.2, 0.1];
+        assert_eq!(outcome(&losses), Outcome::Stable(0.1));
+        assert_eq!(outcome(&losses[..9]), Outcome::Lost);
+        losses[4] = f64::NAN;
+        assert_eq!(outcome(&losses), Outcome::Lost);
+    }
+
+    #[test]
+    fn five_losses_in_a_row_may_reach_a_hundred_times_the_first() {
+        let with = |high: f64| outcome(&[2.0, high, high, high, high, high, 1.0, 1.0, 1.0, 1.0]);
+        assert_eq!((with(200.0), with(201.0)), (Outcome::Stable(1.0), Outcome::Lost));
+        assert!(!is_high(&[300.0; 4], 2.0) && is_high(&[300.0; 5], -2.0));
+    }
+}

@@ -315,3 +315,18 @@ impl<'a> StableRate<'a> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_run_that_just_fits_into_the_budget_is_made() {
+        let runs = |budget: u64| {
+            let search = StableRate::new(10).unwrap().budget(budget);
+            let found = search.find(|run| Ok::<_, Error>(vec![1.0; run.over as usize])).unwrap();
+            (found.points().len(), found.updates())
+        };
+        assert_eq!([9, 10, 19, 20].map(runs), [(0, 0), (1, 10), (1, 10), (2, 20)]);
+    }
+}

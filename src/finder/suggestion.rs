@@ -193,4 +193,14 @@ mod tests {
         assert_eq!(Suggestion::Slide.place(&[1.0; 15], &[1.0; 15]), None);
         assert_eq!(Suggestion::Slide.place(&[1.0; 16], &[1.0; 16]), Some(0));
     }
+
+    /// At the last interval the slopes are 0 and 0.01, at the one below 0 and exactly 0.005.
+    #[test]
+    fn an_interval_slides_on_only_if_its_slopes_differ_by_more_than_the_threshold() {
+        let mut losses = [0.0; 17];
+        losses[16] = 0.01;
+        assert_eq!(slide(&losses), Some(1));
+        losses[16] = 0.0101;
+        assert_eq!(slide(&losses), Some(0));
+    }
 }

@@ -275,7 +275,7 @@ impl ModuleMapper for Vary {
         let mut state = mix(self.seed.wrapping_mul(GOLDEN)) ^ mix(place);
         let mut factor = move || {
             state = state.wrapping_add(GOLDEN);
-            (1.0 + VARIED * (2.0 * unit(mix(state)) - 1.0)) as f32
+            varied(mix(state))
         };
         param.map(|value| {
             let (dtype, value) = (value.dtype(), value.without_autodiff());
@@ -287,6 +287,11 @@ impl ModuleMapper for Vary {
             Tensor::from_inner((wide * factors).cast(dtype)).require_grad()
         })
     }
+}
+
+/// Returns the factor on a weight: between `1 − VARIED`, where all bits are 0, and `1 + VARIED`.
+fn varied(bits: u64) -> f32 {
+    (1.0 + VARIED * (2.0 * unit(bits) - 1.0)) as f32
 }
 
 /// Returns an error unless a run was halted by what it computed, because nothing else says anything about a rate.
@@ -342,6 +347,26 @@ mod tests {
         assert_eq!(numbers(&shared[0]), numbers(&shared[1]));
         let apart = vec![with(2.0), other].map(&mut vary(3));
         assert_ne!(numbers(&apart[0]), numbers(&apart[1]));
+    }
+
+    #[test]
+    fn a_factor_rises_with_its_bits() {
+        assert_eq!([0, 1 << 63, u64::MAX].map(super::varied), [0.99, 1.0, 1.01]);
+    }
+
+    /// The number of updates that were made is passed on, and nothing is asked after the last.
+    #[test]
+    fn a_run_is_asked_whether_to_go_on_between_its_updates() {
+        let model: Linear = LinearConfig::new(1, 1).init(&Device::flex().autodiff());
+        let loss = |model: &Linear, (): ()| model.weight.val().powi_scalar(2).sum();
+        let asked = std::cell::RefCell::new(Vec::new());
+        let go_on = |made: u64| {
+            asked.borrow_mut().push(made);
+            true
+        };
+        let run = ShortRun { rate: 0.1, over: 3, seed: 0, first: 0, go_on: &go_on };
+        assert_eq!(short_run(&model, Sgd::new(), &run, |_| (), loss).unwrap().losses.len(), 3);
+        assert_eq!(asked.take(), [1, 2]);
     }
 
     /// A weight used in two places has one gradient, the sum of both, whichever seed the run has.
