@@ -152,8 +152,8 @@ impl Sweep {
     /// account.
     #[must_use]
     pub fn suggestion(&self, rule: Suggestion) -> Option<f64> {
-        let end = self.smooth.len().checked_sub(SKIP_END).filter(|end| *end > self.skip)?;
-        rule.rate(&self.rates[self.skip..end], &self.smooth[self.skip..end])
+        let kept = self.skip..self.smooth.len().checked_sub(SKIP_END)?;
+        rule.rate(self.rates.get(kept.clone())?, self.smooth.get(kept)?)
     }
 
     /// Returns the edge of divergence: the highest rate after which the loss was still near its lowest. From
@@ -181,10 +181,9 @@ impl Sweep {
     /// Returns the reason why no rate should be read off this curve, if there is one.
     ///
     /// A level is the median of a stretch of losses: of a tenth of the points, and then of a fifth. The fall is
-    /// measured from the first level to the lowest one. It counts if it is at least four times its standard
-    /// error, which is computed from the [noise](Self::noise), and at least a thousandth of the first level. Of
+    /// measured from the first level to the lowest one. It counts if it is more than four times its standard
+    /// error, which is computed from the [noise](Self::noise), and more than a thousandth of the first level. Of
     /// curves of pure noise, one in several hundred passes; of three sweeps, two must pass.
-    /// several hundred passes; of three sweeps two have to.
     #[must_use]
     pub fn refusal(&self) -> Option<Refusal> {
         let points = self.losses.len();
@@ -311,7 +310,94 @@ impl Smoothed {
     }
 
     pub(super) fn is_lost(&self) -> bool {
-        self.count > SETTLED
-            && self.now - self.best > 3.0 * self.best.abs().max(self.first - self.best)
+        // Never before the best and the first have settled, while both are infinite.
+        self.now - self.best > 3.0 * self.best.abs().max(self.first - self.best)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A sweep over the rates 1, 2, 3 and so on, whose loss is not smoothed.
+    fn sweep(parts: &[&[f64]]) -> Sweep {
+        let losses = parts.concat();
+        let rates: Vec<f64> = (1..=losses.len()).map(|k| k as f64).collect();
+        Sweep::new(&rates, &losses, 0.0).unwrap()
+    }
+
+    #[test]
+    fn rates_must_be_positive_and_rise() {
+        for bad in [[0.0, 1.0], [1.0, 1.0], [1.0, f64::INFINITY]] {
+            assert!(Sweep::new(&bad, &[1.0], 0.0).is_err(), "{bad:?}");
+        }
+        assert!(Sweep::new(&[f64::MIN_POSITIVE, 1.0], &[1.0], 0.0).is_ok());
+    }
+
+    /// It falls from 110 to 100: what is at most 101 is near the lowest.
+    #[test]
+    fn the_edge_is_the_last_rate_at_which_a_tenth_of_the_fall_was_lost() {
+        let levels: [&[f64]; 5] =
+            [&[110.0; 10], &[100.0; 10], &[101.0; 5], &[102.0; 5], &[f64::NAN]];
+        // The last loss of 101 is the effect of the rate before.
+        assert_eq!(sweep(&levels).edge(), Some(24.0));
+    }
+
+    #[test]
+    fn twenty_points_make_a_curve() {
+        assert_eq!(sweep(&[&[2.0; 19]]).refusal(), Some(Refusal::TooShort { updates: 19 }));
+        let flat = Refusal::Flat { fall: 0.0, needed: 2e-3 };
+        assert_eq!(sweep(&[&[2.0; 20]]).refusal(), Some(flat));
+    }
+
+    /// Neither a fall, nor a rise, nor noise: each of them is 0, and so is what it would need.
+    #[test]
+    fn a_loss_of_zero_is_flat() {
+        let flat = Refusal::Flat { fall: 0.0, needed: 0.0 };
+        assert_eq!(sweep(&[&[0.0; 30]]).refusal(), Some(flat));
+    }
+
+    /// Nine losses of a hundred are most of the last tenth, and less than half of the last fifth.
+    #[test]
+    fn a_loss_that_rises_in_the_last_tenth_is_rising() {
+        let risen = Refusal::Rising { from: 1.0, to: 2.0 };
+        assert_eq!(sweep(&[&[1.0; 91], &[2.0; 9]]).refusal(), Some(risen));
+    }
+
+    /// The last of the lowest levels has three of its five losses, or two, before the rise.
+    #[test]
+    fn a_loss_is_still_falling_if_its_lowest_level_is_the_last_whole_one() {
+        let fallen = |updates: i32| {
+            let down: Vec<f64> = (0..updates).map(|k| 100.0 - f64::from(k)).collect();
+            sweep(&[&down, &vec![200.0; 20 - updates as usize]]).refusal()
+        };
+        assert_eq!(fallen(17), None);
+        assert_eq!(fallen(18), Some(Refusal::StillFalling { at: 20.0 }));
+    }
+
+    /// Of losses that go up and down by 1, every second difference is 4.
+    #[test]
+    fn a_fall_must_exceed_four_standard_errors_and_a_thousandth() {
+        let losses: Vec<f64> = (0..40).map(|k| 10.0 + f64::from(k % 2)).collect();
+        let noisy = sweep(&[&losses]);
+        let sigma = 2.0 / (0.6745 * 6f64.sqrt());
+        assert!((noisy.noise() - sigma).abs() < 1e-12, "{}", noisy.noise());
+        let needed = Levels::new(&noisy, 8).unwrap().enough;
+        let expected = 4.0 * sigma * (std::f64::consts::PI / 8.0).sqrt();
+        assert!((needed - expected).abs() < 1e-12, "{needed} is not {expected}");
+        assert_eq!(Levels::new(&sweep(&[&[-5.0; 20]]), 8).unwrap().enough, 5e-3);
+    }
+
+    #[test]
+    fn a_loss_is_lost_above_four_times_the_best_from_the_fifth_on() {
+        let lost = |losses: &[f64]| {
+            let mut smoothed = Smoothed::new(0.0);
+            losses.iter().map(|loss| smoothed.push(*loss)).count();
+            smoothed.is_lost()
+        };
+        assert!(!lost(&[1.0, 1.0, 1.0, 1.0, 1.0, 4.0]) && lost(&[1.0, 1.0, 1.0, 1.0, 1.0, 4.1]));
+        // One low loss at the start is not the best, and no loss is lost before there is one.
+        assert!(!lost(&[0.1, 1.0, 1.0, 1.0, 1.0, 2.0]));
+        assert!(!lost(&[]) && !lost(&[1.0, 1.0, 1.0, 1e9]) && !lost(&[1.0, 1.0, 1.0, 1.0, 1e9]));
     }
 }
