@@ -78,12 +78,7 @@ impl Slots {
     /// Takes the tensors out, and moves them to the device of `param`.
     pub(super) fn take_to<const D: usize>(&mut self, param: &Buffer) -> Vec<Buffer> {
         match std::mem::replace(self, Self::Live(Vec::new())) {
-            Self::Live(mut slots) => {
-                if slots.iter().any(|slot| !slot.is_like(param)) {
-                    slots = slots.into_iter().map(|slot| slot.beside::<D>(param)).collect();
-                }
-                slots
-            }
+            Self::Live(slots) => slots.into_iter().map(|slot| slot.beside::<D>(param)).collect(),
             Self::Saved(slots) => {
                 let device = param.device();
                 let live = |data: TensorData| {
@@ -107,10 +102,6 @@ impl Entries {
 
     pub(super) fn get_mut(&mut self, at: usize) -> &mut Entry {
         &mut self.list[at]
-    }
-
-    pub(super) fn is_empty(&self) -> bool {
-        self.list.is_empty()
     }
 
     pub(super) fn iter_mut(&mut self) -> impl Iterator<Item = &mut Entry> {
@@ -230,4 +221,15 @@ pub(super) fn biases_and_norms<M: Module>(model: &M) -> Vec<ParamId> {
     let mut found = Vectors(Vec::new());
     model.visit(&mut found);
     found.0
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn saved_tensors_tell_of_an_update() {
+        assert!(Slots::Saved(vec![TensorData::from([1.0f32])]).are_some());
+        assert!(!Slots::Saved(Vec::new()).are_some());
+    }
 }

@@ -259,3 +259,45 @@ impl<M: Module + 'static> ModelOptimizer<M> for ParamGroups {
         Ok(())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use burn::nn::{Linear, LinearConfig};
+    use burn::tensor::Device;
+
+    use super::super::Sgd;
+    use super::*;
+
+    #[test]
+    fn the_longest_gradient_is_kept_whoever_judges_the_updates() {
+        let device = Device::flex().autodiff();
+        let mut model: Linear = LinearConfig::new(2, 1).init(&device);
+        let mut groups = ParamGroups::new(Sgd::new());
+        let counts = Tensor::from_bool([true], &Device::flex());
+        let verdict = DeviceVerdict::new(None, counts.clone());
+        for (norm, on_device, longest) in
+            [(3.0, true, 1.5), (1.0, true, 1.5), (4.0, false, 2.0), (1.0, false, 2.0)]
+        {
+            let loss = model.forward(Tensor::<2>::ones([1, 2], &device)).sum();
+            let grads = GradientsParams::from_grads(loss.backward(), &model);
+            let args = StepArgs::new(0.1, 0.5, norm);
+            if on_device {
+                model = groups.update_gated(&args, model, grads, &verdict);
+                DeviceOptimizer::<Linear>::keep_if(&mut groups, &counts);
+            } else {
+                DeviceOptimizer::<Linear>::settle(&mut groups, &[true, true]);
+                model = groups.update(args, model, grads);
+            }
+            assert_eq!(groups.longest, longest, "after {norm}");
+        }
+    }
+
+    #[test]
+    fn a_rate_is_bounded_up_to_where_its_quotient_may_overflow() {
+        let groups = ParamGroups::new(Sgd::new());
+        let bounded =
+            |rate| ModelOptimizer::<Linear>::is_bounded(&groups, &StepArgs::new(rate, 1.0, 1.0));
+        assert!(bounded(0.0) && bounded(1e24));
+        assert!(!bounded(1.1e24) && !bounded(-1e-9) && !bounded(f64::NAN));
+    }
+}

@@ -25,15 +25,13 @@ pub(super) fn run<M: Module>(
     rounds(groups, model, |groups, model| round(groups, lr, factor, model, &mut grads))
 }
 
-/// Makes a round over all parameters, and another one if the first met parameters without an entry.
+/// Makes a round over all parameters, and another one if the first met parameters without an entry, as at the first
+/// update.
 pub(super) fn rounds<M: Module>(
     groups: &mut ParamGroups,
     model: M,
     mut round: impl FnMut(&mut ParamGroups, M) -> (M, bool),
 ) -> M {
-    if groups.entries.is_empty() {
-        groups.entries.complete(&groups.rules, &model);
-    }
     groups.turn += 1;
     let (model, strangers) = round(groups, model);
     if !strangers {
@@ -60,7 +58,7 @@ fn round<M: Module>(
         seats: Vec::new(),
         again: HashSet::new(),
         strangers: false,
-        hollow: [const { None }; RANKS],
+        hollow: HashMap::new(),
     };
     let model = model.map(&mut take);
     let Take { groups, queue, seats, again, strangers, .. } = take;
@@ -68,9 +66,6 @@ fn round<M: Module>(
     let model = model.map(&mut Put { groups, seats, again, copies: HashMap::new() });
     (model, strangers)
 }
-
-/// The number of ranks that a tensor may have, from 0.
-const RANKS: usize = 9;
 
 /// Where an updated tensor belongs.
 struct Seat {
@@ -91,7 +86,7 @@ struct Take<'a> {
     again: HashSet<ParamId>,
     strangers: bool,
     /// Placeholders for the tensors that are out, by rank.
-    hollow: [Option<BridgeTensor>; RANKS],
+    hollow: HashMap<usize, BridgeTensor>,
 }
 
 impl ModuleMapper for Take<'_> {
@@ -126,9 +121,8 @@ impl ModuleMapper for Take<'_> {
         });
         let tensor = Buffer::of(tensor.inner()).beside::<D>(&grad);
         let slots = entry.slots.take_to::<D>(&tensor);
-        let hollow = self.hollow[D.min(RANKS - 1)]
-            .get_or_insert_with(|| hollow::<D>(&tensor).into_bridge())
-            .clone();
+        let hollow = self.hollow.entry(D).or_insert_with(|| hollow::<D>(&tensor).into_bridge());
+        let hollow = hollow.clone();
         self.queue.push(Job::new(D, plan, tensor, grad, slots));
         self.seats.push(Seat { id, entry: at, context });
         Param::from_mapped_value(id, Tensor::from_bridge(hollow), mapper)

@@ -87,15 +87,6 @@ impl Buffer {
         }
     }
 
-    /// Returns whether the two are certain to be on one device, without querying it.
-    pub(crate) fn is_like(&self, other: &Self) -> bool {
-        match (self, other) {
-            #[cfg(feature = "flex")]
-            (Self::Flex(_), Self::Flex(_)) => true,
-            _ => false,
-        }
-    }
-
     /// Returns the device that it is on.
     pub(crate) fn device(&self) -> Device {
         fn at<const D: usize>(buffer: Buffer) -> Device {
