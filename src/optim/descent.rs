@@ -271,3 +271,17 @@ impl<K: Kind> fmt::Debug for Descent<K> {
             .finish()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_velocity_has_is_printed_only_where_there_is_one() {
+        let plain = format!("{:?}", Sgd::new());
+        assert!(plain.starts_with("Sgd { weight_decay: 0, decoupled: false"), "{plain}");
+        let heavy = format!("{:?}", Momentum::new(0.5).unwrap());
+        let settings = "Momentum { momentum: 0.5, dampening: 0, nesterov: false, weight_decay: 0";
+        assert!(heavy.starts_with(settings), "{heavy}");
+    }
+}

@@ -296,8 +296,12 @@ mod tests {
     }
 
     /// A rate of ½ along gradients of up to 3, after up to four updates.
+    fn bound(rule: impl Rule) -> Bound {
+        rule.erased().0.bound(&Before { lr: 0.5, gradient: 3.0, times: &[1, 4] })
+    }
+
     fn step(rule: impl Rule) -> f64 {
-        let bound = rule.erased().0.bound(&Before { lr: 0.5, gradient: 3.0, times: &[1, 4] });
+        let bound = bound(rule);
         assert_eq!(bound.shrink, 0.0);
         bound.step
     }
@@ -312,6 +316,10 @@ mod tests {
         near(step(Momentum::new(0.9).unwrap()), 15.0);
         near(step(Adam::new().epsilon(0.01).unwrap()), 150.0);
         near(step(Adam::new().epsilon(2.0).unwrap()), 1.5);
+        // An average over more than a million updates may grow.
+        let over = |beta: f64| Adam::new().epsilon(2.0).unwrap().beta_2(beta).unwrap();
+        near(step(over(1.0 - 1e-6)), 1.5);
+        assert_eq!(bound(over(1.0 - 0.9e-6)).step, f64::INFINITY);
         // Scaled up by what is left of it.
         let cautious = Adam::new().epsilon(0.01).unwrap().cautious();
         near(step(cautious), 150.0 / super::super::kernel::LEAST_SHARE);

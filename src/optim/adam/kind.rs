@@ -285,3 +285,38 @@ impl Squares for Adam {}
 impl Squares for AdamW {}
 impl Squares for NAdam {}
 impl Squares for RAdam {}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// After one update, `ρ∞ = 2/(1 − β₂) − 1` is 7, and `ρ = ρ∞ − 2·Πβ₂/(1 − Πβ₂)` is 5 where the product is ½.
+    #[test]
+    fn radam_rectifies_from_a_length_above_five() {
+        let step = |product: f64| {
+            RAdam::coefficients(&mut Rates {
+                lr: 0.1,
+                betas: (0.5, 0.75),
+                products: (0.5, product),
+                epsilon: 1e-8,
+                t: 1,
+                corrected: true,
+                momentum_decay: 0.0,
+                bound: None,
+                momentum_product: &mut 1.0,
+            })
+        };
+        let plain = step(0.5);
+        assert_eq!((plain.b, plain.k, plain.epsilon), (0.2, 0.0, 1.0));
+        let rectified = step(0.499);
+        assert_eq!((rectified.k, rectified.epsilon), (1.0, 1e-8));
+    }
+
+    #[test]
+    fn adopt_reaches_as_far_as_its_bound_up_to_the_end_of_the_range() {
+        let reach = |bound| {
+            Adopt::reach(&Most { gradient: 1.0, beta_1: 0.9, epsilon: 1e-6, bound: Some(bound) })
+        };
+        assert_eq!([2.0, 1e30, 1.1e30].map(reach), [2.0, 1e30, f64::INFINITY]);
+    }
+}

@@ -277,3 +277,21 @@ impl<K: Kind> fmt::Debug for Adaptive<K> {
             .finish_non_exhaustive()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_second_moment_is_told_only_if_it_averages_squares() {
+        fn told<K: Kind>(time: u64, product: f64) -> Option<(f64, f64)> {
+            let rule = Adaptive::<K>::new().epsilon(0.01).unwrap();
+            rule.second_moment(&Memory { time, scalars: [0.5, product, 1.0, 0.0] })
+        }
+        assert_eq!(told::<kind::Adam>(1, 0.75), Some((0.25, 0.01)));
+        // Before the first update there is none, and where its bias is all of it, nothing is left to correct.
+        assert_eq!((told::<kind::Adam>(0, 1.0), told::<kind::Adam>(1, 1.0)), (None, None));
+        let others = [told::<kind::AdaBelief>, told::<kind::Adamax>, told::<kind::Adopt>];
+        assert_eq!(others.map(|told| told(1, 0.75)), [None; 3]);
+    }
+}
