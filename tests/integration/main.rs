@@ -64,6 +64,7 @@ mod record_kill;
 mod record_page;
 mod records;
 mod recovery;
+mod recovery_outside;
 mod reference;
 mod reference_optimizers;
 mod resume;
