@@ -10,11 +10,13 @@
 //! transformer. There are also `cancer` (raw columns), `deep` (twenty layers without a norm), `pixels` (an autoencoder
 //! of raw pixels), `outliers` (one target in a hundred is 10⁴ times too large), and `letters` (an LSTM).
 //!
-//! `--grid` compares the advice with a grid of all recipes at all rates, with other seeds.
+//! `--grid` compares the advice with a grid of all recipes at all rates, with other seeds. `--longer 5,20` trains the best
+//! recipes for so many times the updates, at the rates that were found for them.
 
 mod chars;
 mod digits;
 mod grid;
+mod longer;
 #[path = "../common/rows.rs"]
 mod rows;
 mod tables;
@@ -53,6 +55,9 @@ struct Arguments {
     /// Compares the advice with a grid over this many other seeds.
     #[arg(long, num_args = 0..=1, default_missing_value = "5")]
     grid: Option<u64>,
+    /// Trains the best recipes so many times as long, at their rates: `5,20`.
+    #[arg(long, value_delimiter = ',')]
+    longer: Vec<u64>,
     /// File to write the page to.
     #[arg(long, default_value = "advice.html")]
     page: PathBuf,
@@ -142,6 +147,9 @@ fn advise<'a, B>(
         let recipes = advice.outcomes().iter().map(|outcome| outcome.recipe.clone());
         let every = every.recipes(recipes).every_rate().confirm(0, 0);
         grid::compare(&advice, &every.run()?);
+    }
+    if !arguments.longer.is_empty() {
+        longer::compare(&advice, &arguments.longer, &advisor)?;
     }
     Ok(())
 }

@@ -7,6 +7,7 @@ use burn::nn::{
 };
 use burn::tensor::activation::relu;
 use burn::tensor::{Device, Tensor};
+use evenkeel::monitor::Probe;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kind {
@@ -88,21 +89,27 @@ impl Net {
     }
 
     pub fn forward(&self, x: Tensor<2>) -> Tensor<2> {
+        self.watched(x, &Probe::off())
+    }
+
+    /// The same, with the outputs of all linear layers shown under their paths.
+    pub fn watched(&self, x: Tensor<2>, probe: &Probe) -> Tensor<2> {
         if self.kind == Kind::Conv {
             let [rows, _] = x.dims();
             let images = x.reshape([rows, 1, 8, 8]);
             let seen = self.convs.iter().fold(images, |x, conv| relu(conv.forward(x)));
             return self.last.forward(seen.reshape([rows, 8 * 64]));
         }
-        let mut x = self.first.forward(x);
+        let mut x = probe.watch("first", self.first.forward(x));
         for (at, layer) in self.middle.iter().enumerate() {
+            let layer = |x| probe.watch(&format!("middle.{at}"), layer.forward(x));
             x = match self.kind {
-                Kind::Residual => x.clone() + layer.forward(relu(x)),
-                Kind::PreNorm => x.clone() + layer.forward(relu(self.layer_norms[at].forward(x))),
-                Kind::BatchNorm => layer.forward(relu(self.batch_norms[at].forward(x))),
-                _ => layer.forward(relu(x)),
+                Kind::Residual => x.clone() + layer(relu(x)),
+                Kind::PreNorm => x.clone() + layer(relu(self.layer_norms[at].forward(x))),
+                Kind::BatchNorm => layer(relu(self.batch_norms[at].forward(x))),
+                _ => layer(relu(x)),
             };
         }
-        self.last.forward(relu(x))
+        probe.watch("last", self.last.forward(relu(x)))
     }
 }

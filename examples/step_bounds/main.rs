@@ -9,6 +9,7 @@
 
 #[path = "../common/losses.rs"]
 mod losses;
+mod method;
 #[path = "../governor/nets.rs"]
 mod nets;
 mod run;
@@ -18,7 +19,8 @@ mod tasks;
 use std::error::Error;
 
 use clap::Parser;
-use run::{Method, Side};
+use method::Method;
+use run::Side;
 use table::Table;
 use tasks::{Chars, Deep, Rows, Task};
 

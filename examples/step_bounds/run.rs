@@ -1,79 +1,18 @@
 //! A single training run.
 
 use std::fmt;
-use std::str::FromStr;
 
-use burn::module::{Module, ModuleVisitor, Param, ParamGroup, ParamId};
-use burn::optim::{AdamWConfig, GradientsParams, LionConfig, ModuleOptimizer, MuonConfig};
-use burn::tensor::{Device, Tensor};
+use burn::module::Module;
+use burn::optim::GradientsParams;
+use burn::tensor::Device;
+use evenkeel::Error;
 use evenkeel::bound::DeepRelativeTrust;
-use evenkeel::optim::{Adam, AdamW, Momentum, Sgd};
 use evenkeel::schedule::{Constant, Cosine, Ramp, Schedule};
-use evenkeel::{Builder, Error, Keel};
 use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
 
+use crate::method::Method;
 use crate::tasks::Task;
-
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub enum Method {
-    Sgd,
-    Momentum,
-    Adam,
-    AdamW,
-    Lion,
-    /// Muon for matrices, AdamW for all other parameters.
-    Muon,
-}
-
-impl FromStr for Method {
-    type Err = String;
-
-    fn from_str(name: &str) -> Result<Self, String> {
-        Ok(match name {
-            "sgd" => Self::Sgd,
-            "momentum" => Self::Momentum,
-            "adam" => Self::Adam,
-            "adamw" => Self::AdamW,
-            "lion" => Self::Lion,
-            "muon" => Self::Muon,
-            other => {
-                let known = "sgd, momentum, adam, adamw, lion, muon";
-                return Err(format!("{other:?} is none of {known}"));
-            }
-        })
-    }
-}
-
-impl Method {
-    fn keel<M: Module + 'static>(self, net: &M) -> Result<Builder<M>, Error> {
-        Ok(match self {
-            Self::Sgd => Keel::wrap(Sgd::new()),
-            Self::Momentum => Keel::wrap(Momentum::new(0.9)?),
-            Self::Adam => Keel::wrap(Adam::new()),
-            Self::AdamW => Keel::wrap(AdamW::new()),
-            Self::Lion => Keel::wrap(LionConfig::new().init()),
-            Self::Muon => {
-                let mut others = Others(Vec::new());
-                net.visit(&mut others);
-                let rest = AdamWConfig::new().build();
-                let muon = ModuleOptimizer::from(MuonConfig::new().build());
-                Keel::wrap(muon.with_group(ParamGroup::from_ids(others.0), rest, None))
-            }
-        })
-    }
-}
-
-/// The parameters that are not matrices.
-struct Others(Vec<ParamId>);
-
-impl ModuleVisitor for Others {
-    fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
-        if D != 2 {
-            self.0.push(param.id);
-        }
-    }
-}
 
 /// The bound between the rate and the step.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -112,7 +51,7 @@ pub struct Setting {
 pub fn run<T: Task>(task: &T, setting: &Setting) -> Result<[f64; 2], Error> {
     let Setting { method, side, rate, seed, steps, batch, constant } = *setting;
     let device = Device::flex().autodiff();
-    let mut net = task.net(seed, &device);
+    let mut net = task.net(seed, &device)?;
     let keel = method.keel(&net)?;
     let trust = task.trust()?;
     let keel = match side {

@@ -12,6 +12,7 @@ use burn::nn::transformer::{
 use burn::nn::{Embedding, EmbeddingConfig, Initializer, Linear, LinearConfig, Lstm, LstmConfig};
 use burn::tensor::activation::{log_softmax, relu};
 use burn::tensor::{Device, Int, Tensor, TensorData};
+use evenkeel::Error;
 use evenkeel::trust::TrustRegion;
 use rand::rngs::StdRng;
 use rand::seq::SliceRandom;
@@ -31,7 +32,7 @@ pub trait Task: Sync {
     /// The loss of the best constant prediction.
     fn trivial(&self) -> f64;
 
-    fn net(&self, seed: u64, device: &Device) -> Self::Net;
+    fn net(&self, seed: u64, device: &Device) -> Result<Self::Net, Error>;
 
     /// The mean loss over these rows.
     fn loss(&self, net: &Self::Net, rows: &[usize], device: &Device) -> Tensor<1>;
@@ -40,7 +41,7 @@ pub trait Task: Sync {
     fn seen(&self, net: &Self::Net, rows: &[usize], device: &Device) -> Tensor<2>;
 
     /// The trust region that matches these outputs.
-    fn trust(&self) -> Result<TrustRegion, evenkeel::Error>;
+    fn trust(&self) -> Result<TrustRegion, Error>;
 
     fn train(&self) -> Range<usize>;
 
@@ -48,11 +49,15 @@ pub trait Task: Sync {
 }
 
 /// Initializes a net from the device's generator, which parallel runs share: one net at a time, and all of it.
-fn seeded<M: Module>(seed: u64, device: &Device, make: impl FnOnce() -> M) -> M {
+pub fn seeded<M: Module>(
+    seed: u64,
+    device: &Device,
+    make: impl FnOnce() -> Result<M, Error>,
+) -> Result<M, Error> {
     static ONE: Mutex<()> = Mutex::new(());
     let _one = ONE.lock().unwrap_or_else(PoisonError::into_inner);
     device.seed(seed);
-    make().materialize()
+    Ok(make()?.materialize())
 }
 
 fn numbers(text: &str, header: usize) -> Result<Vec<Vec<f32>>, ParseFloatError> {
@@ -64,10 +69,10 @@ fn one_hot(class: usize, of: usize) -> Vec<f32> {
     (0..of).map(|k| f32::from(u8::from(k == class))).collect()
 }
 
-type Row = (Vec<f32>, Vec<f32>);
+pub type Row = (Vec<f32>, Vec<f32>);
 
 /// Pixels from 0 to 1, and the class.
-fn digits() -> Result<Vec<Row>, ParseFloatError> {
+pub fn digits() -> Result<Vec<Row>, ParseFloatError> {
     let row = |cells: Vec<f32>| {
         let (pixels, class) = cells.split_at(64);
         (pixels.iter().map(|ink| ink / 16.0).collect(), one_hot(class[0] as usize, 10))
@@ -94,27 +99,27 @@ fn standardize(rows: &mut [Row], of: fn(&mut Row) -> &mut Vec<f32>) {
 }
 
 #[derive(Debug, Clone, Copy, PartialEq)]
-enum Cost {
+pub enum Cost {
     CrossEntropy,
     Squared,
 }
 
 impl Cost {
-    fn of(self, out: Tensor<2>, y: Tensor<2>) -> Tensor<1> {
+    pub fn of(self, out: Tensor<2>, y: Tensor<2>) -> Tensor<1> {
         match self {
             Self::CrossEntropy => -(log_softmax(out, 1) * y).sum_dim(1).mean(),
             Self::Squared => (out - y).powi_scalar(2).mean(),
         }
     }
 
-    fn seen(self, out: Tensor<2>, y: Tensor<2>) -> Tensor<2> {
+    pub fn seen(self, out: Tensor<2>, y: Tensor<2>) -> Tensor<2> {
         match self {
             Self::CrossEntropy => out,
             Self::Squared => out - y,
         }
     }
 
-    fn trust(self) -> Result<TrustRegion, evenkeel::Error> {
+    pub fn trust(self) -> Result<TrustRegion, Error> {
         match self {
             Self::CrossEntropy => TrustRegion::mean_kl(0.03),
             Self::Squared => TrustRegion::residual(0.3),
@@ -140,22 +145,22 @@ impl Cost {
 }
 
 /// Rows of features and targets.
-struct Data {
-    rows: Vec<Row>,
-    train: usize,
-    cost: Cost,
-    trivial: f64,
+pub struct Data {
+    pub rows: Vec<Row>,
+    pub train: usize,
+    pub cost: Cost,
+    pub trivial: f64,
 }
 
 impl Data {
-    fn new(mut rows: Vec<Row>, cost: Cost) -> Self {
+    pub fn new(mut rows: Vec<Row>, cost: Cost) -> Self {
         rows.shuffle(&mut StdRng::seed_from_u64(1));
         let train = rows.len() * 4 / 5;
         let trivial = cost.trivial(&rows[..train]);
         Self { rows, train, cost, trivial }
     }
 
-    fn batch(&self, at: &[usize], device: &Device) -> (Tensor<2>, Tensor<2>) {
+    pub fn batch(&self, at: &[usize], device: &Device) -> (Tensor<2>, Tensor<2>) {
         let of = |part: fn(&Row) -> &Vec<f32>| {
             let values: Vec<f32> =
                 at.iter().flat_map(|&row| part(&self.rows[row]).iter().copied()).collect();
@@ -168,8 +173,8 @@ impl Data {
 
 /// Sixteen layers on digits.
 pub struct Deep {
-    kind: Kind,
-    data: Data,
+    pub kind: Kind,
+    pub data: Data,
 }
 
 impl Deep {
@@ -195,8 +200,8 @@ impl Task for Deep {
         self.data.trivial
     }
 
-    fn net(&self, seed: u64, device: &Device) -> Net {
-        seeded(seed, device, || Net::new(self.kind, device))
+    fn net(&self, seed: u64, device: &Device) -> Result<Net, Error> {
+        seeded(seed, device, || Ok(Net::new(self.kind, device)))
     }
 
     fn loss(&self, net: &Net, rows: &[usize], device: &Device) -> Tensor<1> {
@@ -209,7 +214,7 @@ impl Task for Deep {
         self.data.cost.seen(net.forward(x), y)
     }
 
-    fn trust(&self) -> Result<TrustRegion, evenkeel::Error> {
+    fn trust(&self) -> Result<TrustRegion, Error> {
         self.data.cost.trust()
     }
 
@@ -228,7 +233,7 @@ pub struct Stack {
 }
 
 impl Stack {
-    fn forward(&self, x: Tensor<2>) -> Tensor<2> {
+    pub fn forward(&self, x: Tensor<2>) -> Tensor<2> {
         self.layers.iter().enumerate().fold(x, |x, (at, layer)| match at {
             0 => layer.forward(x),
             _ => layer.forward(relu(x)),
@@ -238,11 +243,11 @@ impl Stack {
 
 /// A few layers on the rows of a table.
 pub struct Rows {
-    name: &'static str,
-    data: Data,
-    hidden: Vec<usize>,
+    pub name: &'static str,
+    pub data: Data,
+    pub hidden: Vec<usize>,
     /// The share of the trivial loss that counts as trained.
-    share: f64,
+    pub share: f64,
 }
 
 impl Rows {
@@ -318,7 +323,7 @@ impl Task for Rows {
         self.data.trivial
     }
 
-    fn net(&self, seed: u64, device: &Device) -> Stack {
+    fn net(&self, seed: u64, device: &Device) -> Result<Stack, Error> {
         let (x, y) = &self.data.rows[0];
         let mut sizes = vec![x.len()];
         sizes.extend(&self.hidden);
@@ -328,7 +333,7 @@ impl Task for Rows {
             let layer = |pair: &[usize]| {
                 LinearConfig::new(pair[0], pair[1]).with_initializer(he.clone()).init(device)
             };
-            Stack { layers: sizes.windows(2).map(layer).collect() }
+            Ok(Stack { layers: sizes.windows(2).map(layer).collect() })
         })
     }
 
@@ -342,7 +347,7 @@ impl Task for Rows {
         self.data.cost.seen(net.forward(x), y)
     }
 
-    fn trust(&self) -> Result<TrustRegion, evenkeel::Error> {
+    fn trust(&self) -> Result<TrustRegion, Error> {
         self.data.cost.trust()
     }
 
@@ -364,13 +369,13 @@ pub struct Reader {
     output: Linear,
 }
 
-const LENGTH: usize = 32;
+pub const LENGTH: usize = 32;
 
 /// Predicting the next letter of English prose.
 pub struct Chars {
     name: String,
     text: Vec<i64>,
-    classes: usize,
+    pub classes: usize,
     trivial: f64,
     width: usize,
     /// Layers of the transformer; 0 for a recurrent net.
@@ -401,7 +406,7 @@ impl Chars {
     }
 
     /// Windows of letters, shifted by `by` from the start of each row.
-    fn window(&self, rows: &[usize], by: usize, device: &Device) -> Tensor<2, Int> {
+    pub fn window(&self, rows: &[usize], by: usize, device: &Device) -> Tensor<2, Int> {
         // A row of 32 letters counts as eight rows of other problems.
         let starts = rows.iter().step_by(8);
         let values: Vec<i64> =
@@ -430,19 +435,22 @@ impl Task for Chars {
         self.trivial
     }
 
-    fn net(&self, seed: u64, device: &Device) -> Reader {
+    fn net(&self, seed: u64, device: &Device) -> Result<Reader, Error> {
         let Self { width, layers, classes, .. } = *self;
-        seeded(seed, device, || Reader {
-            letters: EmbeddingConfig::new(classes, width).init(device),
-            places: (layers > 0).then(|| EmbeddingConfig::new(LENGTH, width).init(device)),
-            blocks: (layers > 0).then(|| {
-                TransformerEncoderConfig::new(width, 2 * width, 4, layers)
-                    .with_dropout(0.0)
-                    .with_norm_first(true)
-                    .init(device)
-            }),
-            cells: (layers == 0).then(|| LstmConfig::new(width, 64, true).init(device)),
-            output: LinearConfig::new(if layers == 0 { 64 } else { width }, classes).init(device),
+        seeded(seed, device, || {
+            Ok(Reader {
+                letters: EmbeddingConfig::new(classes, width).init(device),
+                places: (layers > 0).then(|| EmbeddingConfig::new(LENGTH, width).init(device)),
+                blocks: (layers > 0).then(|| {
+                    TransformerEncoderConfig::new(width, 2 * width, 4, layers)
+                        .with_dropout(0.0)
+                        .with_norm_first(true)
+                        .init(device)
+                }),
+                cells: (layers == 0).then(|| LstmConfig::new(width, 64, true).init(device)),
+                output: LinearConfig::new(if layers == 0 { 64 } else { width }, classes)
+                    .init(device),
+            })
         })
     }
 
@@ -469,7 +477,7 @@ impl Task for Chars {
         net.output.forward(seen).flatten::<2>(0, 1)
     }
 
-    fn trust(&self) -> Result<TrustRegion, evenkeel::Error> {
+    fn trust(&self) -> Result<TrustRegion, Error> {
         TrustRegion::mean_kl(0.03)
     }
 
