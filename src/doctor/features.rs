@@ -175,7 +175,7 @@ fn scale(columns: &[Seen]) -> Option<Finding> {
     let spread = least.zip(most).and_then(|(least, most)| {
         let found = above(most.1 / least.1, 10.0, 1e3)?;
         let text = format!(
-            "column {} has a spread of {}, column {} one of {}",
+            "column {} varies by {}, column {} by {}",
             most.0,
             short(most.1),
             least.0,
@@ -200,7 +200,7 @@ fn offset(columns: &[Seen]) -> Option<Finding> {
     let (at, most) = spreading(columns).map(offset).max_by(|a, b| a.1.total_cmp(&b.1))?;
     let found = above(most, 10.0, 1e3)?;
     let text = format!(
-        "column {at} has a median of {} with a spread of {}",
+        "column {at} has a median of {} and varies by {}",
         short(columns[at].median),
         short(columns[at].deviation)
     );
