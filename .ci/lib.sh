@@ -27,7 +27,7 @@ export XDG_RUNTIME_DIR="${XDG_RUNTIME_DIR:-$EVENKEEL_CI}"
 # All features that are not devices.
 every=faults,serde,record,tensorboard,progress,tracing
 
-# Where other devices are tested Burn has to be built once more, and optimising its CPU backend and what chooses
+# Where other devices are tested Burn has to be built once more, and optimizing its CPU backend and what chooses
 # among backends takes most of that: more than the tests there save by it.
 quick=()
 for crate in burn-flex burn-dispatch; do

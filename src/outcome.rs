@@ -68,7 +68,7 @@ impl<M> Halted<M> {
         Self(Box::new(Inner { model, abandoned: None, report, late: Vec::new(), rank_error: None }))
     }
 
-    /// Adds the weights that were abandoned in favour of a snapshot's.
+    /// Adds the weights that were abandoned in favor of a snapshot's.
     pub(crate) fn with_abandoned(mut self, model: M) -> Self {
         self.0.abandoned = Some(model);
         self

@@ -27,7 +27,7 @@ fn chart(panel: &Panel) -> Result<LineChart, Error> {
     let line = |side: usize| {
         let all = rates().into_iter().zip(&panel.losses);
         let name = ["bare", "with the recommended set-up"][side];
-        // As in the other pictures, evenkeel has the first colour.
+        // As in the other pictures, evenkeel has the first color.
         Series::new(name, all.map(move |(rate, of)| (rate, of[side][0]))).markers().color(1 - side)
     };
     Ok(LineChart::new(&panel.title)

@@ -59,7 +59,7 @@ pub fn all() -> Vec<Problem> {
         problem("letters", Cost::CrossEntropy, 64, 64, [0.3, 0.05, 3e-3], letters()),
         problem("rare", Cost::CrossEntropy, 16, 32, [0.1, 0.02, 3e-3], rare()),
         problem("pixels", Cost::Squared, 32, 32, [0.3, 0.05, 3e-3], copied(&digits())),
-        problem("wrong", Cost::CrossEntropy, 32, 32, [0.1, 0.02, 3e-3], mislabelled(digits())),
+        problem("wrong", Cost::CrossEntropy, 32, 32, [0.1, 0.02, 3e-3], mislabeled(digits())),
         problem("tiny", Cost::Squared, 16, 2, [0.01, 1e-3, 1e-3], wine),
     ]
 }
@@ -100,7 +100,7 @@ fn copied(rows: &[Row]) -> Vec<Row> {
 }
 
 /// Replaces one label in five by the next class.
-fn mislabelled(mut rows: Vec<Row>) -> Vec<Row> {
+fn mislabeled(mut rows: Vec<Row>) -> Vec<Row> {
     rows.iter_mut().step_by(5).for_each(|(_, y)| y.rotate_right(1));
     rows
 }

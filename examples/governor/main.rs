@@ -36,7 +36,7 @@ struct Arguments {
     cost: bool,
 }
 
-/// Cross entropy that counts as learnt; guessing gives ln 10 = 2.30.
+/// Cross entropy that counts as learned; guessing gives ln 10 = 2.30.
 const TARGET: f64 = 0.347;
 const BATCH: usize = 64;
 
@@ -167,12 +167,12 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         arguments.steps, arguments.seeds
     );
     println!(
-        "the mean loss of the last tenth at each rate, the median of the seeds; learnt is below {TARGET}\n"
+        "the mean loss of the last tenth at each rate, the median of the seeds; learned is below {TARGET}\n"
     );
     for kind in kinds {
         println!("{:<12} {:>10} {:>10}", kind.name(), "bare", "governed");
         let mut spent = [Duration::ZERO; 2];
-        let (mut learnt, mut broken) = ([0; 2], [0; 2]);
+        let (mut learned, mut broken) = ([0; 2], [0; 2]);
         for &rate in &rates {
             let mut medians = [0.0; 2];
             for (at, governed) in [false, true].into_iter().enumerate() {
@@ -191,11 +191,11 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
                 spent[at] += start.elapsed();
                 losses.sort_by(f64::total_cmp);
                 medians[at] = losses[losses.len() / 2];
-                learnt[at] += usize::from(medians[at] <= TARGET);
+                learned[at] += usize::from(medians[at] <= TARGET);
             }
             println!("{rate:>12.5} {:>10.3} {:>10.3}", medians[0], medians[1]);
         }
-        println!("{:>12} {:>7}/18 {:>7}/18", "learnt at", learnt[0], learnt[1]);
+        println!("{:>12} {:>7}/18 {:>7}/18", "learned at", learned[0], learned[1]);
         println!("{:>12} {:>10} {:>10}", "non-finite", broken[0], broken[1]);
         println!(
             "{:>12} {:>9.1}s {:>9.1}s\n",

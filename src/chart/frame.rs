@@ -17,7 +17,7 @@ pub(super) struct Frame {
     pub(super) small: bool,
 }
 
-/// An entry of a legend: a name, and the symbol to its left, 20 wide and vertically centred on its origin.
+/// An entry of a legend: a name, and the symbol to its left, 20 wide and vertically centerd on its origin.
 #[derive(Debug, Clone)]
 pub(super) struct Key {
     pub(super) drawing: String,

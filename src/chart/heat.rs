@@ -1,4 +1,4 @@
-//! Heat maps: many rows of numbers over steps, as colours.
+//! Heat maps: many rows of numbers over steps, as colors.
 
 use std::fmt::Write;
 
@@ -8,7 +8,7 @@ use super::style::{LEVELS, color};
 use super::{Chart, listed, quoted};
 use crate::text::escaped;
 
-/// What a colour represents.
+/// What a color represents.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(crate) enum Shade {
     /// Powers of ten, for values above 0.
@@ -132,7 +132,7 @@ impl Heat<'_> {
         let (low, high) =
             some().fold((f64::INFINITY, 0f64), |(low, high), x| (low.min(x), high.max(x)));
         match low <= high {
-            // If all values are equal, the range is widened around them, so that the colour shows their position
+            // If all values are equal, the range is widened around them, so that the color shows their position
             // in it.
             true if low == high => (low / 10.0, high * 10.0),
             true => (low.max(high * 10f64.powf(-DECADES)), high),
@@ -148,7 +148,7 @@ impl Heat<'_> {
         (share.clamp(0.0, 1.0) * (LEVELS - 1) as f64).round() as usize
     }
 
-    /// Draws all cells of a colour as one path, with neighbours joined: a tenth of the size of single rectangles.
+    /// Draws all cells of a color as one path, with neighbors joined: a tenth of the size of single rectangles.
     fn colors(
         &self,
         frame: &Frame,

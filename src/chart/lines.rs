@@ -496,7 +496,7 @@ fn band(line: &Series, class: &str, place: &Place, to: &mut String) {
     }
 }
 
-/// Draws the shape of a verdict. Each has a different one, for readers who cannot tell the colours apart.
+/// Draws the shape of a verdict. Each has a different one, for readers who cannot tell the colors apart.
 fn shape(verdict: Verdict, (x, y): (f64, f64), words: Option<&str>) -> String {
     let (class, d) = match verdict {
         Verdict::Apply => return String::new(),

@@ -9,7 +9,7 @@
 //! light or dark mode; on paper it is light, as it is in a program that does not support CSS variables.
 //!
 //! The SVG is written as text rather than with a drawing crate, because drawing crates do not write the elements
-//! it needs: a name to hover over, a class that light and dark colours apply to, and a description.
+//! it needs: a name to hover over, a class that light and dark colors apply to, and a description.
 
 mod axis;
 mod frame;

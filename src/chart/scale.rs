@@ -161,7 +161,7 @@ impl Scale {
             powers.map(|k| 10f64.powi(k)).filter(inside).collect()
         };
         let most = (to - from + 1).max(1);
-        // Which powers are labelled depends on the position of 0: one too few may become two too many.
+        // Which powers are labeled depends on the position of 0: one too few may become two too many.
         let fits = (most as usize).div_ceil(count.max(1)) as i32;
         let ticks = (1..=fits).rev().map(tens).find(|ticks| ticks.len() >= 2).unwrap_or_default();
         if ticks.len() >= 3 || most as usize > count {

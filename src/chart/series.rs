@@ -4,7 +4,7 @@ use super::style::{LINES, class};
 
 /// A series of points, drawn as one line of a [`LineChart`](super::LineChart).
 ///
-/// A non-finite value leaves a gap. The colour follows from the position among the lines of the chart, unless
+/// A non-finite value leaves a gap. The color follows from the position among the lines of the chart, unless
 /// [`color`](Self::color) sets it.
 ///
 /// ```
@@ -53,7 +53,7 @@ impl Series {
         Self { look: Look::Smoothed, ..self }
     }
 
-    /// Puts a marker at each point. Its shape differs for each colour.
+    /// Puts a marker at each point. Its shape differs for each color.
     pub fn markers(self) -> Self {
         Self { look: Look::Markers, ..self }
     }
@@ -73,13 +73,13 @@ impl Series {
         Self { look: Look::Faint, ..self }
     }
 
-    /// Fills the area between a lower and an upper value at each position, in the colour of the line. A
+    /// Fills the area between a lower and an upper value at each position, in the color of the line. A
     /// non-finite end leaves a gap.
     pub fn band(self, ends: impl IntoIterator<Item = (f64, f64, f64)>) -> Self {
         Self { band: ends.into_iter().collect(), ..self }
     }
 
-    /// Sets the colour by number. There are eight, and numbers wrap around after the last.
+    /// Sets the color by number. There are eight, and numbers wrap around after the last.
     pub fn color(self, number: usize) -> Self {
         Self { color: Some(number), ..self }
     }
@@ -103,7 +103,7 @@ impl Series {
         self.look == Look::Smoothed && self.points.len() > MANY
     }
 
-    /// Returns the marker at a position, in the shape that belongs to the colour.
+    /// Returns the marker at a position, in the shape that belongs to the color.
     pub(super) fn marker(&self, at: usize, (x, y): (f64, f64)) -> String {
         const SHAPES: [&str; LINES] = [
             // Circle, square, diamond, triangles up and down, to the right and to the left, a flat box.

@@ -1,11 +1,11 @@
-//! Colours and fonts, for light and dark mode.
+//! Colors and fonts, for light and dark mode.
 
 use std::fmt::Write;
 
-/// A named colour of the style, on a light and on a dark background.
+/// A named color of the style, on a light and on a dark background.
 ///
 /// The contrast of lines with the background is at least 3, and that of letters at least 4.5 (WCAG 2.1, AA).
-/// Anything distinguished by colour is also distinguished by shape or dashes.
+/// Anything distinguished by color is also distinguished by shape or dashes.
 struct Color {
     name: &'static str,
     light: &'static str,
@@ -16,7 +16,7 @@ const fn color_of(name: &'static str, light: &'static str, dark: &'static str) -
     Color { name, light, dark }
 }
 
-/// The eight colours of lines follow those of Okabe and Ito, which differ for every kind of colour vision; they
+/// The eight colors of lines follow those of Okabe and Ito, which differ for every kind of color vision; they
 /// are darker on a light background, for contrast.
 const COLORS: &[Color] = &[
     color_of("paper", "#ffffff", "#161b22"),
@@ -38,15 +38,15 @@ const COLORS: &[Color] = &[
     color_of("halt", "#c4001d", "#ff7b72"),
 ];
 
-/// The number of line colours before they repeat.
+/// The number of line colors before they repeat.
 pub(super) const LINES: usize = 8;
 
-/// Returns the class of a line's colour.
+/// Returns the class of a line's color.
 pub(super) fn class(line: usize) -> &'static str {
     ["a", "b", "c", "d", "e", "f", "g_", "h"][line % LINES]
 }
 
-/// A colour rule: selector, property, name of the colour.
+/// A color rule: selector, property, name of the color.
 type Rule = (&'static str, &'static str, &'static str);
 
 const CHART: &[Rule] = &[
@@ -101,7 +101,7 @@ const SHAPES: &str = ".ek text{font:12px system-ui,-apple-system,'Segoe UI',Robo
     .ek .cross{fill:none;stroke-width:1;stroke-dasharray:2 2;pointer-events:none}\
     .ek .heat{shape-rendering:crispEdges}.ek .over{fill:transparent}";
 
-/// Writes each colour twice: as its light value, for programs that do not support variables, and as the variable
+/// Writes each color twice: as its light value, for programs that do not support variables, and as the variable
 /// that holds its value for light or dark mode.
 fn rules(rules: &[Rule], to: &mut String) {
     for (selector, property, name) in rules {
@@ -139,7 +139,7 @@ pub(crate) fn page() -> String {
     style
 }
 
-/// Dark blue to yellow, darker for smaller values: perceptually even steps, in every kind of colour vision and in
+/// Dark blue to yellow, darker for smaller values: perceptually even steps, in every kind of color vision and in
 /// grey. Levels between these are interpolated.
 const STOPS: [[u8; 3]; 9] = [
     [0x44, 0x01, 0x54],
@@ -153,10 +153,10 @@ const STOPS: [[u8; 3]; 9] = [
     [0xfd, 0xe7, 0x25],
 ];
 
-/// The number of colours of a heat map.
+/// The number of colors of a heat map.
 pub(super) const LEVELS: usize = 33;
 
-/// Returns the colour of a level: viridis, by Smith and van der Walt.
+/// Returns the color of a level: viridis, by Smith and van der Walt.
 pub(super) fn color(level: usize) -> String {
     let place = level.min(LEVELS - 1) as f64 / (LEVELS - 1) as f64 * (STOPS.len() - 1) as f64;
     let at = (place as usize).min(STOPS.len() - 2);
@@ -205,7 +205,7 @@ mod tests {
     }
 
     #[test]
-    fn every_rule_has_its_colour_and_every_line_its_rule() {
+    fn every_rule_has_its_color_and_every_line_its_rule() {
         for (selector, _, name) in CHART.iter().chain(PAGE) {
             assert!(COLORS.iter().any(|color| color.name == *name), "{selector}: {name}");
         }

@@ -129,7 +129,7 @@ fn what_is_not_finite_is_a_cross_in_a_row_of_its_line() {
 }
 
 #[test]
-fn lines_differ_in_more_than_colour() {
+fn lines_differ_in_more_than_color() {
     let mut chart = rates();
     for k in 0..8 {
         chart = chart.series(Series::new(format!("line {k}"), bowl(f64::from(k))).markers());

@@ -31,7 +31,7 @@ use crate::Error;
 /// # Ok::<(), evenkeel::Error>(())
 /// ```
 pub trait Persist {
-    /// Returns everything that later behaviour depends on and that is not fixed at construction.
+    /// Returns everything that later behavior depends on and that is not fixed at construction.
     fn state(&self) -> State;
 
     /// Restores a saved state, all of it or none.

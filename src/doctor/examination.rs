@@ -176,7 +176,7 @@ impl Doctor {
 
     /// Checks whether similar rows follow each other, given the targets of the rows, `[rows]` or `[rows, columns]`, in
     /// the order in which training sees them, or the labels as floats. The measure is Bartels' rank ratio of the first
-    /// column; it is 2 if neighbours are as far apart as any two rows.
+    /// column; it is 2 if neighbors are as far apart as any two rows.
     ///
     /// # Errors
     /// If the device cannot be read.

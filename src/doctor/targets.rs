@@ -128,7 +128,7 @@ pub(super) fn labels(labels: &[i64], classes: usize) -> Vec<Finding> {
             Check::ClassImbalance,
             (absent.len() as f64, 0.0, severity),
             format!("no row of {total} is of class {}", named(absent)),
-            "check how the data was split; without rows a class is never learnt",
+            "check how the data was split; without rows a class is never learned",
         ));
     }
     if let Some(mut found) = above(most as f64 / (rarest as f64).max(1.0), 10.0, 1e3) {
@@ -268,7 +268,7 @@ fn bounded(all: &[f64], (low, high): (f64, f64)) -> Option<Finding> {
     ))
 }
 
-/// A ratio of neighbouring ranks below 1.6, severe below 0.4, if it is also more than 5 deviations below its expected
+/// A ratio of neighboring ranks below 1.6, severe below 0.4, if it is also more than 5 deviations below its expected
 /// value.
 ///
 /// ```text
@@ -293,7 +293,7 @@ pub(super) fn order(values: &[f64]) -> Option<Finding> {
             Check::Unshuffled,
             (ratio, chance.min(1.6), severity),
             format!(
-                "rows follow rows like them: the squared steps between neighbours are {} of what they are in \
+                "rows follow rows like them: the squared steps between neighbors are {} of what they are in \
                  an order that means nothing",
                 short(0.5 * ratio)
             ),

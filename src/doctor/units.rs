@@ -17,7 +17,7 @@ pub enum Saturation {
 }
 
 impl Saturation {
-    /// True where less than 2 % of the slope at the centre is left: a unit hardly learns there.
+    /// True where less than 2 % of the slope at the center is left: a unit hardly learns there.
     fn is_flat(self, x: f64) -> bool {
         match self {
             Self::Rectified => false,

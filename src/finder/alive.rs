@@ -42,12 +42,12 @@ impl Alive {
         layers: impl Iterator<Item = (&'a str, f64)>,
     ) {
         let (first, before) = self.norms.unwrap_or((whole, whole));
-        let learnt = loss == 0.0 || (whole == 0.0 && before < CONVERGED * first);
+        let learned = loss == 0.0 || (whole == 0.0 && before < CONVERGED * first);
         let norms: HashMap<&str, f64> = layers.collect();
         for weight in &mut self.weights {
             // A parameter that took no part has no entry.
             let norm = norms.get(weight.path.as_str()).copied().unwrap_or(0.0);
-            if learnt || norm > NONE * whole {
+            if learned || norm > NONE * whole {
                 weight.last = Some(self.seen);
             }
         }
@@ -110,7 +110,7 @@ mod tests {
     }
 
     #[test]
-    fn what_has_learnt_all_there_is_has_not_died() {
+    fn what_has_learned_all_there_is_has_not_died() {
         let live = (1.0, [1.0, 1.0, 1.0]);
         // A margin loss with every margin satisfied.
         assert_eq!(dead_from(&[[live; 3].as_slice(), &[(0.0, [0.0; 3]); 9]].concat()), None);

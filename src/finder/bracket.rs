@@ -21,7 +21,7 @@ pub(super) enum Next {
 
 /// The factor by which the rate is raised or lowered until something is known.
 const LEAP: f64 = 4.0;
-/// The maximum factor between neighbouring rates below the edge.
+/// The maximum factor between neighboring rates below the edge.
 const STEP: f64 = std::f64::consts::SQRT_2;
 /// How far below the edge rates are tried, as a factor.
 const REACH: f64 = 8.0;
@@ -140,7 +140,7 @@ mod tests {
     }
 
     #[test]
-    fn neighbours_one_step_apart_cover_what_is_between_them() {
+    fn neighbors_one_step_apart_cover_what_is_between_them() {
         let covered = |top| next(1.0, top, &[(1.0, STABLE), (top, STABLE)]);
         assert_eq!(covered(TWO), found(TWO, None));
         assert_eq!(covered(2.1), Next::Measure(1.05));
@@ -162,7 +162,7 @@ mod tests {
         assert_eq!(edge(2.1), Next::Measure(2.0));
     }
 
-    /// Where numbers lie so close to 0 that they are evenly spaced, the middle of two neighbours may be the upper one.
+    /// Where numbers lie so close to 0 that they are evenly spaced, the middle of two neighbors may be the upper one.
     #[test]
     fn nothing_is_between_two_adjacent_numbers() {
         let (low, high) = (f64::from_bits(0x1ad9_b0e1), f64::from_bits(0x1ad9_b0e2));

@@ -94,7 +94,7 @@ impl fmt::Display for Refusal {
             ),
             Self::Flat { fall, needed } => write!(
                 f,
-                "the loss is flat: it fell by {} at most, and {} would count; nothing is learnt at any of \
+                "the loss is flat: it fell by {} at most, and {} would count; nothing is learned at any of \
                  these rates",
                 n(fall),
                 n(needed)
@@ -102,7 +102,7 @@ impl fmt::Display for Refusal {
             Self::Rising { from, to } => write!(
                 f,
                 "the loss only rises, from {} to {}: begin the sweep at a lower rate, or nothing is left \
-                 to be learnt",
+                 to be learned",
                 n(from),
                 n(to)
             ),

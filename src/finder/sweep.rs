@@ -220,7 +220,7 @@ impl Sweep {
         })
     }
 
-    /// Returns the standard deviation of the noise between neighbouring losses, independent of the trend:
+    /// Returns the standard deviation of the noise between neighboring losses, independent of the trend:
     /// computed from the median of `|lossₖ₋₁ − 2·lossₖ + lossₖ₊₁|`, assuming normal noise.
     #[must_use]
     pub fn noise(&self) -> f64 {

@@ -1,4 +1,4 @@
-//! Baselines: the centre and spread of accepted values.
+//! Baselines: the center and spread of accepted values.
 
 use crate::Error;
 use crate::checkpoint::State;
@@ -40,8 +40,8 @@ impl Baseline {
         }
     }
 
-    /// Returns centre and σ.
-    pub(super) fn centre_and_sigma(&self) -> Option<(f64, f64)> {
+    /// Returns center and σ.
+    pub(super) fn center_and_sigma(&self) -> Option<(f64, f64)> {
         match self {
             Self::Window(w) => w.median_and_mad().map(|(m, mad)| (m, MAD_TO_SIGMA * mad)),
             Self::Ema(ema) => ema.mean_and_deviation(),

@@ -46,7 +46,7 @@ use crate::{Error, Reading, Verdict};
 /// at most 0.05.
 ///
 /// Source: the skipping rule of OLMo-core (6 σ of the last 128, of loss or norm, two-sided, outliers and NaN included).
-/// Here it has a robust centre and spread (Hampel's identifier, 1974), is one-sided, learns from accepted losses only,
+/// Here it has a robust center and spread (Hampel's identifier, 1974), is one-sided, learns from accepted losses only,
 /// and combines loss and norm.
 ///
 /// ```
@@ -89,7 +89,7 @@ impl Default for LossSpike {
 }
 
 impl LossSpike {
-    /// Creates a guard for which a spike begins `k` sigmas above the centre.
+    /// Creates a guard for which a spike begins `k` sigmas above the center.
     ///
     /// # Errors
     /// If `k` is not positive and finite.
@@ -130,7 +130,7 @@ impl LossSpike {
         self.with(|spike| spike.warmup(warmup))
     }
 
-    /// Sets the minimum sigma, as a fraction of the centre.
+    /// Sets the minimum sigma, as a fraction of the center.
     ///
     /// # Errors
     /// If `fraction` is negative or not finite.
@@ -335,7 +335,7 @@ mod tests {
     /// A batch with one hard row, for a model that fits its data: a loss far above the others, and a gradient as large
     /// as those at the start of the run.
     #[test]
-    fn a_high_loss_with_an_ordinary_gradient_is_learnt_from() {
+    fn a_high_loss_with_an_ordinary_gradient_is_learned_from() {
         let mut guard = LossSpike::default();
         for t in 0..300 {
             let fit = f64::exp(-0.05 * f64::from(t));

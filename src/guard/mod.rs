@@ -104,7 +104,7 @@ pub trait Guard: Send {
     /// Notes that training went back to an earlier state; called after [`record`](Self::record) of the step that led to
     /// it. `then` is the [`state`](Self::state) that this guard had there.
     ///
-    /// The default restores that state: what has been learnt since belongs to an abandoned future, and would make every
+    /// The default restores that state: what has been learned since belongs to an abandoned future, and would make every
     /// batch at the older weights look wrong. A guard that counts the rejections that did not help keeps that count.
     /// # Errors
     /// If the state doesn't belong to this guard. [`Keel`](crate::Keel) then halts.

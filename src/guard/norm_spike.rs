@@ -33,7 +33,7 @@ use crate::{Error, Reading, Verdict};
 /// Defaults: `k` 6, window 128, warmup 10, floor 0.1 (a sigma is at least a factor of 1.1), patience 0, at most 0.05.
 ///
 /// Source: the rule of OLMo-core and of ZClip (arXiv 2504.02507, equation 4), applied to logarithms, with a robust
-/// centre and spread. Both take every norm into their statistics, including NaN.
+/// center and spread. Both take every norm into their statistics, including NaN.
 ///
 /// ```
 /// use evenkeel::{Reading, Verdict};
@@ -69,7 +69,7 @@ impl Default for NormSpike {
 }
 
 impl NormSpike {
-    /// Creates a guard for which a spike begins `k` sigmas above the centre of the logarithms.
+    /// Creates a guard for which a spike begins `k` sigmas above the center of the logarithms.
     ///
     /// # Errors
     /// If `k` is not positive and finite.

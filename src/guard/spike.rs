@@ -21,7 +21,7 @@ pub(super) struct Spike {
     pub(super) reach: Option<f64>,
     pub(super) patience: u64,
     pub(super) baseline: Baseline,
-    /// The centre at the end of the warmup: the run's own scale.
+    /// The center at the end of the warmup: the run's own scale.
     start: Option<f64>,
     /// Number of spikes in a row that patience let through.
     streak: u64,
@@ -73,13 +73,13 @@ impl Spike {
     /// Returns the value above which there is a spike; `None` during warmup.
     pub(super) fn threshold(&self) -> Option<f64> {
         let warm = self.baseline.is_warm(self.warmup);
-        let (centre, sigma) = warm.then(|| self.baseline.centre_and_sigma())??;
-        let start = self.start.unwrap_or(centre);
+        let (center, sigma) = warm.then(|| self.baseline.center_and_sigma())??;
+        let start = self.start.unwrap_or(center);
         let sigma = sigma
-            .max(self.relative * centre.abs())
+            .max(self.relative * center.abs())
             .max(self.of_start * start.abs())
             .max(self.absolute);
-        let usual = centre + self.sigmas * sigma;
+        let usual = center + self.sigmas * sigma;
         let Some(reach) = self.reach else { return Some(usual) };
         let beyond_all = self.baseline.largest().map_or(f64::INFINITY, |largest| largest + reach);
         Some(usual.min(beyond_all).max(start + reach))
@@ -111,7 +111,7 @@ impl Spike {
         self.streak = 0;
         self.baseline.push(value);
         if self.start.is_none() && self.baseline.is_warm(self.warmup) {
-            self.start = self.baseline.centre_and_sigma().map(|(centre, _)| centre);
+            self.start = self.baseline.center_and_sigma().map(|(center, _)| center);
         }
     }
 

@@ -162,7 +162,7 @@ impl<K: Kind> Descent<K> {
         self
     }
 
-    /// Exempts biases and normalisation weights from weight decay: all tensors of rank 0 and 1.
+    /// Exempts biases and normalization weights from weight decay: all tensors of rank 0 and 1.
     #[must_use]
     pub fn decay_matrices_only(mut self) -> Self {
         self.decay.matrices_only = true;

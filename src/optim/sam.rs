@@ -1,4 +1,4 @@
-//! Sharpness-aware minimisation.
+//! Sharpness-aware minimization.
 
 use std::collections::HashSet;
 
@@ -10,7 +10,7 @@ use super::{kernel, units};
 use crate::error::check::Param as Named;
 use crate::{Error, tie};
 
-/// Sharpness-aware minimisation: descends along the gradient at the nearby point where the loss is highest, and so ends
+/// Sharpness-aware minimization: descends along the gradient at the nearby point where the loss is highest, and so ends
 /// in flatter minima ([Foret et al. 2021](https://arxiv.org/abs/2010.01412)).
 ///
 /// ```text

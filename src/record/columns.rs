@@ -98,7 +98,7 @@ impl<'a> Columns<'a> {
     }
 
     /// Returns the norms of the layers in at most `most` rows: paths are cut shorter, or if that is not enough,
-    /// neighbours are merged.
+    /// neighbors are merged.
     pub(super) fn layers_within(&self, quantity: &str, most: usize) -> Vec<Row> {
         let mut rows = self.layers(quantity);
         let mut depth = rows.iter().map(|row| row.name.split('.').count()).max().unwrap_or(0);

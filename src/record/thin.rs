@@ -100,7 +100,7 @@ impl Thinned {
             verdict => verdict,
         };
         let room = |at: usize| self.incidents[at + 1].number - self.incidents[at - 1].number;
-        // The first and the last are kept: each has a neighbour on one side only.
+        // The first and the last are kept: each has a neighbor on one side only.
         let least = (1..self.incidents.len() - 1).min_by_key(|at| (severity(*at), room(*at)));
         if let Some(least) = least {
             self.incidents.remove(least);

@@ -50,7 +50,7 @@
 //!
 //! [`Plateau`], [`Greedy`] and [`Backoff`] are factors that depend on feedback from the run. They are
 //! schedules like any other and can be [multiplied](Schedule::times) with another schedule anywhere. Clones
-//! share their memory, so a clone is the handle through which feedback is given. What these factors have learnt
+//! share their memory, so a clone is the handle through which feedback is given. What these factors have learned
 //! is saved and restored with the [`Scheduler`] around them.
 
 mod compose;
@@ -290,7 +290,7 @@ pub trait Schedule {
 
     /// Called when training has been rewound to a point where this schedule had the [`state`](Self::state) `then`.
     ///
-    /// By default this restores `then`, since what feedback has learnt in the meantime concerns weights that were
+    /// By default this restores `then`, since what feedback has learned in the meantime concerns weights that were
     /// abandoned. A [`Backoff`] keeps its current state instead, so that the backoff of repeated rewinds accumulates.
     ///
     /// # Errors

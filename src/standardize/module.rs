@@ -18,7 +18,7 @@ use crate::error::check::Param as Checked;
 /// any parameter is; to load one, create the layer with [`identity`](Self::identity) first.
 ///
 /// A column that was constant when it was fitted is always mapped to 0, whatever its later values: its scale is
-/// unknown, and a model cannot have learnt from a column that never varied. (scikit-learn's `StandardScaler` passes
+/// unknown, and a model cannot have learned from a column that never varied. (scikit-learn's `StandardScaler` passes
 /// such a column on as `x − μ`, at whatever size.) NaN stays NaN, for [`Keel`](crate::Keel) to detect.
 ///
 /// Fit on the training data only: statistics of held-out data must not reach the model.

@@ -371,7 +371,7 @@ fn parameters_that_are_shared_equal_empty_zero_or_frozen_are_found() {
 }
 
 #[test]
-fn depth_without_normalisation_is_found() {
+fn depth_without_normalization_is_found() {
     on_every_device(|device| {
         let none = |depth| severity(&model(&Stack::new(depth, device)), Check::NoNormalization);
         assert_eq!([7, 8].map(none), [None, WARNING]);

@@ -151,7 +151,7 @@ fn moments_do_not_stay_denormal() {
     run(Keel::wrap(Momentum::new(0.9).unwrap()), "Momentum");
 }
 
-/// A curve of a user's may fail; what the optimizer has learnt is not lost by it.
+/// A curve of a user's may fail; what the optimizer has learned is not lost by it.
 #[test]
 fn a_curve_that_panics_costs_nothing() {
     use std::panic::{AssertUnwindSafe, catch_unwind};

@@ -278,7 +278,7 @@ fn a_search_can_be_watched_and_stopped_anywhere() {
     assert_eq!(search().resume(part, asking).unwrap().points(), whole.points());
 }
 
-/// A first rate at which nothing is learnt in so few updates is not above the edge.
+/// A first rate at which nothing is learned in so few updates is not above the edge.
 #[test]
 fn stable_rates_are_looked_for_above_too_low_a_start() {
     // Too noisy to show anything below 1; lost from 40 on.

@@ -158,7 +158,7 @@ fn what_a_dead_network_learns_is_no_suggestion() {
         assert!(Suggestion::ALL.iter().all(|rule| found.suggestion(*rule).is_none()));
         assert_eq!((found.edge(), found.sweeps()[0].died()), (None, true));
     }
-    // What was learnt before is read, up to there.
+    // What was learned before is read, up to there.
     let found = mourned(|rate| 2.3 - 1.6 * rate / (rate + 1e-4), [60; 3]);
     let (last, at) = (finder_rate(59), finder_rate(60));
     assert_eq!(found.refusal(), None, "{found}");

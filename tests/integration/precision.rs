@@ -204,7 +204,7 @@ fn fit(device: &Device, dtype: DType, scale: Option<LossScale>) -> [f64; 2] {
     [start, error(&model)]
 }
 
-/// The demonstration of the method: in half precision the gradients are all 0, and nothing is learnt,
+/// The demonstration of the method: in half precision the gradients are all 0, and nothing is learned,
 /// without any NaN; scaled, it learns as in single precision.
 #[test]
 fn half_precision_learns_only_with_scaling() {
@@ -216,7 +216,7 @@ fn half_precision_learns_only_with_scaling() {
         let [start, unscaled] = fit(device, DType::F16, None);
         let [_, scaled] = fit(device, DType::F16, Some(LossScale::dynamic()));
         let [_, single] = fit(device, DType::F32, None);
-        assert!(unscaled > 0.9 * start, "{unscaled} of {start}: it learnt without scaling?");
+        assert!(unscaled > 0.9 * start, "{unscaled} of {start}: it learned without scaling?");
         assert!(single < 1e-3 * start, "{single} of {start}");
         assert!(scaled < 0.02 * start, "{scaled} of {start}");
     });

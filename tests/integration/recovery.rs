@@ -437,7 +437,7 @@ fn a_halt_hands_back_the_best_it_has() {
     }
 }
 
-/// What feedback has learnt of weights that were abandoned is forgotten; what a rewind has lowered is not, and a
+/// What feedback has learned of weights that were abandoned is forgotten; what a rewind has lowered is not, and a
 /// resumed run knows both.
 #[test]
 fn feedback_goes_back_with_the_weights() {

@@ -322,7 +322,7 @@ fn feedback_is_read_without_memory_and_has_its_handles() {
     greedies[0].record(1.0).unwrap();
     assert_eq!(schedule.at(7), 2.0);
 
-    // The settings are written, and not what was learnt; that is in the state.
+    // The settings are written, and not what was learned; that is in the state.
     let fresh: ScheduleConfig = toml::from_str(&toml::to_string(&config).unwrap()).unwrap();
     assert_eq!(fresh.at(7), 1.0);
     fresh.restore(&config.state()).unwrap();

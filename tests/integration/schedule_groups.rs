@@ -308,7 +308,7 @@ fn a_clip_follows_a_schedule_on_the_device_too() {
 
 /// All of a state or nothing: neither a part that fits, nor feedback on another curve, is kept.
 #[test]
-fn what_was_learnt_is_taken_back_whole_or_not_at_all() {
+fn what_was_learned_is_taken_back_whole_or_not_at_all() {
     let build = |rate: f64, factor: f64| {
         let first = Plateau::minimizing().factor(0.5).unwrap().patience(0);
         let second = Plateau::minimizing().factor(factor).unwrap().patience(0);

@@ -177,7 +177,7 @@ fn it_is_saved_with_the_model_and_never_trained() {
     });
 }
 
-/// scikit-learn 1.5's `RobustScaler(unit_variance=True)` on these columns: centre and scale.
+/// scikit-learn 1.5's `RobustScaler(unit_variance=True)` on these columns: center and scale.
 #[test]
 fn quantiles_are_those_of_the_definition() {
     let device = Device::flex();

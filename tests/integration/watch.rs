@@ -248,7 +248,7 @@ fn an_unsampled_step_costs_nothing_and_a_sampled_one_a_readback() {
 }
 
 #[test]
-fn a_rejected_step_is_told_of_and_not_learnt_from() {
+fn a_rejected_step_is_told_of_and_not_learned_from() {
     on_every_device(|device| {
         let mut net = Net::new(device);
         let mut twin = net.twin();

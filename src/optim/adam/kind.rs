@@ -22,7 +22,7 @@ pub trait Kind: sealed::Sealed + Copy + Send + Sync + 'static {
 }
 
 /// Members that average the squares of gradients, as required by update-RMS clipping, spike-aware clipping and
-/// initialisation from the first gradient.
+/// initialization from the first gradient.
 pub trait Squares: Kind {}
 
 /// Defaults of a member.
@@ -208,7 +208,7 @@ impl Kind for RAdam {
             // As in torch, ε is added to the root of `v` before its bias is corrected.
             Coefficients { b: adam.b * rect / adam.k, k: 1.0, ..adam }
         } else {
-            // Too few updates to estimate a variance: the step is along the mean, not normalised.
+            // Too few updates to estimate a variance: the step is along the mean, not normalized.
             Coefficients { k: 0.0, epsilon: 1.0, ..adam }
         }
     }
@@ -273,7 +273,7 @@ impl Kind for Adopt {
     }
 
     fn reach(most: &Most) -> f64 {
-        // The moment averages normalised gradients, and has to be finite before the rate is applied.
+        // The moment averages normalized gradients, and has to be finite before the rate is applied.
         match most.bound.unwrap_or(most.gradient / most.epsilon) {
             reach if reach <= 1e30 => reach,
             _ => f64::INFINITY,

@@ -137,7 +137,7 @@ impl<K: Kind> Adaptive<K> {
         self
     }
 
-    /// Exempts biases and normalisation weights from weight decay: all tensors of rank 0 and 1.
+    /// Exempts biases and normalization weights from weight decay: all tensors of rank 0 and 1.
     #[must_use]
     pub fn decay_matrices_only(mut self) -> Self {
         self.decay.matrices_only = true;
@@ -213,7 +213,7 @@ impl NAdam {
 }
 
 impl Adopt {
-    /// Removes the bound on the normalised gradient, as in the first version of the paper.
+    /// Removes the bound on the normalized gradient, as in the first version of the paper.
     #[must_use]
     pub fn without_bound(mut self) -> Self {
         self.bound = None;

@@ -109,7 +109,7 @@ impl ParamGroups {
     }
 }
 
-/// Returns the biases and normalisation weights of `model`, as a group: all float parameters of rank 0 and 1, for which
+/// Returns the biases and normalization weights of `model`, as a group: all float parameters of rank 0 and 1, for which
 /// weight decay is not meant.
 ///
 /// For use wherever there are parameter groups. If only the decay is to differ, a rule's `decay_matrices_only` is

@@ -53,18 +53,18 @@ pub(crate) struct Adam<T = f64> {
     pub(crate) by_gradient: T,
     /// `b`
     pub(crate) by_moment: T,
-    /// `k`: corrects the bias of the root; 0 for a step that is not normalised.
+    /// `k`: corrects the bias of the root; 0 for a step that is not normalized.
     pub(crate) root: T,
     /// `ε`
     pub(crate) epsilon: T,
-    /// Added to the second moment at every update (AdaBelief), or the bound on the normalised `g'` (ADOPT).
+    /// Added to the second moment at every update (AdaBelief), or the bound on the normalized `g'` (ADOPT).
     pub(crate) extra: T,
     /// `θ`: `g'` is cut to `√(θ·v)` where `v > 0`, with the previous `v`; infinite for no cut.
     pub(crate) spike: T,
     pub(crate) scaling: Scaling,
 }
 
-/// How the second moment is kept, and which form of it normalises.
+/// How the second moment is kept, and which form of it normalizes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Second {
     /// `v = β₂v + κ₂g'²`, `d = v`.
@@ -109,11 +109,11 @@ pub(crate) struct Free<T = f64> {
     pub(crate) rate: T,
     /// `q`
     pub(crate) pull: T,
-    /// The additional numbers of the normalised form.
+    /// The additional numbers of the normalized form.
     pub(crate) normal: Option<Normal<T>>,
 }
 
-/// The normalised form of [`Free`]: `v = β₂v + κ₂g'²`, then `k`, `ε` and `λ`.
+/// The normalized form of [`Free`]: `v = β₂v + κ₂g'²`, then `k`, `ε` and `λ`.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(crate) struct Normal<T = f64> {
     pub(crate) squares: (T, T),

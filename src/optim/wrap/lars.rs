@@ -57,7 +57,7 @@ impl<O: Optimizer> Lars<O> {
         Ok(self)
     }
 
-    /// Leaves the gradients of biases and normalisation weights unchanged, without decay: those of all tensors of rank
+    /// Leaves the gradients of biases and normalization weights unchanged, without decay: those of all tensors of rank
     /// 0 and 1.
     #[must_use]
     pub fn matrices_only(mut self) -> Self {

@@ -50,7 +50,7 @@ impl<O: Optimizer> TrustRatio<O> {
         self
     }
 
-    /// Leaves the steps of biases and normalisation weights unchanged: those of all tensors of rank 0 and 1.
+    /// Leaves the steps of biases and normalization weights unchanged: those of all tensors of rank 0 and 1.
     #[must_use]
     pub fn matrices_only(mut self) -> Self {
         self.matrices_only = true;

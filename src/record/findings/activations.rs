@@ -21,7 +21,7 @@ pub(super) fn check(columns: &Columns<'_>) -> Vec<Found> {
     found.extend(units(
         columns,
         ("saturated", "are saturated", FindingKind::SaturatedUnits),
-        "hardly any gradient passes there: normalise before it, or start with smaller weights",
+        "hardly any gradient passes there: normalize before it, or start with smaller weights",
     ));
     found.extend(headroom(columns));
     found
@@ -76,6 +76,6 @@ fn headroom(columns: &Columns<'_>) -> Option<Found> {
             short(bits),
             columns.entries[lowest].update
         ),
-        "compute this part in a type of wider range, such as bf16 or f32, or normalise before it",
+        "compute this part in a type of wider range, such as bf16 or f32, or normalize before it",
     ))
 }

@@ -91,7 +91,7 @@ fn vanishing(grads: &[Layer]) -> Option<Found> {
         FindingKind::VanishingGradient,
         (share, 1.0 / limit, severity),
         format!("`{}` receives {share:.0e} of `{}`'s gradient", least.0, most.0),
-        "initialise for the function that is used, normalise between layers, or add skip connections; an \
+        "initialize for the function that is used, normalize between layers, or add skip connections; an \
          optimizer with a rate for each element, such as Adam, bears more of it than descent",
     ))
 }

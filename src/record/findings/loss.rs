@@ -27,11 +27,11 @@ pub(super) fn check(columns: &Columns<'_>) -> Vec<Found> {
         return found;
     }
     let part = |window: &[Point]| {
-        let centre = window[window.len() / 2];
+        let center = window[window.len() / 2];
         let rates = window.iter().filter_map(|p| columns.entries[p.entry].get("lr"));
         Some(Part {
-            attempt: centre.attempt,
-            update: columns.entries[centre.entry].update,
+            attempt: center.attempt,
+            update: columns.entries[center.entry].update,
             loss: middle(window.iter().map(|p| p.value))?,
             rate: middle(rates),
         })

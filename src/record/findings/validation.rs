@@ -34,8 +34,8 @@ fn overfitting(name: &str, columns: &Columns<'_>) -> Option<Finding<FindingKind>
     // The training loss at both points, each over a stretch long enough to average some noise.
     let reach = (last.attempt - first.attempt) / 20;
     let losses: Vec<Point> = finite("loss").collect();
-    let around = |centre: u64| {
-        let near = losses.iter().filter(|p| p.attempt.abs_diff(centre) <= reach);
+    let around = |center: u64| {
+        let near = losses.iter().filter(|p| p.attempt.abs_diff(center) <= reach);
         middle(near.map(|p| p.value))
     };
     let (before, now) = (around(lowest.attempt)?, around(last.attempt)?);

@@ -43,7 +43,7 @@ use crate::{Error, Verdict};
 /// | `gradient` | the gradient norm, and the norm it was clipped to | `grad_norm`, `clip_bound` |
 /// | `update` | the norm of the update relative to that of the weights | `update_ratio` |
 /// | `weights` | the norm of the weights | `param_norm` |
-/// | `layers` | the gradient norm of every layer over time, as colours | `grad_norm/…` |
+/// | `layers` | the gradient norm of every layer over time, as colors | `grad_norm/…` |
 /// | `updates` | the update ratio of every layer over time | `update_norm/…`, `param_norm/…` |
 /// | `dead`, `saturated` | the share of units at every probe over time | `dead/…`, `saturated/…` |
 /// | `deviation` | the standard deviation at every probe over time | `std/…` |

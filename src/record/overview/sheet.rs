@@ -31,7 +31,7 @@ pub(super) fn of(charts: &[(Width, Chart)], title: &str) -> String {
     svg
 }
 
-/// Groups neighbours of the same width that fit side by side.
+/// Groups neighbors of the same width that fit side by side.
 fn rows(charts: &[(Width, Chart)]) -> impl Iterator<Item = &[(Width, Chart)]> {
     charts.chunk_by(|a, b| a.0 == b.0).flat_map(|same| {
         same.chunks(match same[0].0 {

@@ -179,8 +179,8 @@ mod tests {
         let all: Vec<f64> = (0..n).map(|t| noise.at(t)).collect();
         let mean = all.iter().sum::<f64>() / n as f64;
         let variance = all.iter().map(|x| (x - mean).powi(2)).sum::<f64>() / n as f64;
-        let neighbours = all.windows(2).map(|w| (w[0] - mean) * (w[1] - mean)).sum::<f64>();
-        (mean, variance.sqrt(), neighbours / n as f64 / variance)
+        let neighbors = all.windows(2).map(|w| (w[0] - mean) * (w[1] - mean)).sum::<f64>();
+        (mean, variance.sqrt(), neighbors / n as f64 / variance)
     }
 
     #[test]

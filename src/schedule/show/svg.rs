@@ -145,7 +145,7 @@ mod tests {
     use super::*;
     use crate::schedule::{Constant, Ramp};
 
-    /// How many lines are drawn in the first colour, one for each stretch without a gap.
+    /// How many lines are drawn in the first color, one for each stretch without a gap.
     fn lines(svg: &str) -> usize {
         let first = svg.lines().filter_map(|line| line.strip_prefix("<path class=\"a\" d=\""));
         first.map(|d| d.matches('M').count()).sum()

@@ -138,7 +138,7 @@ fn compositions() -> Result<Named, Error> {
     ])
 }
 
-/// Each has learnt something.
+/// Each has learned something.
 fn feedback() -> Result<Named, Error> {
     let rate = Cosine::new(0.3, 0.01, 11)?;
     let plateau = Plateau::minimizing().factor(0.5)?.patience(0);

@@ -26,7 +26,7 @@ fn an_island_is_not_the_edge() {
         let near: Vec<f64> = below.into_iter().filter(|other| *other > rate / 8.0).collect();
         assert!(near.windows(2).all(|pair| pair[1] / pair[0] < 1.415), "{near:?}");
     }
-    // What learns nothing fails, too, where a lower rate has clearly learnt.
+    // What learns nothing fails, too, where a lower rate has clearly learned.
     let run = |run: &ShortRun<'_>| {
         let ratio = match run.rate {
             0.1..0.3 => 1.0,

@@ -92,7 +92,7 @@ fn a_network_that_dies_is_not_stable() {
     // After 221 batches of 32 the 442 rows begin with the first one.
     let batches: Vec<_> = (0..221).map(|k| Raw::batch(k, &device)).collect();
     let batch = |k| batches[k as usize % 221].clone();
-    let (mut died, mut learnt) = (0, 0);
+    let (mut died, mut learned) = (0, 0);
     let mut check = |start: f64, found: StableRange| {
         let rate = found.rate().unwrap();
         assert!((1.3e-5..2.5e-5).contains(&rate), "{start}: {found}");
@@ -102,7 +102,7 @@ fn a_network_that_dies_is_not_stable() {
             assert!(point.end.is_none() && !point.lost && point.rate > rate);
             died += 1;
         }
-        learnt += found.curve().iter().filter(|(rate, end)| end.is_some() && !dead(*rate)).count();
+        learned += found.curve().iter().filter(|(rate, end)| end.is_some() && !dead(*rate)).count();
     };
     for start in [1e-3, 1e-7] {
         let search = StableRate::new(200).unwrap().start(start).unwrap();
@@ -115,11 +115,11 @@ fn a_network_that_dies_is_not_stable() {
         let run = |run: &ShortRun<'_>| fresh_run(fresh, Sgd::new(), run, batch, Raw::loss);
         check(start, search.find(run).unwrap());
     }
-    assert!(died > 15 && learnt > 35, "{died} died, {learnt} learnt");
+    assert!(died > 15 && learned > 35, "{died} died, {learned} learned");
 }
 
 /// A loss that falls like any other, of a network that is known to have died from 0.01 to 0.1: whether lower rates
-/// have clearly learnt by then or not.
+/// have clearly learned by then or not.
 #[test]
 fn what_a_dead_networks_biases_learn_does_not_count() {
     for ratio in [0.99, 0.9999] {

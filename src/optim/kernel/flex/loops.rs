@@ -1,4 +1,4 @@
-//! The loops over elements, short and branchless so that the compiler vectorises them.
+//! The loops over elements, short and branchless so that the compiler vectorizes them.
 
 use num_traits::{AsPrimitive, Float};
 
@@ -160,7 +160,7 @@ fn adam_as<A: Real, const SECOND: u8, const SPIKE: bool>(
                 let w = if SECOND == Second::Largest as u8 { &mut w[i] } else { &mut none };
                 let g = incoming(&k.incoming, p[i], g[i]);
                 let g = moments::<A, SECOND, SPIKE>(k, g, &mut m[i], &mut v[i], w);
-                let ratio = g / (k.root * normaliser::<A, SECOND>(v[i], *w)).max(k.epsilon);
+                let ratio = g / (k.root * normalizer::<A, SECOND>(v[i], *w)).max(k.epsilon);
                 let step = step::<A, SECOND>(k, g, m[i], v[i], *w);
                 sums[0] += (ratio * ratio).as_();
                 sums[1] += if is_along(step, g) { 1.0 } else { 0.0 };
@@ -226,7 +226,7 @@ fn moments<A: Real, const SECOND: u8, const SPIKE: bool>(
 }
 
 #[inline(always)]
-fn normaliser<A: Real, const SECOND: u8>(v: A, w: A) -> A {
+fn normalizer<A: Real, const SECOND: u8>(v: A, w: A) -> A {
     if SECOND == Second::Largest as u8 { w.sqrt() } else { v.sqrt() }
 }
 
@@ -239,6 +239,6 @@ fn step<A: Real, const SECOND: u8>(k: &Adam<A>, g: A, m: A, v: A, w: A) -> A {
     } else if SECOND == Second::Infinity as u8 {
         top / v
     } else {
-        top / (k.root * normaliser::<A, SECOND>(v, w) + k.epsilon)
+        top / (k.root * normalizer::<A, SECOND>(v, w) + k.epsilon)
     }
 }
