@@ -380,3 +380,42 @@ impl<M: Module + 'static> ModelOptimizer<M> for MasterWeights<M> {
         Ok(())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use burn::nn::{Linear, LinearConfig};
+    use burn::tensor::Device;
+
+    use super::*;
+    use crate::optim::Sgd;
+
+    /// A layer of this type, and a gradient for its weight.
+    fn layer(dtype: DType) -> (Linear, GradientsParams) {
+        let device = Device::flex();
+        let mut layer: Linear = LinearConfig::new(2, 2).with_bias(false).init(&device.autodiff());
+        layer.weight = layer.weight.map(|w| w.detach().cast(dtype).detach().require_grad());
+        let mut grads = GradientsParams::new();
+        grads.register(layer.weight.id, Tensor::<2>::ones([2, 2], &Device::flex()).cast(dtype));
+        (layer, grads)
+    }
+
+    #[test]
+    fn only_parameters_in_half_precision_have_a_copy() {
+        for (dtype, copies) in [(DType::F32, 0), (DType::F16, 1), (DType::BF16, 1)] {
+            let (layer, grads) = layer(dtype);
+            let mut widen = Widen { grads, halves: HashMap::new() };
+            layer.visit(&mut widen);
+            assert_eq!(widen.halves.len(), copies, "{dtype:?}");
+        }
+    }
+
+    #[test]
+    fn the_weights_before_an_update_are_kept_only_while_it_may_be_taken_back() {
+        for held in [true, false] {
+            let (layer, grads) = layer(DType::F16);
+            let mut master = MasterWeights::new(Sgd::new());
+            let _ = master.widened(layer, grads, held);
+            assert_eq!(master.before.len(), usize::from(held));
+        }
+    }
+}

@@ -183,3 +183,23 @@ impl ModuleVisitor for Still {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use burn::nn::{Linear, LinearConfig};
+    use burn::tensor::Device;
+
+    use super::*;
+
+    #[test]
+    fn frozen_halves_and_trained_singles_are_no_trained_halves() {
+        let layer = |dtype: DType| {
+            let mut layer: Linear =
+                LinearConfig::new(2, 2).with_bias(false).init(&Device::flex().autodiff());
+            layer.weight = layer.weight.map(|w| w.detach().cast(dtype).detach().require_grad());
+            layer
+        };
+        assert!(!has_halves(&vec![layer(DType::F16).no_grad(), layer(DType::F32)]));
+        assert!(has_halves(&vec![layer(DType::F16), layer(DType::F32)]));
+    }
+}

@@ -163,3 +163,23 @@ impl ModuleMapper for Climb<'_> {
         Param::from_mapped_value(id, there, mapper)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use burn::nn::{Linear, LinearConfig};
+    use burn::tensor::Device;
+
+    use super::*;
+
+    #[test]
+    fn a_tied_weight_is_in_the_norm_once() {
+        let layer: Linear =
+            LinearConfig::new(2, 2).with_bias(false).init(&Device::flex().autodiff());
+        let mut grads = GradientsParams::new();
+        grads.register(layer.weight.id, Tensor::<2>::ones([2, 2], &Device::flex()));
+        let sam = Sam::new(0.1).unwrap();
+        let mut norm = Norm { sam: &sam, grads: &grads, norms: Vec::new(), seen: HashSet::new() };
+        vec![layer.clone(), layer].visit(&mut norm);
+        assert_eq!(norm.norms.len(), 1);
+    }
+}

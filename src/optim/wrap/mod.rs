@@ -63,3 +63,35 @@ use state_of_inner;
 
 /// The result of an inner step: the tensor and the state.
 type Stepped<O, const D: usize> = (Tensor<D>, Option<<O as Optimizer>::State<D>>);
+
+#[cfg(test)]
+mod tests {
+    use burn::optim::{Optimizer, SgdConfig};
+    use burn::tensor::{Device, Tensor};
+
+    use super::{Lars, TrustRatio};
+
+    /// A step at a rate of 1 from elements of 3 along a gradient of 1: where a matrix of four elements arrives, and where
+    /// a vector does.
+    fn arrive<O: Optimizer>(rule: &O) -> [f32; 2] {
+        fn at<O: Optimizer, const D: usize>(rule: &O, shape: [usize; D]) -> f32 {
+            let tensor = |x: f32| Tensor::<D>::full(shape, x, &Device::flex());
+            let (arrived, _) = rule.step(1.0, tensor(3.0), tensor(1.0), None);
+            arrived.max().into_scalar::<f32>()
+        }
+        [at(rule, [2, 2]), at(rule, [4])]
+    }
+
+    /// Both norms are 6 and 2: LARS scales the gradient to a tenth of 6, a trust ratio the step to all of it.
+    #[test]
+    fn only_matrices_are_scaled_if_asked_for() {
+        let near = |is: [f32; 2], should: [f32; 2]| {
+            assert!(is.iter().zip(should).all(|(a, b)| (a - b).abs() < 1e-6), "{is:?} {should:?}");
+        };
+        let sgd = || SgdConfig::new().build();
+        near(arrive(&Lars::new(0.1, sgd()).unwrap()), [2.7, 2.7]);
+        near(arrive(&Lars::new(0.1, sgd()).unwrap().matrices_only()), [2.7, 2.0]);
+        near(arrive(&TrustRatio::new(sgd())), [0.0, 0.0]);
+        near(arrive(&TrustRatio::new(sgd()).matrices_only()), [0.0, 2.0]);
+    }
+}
