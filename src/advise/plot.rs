@@ -40,7 +40,7 @@ impl Advice {
         let mut chart = self.chart(format!("Loss after {} updates", self.over()), size)?;
         // Drawn last to first, so that the best lie on top.
         let outcomes = || self.outcomes().iter().enumerate();
-        let faint = outcomes().filter(|(place, o)| *place >= NAMED && !self.is_plain(o));
+        let faint = outcomes().filter(|(place, o)| !self.is_coloured(*place, o));
         for (_, outcome) in faint {
             chart = chart.series(medians(outcome, outcome.recipe.to_string()).faint());
         }
@@ -77,7 +77,11 @@ impl Advice {
     /// The best recipes and plain descent, with their ranks.
     fn coloured(&self) -> impl Iterator<Item = (usize, &Outcome)> {
         let outcomes = self.outcomes().iter().enumerate();
-        outcomes.filter(|(place, outcome)| *place < NAMED || self.is_plain(outcome))
+        outcomes.filter(|(place, outcome)| self.is_coloured(*place, outcome))
+    }
+
+    fn is_coloured(&self, place: usize, outcome: &Outcome) -> bool {
+        place < NAMED || self.is_plain(outcome)
     }
 
     fn is_plain(&self, outcome: &Outcome) -> bool {

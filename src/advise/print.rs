@@ -16,9 +16,9 @@ const NUMBER: usize = 9;
 fn wrapped(text: &str, wide: usize, set_in: usize) -> Vec<String> {
     let mut lines = vec![String::new()];
     for word in text.split_whitespace() {
-        let first = lines.len() == 1;
         let Some(line) = lines.last_mut() else { break };
-        let begun = line.chars().count() > if first { 0 } else { set_in };
+        // Every line after the first begins with a word.
+        let begun = !line.is_empty();
         if begun && line.chars().count() + 1 + word.chars().count() > wide {
             lines.push(format!("{}{word}", " ".repeat(set_in)));
             continue;

@@ -133,7 +133,7 @@ impl Trial {
         if let Some(held) = &self.held {
             return held.looks.iter().find(|look| look.1 <= target).map(|look| look.0);
         }
-        let window = self.over.div_ceil(LOOKS).max(1) as usize;
+        let window = self.over.div_ceil(LOOKS) as usize;
         let below = |w: &[f64]| median(&mut w.to_vec()).is_some_and(|loss| loss <= target);
         // The last loss of the window was computed before update `at + window`.
         self.losses.windows(window).position(below).map(|at| (at + window) as u64)

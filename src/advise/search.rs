@@ -5,7 +5,7 @@ use super::outcome::{Objective, Outcome, Point, order};
 /// Two rates per decade, both ends included.
 pub(super) fn ladder(from: f64, to: f64) -> Vec<f64> {
     // Whole steps of the exponent, so that the same rates occur whatever the ends are.
-    let step = |x: f64| (2.0 * x.log10() * (1.0 + 1e-12)).round() as i64;
+    let step = |x: f64| (2.0 * x.log10()).round() as i64;
     (step(from)..=step(to)).map(|half| 10f64.powf(half as f64 / 2.0)).collect()
 }
 
@@ -96,8 +96,8 @@ impl Search {
     fn is_idle_below(&self, rung: usize) -> bool {
         let gains = (rung + 1..self.known.len()).filter_map(|at| Some((at, self.gain(at)?)));
         let Some((best, most)) = gains.max_by(|a, b| a.1.total_cmp(&b.1)) else { return false };
-        let little =
-            |at: usize| at < best && self.gain(at).is_some_and(|gain| gain < LITTLE * most);
+        let is_little = |gain: f64| gain < LITTLE * most;
+        let little = |at: usize| at < best && self.gain(at).is_some_and(is_little);
         most > 0.0 && little(rung + STRIDE) && little(rung + 2 * STRIDE)
     }
 

@@ -44,7 +44,7 @@ pub(super) struct Cost {
 /// The loss of a model on a batch, with its targets standardized if a standardization is given.
 pub(super) type Costs<'f, M, B> = &'f dyn Fn(&M, B, Option<&Standardize>) -> Cost;
 
-/// The number of batches that the initial loss is measured on.
+/// The number of batches that the initial loss is measured on: fewer than any run has.
 const STARTS: u64 = 4;
 
 /// The recipe's optimizer in a keel, with its clipping and safety.
@@ -116,7 +116,7 @@ pub(super) fn run<M: Module + 'static, B>(
     let build = |seed| apart(&build(seed));
     // A separate model for the initial loss: the forward pass would change the running statistics of the other.
     let fresh = build(seed);
-    let starts = (0..STARTS.min(over)).map(|k| {
+    let starts = (0..STARTS).map(|k| {
         let Cost { trained, own } = costs(&fresh, batch(k), targets);
         number(own.unwrap_or(trained))
     });
