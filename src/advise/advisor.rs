@@ -152,7 +152,7 @@ impl<'a, B> Advisor<'a, B> {
         Self { targets: Some(fit), ..Self::of(run, Box::new(batch)) }
     }
 
-    fn of(base: Runner<'a, B>, batch: Box<dyn Fn(u64) -> B + 'a>) -> Self {
+    pub(super) fn of(base: Runner<'a, B>, batch: Box<dyn Fn(u64) -> B + 'a>) -> Self {
         Self {
             base,
             variants: Vec::new(),

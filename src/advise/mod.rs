@@ -115,6 +115,9 @@ mod split;
 mod table;
 mod trial;
 
+#[cfg(test)]
+mod tests;
+
 pub use advice::Advice;
 pub use advisor::{Advisor, Stage};
 pub use decision::Worth;

@@ -160,3 +160,148 @@ fn float(number: &str) -> String {
         false => format!("{number}.0"),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::Method;
+    use super::super::tests::{plain, with};
+    use super::*;
+
+    #[test]
+    fn plain_descent_is_a_loop_and_no_more() {
+        assert_eq!(
+            plain().code(0.1, 100),
+            "\
+use burn::optim::GradientsParams;
+use evenkeel::Keel;
+use evenkeel::optim::Sgd;
+use evenkeel::schedule::{Constant, Schedule};
+
+// Yours: `batch(k)`, `loss_of(&model, x, y)`, and `model`.
+// How many updates your run will make. This was measured with 100.
+let updates: u64 = 100;
+
+let mut schedule = Constant::new(0.1)?.start();
+let mut keel = Keel::wrap(Sgd::new())
+    .build(&model)?;
+for k in 0..updates {
+    let (x, y) = batch(k);
+    let loss = loss_of(&model, x, y);
+    let grads = GradientsParams::from_grads(loss.backward(), &model);
+    model = keel.step(schedule.step(), model, grads, &loss)?.model;
+}
+"
+        );
+    }
+
+    #[test]
+    fn each_part_has_its_lines() {
+        let recipe = Recipe {
+            standardized: true,
+            standardized_targets: true,
+            governed: true,
+            safety: Safety::Spikes,
+            warmup: 10,
+            cosine: true,
+            ..with(Method::Nesterov)
+        };
+        assert_eq!(
+            Recipe { variant: "wide".into(), ..recipe }.code(1.0, 100),
+            "\
+use burn::optim::GradientsParams;
+use evenkeel::Keel;
+use evenkeel::curvature::Governor;
+use evenkeel::guard::LossSpike;
+use evenkeel::optim::Momentum;
+use evenkeel::schedule::{Cosine, Ramp, Schedule};
+use evenkeel::standardize::Standardize;
+
+// Yours: `batch(k)`, `loss_of(&model, x, y)`, and `model`, which is the variant \"wide\".
+// How many updates your run will make. This was measured with 100.
+let updates: u64 = 100;
+
+// Fitted once, on the training rows; save them with the model.
+let inputs = Standardize::fit_robust([features.clone()])?;
+let outputs = Standardize::fit_robust([targets.clone()])?;
+
+let mut schedule = Ramp::new(0.0, 1.0, updates / 10)?.then(updates / 10, Cosine::new(1.0, 0.0, updates - updates / 10)?).start();
+let governor = Governor::new(0.9)?;
+let mut keel = Keel::wrap(Momentum::new(0.9)?.nesterov())
+    .bound(governor.clone())
+    .guard(LossSpike::default())
+    .build(&model)?;
+for k in 0..updates {
+    let (x, y) = batch(k);
+    let x = inputs.forward(x);
+    let y = outputs.forward(y);
+    let loss_now = |model: &_| loss_of(model, x.clone(), y.clone());
+    let loss = loss_now(&model);
+    let grads = GradientsParams::from_grads(loss.backward(), &model);
+    governor.watch(keel.updates(), &model, &grads, loss_now)?;
+    model = keel.step(schedule.step(), model, grads, &loss)?.model;
+}
+// What the model says, in the units of the targets:
+let predict = |x| outputs.inverse(model.forward(inputs.forward(x)));
+"
+        );
+    }
+
+    #[test]
+    fn a_clip_per_unit_is_an_optimizer_and_targets_may_be_standardized_alone() {
+        let recipe = Recipe {
+            standardized_targets: true,
+            bound: Bound::Adaptive,
+            safety: Safety::Recommended,
+            // No whole part of the run.
+            warmup: 30,
+            ..with(Method::Adam)
+        };
+        assert_eq!(
+            recipe.code(2e-7, 100),
+            "\
+use burn::optim::{GradientsParams, ModuleOptimizer};
+use evenkeel::Keel;
+use evenkeel::optim::{AdaptiveClip, Adam};
+use evenkeel::schedule::{Constant, Ramp, Schedule};
+use evenkeel::standardize::Standardize;
+
+// Yours: `batch(k)`, `loss_of(&model, x, y)`, and `model`.
+// How many updates your run will make. This was measured with 100.
+let updates: u64 = 100;
+
+// Fitted once, on the training rows; save them with the model.
+let outputs = Standardize::fit_robust([targets.clone()])?;
+
+let mut schedule = Ramp::new(0.0, 2e-7, updates * 30 / 100)?.then(updates * 30 / 100, Constant::new(2e-7)?).start();
+let mut keel = Keel::wrap(ModuleOptimizer::from(AdaptiveClip::new(0.01, Adam::new())?))
+    .recommended()
+    .build(&model)?;
+for k in 0..updates {
+    let (x, y) = batch(k);
+    let y = outputs.forward(y);
+    let loss = loss_of(&model, x, y);
+    let grads = GradientsParams::from_grads(loss.backward(), &model);
+    model = keel.step(schedule.step(), model, grads, &loss)?.model;
+}
+// What the model says, in the units of the targets:
+let predict = |x| outputs.inverse(model.forward(x));
+"
+        );
+    }
+
+    #[test]
+    fn features_may_be_standardized_alone() {
+        let recipe = Recipe { standardized: true, bound: Bound::Global, ..plain() };
+        let code = recipe.code(0.1, 100);
+        for line in [
+            "use evenkeel::clip::GlobalNorm;",
+            "use evenkeel::standardize::Standardize;",
+            "let inputs = Standardize::fit_robust([features.clone()])?;",
+            "    .clip(GlobalNorm::at_most(1.0)?)",
+            "    let x = inputs.forward(x);",
+        ] {
+            assert_eq!(code.lines().filter(|found| *found == line).count(), 1, "{line}: {code}");
+        }
+        assert!(!code.contains("targets") && !code.contains("outputs"), "{code}");
+    }
+}

@@ -103,3 +103,90 @@ impl<'a, M: Module + 'static, B: 'a, const D: usize> Predictor<'a, M, B, D> {
         (Box::new(move |order| trial::run(&*build, &costs, order)), fit)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::cell::Cell;
+
+    use burn::module::Param as Weight;
+    use burn::nn::Linear;
+    use burn::tensor::Device;
+
+    use super::super::trial::Order;
+    use super::super::{Advisor, Recipe};
+    use super::*;
+    use crate::Error;
+
+    type Batch = (Tensor<2>, Tensor<2>);
+
+    /// Fits the standardization of two batches of targets, of which the second is ten times the first.
+    fn fitted<const D: usize>(shape: [usize; D]) -> Result<Standardize, Error> {
+        let device = Device::flex();
+        let ones =
+            move |k: u64| Tensor::<D>::ones(shape, &device) * if k == 0 { 1.0 } else { 10.0 };
+        let build = |_| -> Linear { unreachable!("nothing is trained") };
+        let predictor =
+            Predictor::new(build, |_, _| unreachable!("nothing is predicted"), move |k| ones(*k));
+        predictor.parted().1(2, &|k| k)
+    }
+
+    /// A model of one weight, 2, whose targets are five times its inputs.
+    fn doubles<'a>(
+        asked: &'a Cell<u64>,
+    ) -> (Predictor<'a, Linear, Batch, 2>, impl Fn(u64) -> Batch + 'a) {
+        let device = Device::flex().autodiff();
+        let weight = Tensor::<2>::from_floats([[2.0]], &device);
+        let build = move |_| Linear { weight: Weight::from_tensor(weight.clone()), bias: None };
+        let predict = |model: &Linear, (x, _): &Batch| model.forward(x.clone());
+        let batch = move |k: u64| {
+            asked.set(asked.get().max(k));
+            let x = Tensor::<2>::from_floats([[1.0], [k as f32]], &device);
+            (x.clone(), x * 5.0)
+        };
+        (Predictor::new(build, predict, |(_, y)| y.clone()), batch)
+    }
+
+    #[test]
+    fn the_loss_is_the_mean_squared_error_unless_another_is_given() {
+        let (asked, plain) = (Cell::new(0), Recipe::plain());
+        let begun = |predictor: Predictor<'_, Linear, Batch, 2>, batch: &dyn Fn(u64) -> Batch| {
+            let order = Order {
+                recipe: &plain,
+                rate: 0.1,
+                seed: 0,
+                over: 10,
+                batch: &|_| batch(3),
+                held_out: None,
+                targets: None,
+                go_on: &mut || false,
+            };
+            predictor.parted().0(order).unwrap().begun()
+        };
+        // Predictions of 2 and 6 for targets of 5 and 15.
+        let (predictor, batch) = doubles(&asked);
+        assert_eq!(begun(predictor, &batch), 45.0);
+        let absolute = |said: Tensor<2>, is: Tensor<2>| (said - is).abs().mean();
+        let (predictor, batch) = doubles(&asked);
+        assert_eq!(begun(predictor.loss(absolute), &batch), 6.0);
+    }
+
+    #[test]
+    fn targets_are_fitted_on_the_first_run_or_64_batches_of_it() {
+        for (over, last) in [(10, 9), (64, 63), (100, 63)] {
+            let asked = Cell::new(0);
+            let (predictor, batch) = doubles(&asked);
+            let advisor = Advisor::predicting(predictor, batch).by_training_loss();
+            let advice = advisor.over(over).unwrap().budget(0).run().unwrap();
+            assert_eq!(advice.updates(), 0);
+            assert_eq!(asked.get(), last, "runs of {over}");
+        }
+    }
+
+    #[test]
+    fn targets_of_one_axis_cannot_be_standardized() {
+        let error = fitted([4]).unwrap_err().to_string();
+        assert_eq!(error, "`target` of Predictor must be of two axes or more, got 1");
+        assert!(fitted([4, 1]).is_ok());
+        assert!(fitted([2, 2, 1]).is_ok());
+    }
+}

@@ -152,5 +152,7 @@ mod tests {
         let lines = wrapped(text, 12, 2);
         assert_eq!(lines, ["one two", "  three four", "  five", "  sixteen-letters-long"]);
         assert_eq!(wrapped("", 10, 0), [""]);
+        // A first word that is shorter than the indentation is a word too.
+        assert_eq!(wrapped("a bc def", 6, 4), ["a bc", "    def"]);
     }
 }

@@ -174,6 +174,80 @@ mod tests {
         assert_eq!((up.end, up.is_stable()), (End::Hopeless, false));
     }
 
+    /// How a run ends that starts at `starts` and then has these losses, for ten updates each.
+    fn end(starts: [f64; 4], losses: &[f64]) -> End {
+        let mut trial = Trial::new(starts.to_vec(), None, 10 * losses.len() as u64);
+        losses.iter().for_each(|loss| (0..10).for_each(|_| trial.take(*loss)));
+        trial.end
+    }
+
+    #[test]
+    fn a_loss_is_hopeless_a_hundred_times_its_start_above_it() {
+        assert_eq!(end([1.0; 4], &[101.0]), End::Finished);
+        assert_eq!(end([1.0; 4], &[101.5]), End::Hopeless);
+        assert_eq!(end([4.0; 4], &[404.0]), End::Finished);
+        assert_eq!(end([4.0; 4], &[405.0]), End::Hopeless);
+        // Below zero as above.
+        assert_eq!(end([-1.0; 4], &[99.0]), End::Finished);
+        assert_eq!(end([-1.0; 4], &[99.5]), End::Hopeless);
+    }
+
+    #[test]
+    fn a_loss_is_hopeless_by_the_spread_of_the_first_batches_if_that_is_larger() {
+        // The median is 1, and the spread above it 4.
+        assert_eq!(end([1.0, 1.0, 1.0, 5.0], &[401.0]), End::Finished);
+        assert_eq!(end([1.0, 1.0, 1.0, 5.0], &[402.0]), End::Hopeless);
+    }
+
+    #[test]
+    fn a_loss_is_hopeless_by_what_was_gained_before_if_that_is_larger() {
+        // From 1 down to −9: a gain of 10.
+        assert_eq!(end([1.0; 4], &[-9.0, 1001.0]), End::Finished);
+        assert_eq!(end([1.0; 4], &[-9.0, 1002.0]), End::Hopeless);
+    }
+
+    #[test]
+    fn nothing_is_hopeless_without_a_unit_to_measure_it_by() {
+        assert_eq!(end([0.0; 4], &[1e9]), End::Finished);
+    }
+
+    #[test]
+    fn a_hopeless_run_has_come_to_nothing() {
+        let trial = run(1.0, [200.0; 40]);
+        assert_eq!((trial.end, trial.reached(), trial.trained_to()), (End::Hopeless, None, None));
+        let not_finite = run(1.0, [f64::INFINITY; 9]);
+        assert_eq!((not_finite.end, not_finite.trained_to()), (End::Finished, None));
+    }
+
+    #[test]
+    fn a_run_begins_finite_if_all_of_its_first_losses_are() {
+        let begins = |starts: &[f64], held: Option<f64>| {
+            Trial::new(starts.to_vec(), held.map(Held::from), 40).begins_finite()
+        };
+        assert!(begins(&[1.0, 2.0], None) && begins(&[1.0, 2.0], Some(3.0)));
+        assert!(!begins(&[1.0, f64::NAN], None) && !begins(&[1.0, f64::NAN], Some(3.0)));
+        assert!(!begins(&[1.0, 2.0], Some(f64::INFINITY)));
+    }
+
+    #[test]
+    fn a_training_loss_counts_as_the_median_of_a_twentieth() {
+        // A twentieth of 40 updates is two: the lucky third loss doesn't count, and the mean of 3 and 1 is just enough.
+        let trial = run(8.0, [8.0, 6.0, 1.0, 6.0, 3.0, 1.0, 0.5]);
+        assert_eq!(trial.updates_to(2.0), Some(6));
+        assert_eq!(trial.updates_to(1.9), Some(7));
+        assert_eq!(trial.updates_to(0.5), None);
+    }
+
+    #[test]
+    fn a_training_loss_that_ends_where_the_first_batches_are_is_stable() {
+        let ends = |loss| {
+            let mut trial = Trial::new(vec![1.0, 1.0, 1.0, 2.0], None, 40);
+            (0..40).for_each(|_| trial.take(loss));
+            trial.is_stable()
+        };
+        assert!(ends(2.0) && !ends(2.1));
+    }
+
     #[test]
     fn one_wild_batch_does_not_decide() {
         let wild = |k: usize| if k == 38 { 1e9 } else { 1.0 / (k + 1) as f64 };

@@ -185,6 +185,7 @@ pub(super) fn edge(outcome: &Outcome) -> Option<f64> {
 
 #[cfg(test)]
 mod tests {
+    use super::super::Recipe;
     use super::*;
 
     const START: f64 = 1.0;
@@ -224,7 +225,7 @@ mod tests {
 
     #[test]
     fn the_valley_and_the_edge_are_found_wherever_they_are() {
-        for bottom in 0..16 {
+        for bottom in 0..17 {
             for edge in bottom + 1..=17 {
                 let curve = valley(bottom, 17, edge);
                 let (asked, best) = searched(&[curve.clone(), curve]);
@@ -268,6 +269,17 @@ mod tests {
         assert_eq!(searched(&[lucky, other.clone(), other]).1, Some(8));
     }
 
+    /// Rungs 8 and 6 are the best with the first seed, rung 7 between them is better with both, and rung 4, whose first
+    /// result was better than that of rung 7, is the best of all.
+    #[test]
+    fn what_was_better_at_first_is_looked_at_with_every_seed() {
+        let one = [0.9, 0.9, 0.5, 0.9, 0.3, 0.9, 0.2, 0.35, 0.1].map(Some).to_vec();
+        let other = [0.9, 0.9, 0.5, 0.9, 0.0, 0.9, 0.9, 0.05, 0.9].map(Some).to_vec();
+        let (asked, best) = searched(&[one, other]);
+        assert_eq!(best, Some(4));
+        assert!(!asked.contains(&Ask::Whole(2)), "{asked:?}");
+    }
+
     #[test]
     fn where_nothing_is_stable_it_ends() {
         let (asked, best) = searched(&[vec![None; 5]]);
@@ -282,6 +294,86 @@ mod tests {
             search.take(rung, point(1.0, &[None, None]));
         }
         assert_eq!(search.next(), None);
+    }
+
+    /// What is asked for in the first pass, with these losses from the highest of the rungs down, two apart.
+    fn first_pass(rungs: usize, losses: &[f64]) -> Option<Ask> {
+        let mut search = Search::new(rungs, 1, Objective::LowestLoss, false);
+        for (k, loss) in losses.iter().enumerate() {
+            let rung = rungs - 1 - STRIDE * k;
+            assert_eq!(search.next(), Some(Ask::First(rung)));
+            let starts = vec![0.0];
+            search.take(rung, Point { starts, ..point(rung as f64, &[Some(*loss)]) });
+        }
+        search.first()
+    }
+
+    #[test]
+    fn the_first_pass_reaches_the_lowest_rung_once() {
+        assert_eq!(first_pass(4, &[-1.0, -1.0]), Some(Ask::First(0)));
+        assert_eq!(first_pass(5, &[-1.0, -1.0]), Some(Ask::First(0)));
+        assert_eq!(first_pass(5, &[-1.0, -1.0, -1.0]), None);
+    }
+
+    /// From a start at 0, so that gains are exact.
+    #[test]
+    fn two_rungs_below_the_best_that_learn_little_end_the_first_pass() {
+        let goes_on = Some(Ask::First(2));
+        // A twentieth of the best gain is not less than that.
+        assert_eq!(first_pass(9, &[-1.0, -0.05, -0.05]), goes_on);
+        assert_eq!(first_pass(9, &[-1.0, -0.04, -0.04]), None);
+        // A twentieth of 0.5 is 0.025.
+        assert_eq!(first_pass(9, &[-0.5, -0.03, -0.03]), goes_on);
+        assert_eq!(first_pass(9, &[-0.5, -0.02, -0.02]), None);
+        // One of them is not enough.
+        assert_eq!(first_pass(9, &[-1.0, -0.01, -0.5]), goes_on);
+        assert_eq!(first_pass(9, &[-1.0, -0.5, -0.01]), goes_on);
+        // Nor is it if the best itself has learnt nothing.
+        assert_eq!(first_pass(9, &[0.0, 0.1, 0.1]), goes_on);
+    }
+
+    /// The last of the stable rungs, and whether it was measured with every seed, once the search has ended.
+    fn edge_of(objective: Objective) -> (usize, bool) {
+        let curve = valley(2, 9, 8);
+        let mut search = Search::new(9, 2, objective, false);
+        let mut asked = 0;
+        while let Some(ask) = search.next() {
+            let (rung, seeds) = match ask {
+                Ask::First(rung) => (rung, 1),
+                Ask::Whole(rung) => (rung, 2),
+            };
+            search.take(rung, point(rung as f64, &vec![curve[rung]; seeds]));
+            asked += 1;
+            assert!(asked < 20, "without end");
+        }
+        let last = search.stable().pop().unwrap();
+        (last, search.is_whole(last))
+    }
+
+    #[test]
+    fn the_edge_is_measured_with_every_seed_if_it_is_the_objective() {
+        assert_eq!(edge_of(Objective::HighestRate), (7, true));
+        assert_eq!(edge_of(Objective::LowestLoss), (7, false));
+    }
+
+    #[test]
+    fn between_two_rates_there_is_another_unless_they_are_close() {
+        assert_eq!(middle(1.0, 4.0, 1.5), Some(2.0));
+        assert_eq!(middle(2.0, 3.0, 1.5), None);
+        assert_eq!(middle(2.0, 2.9, 1.5), None);
+    }
+
+    #[test]
+    fn the_best_rate_is_looked_for_above_it_and_then_below() {
+        let nearer = |rates: [f64; 3]| {
+            let [below, best, above] = rates;
+            let points = [(below, 0.3), (best, 0.1), (above, 0.2)];
+            let points = points.map(|(rate, loss)| point(rate, &[Some(loss)]));
+            nearer(&Outcome::new(Recipe::plain(), points.to_vec()), Objective::LowestLoss)
+        };
+        assert_eq!(nearer([1.0, 4.0, 16.0]), Some(8.0));
+        assert_eq!(nearer([1.0, 4.0, 5.0]), Some(2.0));
+        assert_eq!(nearer([3.0, 4.0, 5.0]), None);
     }
 
     #[test]

@@ -188,3 +188,122 @@ pub(super) fn run<M: Module + 'static, B>(
     }
     Ok(trial)
 }
+
+#[cfg(test)]
+mod tests {
+    use std::cell::Cell;
+
+    use burn::module::Param;
+    use burn::nn::Linear;
+    use burn::tensor::Device;
+
+    use super::*;
+    use crate::report::Report;
+    use crate::{Fault, Reading};
+
+    fn weight(of: f32) -> Linear {
+        let device = Device::flex().autodiff();
+        Linear { weight: Param::from_tensor(Tensor::from_floats([[of]], &device)), bias: None }
+    }
+
+    /// The square of the weight, times the batch.
+    fn costs(model: &Linear, batch: f32, _: Option<&Standardize>) -> Cost {
+        Cost { trained: (model.weight.val().powi_scalar(2) * batch).mean(), own: None }
+    }
+
+    /// Plain descent at a rate of 0.1 from a weight of 1, on batches of this value, which is stopped after so many
+    /// updates. The held-out batches are 2, 3 and 400.
+    fn trained(batch: f32, over: u64, stop: u64) -> Trial {
+        let asked = Cell::new(0);
+        let mut go_on = || {
+            asked.set(asked.get() + 1);
+            asked.get() <= stop
+        };
+        let held = |k: u64| [2.0, 3.0, 400.0][k as usize];
+        let order = Order {
+            recipe: &Recipe::plain(),
+            rate: 0.1,
+            seed: 7,
+            over,
+            batch: &|_| batch,
+            held_out: Some((3, &held)),
+            targets: None,
+            go_on: &mut go_on,
+        };
+        run(&|_| weight(1.0), &costs, order).unwrap()
+    }
+
+    fn near(found: f64, expected: f64) -> bool {
+        (found - expected).abs() < 1e-5 * expected.abs()
+    }
+
+    #[test]
+    fn a_run_has_the_losses_of_its_updates() {
+        let trial = trained(1.0, 40, u64::MAX);
+        assert_eq!((trial.end, trial.losses.len()), (End::Finished, 40));
+        // The gradient is 2w, so that each update leaves 0.8 of the weight, and 0.64 of its square.
+        for (k, loss) in trial.losses.iter().enumerate() {
+            assert!(near(*loss, 0.64f64.powi(k as i32)), "{k}: {loss}");
+        }
+        // The median held-out batch, after every other update: a twentieth of the run.
+        assert_eq!(trial.begun(), 3.0);
+        let looks = &trial.held.as_ref().unwrap().looks;
+        assert_eq!(
+            looks.iter().map(|look| look.0).collect::<Vec<_>>(),
+            [2, 4, 6, 8, 10, 12, 14, 16, 18, 20, 22, 24, 26, 28, 30, 32, 34, 36, 38, 40]
+        );
+        for (after, loss) in looks {
+            assert!(near(*loss, 3.0 * 0.64f64.powi(*after as i32)), "{after}: {loss}");
+        }
+    }
+
+    #[test]
+    fn a_run_ends_where_it_is_told_to() {
+        let trial = trained(1.0, 40, 3);
+        assert_eq!((trial.end, trial.losses.len()), (End::Stopped, 3));
+    }
+
+    #[test]
+    fn a_run_that_begins_at_a_value_that_is_not_finite_makes_no_update() {
+        let trial = trained(f32::NAN, 40, u64::MAX);
+        assert_eq!((trial.end, trial.losses.len()), (End::Broke, 0));
+    }
+
+    #[test]
+    fn different_seeds_see_different_batches() {
+        let seen = Cell::new(u64::MAX);
+        let batch = |k| {
+            seen.set(seen.get().min(k));
+            1.0
+        };
+        let order = Order {
+            recipe: &Recipe::plain(),
+            rate: 0.1,
+            seed: 7,
+            over: 10,
+            batch: &batch,
+            held_out: None,
+            targets: None,
+            go_on: &mut || true,
+        };
+        assert_eq!(run(&|_| weight(1.0), &costs, order).unwrap().held, None);
+        assert_eq!(seen.get(), 70);
+    }
+
+    #[test]
+    fn only_its_own_guard_and_what_it_computed_may_halt_a_run() {
+        let halted = |reading: Reading, by: &str| {
+            let report = Report::rejected(reading, 1.0, Verdict::Halt, by.into(), 1, Vec::new());
+            Halted::new(weight(1.0), report)
+        };
+        let guarded = |safety| Recipe { safety, ..Recipe::plain() };
+        let fine = || Reading::new(3).with_loss(1.0);
+        let spike = || halted(fine(), "LossSpike: 1 is far above 0.1");
+        assert!(ended(&guarded(Safety::Spikes), &spike()).is_ok());
+        assert!(ended(&guarded(Safety::Recommended), &spike()).is_ok());
+        assert!(ended(&guarded(Safety::Bare), &spike()).is_err());
+        assert!(ended(&guarded(Safety::Spikes), &halted(fine(), "the disk is full")).is_err());
+        let broken = Reading { fault: Some(Fault::Loss), ..fine() };
+        assert!(ended(&guarded(Safety::Bare), &halted(broken, "non-finite loss")).is_ok());
+    }
+}
