@@ -106,22 +106,119 @@ impl Advice {
         let stable = points.filter(|point| point.stable).map(Point::loss);
         let mut stable: Vec<f64> = stable.filter(|loss| loss.is_finite()).collect();
         stable.sort_by(f64::total_cmp);
-        let [low, .., high] = *stable.as_slice() else {
-            let Some(only) = stable.first() else {
-                return Err(Error::parameter("Advice", "outcomes", "stable somewhere", "none"));
-            };
-            return Axis::even("median loss").between(only - 1.0, only + 1.0);
+        let (Some(&low), Some(&high)) = (stable.first(), stable.last()) else {
+            return Err(Error::parameter("Advice", "outcomes", "stable somewhere", "none"));
         };
         if low > 0.0 {
             return Axis::log("median loss").between(low / 1.1, high.min(FAR * low) * 1.2);
         }
+        // Without a ratio to the best, the distance from it to the middle one says what is far, unless half of all are
+        // as good as the best.
         let middle = stable[stable.len() / 2];
-        let high = high.min(low + FAR * (middle - low).max(0.1 * (high - low))).max(low + 1e-9);
-        let room = 0.06 * (high - low);
+        let far = if middle > low { low + FAR * (middle - low) } else { high };
+        let high = high.min(far);
+        // A single loss has room around it too.
+        let room = if low < high { 0.06 * (high - low) } else { low.abs().max(1.0) };
         Axis::even("median loss").between(low - room, high + room)
     }
 }
 
 fn medians(outcome: &Outcome, name: String) -> Series {
     Series::new(name, outcome.points.iter().map(|point| (point.rate, point.loss())))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::tests::{WANTED, advice, outcome, plain, point, variant};
+    use super::*;
+
+    /// Variants that get worse from 1 on, by 1, with plain descent as the last of all.
+    fn ranked(variants: u32) -> Advice {
+        let of = |k: u32| {
+            let loss = 1.0 + 0.5 * f64::from(k);
+            outcome(variant(&format!("v{k}")), [point(0.1, &[loss]), point(1.0, &[loss])])
+        };
+        let plain = outcome(plain(), [point(0.1, &[9.0]), point(1.0, &[9.5])]);
+        advice(WANTED, (0..variants).map(of).chain([plain]))
+    }
+
+    #[test]
+    fn the_best_six_and_plain_descent_are_coloured_and_the_others_faint() {
+        let places = |advice: &Advice| advice.coloured().map(|(at, _)| at).collect::<Vec<_>>();
+        let advice = ranked(9);
+        assert_eq!(places(&advice), [0, 1, 2, 3, 4, 5, 9]);
+        assert_eq!(places(&ranked(3)), [0, 1, 2, 3]);
+        let svg = advice.to_svg().unwrap();
+        assert_eq!(svg.matches("class=\"faint\"").count(), 3, "{svg}");
+        assert!(svg.contains("SGD (plain)") && svg.contains("SGD + v5"));
+    }
+
+    #[test]
+    fn each_of_the_best_that_is_stable_somewhere_has_a_chart() {
+        let count = |advice: &Advice| advice.charts().unwrap().len();
+        // Besides the one of all of them.
+        assert_eq!(count(&ranked(9)), 1 + 6);
+        assert_eq!(count(&ranked(3)), 1 + 3);
+        let never = outcome(variant("never"), [point(0.1, &[f64::INFINITY])]);
+        let all = ranked(3).outcomes().iter().cloned().chain([never]).collect::<Vec<_>>();
+        assert_eq!(count(&advice(WANTED, all)), 1 + 3);
+    }
+
+    fn of(points: impl IntoIterator<Item = (f64, f64)>) -> Advice {
+        let points = points.into_iter().map(|(rate, loss)| point(rate, &[loss]));
+        advice(WANTED, [outcome(plain(), points)])
+    }
+
+    #[test]
+    fn the_rates_are_all_that_were_tried() {
+        let rates = |advice: Advice| advice.rates().unwrap();
+        let log = |low, high| Axis::log("rate").between(low, high).unwrap();
+        let broken = of([(1.2, 2.0), (12.0, 1.0), (5.0, f64::INFINITY), (120.0, f64::INFINITY)]);
+        assert_eq!(rates(broken), log(1.0, 144.0));
+        // A single rate leaves its ends to the chart.
+        assert_eq!(rates(of([(1.2, 2.0)])), Axis::log("rate"));
+    }
+
+    fn losses(losses: &[f64]) -> Axis {
+        of((1u32..).map(f64::from).zip(losses.iter().copied())).losses().unwrap()
+    }
+
+    #[test]
+    fn losses_above_zero_reach_to_ten_times_the_best() {
+        let log = |low, high| Axis::log("median loss").between(low, high).unwrap();
+        assert_eq!(losses(&[2.5, 1.1, 5.0]), log(1.0, 6.0));
+        assert_eq!(losses(&[1.1, 10.0]), log(1.0, 12.0));
+        // What is not stable does not count, nor what is more than ten times the best.
+        assert_eq!(losses(&[0.55, 1e6, f64::INFINITY]), log(0.5, 0.66));
+        assert_eq!(losses(&[0.55, 10.0]), log(0.5, 6.6));
+        assert_eq!(losses(&[1.1, 1.1]), log(1.0, 1.32));
+        assert_eq!(losses(&[1.1]), log(1.0, 1.32));
+    }
+
+    #[test]
+    fn losses_around_zero_reach_to_ten_times_the_distance_of_the_middle_one() {
+        let even = |low, high| Axis::even("median loss").between(low, high).unwrap();
+        // All of them are near: from −50 to 0, and 6 % of that on both sides.
+        assert_eq!(losses(&[-50.0, -20.0, 0.0]), even(-53.0, 3.0));
+        assert_eq!(losses(&[0.0, 4.0, 5.0]), even(-0.3, 5.3));
+        // The middle one is 5 above the best, and 50 above it ends the chart.
+        assert_eq!(losses(&[-150.0, -145.0, 0.0]), even(-153.0, -97.0));
+        // If half of them are the best, there is no such distance.
+        assert_eq!(losses(&[-100.0, -100.0, 0.0]), even(-106.0, 6.0));
+    }
+
+    #[test]
+    fn equal_losses_have_room_around_them() {
+        let even = |low, high| Axis::even("median loss").between(low, high).unwrap();
+        assert_eq!(losses(&[0.0]), even(-1.0, 1.0));
+        assert_eq!(losses(&[0.0, 0.0]), even(-1.0, 1.0));
+        assert_eq!(losses(&[-0.5]), even(-1.5, 0.5));
+        assert_eq!(losses(&[-1e20, -1e20]), even(-2e20, 0.0));
+    }
+
+    #[test]
+    fn there_is_no_chart_where_nothing_is_stable() {
+        let error = of([(0.1, f64::INFINITY)]).to_svg().unwrap_err().to_string();
+        assert_eq!(error, "`outcomes` of Advice must be stable somewhere, got none");
+    }
 }
