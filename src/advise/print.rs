@@ -116,6 +116,7 @@ fn ranking(advice: &Advice, f: &mut fmt::Formatter<'_>) -> fmt::Result {
     }
     match more {
         0 => Ok(()),
+        1 => writeln!(f, "1 more was measured, and is in `outcomes()`."),
         more => writeln!(f, "{more} more were measured, and are in `outcomes()`."),
     }
 }

@@ -80,16 +80,25 @@ pub(super) fn heading(advice: &Advice) -> String {
         Objective::LowestLoss => format!("lowest {loss}"),
         Objective::HighestRate => "highest stable rate".into(),
     };
-    let (over, seeds) = (advice.over(), advice.seeds());
+    let (over, seeds) = (advice.over(), several(advice.seeds(), "seed"));
     let fresh = advice.outcomes().iter().find_map(|o| o.confirmed.as_ref());
-    let fresh = fresh.map(|point| format!(" and {} fresh ones for the best", point.losses.len()));
+    let fresh = fresh.map(|point| several(point.losses.len() as u64, "fresh one"));
+    let fresh = fresh.map(|fresh| format!(" and {fresh} for the best"));
     let target = advice.target().filter(|_| !matches!(advice.objective(), Objective::FastestTo(_)));
     let target = target.map(|loss| format!(" The target is a loss of {}.", short(loss)));
     format!(
-        "Ranked by: {objective}. Runs of {over} updates, {seeds} seeds{}{by}.{}",
+        "Ranked by: {objective}. Runs of {over} updates, {seeds}{}{by}.{}",
         fresh.unwrap_or_default(),
         target.unwrap_or_default()
     )
+}
+
+/// A number of things, of which one has this name.
+pub(super) fn several(n: u64, name: &str) -> String {
+    match n {
+        1 => format!("1 {name}"),
+        n => format!("{n} {name}s"),
+    }
 }
 
 /// The interpretation of the table, in sentences.
@@ -275,11 +284,16 @@ fn confidence(advice: &Advice, best: &Outcome) -> String {
             "{n} fresh seeds cannot tell {among} recipes apart with confidence, whatever they show; {needed} \
              can."
         ),
-        0 => format!(
-            "Over {n} fresh seeds the first is significantly ahead of the {} others that were confirmed \
-             (signed ranks, 5 %, all pairs counted).",
-            among - 1
-        ),
+        0 => {
+            let others = match among - 1 {
+                1 => "other that was".into(),
+                more => format!("{more} others that were"),
+            };
+            format!(
+                "Over {n} fresh seeds the first is significantly ahead of the {others} confirmed (signed ranks, 5 %, \
+                 all pairs counted)."
+            )
+        }
         some => format!(
             "Over {n} fresh seeds {} of the {among} confirmed recipes cannot be told apart (signed ranks, 5 \
              %, all pairs counted).",

@@ -17,6 +17,13 @@ fn the_heading_says_what_was_ranked_and_how() {
         of(Wanted { held_out: Some(1), ..WANTED }),
         "Ranked by: lowest held-out loss. Runs of 100 updates, 2 seeds, on 1 held-out batch."
     );
+    let one = Wanted { seeds: 1, held_out: Some(1), ..WANTED };
+    let lone = Outcome { confirmed: Some(point(0.1, &[1.0])), ..confirmed(plain(), &[1.0; 2]) };
+    assert_eq!(
+        heading(&advice(one, [lone])),
+        "Ranked by: lowest held-out loss. Runs of 100 updates, 1 seed and 1 fresh one for the best, on 1 held-out \
+         batch."
+    );
     let fast = Wanted { objective: Objective::FastestTo(0.5), held_out: Some(3), ..WANTED };
     let fast = Advice::new(fast, Some(0.5), 0, true, (Vec::new(), Log::default()));
     // The target is the objective, and is not said twice.
@@ -256,6 +263,11 @@ fn it_says_how_far_fresh_seeds_can_be_trusted() {
     assert_eq!(
         of(5, &different),
         "5 fresh seeds cannot tell 2 recipes apart with confidence, whatever they show; 6 can."
+    );
+    assert_eq!(
+        of(6, &different),
+        "Over 6 fresh seeds the first is significantly ahead of the other that was confirmed (signed ranks, 5 %, all \
+         pairs counted)."
     );
     let [adam, momentum, plain] = [with(Method::Adam), with(Method::Momentum), plain()];
     let three = [(adam, 1.0), (momentum, 2.0), (plain, 3.0)];

@@ -40,6 +40,10 @@ fn ten_recipes_and_plain_descent_are_shown_and_the_others_counted() {
             "2 more were measured, and are in `outcomes()`.",
         ]
     );
+    let mut one_more = many();
+    one_more.remove(0);
+    let said = advice(WANTED, one_more).to_string();
+    assert!(said.contains("\n1 more was measured, and is in `outcomes()`.\n"), "{said}");
     let few = advice(WANTED, many().into_iter().take(10)).to_string();
     assert_eq!(lines(&few, "loss").len(), 11);
     assert!(!few.contains("more were measured"));
