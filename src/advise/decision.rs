@@ -19,7 +19,7 @@ pub struct Worth {
     /// number of updates if the objective is to be fast.
     pub alone: Option<f64>,
     /// The cost of the recommended recipe without this part; `None` if that was not measured, infinite if it has no
-    /// stable rate.
+    /// stable rate, or does not reach the target.
     pub without: Option<f64>,
 }
 

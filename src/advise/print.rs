@@ -51,20 +51,25 @@ fn changes(advice: &Advice, f: &mut fmt::Formatter<'_>) -> fmt::Result {
     if worths.is_empty() {
         return Ok(());
     }
-    let unit = match advice.objective() {
-        Objective::FastestTo(_) => "updates",
-        _ => "loss",
+    // An infinite loss is that of a run that broke, and an infinite number of updates that of one that didn't arrive.
+    let (unit, endless) = match advice.objective() {
+        Objective::FastestTo(_) => ("updates", "never"),
+        _ => ("loss", "broke"),
+    };
+    let cell = |cost: Option<f64>| match cost {
+        Some(cost) if cost.is_infinite() => endless.into(),
+        cost => or_dash(cost),
     };
     let cost = |outcome: Option<&Outcome>| {
         let point = outcome.and_then(|outcome| outcome.believed(advice.objective()));
-        or_dash(point.map(|point| point.score(advice.objective()).0))
+        cell(point.map(|point| point.score(advice.objective()).0))
     };
     let head = numbers(&["alone".into(), "without".into()]);
     writeln!(f, "{head} what to change, the most important first ({unit})")?;
     let none = || String::new();
     writeln!(f, "{} SGD as it is", numbers(&[cost(advice.baseline()), none()]))?;
     for worth in &worths {
-        let cells = numbers(&[or_dash(worth.alone), or_dash(worth.without)]);
+        let cells = numbers(&[cell(worth.alone), cell(worth.without)]);
         writeln!(f, "{cells}   + {}", worth.name)?;
     }
     writeln!(f, "{} all of it\n", numbers(&[cost(Some(recommended)), none()]))

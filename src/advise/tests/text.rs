@@ -112,6 +112,24 @@ fn the_changes_are_listed_with_what_they_cost() {
 }
 
 #[test]
+fn a_recipe_that_does_not_reach_the_target_never_does_and_did_not_break() {
+    let outcomes = [
+        outcome(with(Method::Adam), [timed(0.1, &[1.0; 2], &[Some(20), Some(30)])]),
+        outcome(plain(), [timed(0.1, &[4.0; 2], &[None, None])]),
+    ];
+    let wanted = Wanted { objective: Objective::FastestTo(2.0), ..WANTED };
+    assert_eq!(
+        lines(&advice(wanted, outcomes).to_string(), "alone"),
+        [
+            "    alone   without  what to change, the most important first (updates)",
+            "    never            SGD as it is",
+            "       25     never    + Adam",
+            "       25            all of it",
+        ]
+    );
+}
+
+#[test]
 fn without_outcomes_there_is_no_table() {
     let said = advice(WANTED, []).to_string();
     assert_eq!(
