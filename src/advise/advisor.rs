@@ -205,7 +205,7 @@ impl<'a, B> Advisor<'a, B> {
     }
 
     /// Ranks recipes and chooses rates by training loss: for unlimited data, of which nothing is seen twice, or if
-    /// fitting the data is the only goal. Otherwise it favours recipes that memorize the training rows.
+    /// fitting the data is the only goal. Otherwise it favors recipes that memorize the training rows.
     pub fn by_training_loss(mut self) -> Self {
         self.split = Some(Split::Training);
         self

@@ -69,7 +69,7 @@ impl Wanted {
             || (enough && middle.is_finite() && signed_rank(&behind) > SURE)
     }
 
-    /// The first outcome, if it has learnt anything, given the number of outcomes that it was chosen among: the
+    /// The first outcome, if it has learned anything, given the number of outcomes that it was chosen among: the
     /// confirmed ones, if there are any.
     pub(super) fn best<'o>(&self, outcomes: &'o [Outcome]) -> Option<&'o Outcome> {
         let best = outcomes.first()?;

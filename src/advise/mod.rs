@@ -58,7 +58,7 @@
 //! - *hopeless*, and ended early, once the median of 10 losses exceeds the start by more than 100 times the start or
 //!   the gain so far, whichever is larger: losses around 0, and negative ones, are treated like any others.
 //!
-//! Each recipe is first tried at one rate per decade with one seed, from the highest down to where nothing is learnt,
+//! Each recipe is first tried at one rate per decade with one seed, from the highest down to where nothing is learned,
 //! and then more closely around the good rates, with every seed. The best rate of another recipe says nothing about
 //! this one, and the search does not stop at a plateau. The best recipes, and plain descent, are then tried
 //! [between those rates](Advisor::confirm) and run with fresh seeds; if these are not all stable, a lower rate is
@@ -73,7 +73,7 @@
 //! of leaving each one out. If no recipe ends significantly below the untrained model, nothing is recommended.
 //!
 //! The highest stable rate is not a useful goal in itself: a stable run may learn nothing, which is why the best rate
-//! and the loss reached at it are reported as well. And short runs favour recipes that are fast early: high rates
+//! and the loss reached at it are reported as well. And short runs favor recipes that are fast early: high rates
 //! without decay, large momentum, little regularization. Choose runs long enough to decide the matter. A tenth of a
 //! training run is a start.
 //!

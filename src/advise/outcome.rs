@@ -156,7 +156,7 @@ impl Point {
 
     /// The chance that as many runs end below the loss of their untrained model if training does nothing: signed ranks,
     /// two-sided. 1 if most of them end above.
-    pub(super) fn nothing_learnt(&self) -> f64 {
+    pub(super) fn nothing_learned(&self) -> f64 {
         let pairs = self.starts.iter().zip(&self.losses);
         let gains = pairs.map(|(start, loss)| start - loss.unwrap_or(f64::INFINITY));
         let gains: Vec<f64> = gains.collect();
@@ -174,7 +174,7 @@ impl Point {
         // The smallest chance that this number of runs can show.
         let least = 0.5f64.powi(self.losses.len() as i32 - 1);
         match among * least <= confidence::SURE {
-            true => among * self.nothing_learnt() <= confidence::SURE,
+            true => among * self.nothing_learned() <= confidence::SURE,
             false => !self.losses.is_empty() && self.starts.iter().zip(&self.losses).all(below),
         }
     }

@@ -5,15 +5,15 @@ use crate::Error;
 use crate::chart::{Axis, Chart, LineChart, Series};
 use crate::page::Width;
 
-/// The number of recipes drawn in colour.
+/// The number of recipes drawn in color.
 const NAMED: usize = 6;
-/// The colour of plain descent: ink, as it is the baseline.
+/// The color of plain descent: ink, as it is the baseline.
 const PLAIN: usize = 6;
 /// How far above the best loss a chart extends, as a factor.
 const FAR: f64 = 10.0;
 
 impl Advice {
-    /// Draws the median loss over the rate, one curve for each recipe: the best six and plain descent in colour, the
+    /// Draws the median loss over the rate, one curve for each recipe: the best six and plain descent in color, the
     /// rest in grey. A cross above the curves marks a rate at which a run broke or was hopeless; a loss far above the
     /// best is drawn at the upper edge.
     ///
@@ -27,7 +27,7 @@ impl Advice {
     pub(super) fn charts(&self) -> Result<Vec<(Width, Chart)>, Error> {
         let (wide, tall) = Width::Full.size();
         let mut charts = vec![(Width::Full, self.overview((wide, tall + 160))?)];
-        for (place, outcome) in self.coloured() {
+        for (place, outcome) in self.colored() {
             let is_plain = self.is_plain(outcome);
             if !is_plain && outcome.best(self.objective()).is_some() {
                 charts.push((Width::Half, self.alone(place, outcome)?));
@@ -40,11 +40,11 @@ impl Advice {
         let mut chart = self.chart(format!("Loss after {} updates", self.over()), size)?;
         // Drawn last to first, so that the best lie on top.
         let outcomes = || self.outcomes().iter().enumerate();
-        let faint = outcomes().filter(|(place, o)| !self.is_coloured(*place, o));
+        let faint = outcomes().filter(|(place, o)| !self.is_colored(*place, o));
         for (_, outcome) in faint {
             chart = chart.series(medians(outcome, outcome.recipe.to_string()).faint());
         }
-        for (place, outcome) in self.coloured() {
+        for (place, outcome) in self.colored() {
             let (name, color) = match self.is_plain(outcome) {
                 true => (format!("{} (plain)", outcome.recipe), PLAIN),
                 false => (outcome.recipe.to_string(), place),
@@ -75,12 +75,12 @@ impl Advice {
     }
 
     /// The best recipes and plain descent, with their ranks.
-    fn coloured(&self) -> impl Iterator<Item = (usize, &Outcome)> {
+    fn colored(&self) -> impl Iterator<Item = (usize, &Outcome)> {
         let outcomes = self.outcomes().iter().enumerate();
-        outcomes.filter(|(place, outcome)| self.is_coloured(*place, outcome))
+        outcomes.filter(|(place, outcome)| self.is_colored(*place, outcome))
     }
 
-    fn is_coloured(&self, place: usize, outcome: &Outcome) -> bool {
+    fn is_colored(&self, place: usize, outcome: &Outcome) -> bool {
         place < NAMED || self.is_plain(outcome)
     }
 
@@ -143,8 +143,8 @@ mod tests {
     }
 
     #[test]
-    fn the_best_six_and_plain_descent_are_coloured_and_the_others_faint() {
-        let places = |advice: &Advice| advice.coloured().map(|(at, _)| at).collect::<Vec<_>>();
+    fn the_best_six_and_plain_descent_are_colored_and_the_others_faint() {
+        let places = |advice: &Advice| advice.colored().map(|(at, _)| at).collect::<Vec<_>>();
         let advice = ranked(9);
         assert_eq!(places(&advice), [0, 1, 2, 3, 4, 5, 9]);
         assert_eq!(places(&ranked(3)), [0, 1, 2, 3]);

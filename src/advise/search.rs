@@ -23,7 +23,7 @@ pub(super) enum Ask {
 ///
 /// 1. One rung per decade with one seed, from the highest down. This ends early once rates are too low to learn
 ///    anything: when two rungs in a row, below the best one, have gained less than a twentieth of the best one's gain.
-/// 2. With every seed: the two best rungs, then the neighbours of the best so far, half a decade away, until both are
+/// 2. With every seed: the two best rungs, then the neighbors of the best so far, half a decade away, until both are
 ///    known, and every rung whose first result was better than that of the best.
 /// 3. The edge: the first rung above that is not stable, to half a decade.
 ///
@@ -36,7 +36,7 @@ pub(super) struct Search {
     known: Vec<Option<Point>>,
 }
 
-/// The share of the best rate's gain below which a lower rate has learnt next to nothing.
+/// The share of the best rate's gain below which a lower rate has learned next to nothing.
 const LITTLE: f64 = 0.05;
 /// The first pass measures every `STRIDE`-th rung.
 const STRIDE: usize = 2;
@@ -130,9 +130,9 @@ impl Search {
             return Some(Ask::Whole(*rung));
         }
         let best = self.best()?;
-        let neighbours = [best.checked_add(1), best.checked_sub(1)].into_iter().flatten();
-        let neighbours = neighbours.filter(|rung| *rung < self.known.len());
-        if let Some(rung) = neighbours.into_iter().find(|rung| !self.is_whole(*rung)) {
+        let neighbors = [best.checked_add(1), best.checked_sub(1)].into_iter().flatten();
+        let neighbors = neighbors.filter(|rung| *rung < self.known.len());
+        if let Some(rung) = neighbors.into_iter().find(|rung| !self.is_whole(*rung)) {
             return Some(Ask::Whole(rung));
         }
         let better = |rung: &&usize| self.order(**rung, best, first_look).is_lt();
@@ -159,7 +159,7 @@ impl Search {
 
 /// An edge is known well enough once it lies between two rates of at most this ratio.
 const EDGE: f64 = 1.2;
-/// A best rate is known well enough once its neighbours are within this ratio.
+/// A best rate is known well enough once its neighbors are within this ratio.
 const BEST: f64 = 1.5;
 
 /// The geometric mean of two rates, unless they are close to each other.
@@ -328,7 +328,7 @@ mod tests {
         // One of them is not enough.
         assert_eq!(first_pass(9, &[-1.0, -0.01, -0.5]), goes_on);
         assert_eq!(first_pass(9, &[-1.0, -0.5, -0.01]), goes_on);
-        // Nor is it if the best itself has learnt nothing.
+        // Nor is it if the best itself has learned nothing.
         assert_eq!(first_pass(9, &[0.0, 0.1, 0.1]), goes_on);
     }
 

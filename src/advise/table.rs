@@ -215,7 +215,7 @@ fn simpler(advice: &Advice, best: &Outcome, recommended: &Outcome) -> Option<Str
     ))
 }
 
-/// The share of what was learnt that a held-out loss has to be worse by before overfitting is mentioned: less is
+/// The share of what was learned that a held-out loss has to be worse by before overfitting is mentioned: less is
 /// chance.
 const MUCH: f64 = 0.05;
 

@@ -62,7 +62,7 @@ fn the_edge_of_a_bowl_is_where_theory_puts_it() {
             let found = outcome(&advice, only(method));
             let (stable, not) = (found.highest_stable().unwrap(), found.first_unstable().unwrap());
             assert!(stable < edge && edge < not, "{method:?}: {stable} to {not}, not {edge}");
-            assert!(not / stable < 3.2, "neighbours on the ladder");
+            assert!(not / stable < 3.2, "neighbors on the ladder");
         }
         // Plain descent is looked at between the rungs: its edge, and the rate that shrinks both ends
         // alike, 2/(λ₁ + λ₂).

@@ -48,9 +48,9 @@ impl ByHeart {
 /// Ten batches, of which eight are trained on where two are held out.
 fn by_heart_or_not(device: &Device) -> Advisor<'_, Rows> {
     let build = |seed| filled(LinearConfig::new(COLUMNS, 1).init(device), seed);
-    let learnt = move |_| ByHeart { rows: Param::from_tensor(Tensor::zeros([10 * ROWS], device)) };
+    let learned = move |_| ByHeart { rows: Param::from_tensor(Tensor::zeros([10 * ROWS], device)) };
     Advisor::new(build, line, |k| rows(k % 10, device))
-        .variant("by heart", learnt, ByHeart::loss)
+        .variant("by heart", learned, ByHeart::loss)
         .over(60)
         .unwrap()
         .between(1e-3, 1.0)
@@ -59,7 +59,7 @@ fn by_heart_or_not(device: &Device) -> Advisor<'_, Rows> {
 }
 
 #[test]
-fn what_is_learnt_by_heart_is_first_by_training_loss_alone() {
+fn what_is_learned_by_heart_is_first_by_training_loss_alone() {
     let device = Device::flex().autodiff();
     let trained = by_heart_or_not(&device).by_training_loss().run().unwrap();
     assert_eq!(trained.best().unwrap().recipe.variant, "by heart", "{trained}");

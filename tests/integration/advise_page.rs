@@ -55,7 +55,7 @@ fn it_has_a_curve_for_each_recipe_and_a_picture_for_each_of_the_best() {
             .filter(|n| n.attribute("class") == Some(class))
             .count()
     };
-    // The best six and plain descent have a colour; a line may have gaps, or be a dot.
+    // The best six and plain descent have a color; a line may have gaps, or be a dot.
     let first = words(&pictures[0]);
     let outcomes = advice.outcomes();
     for outcome in &outcomes[..6] {

@@ -117,6 +117,46 @@ fn centralized_descent() {
     same(burns, 0.02, |theta, g, _| crate::reference::centralized_sgd(theta, g, ROWS, 0.02));
 }
 
+/// Updates along these gradients; how far each weight moved in the last one.
+fn last_move(mut ours: impl ModelOptimizer<Matrix>, gradients: &[[f64; N]]) -> Vec<f64> {
+    let device = Device::flex();
+    let mut model =
+        Matrix { weight: Param::from_tensor(matrix(&start(), &device.clone().autodiff())) };
+    let mut before = start();
+    for gradient in gradients {
+        before = values(model.weight.val());
+        let mut grads = GradientsParams::new();
+        grads.register(model.weight.id, matrix(gradient, &device));
+        model = ours.update(StepArgs::new(0.1, 1.0, 1.0), model, grads);
+    }
+    values(model.weight.val()).iter().zip(before).map(|(after, before)| after - before).collect()
+}
+
+/// With β₁ = ½, what is left of ∓2 is canceled by ±1: a step of 0 along a gradient, next to steps without one.
+#[test]
+fn what_is_zero_goes_along_with_nothing() {
+    let gradients = [[1.0, 1.0, -1.0, -2.0, 2.0, 1.0], [1.0, 0.0, 0.0, 1.0, -1.0, -4.0]];
+    let adam = || Adam::new().beta_1(0.5).unwrap();
+    let plain = last_move(ParamGroups::new(adam()), &gradients);
+    let cautious = last_move(ParamGroups::new(adam().cautious()), &gradients);
+    // Of six weights, the first and the last move, three times as far.
+    for at in [0, 5] {
+        assert!((cautious[at] / plain[at] - 3.0).abs() < 1e-9, "{cautious:?} {plain:?}");
+    }
+    assert!(plain[1] != 0.0 && plain[2] != 0.0 && plain[3] == 0.0 && plain[4] == 0.0, "{plain:?}");
+    assert_eq!(cautious[1..5], [0.0; 4]);
+}
+
+/// There is nothing to compare it with.
+#[test]
+fn the_first_gradient_after_none_is_no_spike() {
+    let gradients = [[1.0, 0.0, 1.0, 1.0, 1.0, 1.0]; 5].into_iter().chain([[1.0; N]]);
+    let gradients: Vec<[f64; N]> = gradients.collect();
+    let spam = Spam::default().threshold(50.0).unwrap();
+    let moved = last_move(ParamGroups::new(Adam::new().spam(spam)), &gradients);
+    assert!(moved[1] < -1e-3, "{moved:?}");
+}
+
 #[test]
 fn cautious_around_any_optimizer() {
     let mut velocity = vec![0.0; N];

@@ -1,4 +1,4 @@
-//! What is learnt, which rate is best, and how two recipes compare.
+//! What is learned, which rate is best, and how two recipes compare.
 
 use super::super::outcome::chance;
 use super::*;
@@ -26,7 +26,7 @@ fn with_few_runs_all_of_them_have_to_end_below_their_start() {
 fn with_enough_runs_as_many_as_chance_does_not_explain() {
     // All but the smallest of seven: 4/2⁷ is 3.1 %, which is significant for one recipe, and not for the best of two.
     let nearly = gained(&[-0.5, 1.0, 2.0, 3.0, 4.0, 5.0, 6.0]);
-    assert_eq!(nearly.nothing_learnt(), 4.0 / 128.0);
+    assert_eq!(nearly.nothing_learned(), 4.0 / 128.0);
     assert!(nearly.learns(1) && !nearly.learns(2));
     assert!(nearly.learns(0), "of no recipe as of one");
     // All but the largest.
@@ -37,14 +37,14 @@ fn with_enough_runs_as_many_as_chance_does_not_explain() {
 }
 
 #[test]
-fn runs_that_mostly_stay_at_their_start_have_learnt_nothing() {
+fn runs_that_mostly_stay_at_their_start_have_learned_nothing() {
     // The six gains alone would be significant: 2/2⁶.
     let mut gains = vec![0.0; 7];
     gains.extend([1.0, 2.0, 3.0, 4.0, 5.0, 6.0]);
-    assert_eq!(gained(&gains).nothing_learnt(), 1.0);
-    assert_eq!(gained(&gains[1..]).nothing_learnt(), 2.0 / 64.0);
+    assert_eq!(gained(&gains).nothing_learned(), 1.0);
+    assert_eq!(gained(&gains[1..]).nothing_learned(), 2.0 / 64.0);
     // Significantly above their start.
-    assert_eq!(gained(&[-1.0; 10]).nothing_learnt(), 1.0);
+    assert_eq!(gained(&[-1.0; 10]).nothing_learned(), 1.0);
 }
 
 #[test]

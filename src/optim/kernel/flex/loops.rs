@@ -242,3 +242,15 @@ fn step<A: Real, const SECOND: u8>(k: &Adam<A>, g: A, m: A, v: A, w: A) -> A {
         top / (k.root * normalizer::<A, SECOND>(v, w) + k.epsilon)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::Real;
+
+    #[test]
+    fn the_smallest_normal_number_is_kept() {
+        assert_eq!(f32::MIN_POSITIVE.flushed(), f32::MIN_POSITIVE);
+        assert_eq!((-f64::MIN_POSITIVE).flushed(), -f64::MIN_POSITIVE);
+        assert_eq!((0.5 * f64::MIN_POSITIVE).flushed(), 0.0);
+    }
+}
