@@ -143,8 +143,8 @@ impl Advice {
         self.wanted.best(&self.outcomes)
     }
 
-    /// Returns the recipe to use: the simplest that is not significantly worse than the best, or by no more than the
-    /// [tolerance](super::Advisor::tolerance). `None` if there is no best recipe.
+    /// Returns the recipe to use: the simplest that is worse than the best by no more than the
+    /// [tolerance](super::Advisor::tolerance), or by no more than a tenth of the gain and not significantly. `None` if there is no best recipe.
     #[must_use]
     pub fn recommended(&self) -> Option<&Outcome> {
         self.wanted.decide(&self.outcomes)

@@ -23,6 +23,10 @@ pub struct Worth {
     pub without: Option<f64>,
 }
 
+/// The share of the gain up to which a difference that chance explains is none. Ten seeds of a noisy loss explain almost
+/// anything: on digits, a recipe that was behind by a quarter of the gain.
+pub(super) const EXPLAINED: f64 = 0.1;
+
 impl Wanted {
     /// The cost of a run by the objective, the lower the better; infinite for a broken one.
     pub(super) fn cost(&self, point: &Point) -> f64 {
@@ -50,7 +54,8 @@ impl Wanted {
     }
 
     /// Whether `other` is not worse than `best`: in the median over all seeds, it is behind by no more than the
-    /// tolerance, a share of the best recipe's gain, or, given enough seeds to say so, by no more than chance explains.
+    /// tolerance, a share of the best recipe's gain, or, given enough seeds to say so, by no more than chance explains
+    /// and a tenth of the gain.
     pub(super) fn is_as_good(
         &self,
         best: &Outcome,
@@ -65,8 +70,9 @@ impl Wanted {
         let behind: Vec<f64> = behind.collect();
         let Some(middle) = median(&mut behind.clone()) else { return false };
         let enough = behind.len() as u64 >= seeds_needed(2);
-        middle <= self.tolerance * self.gain(a, plain)
-            || (enough && middle.is_finite() && signed_rank(&behind) > SURE)
+        let gain = self.gain(a, plain);
+        middle <= self.tolerance * gain
+            || (enough && middle <= EXPLAINED * gain && signed_rank(&behind) > SURE)
     }
 
     /// The first outcome, if it has learned anything, given the number of outcomes that it was chosen among: the

@@ -66,9 +66,9 @@
 //!
 //! # What is recommended
 //!
-//! The recommendation is not the recipe with the lowest loss, but the simplest recipe that is as good: not
-//! significantly worse, or worse by no more than a [tolerance](Advisor::tolerance), a share of the possible gain over
-//! plain descent. To find it, the best recipe is measured without each of its parts, and without all the parts that it
+//! The recommendation is not the recipe with the lowest loss, but the simplest recipe that is as good: worse by no more
+//! than a [tolerance](Advisor::tolerance), a share of the possible gain over plain descent, or by no more than a tenth of
+//! that gain and not significantly. To find it, the best recipe is measured without each of its parts, and without all the parts that it
 //! can do without, until nothing simpler is as good. The text lists the parts, the most important first, with the cost
 //! of leaving each one out. If no recipe ends significantly below the untrained model, nothing is recommended.
 //!

@@ -10,8 +10,8 @@ use crate::error::check::Param;
 
 impl<'a, B> Advisor<'a, B> {
     /// Sets the share of the best recipe's gain over plain descent that a simpler one may lack and still be
-    /// [recommended](Advice::recommended); the default is 0.05. With 0, a recipe that is significantly worse is
-    /// not as good.
+    /// [recommended](Advice::recommended); the default is 0.05. A recipe that is
+    /// not significantly worse may lack a tenth in any case.
     ///
     /// # Errors
     /// If it is negative or not finite.

@@ -1,6 +1,7 @@
 //! The measurements as table cells and sentences.
 
 use super::confidence::seeds_needed;
+use super::decision::EXPLAINED;
 use super::outcome::{Objective, Outcome};
 use super::{Advice, Point};
 use crate::text::short;
@@ -206,12 +207,13 @@ fn simpler(advice: &Advice, best: &Outcome, recommended: &Outcome) -> Option<Str
     }
     let (lowest, loss) = (believed(advice, best)?, believed(advice, recommended)?);
     Some(format!(
-        "The lowest loss, {}, is that of `{}`. The recommended recipe is simpler, and {} is not significantly \
-         worse, or by less than {} % of the possible gain.",
+        "The lowest loss, {}, is that of `{}`. The recommended recipe is simpler, and {} is worse by less than \
+         {} % of the possible gain, or by less than {} % and not significantly.",
         short(lowest),
         best.recipe,
         short(loss),
-        short(100.0 * advice.tolerance())
+        short(100.0 * advice.tolerance()),
+        short(100.0 * EXPLAINED)
     ))
 }
 

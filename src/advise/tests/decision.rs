@@ -54,6 +54,14 @@ fn six_seeds_can_be_explained_by_chance_and_five_cannot() {
     assert!(!is_as_good(0.0, &best, &[1.1, 1.2, 1.3, 1.4, 1.5, 1.6], 5.0));
 }
 
+/// Behind by 0.55 in the middle, which chance explains: of a gain of 5.5 that is a tenth, and of 5.4 more.
+#[test]
+fn chance_explains_a_tenth_of_the_gain() {
+    let (best, other) = ([1.0; 6], [0.9, 0.8, 1.5, 1.6, 1.7, 1.8]);
+    assert!(is_as_good(0.0, &best, &other, 6.6));
+    assert!(!is_as_good(0.0, &best, &other, 6.4));
+}
+
 #[test]
 fn what_is_infinitely_far_behind_is_not_explained_by_chance() {
     let fast = |recipe, reached: [Option<u64>; 6]| Outcome {
