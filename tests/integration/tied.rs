@@ -111,6 +111,16 @@ fn whatever_makes_a_model_of_another_ties_it() {
     });
 }
 
+#[test]
+fn the_gradient_of_a_tied_weight_is_scaled_once() {
+    on_every_device(|device| {
+        let model = Twice::new(device);
+        let (_, grads) = model.backward();
+        let grads = evenkeel::clip::scale(grads, &model, 0.5);
+        assert_eq!(grads.get::<2>(model.first.weight.id).unwrap().into_scalar::<f32>(), 2.0);
+    });
+}
+
 /// The mean of -1, -3 and -5 halves, once each.
 #[test]
 fn an_average_takes_a_tied_weight_in_once() {
