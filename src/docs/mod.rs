@@ -9,6 +9,9 @@ pub mod schedules {}
 #[doc = include_str!("compare.md")]
 pub mod compare {}
 
+#[doc = include_str!("suite.md")]
+pub mod suite {}
+
 #[doc = include_str!("coming_from.md")]
 pub mod coming_from {}
 
