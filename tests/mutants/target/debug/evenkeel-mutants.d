@@ -1,1 +1,0 @@
-/work/main/tests/mutants/target/debug/evenkeel-mutants: /work/main/tests/mutants/src/build.rs /work/main/tests/mutants/src/main.rs /work/main/tests/mutants/src/mutate.rs /work/main/tests/mutants/src/tests.rs /work/main/tests/mutants/src/workers.rs
