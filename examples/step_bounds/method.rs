@@ -1,4 +1,4 @@
-//! The optimizers, in a keel.
+//! The optimizers, in a keel, and their schedule.
 
 use std::str::FromStr;
 
@@ -6,6 +6,7 @@ use burn::module::{Module, ModuleVisitor, Param, ParamGroup, ParamId};
 use burn::optim::{AdamWConfig, LionConfig, ModuleOptimizer, MuonConfig};
 use burn::tensor::Tensor;
 use evenkeel::optim::{Adam, AdamW, Momentum, Sgd};
+use evenkeel::schedule::{Boxed, Cosine, Ramp, Schedule};
 use evenkeel::{Builder, Error, Keel};
 
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -69,4 +70,11 @@ impl ModuleVisitor for Others {
             self.0.push(param.id);
         }
     }
+}
+
+/// A warmup over a twentieth of the updates, and then a cosine to 0.
+pub fn warm_cosine(rate: f64, updates: u64) -> Result<Boxed, Error> {
+    let warmup = (updates / 20).max(1);
+    let cosine = Cosine::new(rate, 0.0, updates - warmup)?;
+    Ok(Ramp::new(0.0, rate, warmup)?.then(warmup, cosine).boxed())
 }

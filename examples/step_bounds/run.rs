@@ -7,12 +7,12 @@ use burn::optim::GradientsParams;
 use burn::tensor::Device;
 use evenkeel::Error;
 use evenkeel::bound::DeepRelativeTrust;
-use evenkeel::schedule::{Constant, Cosine, Ramp, Schedule};
+use evenkeel::schedule::{Constant, Schedule};
 use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
 
-use crate::method::Method;
-use crate::tasks::Task;
+use crate::method::{Method, warm_cosine};
+use crate::tasks::{Task, final_losses};
 
 /// The bound between the rate and the step.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -61,13 +61,9 @@ pub fn run<T: Task>(task: &T, setting: &Setting) -> Result<[f64; 2], Error> {
         Side::Trust => keel.bound(trust.clone()),
     };
     let mut keel = keel.build(&net)?;
-    let warmup = (steps / 20).max(1);
     let mut schedule = match constant {
         true => Constant::new(rate)?.boxed().start(),
-        false => {
-            let cosine = Cosine::new(rate, 0.0, steps - warmup)?;
-            Ramp::new(0.0, rate, warmup)?.then(warmup, cosine).boxed().start()
-        }
+        false => warm_cosine(rate, steps)?.start(),
     };
     let mut draws = StdRng::seed_from_u64(seed ^ 0xba7c);
     let (train, plain) = (task.train(), device.clone().inner());
@@ -84,12 +80,5 @@ pub fn run<T: Task>(task: &T, setting: &Setting) -> Result<[f64; 2], Error> {
             Err(_) => return Ok([f64::INFINITY; 2]),
         }
     }
-    let net = net.valid();
-    Ok([task.train(), task.held_out()].map(|range| {
-        // A subset that is large enough, at regular intervals over the whole.
-        let step = (range.len() / 512).max(1);
-        let rows: Vec<usize> = range.step_by(step).collect();
-        let loss = f64::from(task.loss(&net, &rows, &plain).into_scalar::<f32>());
-        if loss.is_finite() { loss } else { f64::INFINITY }
-    }))
+    Ok(final_losses(task, &net.valid(), &plain))
 }

@@ -48,6 +48,74 @@ pub trait Task: Sync {
     fn held_out(&self) -> Range<usize>;
 }
 
+/// A problem whose batches are rows of features and targets.
+pub trait Tabular: Sync {
+    type Net: Module + 'static;
+
+    fn name(&self) -> String;
+
+    fn target(&self) -> f64;
+
+    fn data(&self) -> &Data;
+
+    fn net(&self, seed: u64, device: &Device) -> Result<Self::Net, Error>;
+
+    fn forward(&self, net: &Self::Net, x: Tensor<2>) -> Tensor<2>;
+}
+
+impl<T: Tabular> Task for T {
+    type Net = T::Net;
+
+    fn name(&self) -> String {
+        Tabular::name(self)
+    }
+
+    fn target(&self) -> f64 {
+        Tabular::target(self)
+    }
+
+    fn trivial(&self) -> f64 {
+        self.data().trivial
+    }
+
+    fn net(&self, seed: u64, device: &Device) -> Result<T::Net, Error> {
+        Tabular::net(self, seed, device)
+    }
+
+    fn loss(&self, net: &T::Net, rows: &[usize], device: &Device) -> Tensor<1> {
+        let (x, y) = self.data().batch(rows, device);
+        self.data().cost.of(self.forward(net, x), y)
+    }
+
+    fn seen(&self, net: &T::Net, rows: &[usize], device: &Device) -> Tensor<2> {
+        let (x, y) = self.data().batch(rows, device);
+        self.data().cost.seen(self.forward(net, x), y)
+    }
+
+    fn trust(&self) -> Result<TrustRegion, Error> {
+        self.data().cost.trust()
+    }
+
+    fn train(&self) -> Range<usize> {
+        0..self.data().train
+    }
+
+    fn held_out(&self) -> Range<usize> {
+        self.data().train..self.data().rows.len()
+    }
+}
+
+/// The loss of a trained net over training rows and over held-out rows; infinite if it is not a number.
+pub fn final_losses<T: Task>(task: &T, net: &T::Net, device: &Device) -> [f64; 2] {
+    [task.train(), task.held_out()].map(|range| {
+        // A subset that is large enough, at regular intervals over the whole.
+        let step = (range.len() / 512).max(1);
+        let rows: Vec<usize> = range.step_by(step).collect();
+        let loss = f64::from(task.loss(net, &rows, device).into_scalar::<f32>());
+        if loss.is_finite() { loss } else { f64::INFINITY }
+    })
+}
+
 /// Initializes a net from the device's generator, which parallel runs share: one net at a time, and all of it.
 pub fn seeded<M: Module>(
     seed: u64,
@@ -185,7 +253,7 @@ impl Deep {
     }
 }
 
-impl Task for Deep {
+impl Tabular for Deep {
     type Net = Net;
 
     fn name(&self) -> String {
@@ -196,34 +264,16 @@ impl Task for Deep {
         0.347
     }
 
-    fn trivial(&self) -> f64 {
-        self.data.trivial
+    fn data(&self) -> &Data {
+        &self.data
     }
 
     fn net(&self, seed: u64, device: &Device) -> Result<Net, Error> {
         seeded(seed, device, || Ok(Net::new(self.kind, device)))
     }
 
-    fn loss(&self, net: &Net, rows: &[usize], device: &Device) -> Tensor<1> {
-        let (x, y) = self.data.batch(rows, device);
-        self.data.cost.of(net.forward(x), y)
-    }
-
-    fn seen(&self, net: &Net, rows: &[usize], device: &Device) -> Tensor<2> {
-        let (x, y) = self.data.batch(rows, device);
-        self.data.cost.seen(net.forward(x), y)
-    }
-
-    fn trust(&self) -> Result<TrustRegion, Error> {
-        self.data.cost.trust()
-    }
-
-    fn train(&self) -> Range<usize> {
-        0..self.data.train
-    }
-
-    fn held_out(&self) -> Range<usize> {
-        self.data.train..self.data.rows.len()
+    fn forward(&self, net: &Net, x: Tensor<2>) -> Tensor<2> {
+        net.forward(x)
     }
 }
 
@@ -308,7 +358,7 @@ impl Rows {
     }
 }
 
-impl Task for Rows {
+impl Tabular for Rows {
     type Net = Stack;
 
     fn name(&self) -> String {
@@ -319,8 +369,8 @@ impl Task for Rows {
         self.share * self.data.trivial
     }
 
-    fn trivial(&self) -> f64 {
-        self.data.trivial
+    fn data(&self) -> &Data {
+        &self.data
     }
 
     fn net(&self, seed: u64, device: &Device) -> Result<Stack, Error> {
@@ -337,26 +387,8 @@ impl Task for Rows {
         })
     }
 
-    fn loss(&self, net: &Stack, rows: &[usize], device: &Device) -> Tensor<1> {
-        let (x, y) = self.data.batch(rows, device);
-        self.data.cost.of(net.forward(x), y)
-    }
-
-    fn seen(&self, net: &Stack, rows: &[usize], device: &Device) -> Tensor<2> {
-        let (x, y) = self.data.batch(rows, device);
-        self.data.cost.seen(net.forward(x), y)
-    }
-
-    fn trust(&self) -> Result<TrustRegion, Error> {
-        self.data.cost.trust()
-    }
-
-    fn train(&self) -> Range<usize> {
-        0..self.data.train
-    }
-
-    fn held_out(&self) -> Range<usize> {
-        self.data.train..self.data.rows.len()
+    fn forward(&self, net: &Stack, x: Tensor<2>) -> Tensor<2> {
+        net.forward(x)
     }
 }
 

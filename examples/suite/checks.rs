@@ -8,13 +8,14 @@ use evenkeel::clip::GlobalNorm;
 use evenkeel::curvature::{Diagonal, Lanczos};
 use evenkeel::optim::{Adam, MasterWeights, Momentum, Sgd};
 use evenkeel::precision::LossScale;
-use evenkeel::schedule::{Cosine, Ramp, Schedule};
+use evenkeel::schedule::Schedule;
 use evenkeel::{Error, Keel};
 use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
 use rayon::prelude::*;
 
 use crate::losses::short;
+use crate::method::warm_cosine;
 use crate::tasks::{Rows, Stack, Task, seeded};
 
 const RATE: f64 = 3e-3;
@@ -74,9 +75,7 @@ fn poisoned(
         Guarded::Clipped => Some(keel.clip(GlobalNorm::at_most(1.0)?).build(&net)?),
         Guarded::Recommended => Some(keel.recommended().build(&net)?),
     };
-    let warmup = updates / 20;
-    let cosine = Cosine::new(RATE, 0.0, updates - warmup)?;
-    let mut schedule = Ramp::new(0.0, RATE, warmup)?.then(warmup, cosine).start();
+    let mut schedule = warm_cosine(RATE, updates)?.start();
     let mut draws = StdRng::seed_from_u64(seed ^ 0x9015);
     let (mut caught, mut bad, mut falsely) = (0, 0, 0);
     for _ in 0..updates {

@@ -84,6 +84,14 @@ fn usual(method: Method) -> Vec<(&'static str, Setup)> {
     ]
 }
 
+/// The same, and bounds that take another forward or backward pass.
+fn bounded(method: Method) -> Vec<(&'static str, Setup)> {
+    let mut setups = usual(method);
+    setups.push(("governor", setup(method, false, With::Governor)));
+    setups.push(("trust region, warmup and cosine", setup(method, true, With::Trust)));
+    setups
+}
+
 impl Suite {
     fn is_wanted(&self, title: &str) -> bool {
         title.to_lowercase().contains(&self.only)
@@ -104,6 +112,20 @@ impl Suite {
             eprintln!("{}: {name}", task.name());
             let row = sweep(task, *setup, name, &self.plan)?;
             self.rows.push(row);
+        }
+        Ok(())
+    }
+
+    /// Runs a problem if it is wanted, and prints its rows.
+    fn section(
+        &mut self,
+        title: &str,
+        run: impl FnOnce(&mut Self) -> Result<(), Box<dyn Error>>,
+    ) -> Result<(), Box<dyn Error>> {
+        if self.is_wanted(title) {
+            self.heading(title);
+            run(self)?;
+            self.end();
         }
         Ok(())
     }
@@ -181,136 +203,112 @@ fn costs(batch: usize) -> Result<Vec<String>, Box<dyn Error>> {
 }
 
 fn regression(suite: &mut Suite) -> Result<(), Box<dyn Error>> {
-    let title = "B1 regression on raw columns";
-    if !suite.is_wanted(title) {
-        return Ok(());
-    }
-    suite.heading(title);
-    let method = Method::Momentum;
-    let raw = Rows::raw_wine()?;
-    let mut usual = usual(method);
-    usual.push(("governor", setup(method, false, With::Governor)));
-    usual.push(("trust region, warmup and cosine", setup(method, true, With::Trust)));
-    suite.run(&raw, &usual)?;
-    suite.end();
-    suite.lines(vec![String::new(), "With standardized columns:".to_string(), String::new()]);
-    let some = [
-        (BURN, setup(method, false, With::Nothing)),
-        (SCHEDULED, setup(method, true, With::Nothing)),
-        (RECOMMENDED, setup(method, true, With::Recommended)),
-    ];
-    suite.run(&Rows::standardized_wine()?, &some)?;
-    suite.end();
-    Ok(())
+    suite.section("B1 regression on raw columns", |suite| {
+        let method = Method::Momentum;
+        let raw = Rows::raw_wine()?;
+        let bounded = bounded(method);
+        suite.run(&raw, &bounded)?;
+        suite.end();
+        suite.lines(vec![String::new(), "With standardized columns:".to_string(), String::new()]);
+        let some = [
+            (BURN, setup(method, false, With::Nothing)),
+            (SCHEDULED, setup(method, true, With::Nothing)),
+            (RECOMMENDED, setup(method, true, With::Recommended)),
+        ];
+        suite.run(&Rows::standardized_wine()?, &some)?;
+        Ok(())
+    })
 }
 
 fn plain(suite: &mut Suite) -> Result<(), Box<dyn Error>> {
-    let title = "B2 sixteen layers";
-    if !suite.is_wanted(title) {
-        return Ok(());
-    }
-    suite.heading(title);
-    let method = Method::Momentum;
-    let mut usual = usual(method);
-    usual.push(("governor", setup(method, false, With::Governor)));
-    usual.push(("trust region, warmup and cosine", setup(method, true, With::Trust)));
-    suite.run(&Deep::digits(Kind::Plain)?, &usual)?;
-    let lsuv = Started { deep: Deep::digits(Kind::Plain)?, start: Start::Lsuv };
-    suite.run(
-        &lsuv,
-        &[
-            ("LSUV", setup(method, false, With::Nothing)),
-            ("LSUV, warmup and cosine", setup(method, true, With::Nothing)),
-        ],
-    )?;
-    suite.run(
-        &Deep::digits(Kind::BatchNorm)?,
-        &[
-            ("BatchNorm", setup(method, false, With::Nothing)),
-            ("BatchNorm, recommended", setup(method, true, With::Recommended)),
-        ],
-    )?;
-    suite.end();
-    Ok(())
+    suite.section("B2 sixteen layers", |suite| {
+        let method = Method::Momentum;
+        let bounded = bounded(method);
+        suite.run(&Deep::digits(Kind::Plain)?, &bounded)?;
+        let lsuv = Started { deep: Deep::digits(Kind::Plain)?, start: Start::Lsuv };
+        suite.run(
+            &lsuv,
+            &[
+                ("LSUV", setup(method, false, With::Nothing)),
+                ("LSUV, warmup and cosine", setup(method, true, With::Nothing)),
+            ],
+        )?;
+        suite.run(
+            &Deep::digits(Kind::BatchNorm)?,
+            &[
+                ("BatchNorm", setup(method, false, With::Nothing)),
+                ("BatchNorm, recommended", setup(method, true, With::Recommended)),
+            ],
+        )?;
+        Ok(())
+    })
 }
 
 fn residual(suite: &mut Suite) -> Result<(), Box<dyn Error>> {
-    let title = "B3 residual connections";
-    if !suite.is_wanted(title) {
-        return Ok(());
-    }
-    suite.heading(title);
-    let method = Method::Momentum;
-    let mut usual = usual(method);
-    usual.push(("governor", setup(method, false, With::Governor)));
-    suite.run(&Deep::digits(Kind::Residual)?, &usual)?;
-    let scaled = Started { deep: Deep::digits(Kind::Residual)?, start: Start::ScaledResiduals };
-    suite.run(
-        &scaled,
-        &[
-            ("scaled branches", setup(method, false, With::Nothing)),
-            ("scaled branches, recommended", setup(method, true, With::Recommended)),
-        ],
-    )?;
-    suite.run(
-        &Deep::digits(Kind::PreNorm)?,
-        &[
-            ("pre-norm", setup(method, false, With::Nothing)),
-            ("pre-norm, recommended", setup(method, true, With::Recommended)),
-        ],
-    )?;
-    suite.end();
-    Ok(())
+    suite.section("B3 residual connections", |suite| {
+        let method = Method::Momentum;
+        let mut usual = usual(method);
+        usual.push(("governor", setup(method, false, With::Governor)));
+        suite.run(&Deep::digits(Kind::Residual)?, &usual)?;
+        let scaled = Started { deep: Deep::digits(Kind::Residual)?, start: Start::ScaledResiduals };
+        suite.run(
+            &scaled,
+            &[
+                ("scaled branches", setup(method, false, With::Nothing)),
+                ("scaled branches, recommended", setup(method, true, With::Recommended)),
+            ],
+        )?;
+        suite.run(
+            &Deep::digits(Kind::PreNorm)?,
+            &[
+                ("pre-norm", setup(method, false, With::Nothing)),
+                ("pre-norm, recommended", setup(method, true, With::Recommended)),
+            ],
+        )?;
+        Ok(())
+    })
 }
 
 fn optimizers(suite: &mut Suite) -> Result<(), Box<dyn Error>> {
-    let title = "B4 optimizers on eight layers";
-    if !suite.is_wanted(title) {
-        return Ok(());
-    }
-    suite.heading(title);
-    let task = eight_layers()?;
-    for (bare, kept, method) in [
-        ("SGD", "SGD, recommended", Method::Sgd),
-        ("momentum", "momentum, recommended", Method::Momentum),
-        ("Adam", "Adam, recommended", Method::Adam),
-        ("AdamW", "AdamW, recommended", Method::AdamW),
-        ("Lion", "Lion, recommended", Method::Lion),
-        ("Muon", "Muon, recommended", Method::Muon),
-    ] {
-        let both = [
-            (bare, setup(method, false, With::Nothing)),
-            (kept, setup(method, true, With::Recommended)),
-        ];
-        suite.run(&task, &both)?;
-    }
-    suite.end();
-    Ok(())
+    suite.section("B4 optimizers on eight layers", |suite| {
+        let task = eight_layers()?;
+        for (bare, kept, method) in [
+            ("SGD", "SGD, recommended", Method::Sgd),
+            ("momentum", "momentum, recommended", Method::Momentum),
+            ("Adam", "Adam, recommended", Method::Adam),
+            ("AdamW", "AdamW, recommended", Method::AdamW),
+            ("Lion", "Lion, recommended", Method::Lion),
+            ("Muon", "Muon, recommended", Method::Muon),
+        ] {
+            let both = [
+                (bare, setup(method, false, With::Nothing)),
+                (kept, setup(method, true, With::Recommended)),
+            ];
+            suite.run(&task, &both)?;
+        }
+        Ok(())
+    })
 }
 
 fn letters(suite: &mut Suite) -> Result<(), Box<dyn Error>> {
-    let title = "B5 a transformer on letters";
-    if !suite.is_wanted(title) {
-        return Ok(());
-    }
-    suite.heading(title);
-    let method = Method::Adam;
-    let mut usual = usual(method);
-    usual.push(("1 % a matrix, warmup and cosine", setup(method, true, With::PerMatrix)));
-    suite.run(&Letters::new(Limits::NONE), &usual)?;
-    let scheduled = setup(method, true, With::Nothing);
-    for (name, limits) in [
-        ("QK-norm, warmup and cosine", Limits { qk_norm: true, ..Limits::NONE }),
-        ("soft caps, warmup and cosine", Limits { caps: true, ..Limits::NONE }),
-        ("z-loss, warmup and cosine", Limits { z_loss: true, ..Limits::NONE }),
-        ("all three, warmup and cosine", Limits::ALL),
-    ] {
-        suite.run(&Letters::new(limits), &[(name, scheduled)])?;
-    }
-    let all = [("all three, recommended", setup(method, true, With::Recommended))];
-    suite.run(&Letters::new(Limits::ALL), &all)?;
-    suite.end();
-    Ok(())
+    suite.section("B5 a transformer on letters", |suite| {
+        let method = Method::Adam;
+        let mut usual = usual(method);
+        usual.push(("1 % a matrix, warmup and cosine", setup(method, true, With::PerMatrix)));
+        suite.run(&Letters::new(Limits::NONE), &usual)?;
+        let scheduled = setup(method, true, With::Nothing);
+        for (name, limits) in [
+            ("QK-norm, warmup and cosine", Limits { qk_norm: true, ..Limits::NONE }),
+            ("soft caps, warmup and cosine", Limits { caps: true, ..Limits::NONE }),
+            ("z-loss, warmup and cosine", Limits { z_loss: true, ..Limits::NONE }),
+            ("all three, warmup and cosine", Limits::ALL),
+        ] {
+            suite.run(&Letters::new(limits), &[(name, scheduled)])?;
+        }
+        let all = [("all three, recommended", setup(method, true, With::Recommended))];
+        suite.run(&Letters::new(Limits::ALL), &all)?;
+        Ok(())
+    })
 }
 
 fn recurrence(suite: &mut Suite) -> Result<(), Box<dyn Error>> {
@@ -319,12 +317,7 @@ fn recurrence(suite: &mut Suite) -> Result<(), Box<dyn Error>> {
         ("B6 digits as a sequence, by a recurrent net", Recurrence::digits()?),
         ("B6 the adding problem, by a recurrent net", Recurrence::adding()),
     ] {
-        if !suite.is_wanted(title) {
-            continue;
-        }
-        suite.heading(title);
-        suite.run(&task, &usual(method))?;
-        suite.end();
+        suite.section(title, |suite| Ok(suite.run(&task, &usual(method))?))?;
     }
     Ok(())
 }

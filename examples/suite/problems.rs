@@ -19,7 +19,7 @@ use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
 
 use crate::nets::Net;
-use crate::tasks::{Chars, Cost, Data, Deep, LENGTH, Row, Rows, Task, digits, seeded};
+use crate::tasks::{Chars, Cost, Data, Deep, LENGTH, Row, Rows, Tabular, Task, digits, seeded};
 
 /// What the weights of a network start from, instead of He's initialization.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -36,23 +36,23 @@ pub struct Started {
     pub start: Start,
 }
 
-impl Task for Started {
+impl Tabular for Started {
     type Net = Net;
 
     fn name(&self) -> String {
-        self.deep.name()
+        Tabular::name(&self.deep)
     }
 
     fn target(&self) -> f64 {
-        self.deep.target()
+        Tabular::target(&self.deep)
     }
 
-    fn trivial(&self) -> f64 {
-        self.deep.trivial()
+    fn data(&self) -> &Data {
+        &self.deep.data
     }
 
     fn net(&self, seed: u64, device: &Device) -> Result<Net, Error> {
-        let net = self.deep.net(seed, device)?;
+        let net = Tabular::net(&self.deep, seed, device)?;
         match self.start {
             Start::ScaledResiduals => {
                 scale_residuals(net, 14, &ParamGroup::from_predicate("middle"))
@@ -70,24 +70,8 @@ impl Task for Started {
         }
     }
 
-    fn loss(&self, net: &Net, rows: &[usize], device: &Device) -> Tensor<1> {
-        self.deep.loss(net, rows, device)
-    }
-
-    fn seen(&self, net: &Net, rows: &[usize], device: &Device) -> Tensor<2> {
-        self.deep.seen(net, rows, device)
-    }
-
-    fn trust(&self) -> Result<TrustRegion, Error> {
-        self.deep.trust()
-    }
-
-    fn train(&self) -> Range<usize> {
-        self.deep.train()
-    }
-
-    fn held_out(&self) -> Range<usize> {
-        self.deep.held_out()
+    fn forward(&self, net: &Net, x: Tensor<2>) -> Tensor<2> {
+        net.forward(x)
     }
 }
 
@@ -299,7 +283,7 @@ pub struct Cells {
     output: Linear,
 }
 
-impl Task for Recurrence {
+impl Tabular for Recurrence {
     type Net = Cells;
 
     fn name(&self) -> String {
@@ -310,8 +294,8 @@ impl Task for Recurrence {
         self.target
     }
 
-    fn trivial(&self) -> f64 {
-        self.data.trivial
+    fn data(&self) -> &Data {
+        &self.data
     }
 
     fn net(&self, seed: u64, device: &Device) -> Result<Cells, Error> {
@@ -327,34 +311,9 @@ impl Task for Recurrence {
         })
     }
 
-    fn loss(&self, net: &Cells, rows: &[usize], device: &Device) -> Tensor<1> {
-        let (_, y) = self.data.batch(rows, device);
-        self.data.cost.of(self.said(net, rows, device), y)
-    }
-
-    fn seen(&self, net: &Cells, rows: &[usize], device: &Device) -> Tensor<2> {
-        let (_, y) = self.data.batch(rows, device);
-        self.data.cost.seen(self.said(net, rows, device), y)
-    }
-
-    fn trust(&self) -> Result<TrustRegion, Error> {
-        self.data.cost.trust()
-    }
-
-    fn train(&self) -> Range<usize> {
-        0..self.data.train
-    }
-
-    fn held_out(&self) -> Range<usize> {
-        self.data.train..self.data.rows.len()
-    }
-}
-
-impl Recurrence {
-    fn said(&self, net: &Cells, rows: &[usize], device: &Device) -> Tensor<2> {
-        let (x, _) = self.data.batch(rows, device);
+    fn forward(&self, net: &Cells, x: Tensor<2>) -> Tensor<2> {
         let [rows, inputs] = x.dims();
-        let start = Tensor::zeros([rows, WIDTH], device);
+        let start = Tensor::zeros([rows, WIDTH], &x.device());
         let state = (0..inputs / self.step).fold(start, |state, at| {
             let part = x.clone().narrow(1, at * self.step, self.step);
             (net.reads.forward(part) + net.repeats.forward(state)).tanh()

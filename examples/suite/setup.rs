@@ -9,11 +9,11 @@ use burn::tensor::{Device, Tensor};
 use evenkeel::bound::DeepRelativeTrust;
 use evenkeel::clip::GlobalNorm;
 use evenkeel::curvature::Governor;
-use evenkeel::schedule::{Boxed, Constant, Cosine, Ramp, Schedule, Scheduler};
+use evenkeel::schedule::{Boxed, Constant, Schedule, Scheduler};
 use evenkeel::trust::TrustRegion;
 use evenkeel::{Error, Keel};
 
-use crate::method::{Method, muon};
+use crate::method::{Method, muon, warm_cosine};
 use crate::tasks::Task;
 
 /// What there is between the optimizer and the model.
@@ -45,11 +45,7 @@ impl Setup {
     pub fn schedule(&self, rate: f64, updates: u64) -> Result<Scheduler<Boxed>, Error> {
         Ok(match self.scheduled {
             false => Constant::new(rate)?.boxed().start(),
-            true => {
-                let warmup = (updates / 20).max(1);
-                let cosine = Cosine::new(rate, 0.0, updates - warmup)?;
-                Ramp::new(0.0, rate, warmup)?.then(warmup, cosine).boxed().start()
-            }
+            true => warm_cosine(rate, updates)?.start(),
         })
     }
 

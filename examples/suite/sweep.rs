@@ -9,7 +9,7 @@ use rayon::prelude::*;
 
 use crate::losses::median;
 use crate::setup::Setup;
-use crate::tasks::Task;
+use crate::tasks::{Task, final_losses};
 
 /// The number of last batches whose mean loss counts as the loss of an update.
 const WINDOW: usize = 20;
@@ -120,13 +120,6 @@ fn run<T: Task>(task: &T, setup: Setup, job: (f64, u64), plan: &Plan) -> Result<
             None => return Ok(End { losses: [f64::INFINITY; 2], reached }),
         }
     }
-    let (net, plain) = (net.valid(), device.inner());
-    let losses = [task.train(), task.held_out()].map(|range| {
-        // A subset that is large enough, at regular intervals over the whole.
-        let step = (range.len() / 512).max(1);
-        let rows: Vec<usize> = range.step_by(step).collect();
-        let loss = f64::from(task.loss(&net, &rows, &plain).into_scalar::<f32>());
-        if loss.is_finite() { loss } else { f64::INFINITY }
-    });
+    let losses = final_losses(task, &net.valid(), &device.inner());
     Ok(End { losses, reached })
 }
