@@ -181,6 +181,10 @@ impl<'a, B> Advisor<'a, B> {
     /// Ranks recipes and chooses rates by the loss on `n` batches that are not trained on: the median over these
     /// batches, so that an outlier row in one of them doesn't decide. The training loss is reported as well.
     ///
+    /// The loss is evaluated after every twentieth of a run, on at most as many batches as a twentieth has updates, or 8
+    /// if those are more: with more held-out batches, on that many of them, evenly spaced and always the same. An
+    /// evaluation then costs less than the updates between two of them.
+    ///
     /// The model is [frozen](burn::module::Module::freeze) for the evaluation: dropout is off, and BatchNorm uses its
     /// running statistics.
     ///

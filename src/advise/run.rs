@@ -47,7 +47,7 @@ const HOPELESS: f64 = 100.0;
 /// The number of losses whose median has to show it.
 const WINDOW: usize = 10;
 /// The number of held-out evaluations in a run.
-const LOOKS: u64 = 20;
+pub(super) const LOOKS: u64 = 20;
 /// The number of last evaluations that give the final loss.
 const LAST: usize = 5;
 

@@ -5,7 +5,7 @@ use burn::optim::{GradientsParams, ModuleOptimizer};
 use burn::tensor::Tensor;
 
 use super::recipe::MOMENTUM;
-use super::run::{End, Held, Trial};
+use super::run::{End, Held, LOOKS, Trial};
 use super::{Bound, Method, Recipe, Safety};
 use crate::clip::{GlobalNorm, Percentile, ZScore};
 use crate::curvature::Governor;
@@ -103,6 +103,16 @@ fn looked<M: Module, B>(
     batches.map(own).collect()
 }
 
+/// The fewest held-out batches of an evaluation, if there are that many.
+const FEW: u64 = 8;
+
+/// The positions of the batches of an evaluation among `n`: with one batch for each update until the next evaluation,
+/// evaluating costs less than training.
+fn positions(n: u64, over: u64) -> impl Iterator<Item = u64> {
+    let used = n.min((over / LOOKS).max(FEW));
+    (0..used).map(move |k| (u128::from(k) * u128::from(n) / u128::from(used)) as u64)
+}
+
 /// Trains a fresh model.
 pub(super) fn run<M: Module + 'static, B>(
     build: &dyn Fn(u64) -> M,
@@ -123,7 +133,7 @@ pub(super) fn run<M: Module + 'static, B>(
     let starts: Vec<f64> = starts.collect::<Result<_, _>>()?;
     let look = |model: &M| -> Result<Option<f64>, Error> {
         let Some((n, batch)) = held_out else { return Ok(None) };
-        let mut losses = looked(model, costs, targets, (0..n).map(batch))?;
+        let mut losses = looked(model, costs, targets, positions(n, over).map(batch))?;
         // An outlier row is in one batch only, and the median over batches ignores it.
         let finite = losses.iter().all(|loss| loss.is_finite());
         Ok(Some(median(&mut losses).filter(|_| finite).unwrap_or(f64::NAN)))
@@ -200,6 +210,16 @@ mod tests {
     use super::*;
     use crate::report::Report;
     use crate::{Fault, Reading};
+
+    #[test]
+    fn an_evaluation_has_a_batch_for_each_update_since_the_last_one() {
+        let used = |n, over| positions(n, over).collect::<Vec<_>>();
+        assert_eq!(used(3, 10), [0, 1, 2]);
+        assert_eq!(used(8, 10), [0, 1, 2, 3, 4, 5, 6, 7]);
+        assert_eq!(used(12, 199), [0, 1, 2, 4, 5, 6, 8, 9, 10]);
+        assert_eq!(used(10, 200).len(), 10);
+        assert_eq!(used(u64::MAX, 100).last(), Some(&((7 << 61) - 1)));
+    }
 
     fn weight(of: f32) -> Linear {
         let device = Device::flex().autodiff();
