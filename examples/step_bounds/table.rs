@@ -58,9 +58,21 @@ impl Table {
     }
 
     /// One line for each side, for programs to read.
+    ///
+    /// `of_bare` is the sensitivity as a share of that without a bound, both above the lowest loss in the table, and
+    /// `least` what that share would be if each rate did as well as the best rate up to it: nothing that only lowers
+    /// rates to a constant gets below.
     pub fn lines(&self) -> Vec<String> {
         let bare = self.sides.iter().find(|(side, _)| *side == Side::Bare);
         let best_bare = bare.map_or(f64::NAN, |(_, column)| column.best());
+        let lowest =
+            self.sides.iter().map(|(_, column)| column.best()).fold(f64::INFINITY, f64::min);
+        let above =
+            |losses: &[f64]| losses.iter().map(|loss| loss.min(self.trivial) - lowest).sum::<f64>();
+        let of_bare = |losses: &[f64]| {
+            bare.map_or(f64::NAN, |(_, bare)| above(losses) / above(&bare.training()))
+        };
+        let least = bare.map_or(f64::NAN, |(_, bare)| of_bare(&bare.with_lower_rates()));
         let line = |(side, column): &(Side, Column)| {
             let reached: Vec<bool> =
                 column.medians.iter().map(|[train, _]| *train <= self.target).collect();
@@ -76,11 +88,12 @@ impl Table {
             let top = column.medians.last().copied().unwrap_or([f64::NAN; 2]);
             let held_out = column.medians.iter().map(|[_, out]| *out).fold(f64::INFINITY, f64::min);
             format!(
-                "bench step_bounds {} {side} reached={}/{} upwards={upwards:.2} sensitivity={sensitivity:.4} best={best:.4} \
-                 top={:.4} gap={:.3} held_out={held_out:.4} held_out_top={:.4} broken={}",
+                "bench step_bounds {} {side} reached={}/{} upwards={upwards:.2} sensitivity={sensitivity:.4} of_bare={:.3} \
+                 least={least:.3} best={best:.4} top={:.4} gap={:.3} held_out={held_out:.4} held_out_top={:.4} broken={}",
                 self.name,
                 reached.iter().filter(|reached| **reached).count(),
                 reached.len(),
+                of_bare(&column.training()),
                 top[0],
                 (top[0] - best_bare) / (self.trivial - best_bare),
                 top[1],
@@ -92,6 +105,19 @@ impl Table {
 }
 
 impl Column {
+    fn training(&self) -> Vec<f64> {
+        self.medians.iter().map(|[train, _]| *train).collect()
+    }
+
+    /// The lowest training loss at each rate or a lower one.
+    fn with_lower_rates(&self) -> Vec<f64> {
+        let lowest = |so_far: &mut f64, loss: f64| {
+            *so_far = so_far.min(loss);
+            Some(*so_far)
+        };
+        self.training().into_iter().scan(f64::INFINITY, lowest).collect()
+    }
+
     fn best(&self) -> f64 {
         self.medians.iter().map(|[train, _]| *train).fold(f64::INFINITY, f64::min)
     }
