@@ -3,7 +3,9 @@
 //! The law under test is that of no trace: after a rejected step, everything is bit by bit as in a
 //! run that never saw the batch.
 
-use crate::common::{Batch, Net, bits, id_of, is_finite, on_every_device, poke, with_first};
+use crate::common::{
+    Batch, Net, bits, id_of, is_finite, on_every_device, on_every_device_each, poke, with_first,
+};
 use burn::module::Module;
 use burn::optim::{AdamConfig, GradientsParams, ModuleOptimizer, SgdConfig};
 use burn::tensor::{Device, Tensor};
@@ -92,16 +94,20 @@ fn keel(optimizer: &ModuleOptimizer, net: &Net, answer: Verdict) -> Keel<Net> {
         .unwrap()
 }
 
+/// Every optimizer with every fault in every place.
+fn everything() -> Vec<(ModuleOptimizer, Place, f32)> {
+    let kinds = |place| KINDS.map(|kind| (place, kind));
+    let faults: Vec<_> = PLACES.into_iter().flat_map(kinds).collect();
+    let each = |optimizer: ModuleOptimizer| {
+        faults.clone().into_iter().map(move |(place, kind)| (optimizer.clone(), place, kind))
+    };
+    optimizers().into_iter().flat_map(each).collect()
+}
+
 #[test]
 fn a_skipped_fault_leaves_no_trace_wherever_and_whatever_it_is() {
-    on_every_device(|device| {
-        for optimizer in optimizers() {
-            for place in PLACES {
-                for kind in KINDS {
-                    skip_without_trace(device, &optimizer, place, kind);
-                }
-            }
-        }
+    on_every_device_each(&everything(), |device, (optimizer, place, kind)| {
+        skip_without_trace(device, optimizer, *place, *kind);
     });
 }
 
@@ -162,14 +168,8 @@ fn skip_without_trace(device: &Device, optimizer: &ModuleOptimizer, place: Place
 
 #[test]
 fn a_rewound_fault_leaves_the_last_good_snapshot() {
-    on_every_device(|device| {
-        for optimizer in optimizers() {
-            for place in PLACES {
-                for kind in KINDS {
-                    rewind_to_the_snapshot(device, &optimizer, place, kind);
-                }
-            }
-        }
+    on_every_device_each(&everything(), |device, (optimizer, place, kind)| {
+        rewind_to_the_snapshot(device, optimizer, *place, *kind);
     });
 }
 

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use crate::common::{Batch, Net, on_every_device};
+use crate::common::{Batch, Net, on_every_device, on_every_device_each};
 use burn::module::Module;
 use burn::optim::{AdamConfig, GradientsParams, ModuleOptimizer};
 use burn::store::ModuleRecord;
@@ -173,20 +173,18 @@ fn deadly() -> impl Iterator<Item = (Harm, Place)> {
 
 #[test]
 fn a_keel_passes_all_checks_under_every_deadly_harm() {
-    on_every_device(|device| {
+    let cases: Vec<_> = deadly().collect();
+    on_every_device_each(&cases, |device, (harm, place)| {
         let start = Net::new(device);
         // Before the first update, alone, and twice in a row, with updates after each. A hundred runs on each device
         // have to be short.
         let (steps, when) = (15, When::at([0, 5, 10, 11]));
-        for (harm, place) in deadly() {
-            let faults = Injector::new(5).inject(harm, place.clone(), when.clone()).unwrap();
-            let make = || Kept::of(&start);
-            let said =
-                |check: Result<(), Broken>| check.map_err(|e| format!("{harm}, {place}: {e}"));
-            said(survives(make, steps, &faults)).unwrap();
-            said(leaves_no_trace(make, steps, &faults)).unwrap();
-            said(resumes_exactly(make, steps, 8, &faults)).unwrap();
-        }
+        let faults = Injector::new(5).inject(*harm, place.clone(), when).unwrap();
+        let make = || Kept::of(&start);
+        let said = |check: Result<(), Broken>| check.map_err(|e| format!("{harm}, {place}: {e}"));
+        said(survives(make, steps, &faults)).unwrap();
+        said(leaves_no_trace(make, steps, &faults)).unwrap();
+        said(resumes_exactly(make, steps, 8, &faults)).unwrap();
     });
 }
 

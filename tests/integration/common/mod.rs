@@ -37,6 +37,15 @@ pub fn on_every_device(test: impl Fn(&Device)) {
     }
 }
 
+/// Runs a test of many cases on every device; on wgpu with every third case only, which takes minutes where the GPU is
+/// made of software. Values that vary in fours or fives all occur.
+pub fn on_every_device_each<T>(cases: &[T], test: impl Fn(&Device, &T)) {
+    on_every_device(|device| {
+        let wgpu = format!("{device:?}").to_lowercase().contains("wgpu");
+        cases.iter().step_by(if wgpu { 3 } else { 1 }).for_each(|case| test(device, case));
+    });
+}
+
 /// Counts a test that passed on a device, where somebody counts: `EVENKEEL_TESTS` names the file.
 fn passed(device: &str) {
     use std::io::Write;

@@ -106,16 +106,14 @@ fn a_network_that_dies_is_not_stable() {
     };
     for start in [1e-3, 1e-7] {
         let search = StableRate::new(200).unwrap().start(start).unwrap();
-        for seed in 0..2 {
-            let model = Raw::new(seed, 8, &device);
-            let run = |run: &ShortRun<'_>| short_run(&model, Sgd::new(), run, batch, Raw::loss);
-            check(start, search.find(run).unwrap());
-        }
+        let model = Raw::new(0, 8, &device);
+        let run = |run: &ShortRun<'_>| short_run(&model, Sgd::new(), run, batch, Raw::loss);
+        check(start, search.find(run).unwrap());
         let fresh = |seed| Raw::new(100 + seed, 8, &device);
         let run = |run: &ShortRun<'_>| fresh_run(fresh, Sgd::new(), run, batch, Raw::loss);
         check(start, search.find(run).unwrap());
     }
-    assert!(died > 15 && learned > 35, "{died} died, {learned} learned");
+    assert!(died > 10 && learned > 23, "{died} died, {learned} learned");
 }
 
 /// A loss that falls like any other, of a network that is known to have died from 0.01 to 0.1: whether lower rates
