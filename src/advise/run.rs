@@ -47,9 +47,17 @@ const HOPELESS: f64 = 100.0;
 /// The number of losses whose median has to show it.
 const WINDOW: usize = 10;
 /// The number of held-out evaluations in a run.
-pub(super) const LOOKS: u64 = 20;
+const LOOKS: u64 = 20;
+/// The fewest batches of an evaluation, if there are that many.
+const FEW: u64 = 8;
 /// The number of last evaluations that give the final loss.
 const LAST: usize = 5;
+
+/// Returns how many of `n` held-out batches are evaluated: no more than there are updates until the next evaluation, so
+/// that evaluating costs less than training.
+pub(super) fn evaluated(n: u64, over: u64) -> u64 {
+    n.min((over / LOOKS).max(FEW))
+}
 
 impl Trial {
     pub(super) fn new(starts: Vec<f64>, held: Option<Held>, over: u64) -> Self {

@@ -3,6 +3,7 @@
 use super::confidence::seeds_needed;
 use super::decision::EXPLAINED;
 use super::outcome::{Objective, Outcome};
+use super::run::evaluated;
 use super::{Advice, Point};
 use crate::text::short;
 
@@ -73,6 +74,10 @@ pub(super) fn shown(advice: &Advice) -> Vec<usize> {
 pub(super) fn heading(advice: &Advice) -> String {
     let (loss, by) = match advice.held_out() {
         Some(1) => ("held-out loss", ", on 1 held-out batch".to_string()),
+        Some(n) if evaluated(n, advice.over()) < n => (
+            "held-out loss",
+            format!(", on {} of {n} held-out batches", evaluated(n, advice.over())),
+        ),
         Some(n) => ("held-out loss", format!(", on {n} held-out batches")),
         None => ("training loss", ", by training loss: what is held out may say otherwise".into()),
     };
@@ -119,6 +124,7 @@ pub(super) fn summary(advice: &Advice) -> Vec<String> {
     said.extend(against_plain(advice, recommended));
     said.extend(simpler(advice, best, recommended));
     said.extend(fit(advice, recommended));
+    said.extend(longer(advice, recommended));
     if let Objective::FastestTo(target) = advice.objective()
         && best.best(advice.objective()).is_some_and(|point| point.updates().is_none())
     {
@@ -248,6 +254,17 @@ fn fit(advice: &Advice, outcome: &Outcome) -> Option<String> {
             "It overfits: the training loss is {}, and the held-out loss {}.",
             short(trained),
             short(held)
+        )
+    })
+}
+
+/// Says what a longer run needs that these don't show.
+fn longer(advice: &Advice, outcome: &Outcome) -> Option<String> {
+    let short = advice.objective() == Objective::LowestLoss && !outcome.recipe.cosine;
+    short.then(|| {
+        format!(
+            "The rate is constant. Runs of {} updates favor that: in a much longer one, let it decay, and compare.",
+            advice.over()
         )
     })
 }

@@ -5,7 +5,7 @@ use burn::optim::{GradientsParams, ModuleOptimizer};
 use burn::tensor::Tensor;
 
 use super::recipe::MOMENTUM;
-use super::run::{End, Held, LOOKS, Trial};
+use super::run::{End, Held, Trial, evaluated};
 use super::{Bound, Method, Recipe, Safety};
 use crate::clip::{GlobalNorm, Percentile, ZScore};
 use crate::curvature::Governor;
@@ -103,13 +103,9 @@ fn looked<M: Module, B>(
     batches.map(own).collect()
 }
 
-/// The fewest held-out batches of an evaluation, if there are that many.
-const FEW: u64 = 8;
-
-/// The positions of the batches of an evaluation among `n`: with one batch for each update until the next evaluation,
-/// evaluating costs less than training.
+/// The positions of the batches of an evaluation among `n`, evenly spaced.
 fn positions(n: u64, over: u64) -> impl Iterator<Item = u64> {
-    let used = n.min((over / LOOKS).max(FEW));
+    let used = evaluated(n, over);
     (0..used).map(move |k| (u128::from(k) * u128::from(n) / u128::from(used)) as u64)
 }
 

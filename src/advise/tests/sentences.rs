@@ -5,6 +5,18 @@ use super::*;
 
 const BROKE: f64 = f64::INFINITY;
 
+#[test]
+fn a_constant_rate_is_said_to_be_one_of_short_runs() {
+    let of = |wanted, cosine| {
+        let recipe = Recipe { cosine, ..with(Method::Adam) };
+        said(&advice(wanted, [confirmed(recipe, &[1.0; 7])]))
+            .contains("The rate is constant. Runs of 100")
+    };
+    assert!(of(WANTED, false));
+    assert!(!of(WANTED, true));
+    assert!(!of(Wanted { objective: Objective::HighestRate, ..WANTED }, false));
+}
+
 /// Everything that is said, in one text.
 fn said(advice: &Advice) -> String {
     summary(advice).join("\n")
@@ -31,6 +43,11 @@ fn the_heading_says_what_was_ranked_and_how() {
         heading(&fast),
         "Ranked by: fastest to a held-out loss of 0.5. Runs of 100 updates, 2 seeds, on 3 held-out batches."
     );
+    // A twentieth of the run has fewer updates.
+    let many = of(Wanted { over: 180, held_out: Some(10), ..WANTED });
+    assert!(many.ends_with(", on 9 of 10 held-out batches."), "{many}");
+    let all = of(Wanted { over: 180, held_out: Some(9), ..WANTED });
+    assert!(all.ends_with(", on 9 held-out batches."), "{all}");
     let high = Wanted { objective: Objective::HighestRate, ..WANTED };
     let outcomes = vec![confirmed(plain(), &[1.0; 7])];
     let high = Advice::new(high, Some(0.25), 0, true, (outcomes, Log::default()));
