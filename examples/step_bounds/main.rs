@@ -43,6 +43,9 @@ pub struct Arguments {
     /// Bounds to try in addition to the default one.
     #[arg(long, value_delimiter = ',')]
     tau: Vec<f64>,
+    /// Also tries the default bound with these as the most that the loss can relax it to.
+    #[arg(long, value_delimiter = ',')]
+    relaxed: Vec<f64>,
     /// Also tries a bound on how far a step moves the outputs.
     #[arg(long)]
     trust: bool,
@@ -90,6 +93,7 @@ fn examine<T: Task>(
     }
     let mut sides = vec![Side::Bare, Side::Recommended];
     sides.extend(arguments.tau.iter().map(|&tau| Side::Tau(tau)));
+    sides.extend(arguments.relaxed.iter().map(|&tau| Side::Relaxed(tau)));
     if arguments.trust {
         sides.push(Side::Trust);
     }

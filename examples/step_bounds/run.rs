@@ -21,6 +21,8 @@ pub enum Side {
     Recommended,
     /// The bound alone, with this value.
     Tau(f64),
+    /// The bound alone, with its usual value and at most this one.
+    Relaxed(f64),
     /// A bound on how far a step moves the outputs.
     Trust,
 }
@@ -31,6 +33,7 @@ impl fmt::Display for Side {
             Self::Bare => f.pad("bare"),
             Self::Recommended => f.pad("recommended"),
             Self::Tau(tau) => f.pad(&format!("tau={tau}")),
+            Self::Relaxed(tau) => f.pad(&format!("relaxed={tau}")),
             Self::Trust => f.pad("trust"),
         }
     }
@@ -58,6 +61,7 @@ pub fn run<T: Task>(task: &T, setting: &Setting) -> Result<[f64; 2], Error> {
         Side::Bare => keel,
         Side::Recommended => keel.recommended(),
         Side::Tau(tau) => keel.bound(DeepRelativeTrust::new(tau)?),
+        Side::Relaxed(tau) => keel.bound(DeepRelativeTrust::default().relaxed_to(tau)?),
         Side::Trust => keel.bound(trust.clone()),
     };
     let mut keel = keel.build(&net)?;
