@@ -48,6 +48,9 @@ pub enum Direction {
     Normalized {
         /// Root mean square of a step at a rate of 1.
         size: f64,
+        /// Whether the step shrinks as gradients disagree, because an average of them is divided by their size: Adam's
+        /// does, and Lion's and Muon's don't.
+        fades: bool,
     },
     /// The step changes each element in proportion to the gradient: gradient descent, and momentum.
     Gradient {
@@ -62,7 +65,8 @@ impl Direction {
     /// Returns the numbers to save.
     pub(crate) fn parts(self) -> [f64; 2] {
         match self {
-            Self::Normalized { size } => [size, -1.0],
+            Self::Normalized { size, fades: true } => [size, -1.0],
+            Self::Normalized { size, fades: false } => [size, -2.0],
             Self::Gradient { size, momentum } => [size, momentum],
         }
     }
@@ -70,7 +74,9 @@ impl Direction {
     /// Restores what [`parts`](Self::parts) saved; `None` if nothing was known.
     fn of_parts(parts: [f64; 2]) -> Option<Self> {
         match parts {
-            [size, -1.0] if size.is_finite() && size >= 0.0 => Some(Self::Normalized { size }),
+            [size, kind @ (-1.0 | -2.0)] if size.is_finite() && size >= 0.0 => {
+                Some(Self::Normalized { size, fades: kind == -1.0 })
+            }
             [size, momentum]
                 if size.is_finite() && size >= 0.0 && (0.0..1.0).contains(&momentum) =>
             {

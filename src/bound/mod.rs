@@ -69,7 +69,7 @@ pub trait StepBound: Send {
     /// Returns whether the bound needs to know how the optimizer steps: [`Parameter::direction`].
     ///
     /// # Cost
-    /// Up to three updates of copies, with a readback each, when a keel is built.
+    /// Up to four updates of copies, with a readback each, when a keel is built.
     fn looks_at_direction(&self) -> bool {
         false
     }

@@ -16,12 +16,16 @@ const SMALL: f64 = 0.1;
 const LARGE: f64 = 1.0;
 const RATE: f64 = 0.1;
 
+/// A step of at least this share of the one before it, for the opposite gradient, doesn't fade. Adam's is 0.05, and that
+/// of a sum of squares, as in AdaGrad, 0.7.
+const FULL: f64 = 0.9;
+
 /// Returns how each parameter that requires a gradient is stepped, by applying `update` to gradients of two sizes, and
-/// once more to the second size. Nothing of the caller's is changed. A parameter whose step depends on the gradient's
-/// size in another way is left out.
+/// then once more to the second size, or to its opposite. Nothing of the caller's is changed. A parameter whose step
+/// depends on the gradient's size in another way is left out.
 ///
 /// # Cost
-/// Two or three updates of copies, with a readback each.
+/// Three or four updates of copies, with a readback each.
 pub(super) fn of<M: Module>(
     update: &dyn ModelOptimizer<M>,
     model: &M,
@@ -38,13 +42,17 @@ pub(super) fn of<M: Module>(
         .collect();
     let ids = large.ids.clone();
     let first = large.moved.clone();
-    let second = match growths.contains(&Growth::Proportional) {
-        true => Tried::of(large.optimizer, &large.after, LARGE)?.moved,
-        false => first.clone(),
+    let then = |growth, size| match growths.contains(&growth) {
+        true => Ok(Tried::of(large.optimizer.boxed(), &large.after, size)?.moved),
+        false => Ok::<_, Error>(first.clone()),
     };
-    let steps = growths.into_iter().zip(std::iter::zip(first, second));
-    let directions = steps.map(|(growth, (first, second))| match growth {
-        Growth::None => Some(Direction::Normalized { size: first / RATE }),
+    let (again, back) = (then(Growth::Proportional, LARGE)?, then(Growth::None, -LARGE)?);
+    let seconds = std::iter::zip(again, back);
+    let steps = growths.iter().zip(std::iter::zip(&first, seconds));
+    let directions = steps.map(|(growth, (first, (second, back)))| match growth {
+        Growth::None => {
+            Some(Direction::Normalized { size: first / RATE, fades: back < FULL * first })
+        }
         Growth::Proportional => {
             let momentum = (second / first - 1.0).clamp(0.0, 0.9999);
             // Below a twentieth it is rounding, or weight decay.
@@ -96,7 +104,7 @@ impl<M: Module> Tried<M> {
         let mut fill = Fill { size, grads, seen: HashSet::new(), ids, elements };
         model.visit(&mut fill);
         let Fill { grads, seen, ids, elements, .. } = fill;
-        let norm = size * 1.001 * (elements.iter().sum::<usize>() as f64).sqrt();
+        let norm = size.abs() * 1.001 * (elements.iter().sum::<usize>() as f64).sqrt();
         let after = optimizer.update(StepArgs::new(RATE, 1.0, norm), model.clone(), grads);
         let squares = Monitor::distances(model, &after, seen)?;
         let mean = |(square, &n): (f64, &usize)| (square / n.max(1) as f64).sqrt();

@@ -3,11 +3,11 @@
 
 use burn::lr_scheduler::module_lr_scheduler::ModuleLrScheduler;
 use burn::module::ParamGroup;
-use burn::optim::{AdamConfig, LionConfig, ModuleOptimizer, MuonConfig, SgdConfig};
+use burn::optim::{AdaGradConfig, AdamConfig, LionConfig, ModuleOptimizer, MuonConfig, SgdConfig};
 use burn::tensor::Device;
 use evenkeel::bound::{DeepRelativeTrust, Direction, StepBound};
 use evenkeel::clip::GlobalNorm;
-use evenkeel::guard::Guard;
+use evenkeel::guard::{Guard, UpdateRatio};
 use evenkeel::optim::{Adam, AdamW, Momentum, Sgd, biases_and_norms};
 use evenkeel::schedule::{Constant, Cosine, GroupScheduler, Ramp, Rate, Schedule};
 use evenkeel::{Builder, Decide, Keel, Layers, Parameter, Reading, Report, Rewind, Verdict};
@@ -39,6 +39,27 @@ fn matrices(net: &Net) -> Vec<Vec<f64>> {
 
 fn norm(values: impl Iterator<Item = f64>) -> f64 {
     values.map(|x| x * x).sum::<f64>().sqrt()
+}
+
+/// A snapshot and a guard of updates read the sizes of the weights too, at other updates. A bound that saw them would be
+/// another one with them than without.
+#[test]
+fn what_others_look_at_does_not_change_a_bound() {
+    on_every_device(|device| {
+        let start = Net::new(device);
+        let run = |keel: Builder<Net>| {
+            let (mut net, mut keel) = (start.twin(), keel.build(&start).unwrap());
+            for k in 0..30 {
+                let (after, report) = step(&mut keel, 1.0, net, k, device);
+                assert!(report.is_applied() && report.is_held());
+                net = after;
+            }
+            bits(&net)
+        };
+        let alone = run(bounded());
+        assert_eq!(run(bounded().rewind(Rewind::every(3).unwrap())), alone);
+        assert_eq!(run(bounded().guard(UpdateRatio::at_most(1e9).unwrap())), alone);
+    });
 }
 
 /// Above the bound every rate is the same one, and the sum of the relative changes is what it is to be.
@@ -381,15 +402,24 @@ fn the_direction_of_an_optimizer_is_found() {
         let before = bits(&net);
         let near = |x: f64, y: f64| assert!((x / y - 1.0).abs() < 0.02, "{x} is not {y}");
         let normalized = [
-            Keel::wrap(Adam::new()),
-            Keel::wrap(AdamW::new()),
-            Keel::wrap(AdamConfig::new().init()),
-            Keel::wrap(LionConfig::new().init()),
+            (Keel::wrap(Adam::new()), true),
+            (Keel::wrap(AdamW::new()), true),
+            (Keel::wrap(AdamConfig::new().init()), true),
+            // Its sum of squares grows, which is little at first.
+            (Keel::wrap(AdaGradConfig::new().init()), true),
+            // Without an average.
+            (Keel::wrap(Adam::new().beta_1(0.0).unwrap()), false),
+            (Keel::wrap(LionConfig::new().init()), false),
         ];
-        for found in normalized.into_iter().flat_map(|keel| told(keel, &net)) {
-            match found.direction {
-                Some(Direction::Normalized { size }) => near(size, 1.0),
-                other => panic!("{other:?}"),
+        for (keel, expected) in normalized {
+            for found in told(keel, &net) {
+                match found.direction {
+                    Some(Direction::Normalized { size, fades }) => {
+                        near(size, 1.0);
+                        assert_eq!(fades, expected, "{found:?}");
+                    }
+                    other => panic!("{other:?}"),
+                }
             }
         }
         let gradient = [
@@ -428,7 +458,7 @@ fn each_parameter_has_its_own_direction() {
             ([_], Some(Direction::Gradient { size, momentum: 0.0 })) => {
                 assert!((size - 1.0).abs() < 0.02, "{parameter:?}");
             }
-            ([a, b], Some(Direction::Normalized { size })) => {
+            ([a, b], Some(Direction::Normalized { size, fades: false })) => {
                 // All singular values between 0.7 and 1.2: √(their number over that of the elements), and Burn's
                 // factor for the shape.
                 let (a, b) = (*a as f64, *b as f64);

@@ -8,7 +8,7 @@ mod slack;
 
 use std::collections::HashMap;
 
-use matrix::{FORGET, Matrix, by_gradient, fan_in};
+use matrix::{FORGET, Matrix, by_gradient, counts, fan_in};
 use slack::Slack;
 
 use super::{Direction, StepBound};
@@ -23,7 +23,7 @@ use crate::{Error, Layers, Parameter, Reading, Verdict};
 ///      l: the matrices, that is, the parameters of rank 2 and higher, but for n: those before a normalization
 /// rₗ = max(rms(Wₗ), 0.1/√fan-inₗ), and at most 1.5 times its initial value
 /// uₗ = the root mean square of a step at a rate of 1:
-///      1 for Adam, Lion and similar optimizers, about 1/√(the longer side) for Muon; for descent and momentum
+///      1 for Adam and similar optimizers, 3 for Lion, about 3/√(the longer side) for Muon; for descent and momentum
 ///      mₗ ← μ·mₗ + rms(gₗ)     uₗ ← max(0.95·uₗ, mₗ)
 /// τ = 0.3·√(1 − μ)            μ = 0 without momentum
 /// ```
@@ -31,7 +31,7 @@ use crate::{Error, Layers, Parameter, Reading, Verdict};
 /// and up to 4·√(1 − μ), as long as the loss shows that it can bear more:
 ///
 /// ```text
-/// rate·Σ √nᵢ·‖gᵢ‖ ≤ min(L, L₀ − L)          over all parameters, of nᵢ elements: Adam, Lion and similar
+/// rate·Σ uᵢ·√nᵢ·‖gᵢ‖ ≤ min(L, L₀ − L)       over all parameters, of nᵢ elements: Adam, Lion and similar
 /// rate·Σ ‖gᵢ‖²/(1 − μ) ≤ min(L, L₀ − L)     descent and momentum
 /// ```
 ///
@@ -51,6 +51,10 @@ use crate::{Error, Layers, Parameter, Reading, Verdict};
 /// it: a matrix counts among `n` once `|⟨W, g⟩|·√elements ≤ 0.02·‖W‖·‖g‖` has held in five of the first ten
 /// updates and has failed in none. An update in which its gradient is 0 says nothing. With a bound [for each
 /// matrix](Self::per_matrix), all count among `l`.
+///
+/// A step that does not fade counts three times. Adam divides an average of gradients by their size: of unrelated
+/// ones, √(0.1/1.9) = 0.23 is left, so its steps get smaller as gradients disagree. Lion takes the sign of an average,
+/// and Muon its singular directions, and both step as far as before.
 ///
 /// How the optimizer steps each parameter does not have to be specified: a keel finds out by trying a copy of it
 /// when it is built. Mixtures, such as Muon on the hidden matrices and AdamW on the rest, are therefore bounded
@@ -291,8 +295,13 @@ impl DeepRelativeTrust {
                 }
             });
         }
-        self.each(matrices, &now.sizes, |matrix, norm| matrix.rms = norm / matrix.root);
-        self.each(matrices, &now.alignments, Matrix::turn);
+        // A reading may also hold what others have asked for, who must not change what this bound knows.
+        if self.looks_at_sizes(now.update) {
+            self.each(matrices, &now.sizes, |matrix, norm| matrix.rms = norm / matrix.root);
+        }
+        if self.looks_at_alignments(now.update) {
+            self.each(matrices, &now.alignments, Matrix::turn);
+        }
     }
 
     /// Returns the most by which a step at a rate of 1 changes the loss, to first order.
@@ -305,7 +314,9 @@ impl DeepRelativeTrust {
             steps = ahead;
             match step.direction {
                 // An upper bound on the sum of the gradient's absolute values.
-                Some(Direction::Normalized { size }) => size * step.root * norm,
+                Some(Direction::Normalized { size, fades }) => {
+                    counts(size, fades) * step.root * norm
+                }
                 Some(Direction::Gradient { size, momentum }) => {
                     size * left * norm * norm / (1.0 - momentum)
                 }
@@ -339,7 +350,7 @@ impl StepBound for DeepRelativeTrust {
         let is_matrix = |of: &&Parameter| of.shape.len() > 1 && elements(of) > 0.0;
         let mut known = parameters.iter().filter(is_matrix).filter_map(|of| of.direction);
         // A frozen parameter may be unfrozen, and is then stepped like the others.
-        let usual = known.next().unwrap_or(Direction::Normalized { size: 1.0 });
+        let usual = known.next().unwrap_or(Direction::Normalized { size: 1.0, fades: true });
         let (mut matrices, mut index) = (Vec::new(), HashMap::new());
         for parameter in parameters.iter().filter(is_matrix) {
             if index.contains_key(&parameter.path) {

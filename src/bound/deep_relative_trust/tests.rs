@@ -1,7 +1,7 @@
 use super::slack::GROWTH;
 use super::*;
 
-const ADAM: Direction = Direction::Normalized { size: 1.0 };
+const ADAM: Direction = Direction::Normalized { size: 1.0, fades: true };
 
 fn stepped(
     parameters: impl IntoIterator<Item = Parameter>,
@@ -129,7 +129,9 @@ fn it_is_relaxed_as_far_as_the_loss_bears() {
     let parameters = [Parameter::new("a", [4, 4], 2.0), Parameter::new("b", [4, 4], 2.0)];
     let started = || {
         let mut bound = DeepRelativeTrust::new(0.3).unwrap().relaxed_to(2.0).unwrap();
-        bound.start(&stepped(parameters.clone(), Direction::Normalized { size: 0.5 })).unwrap();
+        bound
+            .start(&stepped(parameters.clone(), Direction::Normalized { size: 0.5, fades: true }))
+            .unwrap();
         bound
     };
     // A cap of ½ at τ = 1, and a slope of ½·(4 + 4)·norm.
@@ -175,7 +177,7 @@ fn it_is_relaxed_as_far_as_the_loss_bears() {
     resumed.restore(&other.state()).unwrap();
     assert_eq!(resumed, other);
     let mut narrow = DeepRelativeTrust::new(0.3).unwrap().relaxed_to(0.5).unwrap();
-    narrow.start(&stepped(parameters, Direction::Normalized { size: 0.5 })).unwrap();
+    narrow.start(&stepped(parameters, Direction::Normalized { size: 0.5, fades: true })).unwrap();
     narrow.restore(&other.state()).unwrap();
     assert_eq!(narrow.tau(), 0.5);
     let same = DeepRelativeTrust::new(0.3).unwrap();
@@ -225,7 +227,7 @@ fn its_state_resumes_it_and_what_is_wrong_is_named() {
 #[test]
 fn each_parameter_is_bounded_as_it_is_stepped() {
     let muon = Parameter::new("a", [4, 4], 2.0);
-    let muon = muon.with_direction(Direction::Normalized { size: 0.125 });
+    let muon = muon.with_direction(Direction::Normalized { size: 0.125, fades: false });
     let descent = Parameter::new("b", [4, 4], 2.0);
     let descent = descent.with_direction(Direction::Gradient { size: 1.0, momentum: 0.0 });
     let mut thawed = Parameter::new("c", [4, 4], 2.0);
@@ -242,16 +244,17 @@ fn each_parameter_is_bounded_as_it_is_stepped() {
         bound.record(&now, 0.5, Verdict::Apply);
         cap
     };
-    // A quarter each for the first and the third, which is stepped like the first, and ½·8/4/½ for the second.
+    // Three quarters each for the first and the third, which is stepped like the first: steps of ⅛ that don't fade count
+    // as ⅜. And ½·8/4/½ for the second.
     let cap = step(&mut bound, &[1.0, 8.0], 4.0);
-    assert!((cap / (0.3 / (0.25 + 2.0)) - 1.0).abs() < 1e-12, "{cap}");
+    assert!((cap / (0.3 / (0.75 + 2.0)) - 1.0).abs() < 1e-12, "{cap}");
     let cap = step(&mut bound, &[1.0, 8.0, 1.0], 4.0);
-    assert!((cap / (0.3 / (0.25 + 2.0 + 0.25)) - 1.0).abs() < 1e-12, "{cap}");
-    // τ is relaxed to 1/(slope·cap of 1): ⅛·4·1 for the first and the third, ½·8² for the second.
+    assert!((cap / (0.3 / (0.75 + 2.0 + 0.75)) - 1.0).abs() < 1e-12, "{cap}");
+    // τ is relaxed to 1/(slope·cap of 1): ⅜·4·1 for the first and the third, ½·8² for the second.
     (0..10).for_each(|_| _ = step(&mut bound, &[1.0, 8.0, 1.0], 4.0));
     (0..300).for_each(|_| _ = step(&mut bound, &[1.0, 0.5, 1.0], 1.0));
-    let slope = 0.125 * 4.0 + 0.5 * 0.25 + 0.125 * 4.0;
-    let unit = 1.0 / (0.25 + 0.125 + 0.25);
+    let slope = 0.375 * 4.0 + 0.5 * 0.25 + 0.375 * 4.0;
+    let unit = 1.0 / (0.75 + 0.125 + 0.75);
     assert!((bound.tau() / (1.0 / (slope * unit)) - 1.0).abs() < 1e-6, "{}", bound.tau());
 
     let mut unsure = DeepRelativeTrust::new(0.3).unwrap().relaxed_to(2.0).unwrap();
@@ -269,7 +272,8 @@ fn how_the_optimizer_steps_is_saved_unless_it_is_set_differently() {
         bound.start(&stepped([Parameter::new("weight", [2, 2], 1.0)], direction)).unwrap();
         bound
     };
-    let adam = |size| Direction::Normalized { size };
+    let adam = |size| Direction::Normalized { size, fades: true };
+    let lion = Direction::Normalized { size: 1.0, fades: false };
     let momentum = |momentum| Direction::Gradient { size: 1.0, momentum };
     for (then, now, goes_on) in [
         (adam(1.001), adam(0.999), true),
@@ -277,6 +281,10 @@ fn how_the_optimizer_steps_is_saved_unless_it_is_set_differently() {
         (momentum(0.9), momentum(0.99), false),
         (adam(1.0), adam(0.1), true),
         (adam(1.0), momentum(0.0), false),
+        (lion, lion, true),
+        // Averages of earlier gradients may hide it.
+        (adam(1.0), lion, true),
+        (lion, momentum(0.0), false),
     ] {
         let (then, mut resumed) = (of(then), of(now));
         resumed.restore(&then.state()).unwrap();

@@ -94,7 +94,7 @@ impl<M: Module + 'static> Builder<M> {
     /// or clip is for a part that the model doesn't have; if a bound does not fit the optimizer.
     ///
     /// # Cost
-    /// One pass over the parameters and one readback; both again with a bound, and up to three updates of copies with a
+    /// One pass over the parameters and one readback; both again with a bound, and up to four updates of copies with a
     /// bound that [asks how the optimizer steps](crate::bound::StepBound::looks_at_direction).
     pub fn build(self, model: &M) -> Result<Keel<M>, Error> {
         let checks = [
