@@ -37,17 +37,13 @@ const OFTEN: f64 = 5.0;
 /// unrelated ones, and all of equal ones; its steps are somewhere in between.
 const FULL: f64 = 3.0;
 
-/// Returns what a step of this size counts as.
-pub(super) fn counts(size: f64, fades: bool) -> f64 {
-    if fades { size } else { FULL * size }
-}
-
 impl Matrix {
     /// Returns the share of the matrix that a step at a rate of 1 replaces; more where momentum turns one step
     /// into many.
     pub(super) fn share(&self) -> f64 {
         let step = match self.direction {
-            Direction::Normalized { size, fades } => counts(size, fades),
+            Direction::Normalized { size, fades: true } => size,
+            Direction::Normalized { size, fades: false } => FULL * size,
             Direction::Gradient { size, momentum } => size * self.highest / (1.0 - momentum).sqrt(),
         };
         step / self.rms.min(GROWN * self.first.max(self.floor)).max(self.floor)

@@ -8,7 +8,7 @@ mod slack;
 
 use std::collections::HashMap;
 
-use matrix::{FORGET, Matrix, by_gradient, counts, fan_in};
+use matrix::{FORGET, Matrix, by_gradient, fan_in};
 use slack::Slack;
 
 use super::{Direction, StepBound};
@@ -31,7 +31,8 @@ use crate::{Error, Layers, Parameter, Reading, Verdict};
 /// and up to 4·√(1 − μ), as long as the loss shows that it can bear more:
 ///
 /// ```text
-/// rate·Σ uᵢ·√nᵢ·‖gᵢ‖ ≤ min(L, L₀ − L)       over all parameters, of nᵢ elements: Adam, Lion and similar
+/// rate·Σ sᵢ·√nᵢ·‖gᵢ‖ ≤ min(L, L₀ − L)       over all parameters, of nᵢ elements: Adam, Lion and similar, whose step
+///                                            at a rate of 1 has a root mean square of sᵢ
 /// rate·Σ ‖gᵢ‖²/(1 − μ) ≤ min(L, L₀ − L)     descent and momentum
 /// ```
 ///
@@ -52,7 +53,7 @@ use crate::{Error, Layers, Parameter, Reading, Verdict};
 /// updates and has failed in none. An update in which its gradient is 0 says nothing. With a bound [for each
 /// matrix](Self::per_matrix), all count among `l`.
 ///
-/// A step that does not fade counts three times. Adam divides an average of gradients by their size: of unrelated
+/// A step that does not fade counts three times in `uₗ`. Adam divides an average of gradients by their size: of unrelated
 /// ones, √(0.1/1.9) = 0.23 is left, so its steps get smaller as gradients disagree. Lion takes the sign of an average,
 /// and Muon its singular directions, and both step as far as before.
 ///
@@ -314,9 +315,7 @@ impl DeepRelativeTrust {
             steps = ahead;
             match step.direction {
                 // An upper bound on the sum of the gradient's absolute values.
-                Some(Direction::Normalized { size, fades }) => {
-                    counts(size, fades) * step.root * norm
-                }
+                Some(Direction::Normalized { size, .. }) => size * step.root * norm,
                 Some(Direction::Gradient { size, momentum }) => {
                     size * left * norm * norm / (1.0 - momentum)
                 }

@@ -250,10 +250,10 @@ fn each_parameter_is_bounded_as_it_is_stepped() {
     assert!((cap / (0.3 / (0.75 + 2.0)) - 1.0).abs() < 1e-12, "{cap}");
     let cap = step(&mut bound, &[1.0, 8.0, 1.0], 4.0);
     assert!((cap / (0.3 / (0.75 + 2.0 + 0.75)) - 1.0).abs() < 1e-12, "{cap}");
-    // τ is relaxed to 1/(slope·cap of 1): ⅜·4·1 for the first and the third, ½·8² for the second.
+    // τ is relaxed to 1/(slope·cap of 1): ⅛·4·1 for the first and the third, ½·8² for the second.
     (0..10).for_each(|_| _ = step(&mut bound, &[1.0, 8.0, 1.0], 4.0));
     (0..300).for_each(|_| _ = step(&mut bound, &[1.0, 0.5, 1.0], 1.0));
-    let slope = 0.375 * 4.0 + 0.5 * 0.25 + 0.375 * 4.0;
+    let slope = 0.125 * 4.0 + 0.5 * 0.25 + 0.125 * 4.0;
     let unit = 1.0 / (0.75 + 0.125 + 0.75);
     assert!((bound.tau() / (1.0 / (slope * unit)) - 1.0).abs() < 1e-6, "{}", bound.tau());
 
