@@ -58,6 +58,22 @@ fn the_bound_is_that_of_the_formula() {
     assert_eq!(none.rate_at_most(&Reading::new(0), 1.0), None);
 }
 
+/// A snapshot or another bound may have asked for it.
+#[test]
+fn what_it_did_not_ask_for_is_not_seen() {
+    let before = started(0.3);
+    let mut early = sizes(&[("a.weight", 1.0)]);
+    early.update = 21;
+    let mut late = Reading::new(20);
+    late.alignments = layers(&[("a.weight", 0.5)]);
+    for now in [early, late] {
+        let mut bound = before.clone();
+        assert_eq!(bound.rate_at_most(&now, 1.0), before.cap());
+        bound.record(&now, 1.0, Verdict::Apply);
+        assert_eq!(bound, before);
+    }
+}
+
 /// A matrix of four times its size counts as 1.5 times its size, one of zeros as 1.5 times its minimum, and both
 /// still do after resuming with the grown weights.
 #[test]
