@@ -103,3 +103,29 @@ impl Direction {
         if same { saved } else { found }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_what_can_be_a_direction_is_restored() {
+        let saved = |parts| Direction::went_on(None, parts);
+        for of in [
+            Direction::Normalized { size: 0.0, fades: true },
+            Direction::Normalized { size: 2.0, fades: false },
+            Direction::Gradient { size: 0.0, momentum: 0.0 },
+            Direction::Gradient { size: 2.0, momentum: 0.5 },
+        ] {
+            assert_eq!(saved(of.parts()), Some(of));
+        }
+        for size in [-1.0, f64::NAN, f64::INFINITY] {
+            for kind in [-1.0, -2.0, 0.5] {
+                assert_eq!(saved([size, kind]), None, "{size} {kind}");
+            }
+        }
+        for kind in [-3.0, 1.0, f64::NAN] {
+            assert_eq!(saved([1.0, kind]), None, "{kind}");
+        }
+    }
+}
