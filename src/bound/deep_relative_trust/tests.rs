@@ -279,6 +279,22 @@ fn each_parameter_is_bounded_as_it_is_stepped() {
     assert_eq!(unsure.tau(), 0.3);
 }
 
+/// Momentum of ½ doubles what a step changes, and the loss has fallen by 1 from a mean of 4 over the first ten.
+#[test]
+fn what_momentum_carries_over_counts_and_the_first_losses_by_their_mean() {
+    let mut bound = DeepRelativeTrust::new(0.01).unwrap().relaxed_to(1e3).unwrap();
+    let momentum = Direction::Gradient { size: 1.0, momentum: 0.5 };
+    bound.start(&stepped([Parameter::new("a", [4, 4], 2.0)], momentum)).unwrap();
+    for k in 0..400 {
+        let loss = if k >= 10 { 3.0 } else { 2.0 + 4.0 * f64::from(k % 2) };
+        let now = Reading::new(50).with_loss(loss).with_layers(layers(&[("a", 1.0)]));
+        bound.record(&now, 1.0, Verdict::Apply);
+    }
+    // An average of ½ over √½, in a matrix of rms ½.
+    let (slope, unit) = (2.0, 0.5f64.sqrt());
+    assert!((bound.tau() / (1.0 / (slope * unit)) - 1.0).abs() < 1e-6, "{}", bound.tau());
+}
+
 /// How the optimizer steps is found by trying it, on weights that differ when a run is resumed: LAMB's step is as
 /// large as the weights.
 #[test]
