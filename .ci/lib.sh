@@ -43,6 +43,9 @@ tested() {
     EVENKEEL_TESTS="$EVENKEEL_CI/$name.devices" cargo test "$@" 2>&1 | tee -a "$EVENKEEL_CI/$name.tests"
 }
 
+# The number of tests that have passed under a name.
+passed() { awk '/^test result: ok/ { n += $4 } END { print n + 0 }' "$EVENKEEL_CI/$1.tests"; }
+
 # `side_by_side NAME ARGS -- TESTS`: the same in eight programs, two at a time, each with every eighth one of TESTS.
 # Tests on a GPU wait for the one thread of their program that feeds it, and wait by turning in a circle: two programs
 # with a test at a time are faster by half than one with two.
