@@ -67,10 +67,12 @@ impl Table {
         let best_bare = bare.map_or(f64::NAN, |(_, column)| column.best());
         let lowest =
             self.sides.iter().map(|(_, column)| column.best()).fold(f64::INFINITY, f64::min);
-        let above =
-            |losses: &[f64]| losses.iter().map(|loss| loss.min(self.trivial) - lowest).sum::<f64>();
+        let above = |losses: &[f64], lowest: f64| -> f64 {
+            losses.iter().map(|loss| loss.min(self.trivial) - lowest).sum()
+        };
         let of_bare = |losses: &[f64]| {
-            bare.map_or(f64::NAN, |(_, bare)| above(losses) / above(&bare.training()))
+            let bare = bare.map_or(f64::NAN, |(_, bare)| above(&bare.training(), lowest));
+            above(losses, lowest) / bare
         };
         let least = bare.map_or(f64::NAN, |(_, bare)| of_bare(&bare.with_lower_rates()));
         let line = |(side, column): &(Side, Column)| {
@@ -83,8 +85,7 @@ impl Table {
                 all.iter().filter(|reached| **reached).count() as f64 / all.len() as f64
             });
             let best = column.best();
-            let excess = column.medians.iter().map(|[train, _]| train.min(self.trivial) - best);
-            let sensitivity = excess.sum::<f64>() / self.rates.len() as f64;
+            let sensitivity = above(&column.training(), best) / self.rates.len() as f64;
             let top = column.medians.last().copied().unwrap_or([f64::NAN; 2]);
             let held_out = column.medians.iter().map(|[_, out]| *out).fold(f64::INFINITY, f64::min);
             format!(
@@ -119,7 +120,7 @@ impl Column {
     }
 
     fn best(&self) -> f64 {
-        self.medians.iter().map(|[train, _]| *train).fold(f64::INFINITY, f64::min)
+        self.training().into_iter().fold(f64::INFINITY, f64::min)
     }
 }
 

@@ -92,6 +92,14 @@ fn bounded(method: Method) -> Vec<(&'static str, Setup)> {
     setups
 }
 
+/// An optimizer or a change of the net, alone and in the recommended set-up.
+fn both<'n>(alone: &'n str, recommended: &'n str, method: Method) -> [(&'n str, Setup); 2] {
+    [
+        (alone, setup(method, false, With::Nothing)),
+        (recommended, setup(method, true, With::Recommended)),
+    ]
+}
+
 impl Suite {
     fn is_wanted(&self, title: &str) -> bool {
         title.to_lowercase().contains(&self.only)
@@ -235,10 +243,7 @@ fn plain(suite: &mut Suite) -> Result<(), Box<dyn Error>> {
         )?;
         suite.run(
             &Deep::digits(Kind::BatchNorm)?,
-            &[
-                ("BatchNorm", setup(method, false, With::Nothing)),
-                ("BatchNorm, recommended", setup(method, true, With::Recommended)),
-            ],
+            &both("BatchNorm", "BatchNorm, recommended", method),
         )?;
         Ok(())
     })
@@ -251,19 +256,10 @@ fn residual(suite: &mut Suite) -> Result<(), Box<dyn Error>> {
         usual.push(("governor", setup(method, false, With::Governor)));
         suite.run(&Deep::digits(Kind::Residual)?, &usual)?;
         let scaled = Started { deep: Deep::digits(Kind::Residual)?, start: Start::ScaledResiduals };
-        suite.run(
-            &scaled,
-            &[
-                ("scaled branches", setup(method, false, With::Nothing)),
-                ("scaled branches, recommended", setup(method, true, With::Recommended)),
-            ],
-        )?;
+        suite.run(&scaled, &both("scaled branches", "scaled branches, recommended", method))?;
         suite.run(
             &Deep::digits(Kind::PreNorm)?,
-            &[
-                ("pre-norm", setup(method, false, With::Nothing)),
-                ("pre-norm, recommended", setup(method, true, With::Recommended)),
-            ],
+            &both("pre-norm", "pre-norm, recommended", method),
         )?;
         Ok(())
     })
@@ -280,11 +276,7 @@ fn optimizers(suite: &mut Suite) -> Result<(), Box<dyn Error>> {
             ("Lion", "Lion, recommended", Method::Lion),
             ("Muon", "Muon, recommended", Method::Muon),
         ] {
-            let both = [
-                (bare, setup(method, false, With::Nothing)),
-                (kept, setup(method, true, With::Recommended)),
-            ];
-            suite.run(&task, &both)?;
+            suite.run(&task, &both(bare, kept, method))?;
         }
         Ok(())
     })
