@@ -81,7 +81,8 @@ pub trait StepBound: Send {
     }
 
     /// Returns whether the bound needs [`Reading::sizes`], the norms of the parameters, in the step at this
-    /// update.
+    /// update. A reading of another step has them too if somebody else needs them there; a bound that remembers them
+    /// should ignore those, or it depends on what else is in the keel.
     ///
     /// # Cost
     /// One pass over the parameters in such a step, and no additional readback.
