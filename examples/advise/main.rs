@@ -29,7 +29,7 @@ use std::time::Instant;
 
 use burn::tensor::Device;
 use clap::{Parser, ValueEnum};
-use evenkeel::advise::Advisor;
+use evenkeel::advise::{Advisor, Recipe};
 use indicatif::{ProgressBar, ProgressFinish};
 use rand::SeedableRng;
 use rand::rngs::StdRng;
@@ -74,6 +74,9 @@ enum Problem {
     Outliers,
     Letters,
 }
+
+/// The number of seeds with which the grid's best and the recommended recipe are compared.
+const AGAIN: u64 = 20;
 
 /// Splits rows into training and held-out rows, each shuffled. Groups of eight rows of the file stay together, so
 /// that repeated measurements are on one side.
@@ -146,7 +149,14 @@ fn advise<'a, B>(
         let every = watched(advisor()?).over(updates)?.seeds(others)?.seeds_from(1000);
         let recipes = advice.outcomes().iter().map(|outcome| outcome.recipe.clone());
         let every = every.recipes(recipes).every_rate().confirm(0, 0);
-        grid::compare(&advice, &every.run()?);
+        let again = |recipe: &Recipe, rate| {
+            let search = watched(advisor()?).over(updates)?.seeds(AGAIN)?.seeds_from(5000);
+            let only = search.recipes([recipe.clone()]).between(rate, rate)?.confirm(0, 0).run()?;
+            let outcome = only.outcomes().iter().find(|outcome| outcome.recipe == *recipe);
+            let losses = outcome.and_then(|outcome| outcome.points.first()).map(|p| &p.losses);
+            Ok(losses.into_iter().flatten().map(|loss| loss.unwrap_or(f64::INFINITY)).collect())
+        };
+        grid::compare(&advice, &every.run()?, again)?;
     }
     if !arguments.longer.is_empty() {
         longer::compare(&advice, &arguments.longer, &advisor)?;

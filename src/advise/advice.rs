@@ -67,23 +67,40 @@ pub(super) struct Wanted {
     pub(super) every_rate: bool,
 }
 
-/// Sorts outcomes, the best first, by fresh seeds if the best ones were run with some.
-pub(super) fn sort(outcomes: &mut [Outcome], objective: Objective) {
+/// Sorts outcomes, the best first, by fresh seeds if the best ones were run with some. A recipe without fresh seeds comes
+/// after as many of those with some as were better with the seeds of the search, and never first.
+pub(super) fn sort(outcomes: &mut Vec<Outcome>, objective: Objective) {
     rank(outcomes, objective);
     if objective == Objective::HighestRate || outcomes.iter().all(|o| o.confirmed.is_none()) {
         return;
     }
-    // By the seeds that did not choose them. Recipes that were not worth confirming come after those that were.
-    let place = |o: &Outcome| match &o.confirmed {
-        Some(point) if point.stable => (0, point.score(objective)),
-        None if o.best(objective).is_some() => (1, (0.0, 0.0)),
-        Some(_) => (2, (0.0, 0.0)),
-        None => (3, (0.0, 0.0)),
+    let searched = |o: &Outcome| o.best(objective).map(|point| point.score(objective));
+    let fresh = |o: &Outcome| {
+        let stable = o.confirmed.as_ref().filter(|point| point.stable);
+        stable.map_or((f64::INFINITY, f64::INFINITY), |point| point.score(objective))
     };
-    outcomes.sort_by(|a, b| {
-        let (a, b) = (place(a), place(b));
-        a.0.cmp(&b.0).then(order(a.1, b.1))
-    });
+    let is_stable = |o: &Outcome| o.confirmed.as_ref().is_some_and(|point| point.stable);
+    let (mut sorted, others): (Vec<_>, Vec<_>) =
+        std::mem::take(outcomes).into_iter().partition(is_stable);
+    sorted.sort_by(|a, b| order(fresh(a), fresh(b)));
+    // What broke with fresh seeds is last but for what has no stable rate.
+    let (broken, others): (Vec<_>, Vec<_>) =
+        others.into_iter().partition(|outcome| outcome.confirmed.is_some());
+    let (without, nowhere): (Vec<_>, Vec<_>) =
+        others.into_iter().partition(|outcome| searched(outcome).is_some());
+    let confirmed: Vec<_> = sorted.iter().filter_map(searched).collect();
+    let after = |outcome: &Outcome| {
+        let own = searched(outcome);
+        let better = |other: &&(f64, f64)| own.is_none_or(|own| order(**other, own).is_le());
+        confirmed.iter().filter(better).count().max(1)
+    };
+    // From the last on, so that places before it stay.
+    for outcome in without.into_iter().rev() {
+        sorted.insert(after(&outcome).min(sorted.len()), outcome);
+    }
+    *outcomes = sorted;
+    outcomes.extend(broken);
+    outcomes.extend(nowhere);
 }
 
 impl Advice {

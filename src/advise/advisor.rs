@@ -81,8 +81,8 @@ pub struct Stage<'a> {
 /// ```
 ///
 /// # Cost
-/// About 35 recipes, each at 6 to 10 rates with one seed and at 3 to 6 rates with every seed; broken and hopeless runs
-/// end early. Then up to six of these recipes, and the best one without each of its parts, at a few more rates and once
+/// About 35 recipes, each at 8 to 12 rates with one seed, and the best of them at 3 to 6 rates with every seed; broken
+/// and hopeless runs end early. Then up to six of these recipes, and the best one without each of its parts, at a few more rates and once
 /// with each fresh seed. One more remedy costs one more search. Each update takes a forward and a backward pass, the
 /// update itself, and one readback; each run takes 4 forward passes, and, with held-out batches, one for each of them
 /// at each twentieth of the run. A governor takes one more gradient whenever it measures; it is not counted as an

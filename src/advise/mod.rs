@@ -42,11 +42,11 @@
 //! # What is measured
 //!
 //! First plain gradient descent, and the changes to data and model: standardized features, standardized targets with
-//! predictions turned back, both, and the variants that were supplied. Then each change to training alone: a warmup
-//! over a tenth of the run, cosine decay, clipping of the whole gradient, clipping per unit, AutoClip, ZClip, the
-//! governor, a guard against spikes, the [recommended set-up](crate::Builder::recommended), momentum, Nesterov
-//! momentum, Adam, and AdamW with bounded updates. Then the best choice of data and model with each optimizer: bare,
-//! with clipping, warmup and cosine, with the recommended set-up, warmup and cosine, and under the governor.
+//! predictions turned back, both, and the variants that were supplied. Then the best choice of data and model with each
+//! optimizer: bare, with clipping, warmup and cosine, with the recommended set-up, warmup and cosine, and under the
+//! governor. Then each change to training alone: a warmup over a tenth of the run, cosine decay, clipping of the whole
+//! gradient, clipping per unit, AutoClip, ZClip, the governor, a guard against spikes, the
+//! [recommended set-up](crate::Builder::recommended), momentum, Nesterov momentum, Adam, and AdamW with bounded updates.
 //!
 //! The loss of a run is measured on the [held-out](Advisor::held_out) batches: the median over these batches, and of
 //! that the median over five evaluations in the last quarter of the run. The training loss, the median over the last
@@ -59,7 +59,8 @@
 //!   the gain so far, whichever is larger: losses around 0, and negative ones, are treated like any others.
 //!
 //! Each recipe is first tried at one rate per decade with one seed, from the highest down to where nothing is learned,
-//! and then more closely around the good rates, with every seed. The best rate of another recipe says nothing about
+//! and then more closely around the best rate. Recipes that are among the best so far go on with every seed around
+//! their good rates, until all of the best have been measured so. The best rate of another recipe says nothing about
 //! this one, and the search does not stop at a plateau. The best recipes, and plain descent, are then tried
 //! [between those rates](Advisor::confirm) and run with fresh seeds; if these are not all stable, a lower rate is
 //! taken. The best of many rates is biased towards the seeds that it was chosen by; the fresh seeds are not.

@@ -144,6 +144,17 @@ impl Point {
         }
     }
 
+    /// The score that the rates of one recipe are chosen by: the mean over seeds, because a rate at which one of a few
+    /// seeds ends badly isn't a good one.
+    pub(super) fn choice(&self, objective: Objective) -> (f64, f64) {
+        let losses = self.losses.iter().map(|loss| loss.unwrap_or(f64::INFINITY));
+        let mean = losses.sum::<f64>() / self.losses.len() as f64;
+        match objective {
+            Objective::FastestTo(_) => (self.score(objective).0, mean),
+            Objective::LowestLoss | Objective::HighestRate => (mean, mean),
+        }
+    }
+
     /// The same score for one seed.
     pub(super) fn of_seed(&self, seed: usize, objective: Objective) -> (f64, f64) {
         let loss = self.losses.get(seed).copied().flatten().unwrap_or(f64::INFINITY);
@@ -237,18 +248,42 @@ impl Outcome {
     }
 
     /// Returns the best rate with its results; `None` if nothing was measured, or no rate is stable. Rates that were
-    /// tried with the first seed only are not considered.
+    /// tried with the first seed only are not considered, unless all of them were: a recipe that is not among the best
+    /// is tried with one seed.
     #[must_use]
     pub fn best(&self, objective: Objective) -> Option<&Point> {
         self.best_below(f64::INFINITY, objective)
     }
 
+    /// The number of seeds that it was measured with, at the rates that count.
+    pub(super) fn seeds(&self) -> usize {
+        self.points.iter().map(|point| point.losses.len()).max().unwrap_or(0)
+    }
+
+    /// The stable rates, of those that were measured with every seed.
+    fn stable(&self) -> impl Iterator<Item = &Point> {
+        let seeds = self.seeds();
+        self.points.iter().filter(move |point| point.stable && point.losses.len() == seeds)
+    }
+
     /// The best of the rates below this one.
     pub(super) fn best_below(&self, rate: f64, objective: Objective) -> Option<&Point> {
-        let seeds = self.points.iter().map(|point| point.losses.len()).max().unwrap_or(0);
-        let whole = |point: &&Point| point.stable && point.losses.len() == seeds;
-        let stable = self.points.iter().filter(whole).filter(|point| point.rate < rate);
-        stable.min_by(|a, b| order(a.score(objective), b.score(objective)))
+        let below = self.stable().filter(|point| point.rate < rate);
+        below.min_by(|a, b| order(a.choice(objective), b.choice(objective)))
+    }
+
+    /// The best rates, at most `n`, the best first.
+    pub(super) fn best_few(&self, n: usize, objective: Objective) -> Vec<Point> {
+        let mut few: Vec<Point> = self.stable().cloned().collect();
+        few.sort_by(|a, b| order(a.choice(objective), b.choice(objective)));
+        few.truncate(n);
+        few
+    }
+
+    /// Whether the best rate is the one that was run with fresh seeds.
+    pub(super) fn is_confirmed(&self, objective: Objective) -> bool {
+        let best = self.best(objective).map(|point| point.rate);
+        best.is_some() && best == self.confirmed.as_ref().map(|point| point.rate)
     }
 
     /// The results to trust: those of fresh seeds, if there are any, and otherwise those of the best rate.
@@ -287,13 +322,14 @@ impl Outcome {
         }
     }
 
-    /// Returns the number of seeds for which this recipe is ahead of `other`, and the number of all seeds, with each
-    /// recipe at its best rate.
+    /// Returns the number of seeds for which this recipe is ahead of `other`, and the number of all seeds that both were
+    /// measured with, with each recipe at its best rate.
     #[must_use]
     pub fn ahead_of(&self, other: &Self, objective: Objective) -> (usize, usize) {
         let Some(mine) = self.best(objective) else { return (0, 0) };
         let seeds = mine.losses.len();
         let Some(theirs) = other.best(objective) else { return (seeds, seeds) };
+        let seeds = seeds.min(theirs.losses.len());
         let wins = |seed: &usize| match objective {
             Objective::HighestRate => self.rank(objective).0 < other.rank(objective).0,
             _ => order(mine.of_seed(*seed, objective), theirs.of_seed(*seed, objective)).is_lt(),

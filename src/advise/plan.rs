@@ -49,7 +49,7 @@ impl Choice {
     }
 
     /// Each change to training alone, on top of plain descent.
-    pub(super) fn singles(&self) -> Vec<Recipe> {
+    pub(super) fn singles(&self, measured: &[Outcome]) -> Vec<Recipe> {
         let plain = Recipe::plain;
         let mut recipes =
             vec![Recipe { warmup: self.warmup(), ..plain() }, Recipe { cosine: true, ..plain() }];
@@ -61,6 +61,7 @@ impl Choice {
         );
         let methods = [Method::Momentum, Method::Nesterov, Method::Adam, Method::AdamW];
         recipes.extend(methods.map(|method| Recipe { method, ..plain() }));
+        recipes.retain(|recipe| is_new(recipe, measured));
         recipes
     }
 

@@ -1,6 +1,6 @@
 //! Charts of loss against rate: one of all recipes, and one of each of the best ones.
 
-use super::{Advice, Outcome, Point, table};
+use super::{Advice, Outcome, Point};
 use crate::Error;
 use crate::chart::{Axis, Chart, LineChart, Series};
 use crate::page::Width;
@@ -64,8 +64,7 @@ impl Advice {
             let (low, high) = point.spread();
             (point.rate, low, high)
         };
-        let named = format!("median and range of {}", table::several(self.seeds(), "seed"));
-        let own = medians(outcome, named).markers().color(place);
+        let own = medians(outcome, "median and range over seeds".into()).markers().color(place);
         Ok(chart.series(own.band(outcome.points.iter().map(ends))).draw())
     }
 

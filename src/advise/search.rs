@@ -2,8 +2,11 @@
 
 use super::outcome::{Objective, Outcome, Point, order};
 
-/// Two rates per decade, both ends included.
+/// Two rates per decade, both ends included; if both ends are the same, that rate.
 pub(super) fn ladder(from: f64, to: f64) -> Vec<f64> {
+    if from == to {
+        return vec![from];
+    }
     // Whole steps of the exponent, so that the same rates occur whatever the ends are.
     let step = |x: f64| (2.0 * x.log10()).round() as i64;
     (step(from)..=step(to)).map(|half| 10f64.powf(half as f64 / 2.0)).collect()
@@ -14,7 +17,7 @@ pub(super) fn ladder(from: f64, to: f64) -> Vec<f64> {
 pub(super) enum Ask {
     /// This rung, with the first seed.
     First(usize),
-    /// This rung, with every seed that it has not been measured with.
+    /// This rung, with every seed of the search that it has not been measured with.
     Whole(usize),
 }
 
@@ -27,7 +30,8 @@ pub(super) enum Ask {
 ///    known, and every rung whose first result was better than that of the best.
 /// 3. The edge: the first rung above that is not stable, to half a decade.
 ///
-/// If requested, the whole ladder is measured with every seed instead.
+/// If requested, the whole ladder is measured with every seed instead. A search with one seed is a look at a recipe, and
+/// a later search with every seed goes on from it.
 #[derive(Debug)]
 pub(super) struct Search {
     objective: Objective,
@@ -46,6 +50,14 @@ const PROMISING: usize = 2;
 impl Search {
     pub(super) fn new(rungs: usize, seeds: u64, objective: Objective, every: bool) -> Self {
         Self { objective, seeds: seeds as usize, every, known: vec![None; rungs] }
+    }
+
+    /// Goes on from these results at rungs of this ladder.
+    pub(super) fn from_points(mut self, ladder: &[f64], points: &[Point]) -> Self {
+        for (known, rate) in self.known.iter_mut().zip(ladder) {
+            *known = points.iter().find(|point| point.rate == *rate).cloned();
+        }
+        self
     }
 
     /// Records the results of a rung.
@@ -119,7 +131,7 @@ impl Search {
     /// The best of the rungs that were measured with every seed.
     fn best(&self) -> Option<usize> {
         let whole = self.stable().into_iter().filter(|rung| self.is_whole(*rung));
-        whole.min_by(|a, b| self.order(*a, *b, |point| point.score(self.objective)))
+        whole.min_by(|a, b| self.order(*a, *b, |point| point.choice(self.objective)))
     }
 
     fn closer(&self) -> Option<Ask> {
@@ -280,6 +292,45 @@ mod tests {
         assert!(!asked.contains(&Ask::Whole(2)), "{asked:?}");
     }
 
+    /// With the first seed rung 4 is the best, and with both rung 5. What the look at the first seed knows is not
+    /// measured again.
+    #[test]
+    fn a_search_goes_on_from_a_look() {
+        let ladder: Vec<f64> = (0..9).map(f64::from).collect();
+        let one = [0.9, 0.9, 0.9, 0.5, 0.1, 0.2, 0.9, 0.9, 0.9];
+        let other = [0.9, 0.9, 0.9, 0.9, 0.9, 0.2, 0.9, 0.9, 0.9];
+        let run = |mut search: Search| {
+            let mut asked = Vec::new();
+            while let Some(ask) = search.next() {
+                let (Ask::First(rung) | Ask::Whole(rung)) = ask;
+                let seeds = if matches!(ask, Ask::First(_)) { 1 } else { search.seeds };
+                let losses = [one[rung], other[rung]].map(Some);
+                search.take(rung, point(rung as f64, &losses[..seeds]));
+                asked.push(ask);
+            }
+            (asked, search)
+        };
+        let of = |seeds| Search::new(9, seeds, Objective::LowestLoss, false);
+        let (asked, look) = run(of(1));
+        // The rungs that are two apart, and the neighbors of the best.
+        assert_eq!(
+            asked,
+            [8, 6, 4, 2, 0]
+                .map(Ask::First)
+                .into_iter()
+                .chain([5, 3].map(Ask::Whole))
+                .collect::<Vec<_>>()
+        );
+        assert_eq!(look.best(), Some(4));
+        let (asked, whole) = run(of(2).from_points(&ladder, &look.into_points()));
+        // The two best with the first seed, and the neighbors of the better one.
+        assert_eq!(asked, [4, 5, 6].map(Ask::Whole));
+        assert_eq!(whole.best(), Some(5));
+        // A point that is at none of the rungs is left alone.
+        let off = of(1).from_points(&ladder, &[point(0.5, &[Some(0.1)])]);
+        assert!(off.into_points().is_empty());
+    }
+
     #[test]
     fn where_nothing_is_stable_it_ends() {
         let (asked, best) = searched(&[vec![None; 5]]);
@@ -382,6 +433,7 @@ mod tests {
         assert_eq!(rates.len(), 7);
         assert!(rates.windows(2).all(|w| (w[1] / w[0] - 10f64.sqrt()).abs() < 1e-9));
         assert!((rates[0] - 1e-3).abs() < 1e-12 && (rates[6] - 1.0).abs() < 1e-12);
-        assert_eq!(ladder(0.3, 0.3).len(), 1);
+        assert_eq!(ladder(0.3, 0.3), [0.3]);
+        assert_eq!(ladder(0.3, 0.31).len(), 1);
     }
 }

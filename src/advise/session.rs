@@ -1,5 +1,5 @@
-//! A search in progress: first every recipe, then the best ones more closely and with fresh seeds, then the best one
-//! without each of its parts.
+//! A search in progress: first every recipe with one seed, and the best ones with every seed; then the best ones more
+//! closely and with fresh seeds, then the best one without each of its parts.
 
 use std::ops::{ControlFlow, Range};
 
@@ -15,6 +15,8 @@ use crate::Error;
 
 /// The number of rates to try with fresh seeds until one is stable.
 const LOWER: usize = 4;
+/// The number of rates of the recommended recipe to choose among with more seeds.
+const SETTLED: usize = 3;
 
 pub(super) struct Session<'s, 'a, B> {
     setup: Setup<'s, 'a, B>,
@@ -65,16 +67,18 @@ impl<'s, 'a, B> Session<'s, 'a, B> {
                 let plain = Recipe::plain();
                 let others = recipes.iter().filter(|recipe| **recipe != plain).cloned().collect();
                 self.measure(vec![plain.clone()])?;
-                self.measure(others)?;
+                self.look(others)?;
             }
             // The total is not known before the best choice of data is.
             None => {
                 self.measure(choice.foundations())?;
                 self.measure(choice.built_on(objective, &self.outcomes))?;
-                self.measure(choice.singles())?;
-                self.measure(choice.combinations(objective, &self.outcomes))?;
+                // Combinations first: if the search is ended early, the best recipe is more likely to be among them.
+                self.look(choice.combinations(objective, &self.outcomes))?;
+                self.look(choice.singles(&self.outcomes))?;
             }
         }
+        self.measure_the_best()?;
         self.confirm_the_best()?;
         self.leave_out_parts()?;
         if !self.counted {
@@ -91,28 +95,57 @@ impl<'s, 'a, B> Session<'s, 'a, B> {
     }
 
     fn measure(&mut self, recipes: Vec<Recipe>) -> Result<(), Error> {
+        self.search_each(recipes, self.advisor().seeds)
+    }
+
+    /// Searches the rates of recipes with one seed, if only the best of them are to be measured with every seed.
+    fn look(&mut self, recipes: Vec<Recipe>) -> Result<(), Error> {
+        let Advisor { seeds, objective, every_rate, confirm, .. } = self.advisor();
+        // An edge has to hold for every seed, and without confirmation no recipe is examined more closely than others.
+        let all = *objective == Objective::HighestRate || *every_rate || confirm.0 == 0;
+        self.search_each(recipes, if all { *seeds } else { 1 })
+    }
+
+    fn search_each(&mut self, recipes: Vec<Recipe>, seeds: u64) -> Result<(), Error> {
         self.parts.1 += recipes.len();
         for recipe in recipes {
-            self.search(recipe)?;
+            self.search(recipe, seeds)?;
             self.parts.0 += 1;
         }
         Ok(())
     }
 
-    /// Searches the rates of a recipe.
-    fn search(&mut self, recipe: Recipe) -> Result<(), Error> {
+    /// Measures the best recipes with every seed: whatever is among the best so far, until all of these have been.
+    fn measure_the_best(&mut self) -> Result<(), Error> {
+        let Advisor { seeds, objective, confirm, .. } = self.advisor();
+        while !self.stopped {
+            sort(&mut self.outcomes, *objective);
+            let good = |o: &&Outcome| o.best(*objective).is_some();
+            let mut best = self.outcomes.iter().filter(good).take(confirm.0);
+            let Some(next) = best.find(|o| o.seeds() < *seeds as usize) else { break };
+            let next = next.recipe.clone();
+            self.search_each(vec![next], *seeds)?;
+        }
+        Ok(())
+    }
+
+    /// Searches the rates of a recipe with the first of the seeds, or goes on with a search with fewer.
+    fn search(&mut self, recipe: Recipe, seeds: u64) -> Result<(), Error> {
         if self.stopped {
             return Ok(());
         }
         let advisor = self.advisor();
         let (rungs, first) = (self.ladder.len(), advisor.first_seed);
-        let mut search = Search::new(rungs, advisor.seeds, advisor.objective, advisor.every_rate);
+        let before = self.outcomes.iter().position(|outcome| outcome.recipe == recipe);
+        let points = before.map(|at| self.outcomes[at].points.as_slice()).unwrap_or_default();
+        let search = Search::new(rungs, seeds, advisor.objective, advisor.every_rate);
+        let mut search = search.from_points(&self.ladder, points);
         while let Some(ask) = search.next() {
             let (rung, end) = match ask {
                 Ask::First(rung) => (rung, first.saturating_add(1)),
-                Ask::Whole(rung) => (rung, advisor.fresh_seed()),
+                Ask::Whole(rung) => (rung, first.saturating_add(seeds)),
             };
-            // The first seed may have been run already.
+            // Some of the seeds may have been run already.
             let known = search.known(rung).cloned();
             let known = known.unwrap_or_else(|| Point::at(self.ladder[rung]));
             let from = first.saturating_add(known.losses.len() as u64);
@@ -123,7 +156,10 @@ impl<'s, 'a, B> Session<'s, 'a, B> {
         if !points.is_empty() {
             let mut outcome = Outcome::new(recipe, points);
             self.set_target(&mut outcome);
-            self.outcomes.push(outcome);
+            match before {
+                Some(at) => self.outcomes[at] = outcome,
+                None => self.outcomes.push(outcome),
+            }
         }
         Ok(())
     }
@@ -205,9 +241,42 @@ impl<'s, 'a, B> Session<'s, 'a, B> {
             last = Some(recipe);
         }
         match last {
-            Some(recipe) => self.refine_edge(&recipe),
+            Some(recipe) => {
+                self.settle_rate(&recipe)?;
+                self.refine_edge(&recipe)
+            }
             None => Ok(()),
         }
+    }
+
+    /// Measures the best rates of a recipe with more seeds, and confirms the best of them: a few seeds tell a good rate
+    /// from a bad one, but not the best of three good ones.
+    fn settle_rate(&mut self, recipe: &Recipe) -> Result<(), Error> {
+        let (objective, n) = (self.advisor().objective, self.advisor().confirm.1);
+        // If fresh seeds have broken at the best rate, the choice is made: a lower one.
+        let at =
+            self.outcomes.iter().position(|o| o.recipe == *recipe && o.is_confirmed(objective));
+        let Some(at) = at.filter(|_| n > 0) else { return Ok(()) };
+        self.parts.1 += 1;
+        // Seeds that neither the search nor the confirmation uses.
+        let first = self.advisor().fresh_seed().saturating_add(n);
+        let mut settled = Vec::new();
+        for point in self.outcomes[at].best_few(SETTLED, objective) {
+            let Some(point) = self.point(recipe, point, first..first.saturating_add(n))? else {
+                // All of them or none: rates are compared by the same seeds.
+                return Ok(());
+            };
+            settled.push(point);
+        }
+        // If none of them is stable with more seeds, what fewer seeds have chosen and fresh ones have confirmed stands.
+        if settled.iter().any(|point| point.stable) {
+            settled.into_iter().for_each(|point| self.outcomes[at].insert(point));
+        }
+        if !self.outcomes[at].is_confirmed(objective) {
+            self.confirm(at)?;
+        }
+        self.parts.0 += 1;
+        Ok(())
     }
 
     fn find(&self, recipe: &Recipe) -> Option<&Outcome> {
@@ -220,8 +289,9 @@ impl<'s, 'a, B> Session<'s, 'a, B> {
             return Ok(());
         }
         self.parts.1 += 1;
-        if self.find(&recipe).is_none() {
-            self.search(recipe.clone())?;
+        let seeds = self.advisor().seeds;
+        if self.find(&recipe).is_none_or(|outcome| outcome.seeds() < seeds as usize) {
+            self.search(recipe.clone(), seeds)?;
         }
         if let Some(at) = self.outcomes.iter().position(|outcome| outcome.recipe == recipe) {
             self.refine(at)?;

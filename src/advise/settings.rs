@@ -52,8 +52,10 @@ impl<'a, B> Advisor<'a, B> {
         Ok(self)
     }
 
-    /// Sets the number of seeds that each rate is tried with; the default is 2. A single seed gives no measure of
-    /// chance.
+    /// Sets the number of seeds that each rate of a good recipe is tried with; the default is 2. A single seed gives no
+    /// measure of chance. Recipes that are not among the best, as many as are to be [confirmed](Self::confirm), are tried
+    /// with the first seed only, unless none are to be confirmed, every rate is measured, or the objective is the
+    /// [highest rate](Objective::HighestRate).
     ///
     /// # Errors
     /// If `n` is 0.
@@ -96,7 +98,8 @@ impl<'a, B> Advisor<'a, B> {
         self
     }
 
-    /// Sets the range of rates to search, rounded to half decades; the default is 10⁻⁶ to 100.
+    /// Sets the range of rates to search, rounded to half decades; the default is 10⁻⁶ to 100. If both are the same, only
+    /// that rate is tried, as it is.
     ///
     /// # Errors
     /// If they are not positive and finite, or the highest is below the lowest.

@@ -89,12 +89,17 @@ pub(super) fn heading(advice: &Advice) -> String {
     let (over, seeds) = (advice.over(), several(advice.seeds(), "seed"));
     let fresh = advice.outcomes().iter().find_map(|o| o.confirmed.as_ref());
     let fresh = fresh.map(|point| several(point.losses.len() as u64, "fresh one"));
-    let fresh = fresh.map(|fresh| format!(" and {fresh} for the best"));
+    let fresh = fresh.map(|fresh| format!(" and {fresh} for the best")).unwrap_or_default();
+    let behind = advice.outcomes().iter().any(|o| (o.seeds() as u64) < advice.seeds());
+    let seeds = match (behind, fresh.is_empty()) {
+        (false, _) => format!("{seeds}{fresh}"),
+        (true, true) => format!("{seeds}, 1 for recipes that fell behind"),
+        (true, false) => format!("{seeds}, 1 for recipes that fell behind,{fresh}"),
+    };
     let target = advice.target().filter(|_| !matches!(advice.objective(), Objective::FastestTo(_)));
     let target = target.map(|loss| format!(" The target is a loss of {}.", short(loss)));
     format!(
-        "Ranked by: {objective}. Runs of {over} updates, {seeds}{}{by}.{}",
-        fresh.unwrap_or_default(),
+        "Ranked by: {objective}. Runs of {over} updates, {seeds}{by}.{}",
         target.unwrap_or_default()
     )
 }
@@ -272,10 +277,12 @@ fn longer(advice: &Advice, outcome: &Outcome) -> Option<String> {
 /// Says whether the lead of the first is significant.
 fn confidence(advice: &Advice, best: &Outcome) -> String {
     let equals: Vec<String> = advice.as_good().iter().map(|o| format!("`{}`", o.recipe)).collect();
-    let all = advice.outcomes().iter().filter(|o| o.best(advice.objective()).is_some()).count();
+    let stable = || advice.outcomes().iter().filter(|o| o.best(advice.objective()).is_some());
+    let all = stable().count();
     let Some(point) = &best.confirmed else {
         let needed = seeds_needed(all);
-        return match (equals.len(), advice.seeds()) {
+        let seeds = stable().map(|outcome| outcome.seeds() as u64).min();
+        return match (equals.len(), seeds.unwrap_or_default()) {
             (_, 1) => {
                 "One seed says nothing of chance: repeat with more before you trust the order."
                     .into()

@@ -351,15 +351,17 @@ fn the_best_are_run_again_with_fresh_seeds() {
         let (point, best) = (outcome.confirmed.as_ref().unwrap(), outcome.best(advice.objective()));
         assert_eq!(point.losses.len(), 12);
         assert!(!point.stable || point.rate <= best.unwrap().rate);
-        assert_eq!(best.unwrap().losses.len(), 2);
+        // Of the recommended one, with as many more as there are fresh ones.
+        let recommended = advice.recommended().unwrap().recipe == outcome.recipe;
+        assert_eq!(best.unwrap().losses.len(), if recommended { 14 } else { 2 });
     }
     let scores: Vec<f64> =
         confirmed[..3].iter().map(|o| o.confirmed.as_ref().unwrap().loss()).collect();
     assert!(scores.is_sorted(), "{scores:?}");
     // Each run builds its model twice, the second time to see where it begins.
     let built = built.borrow();
-    assert!(built.iter().all(|seed| (7..21).contains(seed)));
-    let fresh = built.iter().filter(|seed| **seed >= 9).count();
+    assert!(built.iter().all(|seed| (7..33).contains(seed)));
+    let fresh = built.iter().filter(|seed| (9..21).contains(*seed)).count();
     assert!(fresh >= 4 * 2 * 12);
 
     // Standardized features are orders of magnitude better, for each of 12 seeds: as many pairs of 2/2¹².
@@ -422,7 +424,11 @@ fn what_is_the_same_cannot_be_told_apart() {
         named.variant = "twin".into();
         *r == named
     });
-    assert_eq!(plain.best(advice.objective()), twin.best(advice.objective()));
+    assert!(!twin.points.is_empty());
+    for point in &twin.points {
+        let same = plain.points.iter().find(|other| other.rate == point.rate);
+        assert_eq!(Some(point), same);
+    }
     if let Some(chance) = advice.chance(plain, twin) {
         assert_eq!(chance, 1.0);
     }

@@ -32,11 +32,57 @@ fn fresh_seeds_decide_the_order_and_not_those_that_chose_the_rate() {
     let all = vec![never, broken, lucky.clone(), unconfirmed, steady.clone()];
     assert_eq!(
         sorted(Objective::LowestLoss, all),
-        ["SGD", "Adam", "momentum", "Nesterov", "AdamW, updates clipped"]
+        ["SGD", "momentum", "Adam", "Nesterov", "AdamW, updates clipped"]
     );
     let advice = advice(WANTED, [lucky, steady]);
     assert_eq!(names(advice.outcomes()), ["SGD", "Adam"]);
     assert_eq!(advice.baseline().unwrap().recipe, plain());
+}
+
+/// With the seeds of the search, the confirmed ones come to 1, 2 and 3; with fresh seeds, in another order.
+#[test]
+fn what_was_not_confirmed_is_placed_by_the_seeds_of_the_search() {
+    let fresh = |method, searched: f64, fresh: f64| Outcome {
+        confirmed: Some(point(0.1, &[fresh, fresh])),
+        ..outcome(with(method), [point(0.1, &[searched, searched])])
+    };
+    let confirmed = || {
+        vec![
+            fresh(Method::Adam, 1.0, 1.5),
+            fresh(Method::Momentum, 2.0, 1.4),
+            fresh(Method::Sgd, 3.0, 3.0),
+        ]
+    };
+    let others = |losses: &[f64]| {
+        let mut all = confirmed();
+        let cosine = |at: usize| Recipe { warmup: 1 + at as u64, ..plain() };
+        all.extend(
+            losses
+                .iter()
+                .enumerate()
+                .map(|(at, loss)| outcome(cosine(at), [point(0.1, &[*loss, *loss])])),
+        );
+        sorted(Objective::LowestLoss, all)
+    };
+    let (adam, momentum, sgd) = ("Adam", "momentum", "SGD");
+    // Never first, whatever its few seeds say.
+    assert_eq!(others(&[0.5]), [momentum, "SGD + warmup 1", adam, sgd]);
+    assert_eq!(others(&[1.0]), [momentum, "SGD + warmup 1", adam, sgd]);
+    assert_eq!(others(&[2.0]), [momentum, adam, "SGD + warmup 1", sgd]);
+    assert_eq!(others(&[3.1]), [momentum, adam, sgd, "SGD + warmup 1"]);
+    // In their own order.
+    assert_eq!(
+        others(&[2.6, 0.9, 2.5, 0.8]),
+        [
+            momentum,
+            "SGD + warmup 4",
+            "SGD + warmup 2",
+            adam,
+            "SGD + warmup 3",
+            "SGD + warmup 1",
+            sgd
+        ]
+    );
 }
 
 #[test]

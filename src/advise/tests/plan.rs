@@ -81,7 +81,7 @@ fn variants_are_built_on_the_best_data() {
 
 #[test]
 fn each_change_to_training_is_measured_alone() {
-    let singles = choice(true, true, &[("wide", true)]).singles();
+    let singles = choice(true, true, &[("wide", true)]).singles(&[]);
     assert_eq!(
         named(&singles),
         [

@@ -3,10 +3,10 @@
 use std::cell::RefCell;
 use std::ops::ControlFlow;
 
-use super::super::Bound;
 use super::super::advisor::{Advisor, Runner};
 use super::super::run::{End, Trial};
 use super::super::trial::Order;
+use super::super::{Bound, Change};
 use super::*;
 
 /// A run falls from the start to this loss, evenly, in this many updates. It breaks at once if the loss is infinite.
@@ -149,6 +149,66 @@ fn runs_of_plain_descent_are_kept_once_they_are_counted() {
     assert!(log_of(whole, None).find(&plain(), (0.1, 0)).is_some());
 }
 
+/// Adam comes to 1 with the first seed and to 3 with the second, momentum to 2 and Nesterov momentum to 3.5 with both.
+fn lucky(recipe: &Recipe, rate: f64, seed: u64) -> Course {
+    let end = match (recipe.method, seed) {
+        (Method::Adam, 0) => 1.0,
+        (Method::Adam, _) => 5.0,
+        (Method::Momentum, _) => 2.0,
+        (Method::Nesterov, _) => 3.5,
+        _ => 4.0,
+    };
+    match rate {
+        0.2..0.9 => (end, 10),
+        _ => (end + 0.5, 10),
+    }
+}
+
+/// The number of seeds of each recipe.
+fn seeds(advice: &Advice) -> Vec<(String, usize)> {
+    advice.outcomes().iter().map(|o| (o.recipe.to_string(), o.seeds())).collect()
+}
+
+#[test]
+fn only_the_best_are_measured_with_every_seed() {
+    let methods = [Method::Nesterov, Method::Adam, Method::Momentum];
+    let advised = |advisor: Advisor<'_, u64>| {
+        let mut seeds = seeds(&advisor.recipes(methods.map(with)).run().unwrap());
+        seeds.sort();
+        seeds.into_iter().map(|(_, n)| n).collect::<Vec<_>>()
+    };
+    // Adam, Nesterov momentum, plain descent and momentum. The first seed of Adam was lucky, so momentum is first.
+    assert_eq!(advised(advisor(lucky).confirm(1, 0)), [2, 1, 2, 2]);
+    assert_eq!(advised(advisor(lucky).confirm(2, 0)), [2, 1, 2, 2]);
+    assert_eq!(advised(advisor(lucky).confirm(3, 0)), [2, 2, 2, 2]);
+    // Where nothing is to be confirmed, no recipe is better known than others.
+    assert_eq!(advised(advisor(lucky).confirm(0, 0)), [2; 4]);
+    assert_eq!(advised(advisor(lucky).confirm(1, 0).every_rate()), [2; 4]);
+    let highest = advisor(lucky).objective(Objective::HighestRate).unwrap();
+    assert_eq!(advised(highest.confirm(1, 0)), [2; 4]);
+}
+
+#[test]
+fn a_part_of_the_best_that_was_looked_at_once_is_measured_with_every_seed() {
+    // The parts alone are no better than plain descent.
+    let both = Recipe { method: Method::Adam, cosine: true, ..plain() };
+    let course = |recipe: &Recipe, rate: f64, _: u64| {
+        let end = if recipe.changes().len() == 2 { 1.0 } else { 4.0 };
+        if (0.2..0.9).contains(&rate) { (end, 10) } else { (end + 0.5, 10) }
+    };
+    let parts = [Change::Method, Change::Cosine].map(|part| both.only(part));
+    let recipes = parts.into_iter().chain([both]);
+    let advice = advisor(course).recipes(recipes).confirm(1, 3).run().unwrap();
+    assert_eq!(advice.outcomes().len(), 4);
+    // Between the rates of the search too. The best of all is measured with more, at three rates.
+    let whole = |o: &Outcome| o.points.iter().filter(|point| point.losses.len() >= 2).count();
+    assert!(
+        advice.outcomes().iter().all(|o| whole(o) == 7),
+        "{:?}",
+        advice.outcomes().iter().map(whole).collect::<Vec<_>>()
+    );
+}
+
 #[test]
 fn the_best_and_plain_descent_are_confirmed() {
     let advisor = |n, seeds| {
@@ -220,10 +280,56 @@ fn parts_of_a_search_count_up_to_all_of_them() {
     assert!(seen.iter().all(|(done, of, _)| done < of));
     assert_eq!(seen.len() as u64, advice.updates());
     assert!(seen.iter().zip(0..).all(|((_, _, updates), k)| *updates == k));
-    // Plain descent and the recipe, each searched and confirmed; the edge of plain descent; four more recipes; and the
-    // edge of the recommended one, whose runs are the last.
+    // Plain descent and the recipe, each searched, the recipe with every seed too, and both confirmed; the edge of plain
+    // descent; four more recipes; the rate of the recommended one, and its edge, whose runs are the last.
     let (done, of, _) = seen.last().unwrap();
-    assert_eq!((*done, *of), (9, 10));
+    assert_eq!((*done, *of), (11, 12));
+}
+
+/// Adam is best at 0.1 with each of the first two seeds, and at √0.1 with all others.
+fn misleading(recipe: &Recipe, rate: f64, seed: u64) -> Course {
+    let best = if seed < 2 { 0.1 } else { 0.3 };
+    let off = (rate / best).ln().abs();
+    if recipe.method == Method::Adam { (1.0 + 0.1 * off, 10) } else { (5.0 + 0.1 * off, 10) }
+}
+
+#[test]
+fn the_rate_of_the_recommended_recipe_is_chosen_by_more_seeds() {
+    let runs = RefCell::new(Vec::new());
+    let course = |recipe: &Recipe, rate, seed| {
+        if recipe.method == Method::Adam {
+            runs.borrow_mut().push((rate, seed));
+        }
+        misleading(recipe, rate, seed)
+    };
+    let advice = advisor(course).recipes([with(Method::Adam)]).confirm(1, 3).run().unwrap();
+    let adam = advice.recommended().unwrap();
+    assert_eq!(adam.recipe, with(Method::Adam));
+    // Three rates with the two seeds of the search and three more; fresh seeds play no part.
+    let settled = adam.points.iter().filter(|point| point.losses.len() == 5);
+    let rates: Vec<f64> = settled.map(|point| point.rate).collect();
+    assert_eq!(rates.len(), 3);
+    for rate in &rates {
+        let mut seeds: Vec<u64> =
+            runs.borrow().iter().filter(|run| run.0 == *rate).map(|run| run.1).collect();
+        seeds.sort_unstable();
+        let fresh = [0.1, rates[2]].contains(rate);
+        let expected: &[u64] = if fresh { &[0, 1, 2, 3, 4, 5, 6, 7] } else { &[0, 1, 5, 6, 7] };
+        assert_eq!(seeds, expected, "{rate}");
+    }
+    // It was confirmed at the rate of the first two seeds, and then at that of all five.
+    assert!(rates[0] == 0.1 && rates[2] > 0.17, "{rates:?}");
+    let confirmed = adam.confirmed.as_ref().unwrap();
+    assert_eq!((confirmed.rate, confirmed.losses.len()), (rates[2], 3));
+    assert_eq!(adam.rate(Objective::LowestLoss), Some(rates[2]));
+    // A search that is stopped on the way compares no rates by different seeds.
+    for budget in (advice.updates() - 20 * OVER..advice.updates()).step_by(7) {
+        let part = advisor(misleading).recipes([with(Method::Adam)]).confirm(1, 3).budget(budget);
+        let part = part.run().unwrap();
+        let adam = part.outcomes().iter().find(|o| o.recipe == with(Method::Adam)).unwrap();
+        let with = |seeds| adam.points.iter().filter(|point| point.losses.len() == seeds).count();
+        assert!([0, 3].contains(&with(5)), "{budget}: {}", with(5));
+    }
 }
 
 #[test]

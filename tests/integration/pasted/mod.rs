@@ -102,107 +102,9 @@ let predict = |x| outputs.inverse(model.forward(x));
 Ok(predict(_x_all))
 }
 
-/// SGD + standardized targets.
-#[rustfmt::skip]
-pub fn case_3(mut model: Linear, _x_all: Tensor<2>, targets: Tensor<2>, batch: Batches<'_>) -> Pasted {
-use burn::optim::GradientsParams;
-use evenkeel::Keel;
-use evenkeel::optim::Sgd;
-use evenkeel::schedule::{Constant, Schedule};
-use evenkeel::standardize::Standardize;
-
-// Yours: `batch(k)`, `loss_of(&model, x, y)`, and `model`.
-// How many updates your run will make. This was measured with 50.
-let updates: u64 = 50;
-
-// Fitted once, on the training rows; save them with the model.
-let outputs = Standardize::fit_robust([targets.clone()])?;
-
-let mut schedule = Constant::new(0.03)?.start();
-let mut keel = Keel::wrap(Sgd::new())
-    .build(&model)?;
-for k in 0..updates {
-    let (x, y) = batch(k);
-    let y = outputs.forward(y);
-    let loss = loss_of(&model, x, y);
-    let grads = GradientsParams::from_grads(loss.backward(), &model);
-    model = keel.step(schedule.step(), model, grads, &loss)?.model;
-}
-// What the model says, in the units of the targets:
-let predict = |x| outputs.inverse(model.forward(x));
-Ok(predict(_x_all))
-}
-
-/// SGD + standardized targets + "quoted".
-#[rustfmt::skip]
-pub fn case_4(mut model: Linear, _x_all: Tensor<2>, targets: Tensor<2>, batch: Batches<'_>) -> Pasted {
-use burn::optim::GradientsParams;
-use evenkeel::Keel;
-use evenkeel::optim::Sgd;
-use evenkeel::schedule::{Constant, Schedule};
-use evenkeel::standardize::Standardize;
-
-// Yours: `batch(k)`, `loss_of(&model, x, y)`, and `model`, which is the variant "\"quoted\"".
-// How many updates your run will make. This was measured with 50.
-let updates: u64 = 50;
-
-// Fitted once, on the training rows; save them with the model.
-let outputs = Standardize::fit_robust([targets.clone()])?;
-
-let mut schedule = Constant::new(0.03)?.start();
-let mut keel = Keel::wrap(Sgd::new())
-    .build(&model)?;
-for k in 0..updates {
-    let (x, y) = batch(k);
-    let y = outputs.forward(y);
-    let loss = loss_of(&model, x, y);
-    let grads = GradientsParams::from_grads(loss.backward(), &model);
-    model = keel.step(schedule.step(), model, grads, &loss)?.model;
-}
-// What the model says, in the units of the targets:
-let predict = |x| outputs.inverse(model.forward(x));
-Ok(predict(_x_all))
-}
-
-/// momentum + governor + cosine + standardized targets.
-#[rustfmt::skip]
-pub fn case_5(mut model: Linear, _x_all: Tensor<2>, targets: Tensor<2>, batch: Batches<'_>) -> Pasted {
-use burn::optim::GradientsParams;
-use evenkeel::Keel;
-use evenkeel::curvature::Governor;
-use evenkeel::optim::Momentum;
-use evenkeel::schedule::{Cosine, Schedule};
-use evenkeel::standardize::Standardize;
-
-// Yours: `batch(k)`, `loss_of(&model, x, y)`, and `model`.
-// How many updates your run will make. This was measured with 50.
-let updates: u64 = 50;
-
-// Fitted once, on the training rows; save them with the model.
-let outputs = Standardize::fit_robust([targets.clone()])?;
-
-let mut schedule = Cosine::new(0.03, 0.0, updates)?.start();
-let governor = Governor::new(0.9)?;
-let mut keel = Keel::wrap(Momentum::new(0.9)?)
-    .bound(governor.clone())
-    .build(&model)?;
-for k in 0..updates {
-    let (x, y) = batch(k);
-    let y = outputs.forward(y);
-    let loss_now = |model: &_| loss_of(model, x.clone(), y.clone());
-    let loss = loss_now(&model);
-    let grads = GradientsParams::from_grads(loss.backward(), &model);
-    governor.watch(keel.updates(), &model, &grads, loss_now)?;
-    model = keel.step(schedule.step(), model, grads, &loss)?.model;
-}
-// What the model says, in the units of the targets:
-let predict = |x| outputs.inverse(model.forward(x));
-Ok(predict(_x_all))
-}
-
 /// AdamW, updates clipped + clip 1 + warmup 5 + cosine + standardized targets.
 #[rustfmt::skip]
-pub fn case_6(mut model: Linear, _x_all: Tensor<2>, targets: Tensor<2>, batch: Batches<'_>) -> Pasted {
+pub fn case_3(mut model: Linear, _x_all: Tensor<2>, targets: Tensor<2>, batch: Batches<'_>) -> Pasted {
 use burn::optim::GradientsParams;
 use evenkeel::Keel;
 use evenkeel::clip::GlobalNorm;
@@ -235,7 +137,7 @@ Ok(predict(_x_all))
 
 /// Adam + clip 1 + warmup 5 + cosine + standardized targets.
 #[rustfmt::skip]
-pub fn case_7(mut model: Linear, _x_all: Tensor<2>, targets: Tensor<2>, batch: Batches<'_>) -> Pasted {
+pub fn case_4(mut model: Linear, _x_all: Tensor<2>, targets: Tensor<2>, batch: Batches<'_>) -> Pasted {
 use burn::optim::GradientsParams;
 use evenkeel::Keel;
 use evenkeel::clip::GlobalNorm;
@@ -266,9 +168,71 @@ let predict = |x| outputs.inverse(model.forward(x));
 Ok(predict(_x_all))
 }
 
+/// SGD + standardized targets.
+#[rustfmt::skip]
+pub fn case_5(mut model: Linear, _x_all: Tensor<2>, targets: Tensor<2>, batch: Batches<'_>) -> Pasted {
+use burn::optim::GradientsParams;
+use evenkeel::Keel;
+use evenkeel::optim::Sgd;
+use evenkeel::schedule::{Constant, Schedule};
+use evenkeel::standardize::Standardize;
+
+// Yours: `batch(k)`, `loss_of(&model, x, y)`, and `model`.
+// How many updates your run will make. This was measured with 50.
+let updates: u64 = 50;
+
+// Fitted once, on the training rows; save them with the model.
+let outputs = Standardize::fit_robust([targets.clone()])?;
+
+let mut schedule = Constant::new(0.03)?.start();
+let mut keel = Keel::wrap(Sgd::new())
+    .build(&model)?;
+for k in 0..updates {
+    let (x, y) = batch(k);
+    let y = outputs.forward(y);
+    let loss = loss_of(&model, x, y);
+    let grads = GradientsParams::from_grads(loss.backward(), &model);
+    model = keel.step(schedule.step(), model, grads, &loss)?.model;
+}
+// What the model says, in the units of the targets:
+let predict = |x| outputs.inverse(model.forward(x));
+Ok(predict(_x_all))
+}
+
+/// SGD + standardized targets + "quoted".
+#[rustfmt::skip]
+pub fn case_6(mut model: Linear, _x_all: Tensor<2>, targets: Tensor<2>, batch: Batches<'_>) -> Pasted {
+use burn::optim::GradientsParams;
+use evenkeel::Keel;
+use evenkeel::optim::Sgd;
+use evenkeel::schedule::{Constant, Schedule};
+use evenkeel::standardize::Standardize;
+
+// Yours: `batch(k)`, `loss_of(&model, x, y)`, and `model`, which is the variant "\"quoted\"".
+// How many updates your run will make. This was measured with 50.
+let updates: u64 = 50;
+
+// Fitted once, on the training rows; save them with the model.
+let outputs = Standardize::fit_robust([targets.clone()])?;
+
+let mut schedule = Constant::new(0.03)?.start();
+let mut keel = Keel::wrap(Sgd::new())
+    .build(&model)?;
+for k in 0..updates {
+    let (x, y) = batch(k);
+    let y = outputs.forward(y);
+    let loss = loss_of(&model, x, y);
+    let grads = GradientsParams::from_grads(loss.backward(), &model);
+    model = keel.step(schedule.step(), model, grads, &loss)?.model;
+}
+// What the model says, in the units of the targets:
+let predict = |x| outputs.inverse(model.forward(x));
+Ok(predict(_x_all))
+}
+
 /// AdamW, updates clipped + standardized targets.
 #[rustfmt::skip]
-pub fn case_8(mut model: Linear, _x_all: Tensor<2>, targets: Tensor<2>, batch: Batches<'_>) -> Pasted {
+pub fn case_7(mut model: Linear, _x_all: Tensor<2>, targets: Tensor<2>, batch: Batches<'_>) -> Pasted {
 use burn::optim::GradientsParams;
 use evenkeel::Keel;
 use evenkeel::optim::AdamW;
@@ -290,6 +254,42 @@ for k in 0..updates {
     let y = outputs.forward(y);
     let loss = loss_of(&model, x, y);
     let grads = GradientsParams::from_grads(loss.backward(), &model);
+    model = keel.step(schedule.step(), model, grads, &loss)?.model;
+}
+// What the model says, in the units of the targets:
+let predict = |x| outputs.inverse(model.forward(x));
+Ok(predict(_x_all))
+}
+
+/// momentum + governor + cosine + standardized targets.
+#[rustfmt::skip]
+pub fn case_8(mut model: Linear, _x_all: Tensor<2>, targets: Tensor<2>, batch: Batches<'_>) -> Pasted {
+use burn::optim::GradientsParams;
+use evenkeel::Keel;
+use evenkeel::curvature::Governor;
+use evenkeel::optim::Momentum;
+use evenkeel::schedule::{Cosine, Schedule};
+use evenkeel::standardize::Standardize;
+
+// Yours: `batch(k)`, `loss_of(&model, x, y)`, and `model`.
+// How many updates your run will make. This was measured with 50.
+let updates: u64 = 50;
+
+// Fitted once, on the training rows; save them with the model.
+let outputs = Standardize::fit_robust([targets.clone()])?;
+
+let mut schedule = Cosine::new(0.03, 0.0, updates)?.start();
+let governor = Governor::new(0.9)?;
+let mut keel = Keel::wrap(Momentum::new(0.9)?)
+    .bound(governor.clone())
+    .build(&model)?;
+for k in 0..updates {
+    let (x, y) = batch(k);
+    let y = outputs.forward(y);
+    let loss_now = |model: &_| loss_of(model, x.clone(), y.clone());
+    let loss = loss_now(&model);
+    let grads = GradientsParams::from_grads(loss.backward(), &model);
+    governor.watch(keel.updates(), &model, &grads, loss_now)?;
     model = keel.step(schedule.step(), model, grads, &loss)?.model;
 }
 // What the model says, in the units of the targets:
@@ -361,9 +361,41 @@ let predict = |x| outputs.inverse(model.forward(x));
 Ok(predict(_x_all))
 }
 
+/// Adam + recommended set-up + warmup 5 + cosine + standardized targets.
+#[rustfmt::skip]
+pub fn case_11(mut model: Linear, _x_all: Tensor<2>, targets: Tensor<2>, batch: Batches<'_>) -> Pasted {
+use burn::optim::GradientsParams;
+use evenkeel::Keel;
+use evenkeel::optim::Adam;
+use evenkeel::schedule::{Cosine, Ramp, Schedule};
+use evenkeel::standardize::Standardize;
+
+// Yours: `batch(k)`, `loss_of(&model, x, y)`, and `model`.
+// How many updates your run will make. This was measured with 50.
+let updates: u64 = 50;
+
+// Fitted once, on the training rows; save them with the model.
+let outputs = Standardize::fit_robust([targets.clone()])?;
+
+let mut schedule = Ramp::new(0.0, 0.03, updates / 10)?.then(updates / 10, Cosine::new(0.03, 0.0, updates - updates / 10)?).start();
+let mut keel = Keel::wrap(Adam::new())
+    .recommended()
+    .build(&model)?;
+for k in 0..updates {
+    let (x, y) = batch(k);
+    let y = outputs.forward(y);
+    let loss = loss_of(&model, x, y);
+    let grads = GradientsParams::from_grads(loss.backward(), &model);
+    model = keel.step(schedule.step(), model, grads, &loss)?.model;
+}
+// What the model says, in the units of the targets:
+let predict = |x| outputs.inverse(model.forward(x));
+Ok(predict(_x_all))
+}
+
 /// SGD.
 #[rustfmt::skip]
-pub fn case_11(mut model: Linear, _x_all: Tensor<2>, _targets: Tensor<2>, batch: Batches<'_>) -> Pasted {
+pub fn case_12(mut model: Linear, _x_all: Tensor<2>, _targets: Tensor<2>, batch: Batches<'_>) -> Pasted {
 use burn::optim::GradientsParams;
 use evenkeel::Keel;
 use evenkeel::optim::Sgd;
@@ -387,7 +419,7 @@ Ok(model.forward(_x_all))
 
 /// SGD + "quoted".
 #[rustfmt::skip]
-pub fn case_12(mut model: Linear, _x_all: Tensor<2>, _targets: Tensor<2>, batch: Batches<'_>) -> Pasted {
+pub fn case_13(mut model: Linear, _x_all: Tensor<2>, _targets: Tensor<2>, batch: Batches<'_>) -> Pasted {
 use burn::optim::GradientsParams;
 use evenkeel::Keel;
 use evenkeel::optim::Sgd;
@@ -411,7 +443,7 @@ Ok(model.forward(_x_all))
 
 /// SGD + ZClip.
 #[rustfmt::skip]
-pub fn case_13(mut model: Linear, _x_all: Tensor<2>, _targets: Tensor<2>, batch: Batches<'_>) -> Pasted {
+pub fn case_14(mut model: Linear, _x_all: Tensor<2>, _targets: Tensor<2>, batch: Batches<'_>) -> Pasted {
 use burn::optim::GradientsParams;
 use evenkeel::Keel;
 use evenkeel::clip::ZScore;
@@ -437,7 +469,7 @@ Ok(model.forward(_x_all))
 
 /// SGD + governor.
 #[rustfmt::skip]
-pub fn case_14(mut model: Linear, _x_all: Tensor<2>, _targets: Tensor<2>, batch: Batches<'_>) -> Pasted {
+pub fn case_15(mut model: Linear, _x_all: Tensor<2>, _targets: Tensor<2>, batch: Batches<'_>) -> Pasted {
 use burn::optim::GradientsParams;
 use evenkeel::Keel;
 use evenkeel::curvature::Governor;
@@ -466,7 +498,7 @@ Ok(model.forward(_x_all))
 
 /// SGD + spike guard.
 #[rustfmt::skip]
-pub fn case_15(mut model: Linear, _x_all: Tensor<2>, _targets: Tensor<2>, batch: Batches<'_>) -> Pasted {
+pub fn case_16(mut model: Linear, _x_all: Tensor<2>, _targets: Tensor<2>, batch: Batches<'_>) -> Pasted {
 use burn::optim::GradientsParams;
 use evenkeel::Keel;
 use evenkeel::guard::LossSpike;
@@ -492,7 +524,7 @@ Ok(model.forward(_x_all))
 
 /// SGD + recommended set-up.
 #[rustfmt::skip]
-pub fn case_16(mut model: Linear, _x_all: Tensor<2>, _targets: Tensor<2>, batch: Batches<'_>) -> Pasted {
+pub fn case_17(mut model: Linear, _x_all: Tensor<2>, _targets: Tensor<2>, batch: Batches<'_>) -> Pasted {
 use burn::optim::GradientsParams;
 use evenkeel::Keel;
 use evenkeel::optim::Sgd;
@@ -513,38 +545,6 @@ for k in 0..updates {
     model = keel.step(schedule.step(), model, grads, &loss)?.model;
 }
 Ok(model.forward(_x_all))
-}
-
-/// Adam + recommended set-up + warmup 5 + cosine + standardized targets.
-#[rustfmt::skip]
-pub fn case_17(mut model: Linear, _x_all: Tensor<2>, targets: Tensor<2>, batch: Batches<'_>) -> Pasted {
-use burn::optim::GradientsParams;
-use evenkeel::Keel;
-use evenkeel::optim::Adam;
-use evenkeel::schedule::{Cosine, Ramp, Schedule};
-use evenkeel::standardize::Standardize;
-
-// Yours: `batch(k)`, `loss_of(&model, x, y)`, and `model`.
-// How many updates your run will make. This was measured with 50.
-let updates: u64 = 50;
-
-// Fitted once, on the training rows; save them with the model.
-let outputs = Standardize::fit_robust([targets.clone()])?;
-
-let mut schedule = Ramp::new(0.0, 0.03, updates / 10)?.then(updates / 10, Cosine::new(0.03, 0.0, updates - updates / 10)?).start();
-let mut keel = Keel::wrap(Adam::new())
-    .recommended()
-    .build(&model)?;
-for k in 0..updates {
-    let (x, y) = batch(k);
-    let y = outputs.forward(y);
-    let loss = loss_of(&model, x, y);
-    let grads = GradientsParams::from_grads(loss.backward(), &model);
-    model = keel.step(schedule.step(), model, grads, &loss)?.model;
-}
-// What the model says, in the units of the targets:
-let predict = |x| outputs.inverse(model.forward(x));
-Ok(predict(_x_all))
 }
 
 /// AdamW, updates clipped + recommended set-up + warmup 5 + cosine + standardized targets.
