@@ -22,10 +22,6 @@ use progress::Progress;
 use rayon::prelude::*;
 use run::{BARE, Optimizer, Outcome, Remedy, Setting};
 
-/// The rates to try.
-const LADDER: [f64; 13] =
-    [1e-5, 3e-5, 1e-4, 3e-4, 1e-3, 3e-3, 1e-2, 3e-2, 1e-1, 3e-1, 1.0, 3.0, 10.0];
-
 /// The rates whose curves are drawn.
 const DRAWN: [f64; 6] = [1e-4, 1e-3, 1e-2, 1e-1, 1.0, 10.0];
 
@@ -46,6 +42,13 @@ struct Arguments {
     /// Seeds that each rate is tried with.
     #[arg(long, default_value_t = 3, value_parser = clap::value_parser!(u64).range(1..))]
     seeds: u64,
+    /// Rates to try, the lowest first.
+    #[arg(
+        long,
+        value_delimiter = ',',
+        default_value = "1e-5,3e-5,1e-4,3e-4,1e-3,3e-3,1e-2,3e-2,1e-1,3e-1,1,3,10"
+    )]
+    rates: Vec<f64>,
     /// File to write the picture to.
     #[arg(long, default_value = "exploding_loss.svg")]
     picture: PathBuf,
@@ -116,8 +119,9 @@ fn main() -> Result<(), Box<dyn Error>> {
     };
     let guess = setting.split.test.error_of_the_mean(&setting.split.train);
     let remedies = remedies();
+    let rates = &arguments.rates;
     let runs: Vec<(f64, u64)> =
-        LADDER.iter().flat_map(|&rate| (0..arguments.seeds).map(move |s| (rate, s))).collect();
+        rates.iter().flat_map(|&rate| (0..arguments.seeds).map(move |s| (rate, s))).collect();
 
     let progress = Progress::new(remedies.len() * runs.len());
     let mut outcomes: Vec<Vec<Outcome>> = Vec::new();
@@ -139,7 +143,7 @@ fn main() -> Result<(), Box<dyn Error>> {
 
     let seeds = arguments.seeds as usize;
     let kept = remedies.iter().position(|(_, remedy)| *remedy == KEPT).unwrap_or(0);
-    let by_rate = |remedy: usize| LADDER.iter().zip(outcomes[remedy].chunks(seeds));
+    let by_rate = |remedy: usize| rates.iter().zip(outcomes[remedy].chunks(seeds));
     let rungs = |remedy: usize| -> Vec<table::Rung> {
         by_rate(remedy).map(|(rate, seeds)| table::Rung::new(*rate, seeds, guess)).collect()
     };

@@ -147,7 +147,8 @@ impl Advice {
     }
 
     /// Returns everything that was measured, ranked by the objective, the best first: the confirmed recipes by their
-    /// results with fresh seeds, and then the others. Recipes without a stable rate come last.
+    /// results with fresh seeds, and each of the others after as many of them as were better with the seeds of the search.
+    /// The first is a confirmed one, if there is any; recipes without a stable rate come last.
     #[must_use]
     pub fn outcomes(&self) -> &[Outcome] {
         &self.outcomes

@@ -63,7 +63,8 @@
 //! their good rates, until all of the best have been measured so. The best rate of another recipe says nothing about
 //! this one, and the search does not stop at a plateau. The best recipes, and plain descent, are then tried
 //! [between those rates](Advisor::confirm) and run with fresh seeds; if these are not all stable, a lower rate is
-//! taken. The best of many rates is biased towards the seeds that it was chosen by; the fresh seeds are not.
+//! taken. The best of many rates is biased towards the seeds that it was chosen by; the fresh seeds are not. At last,
+//! the rate of the recommended recipe is chosen among its three best with more seeds.
 //!
 //! # What is recommended
 //!

@@ -73,8 +73,10 @@ impl<'a, B> Advisor<'a, B> {
     /// Sets how many of the best recipes are examined more closely, in addition to plain descent, and with how many
     /// fresh seeds. The best rate is refined between the rates tried so far, and then run with each of the fresh seeds,
     /// which played no part in choosing it. If one of these runs is not stable, the next lower good rate is taken, with
-    /// up to four rates in all. The same is then done for the best recipe without each of its parts. The default is the
-    /// best 5 with 10 seeds; with 0 recipes, none are confirmed.
+    /// up to four rates in all. The same is then done for the best recipe without each of its parts. At last, the three
+    /// best rates of the recommended recipe are run with as many more seeds, the rate with the lowest mean over these and
+    /// the seeds of the search is taken, and, if it is another one, run with the fresh seeds. The default is the best 5
+    /// with 10 seeds; with 0 recipes, none are confirmed.
     ///
     /// Fewer than 10 seeds cannot tell the best 5 recipes, and plain descent, apart with confidence. If the objective
     /// is the [highest rate](Objective::HighestRate), edges are refined and no fresh seeds are run.
