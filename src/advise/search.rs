@@ -332,6 +332,14 @@ mod tests {
     }
 
     #[test]
+    fn a_seed_that_ends_badly_counts() {
+        let mut curves = vec![vec![Some(0.9); 5]; 3];
+        curves.iter_mut().for_each(|curve| (curve[2], curve[4]) = (Some(0.1), Some(0.2)));
+        curves[2][2] = Some(0.8);
+        assert_eq!(searched(&curves).1, Some(4));
+    }
+
+    #[test]
     fn where_nothing_is_stable_it_ends() {
         let (asked, best) = searched(&[vec![None; 5]]);
         assert_eq!((asked.len(), best), (3, None));

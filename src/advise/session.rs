@@ -256,7 +256,7 @@ impl<'s, 'a, B> Session<'s, 'a, B> {
         // If fresh seeds have broken at the best rate, the choice is made: a lower one.
         let at =
             self.outcomes.iter().position(|o| o.recipe == *recipe && o.is_confirmed(objective));
-        let Some(at) = at.filter(|_| n > 0) else { return Ok(()) };
+        let Some(at) = at else { return Ok(()) };
         self.parts.1 += 1;
         // Seeds that neither the search nor the confirmation uses.
         let first = self.advisor().fresh_seed().saturating_add(n);

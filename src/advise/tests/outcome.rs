@@ -84,6 +84,20 @@ fn only_a_stable_rate_with_every_seed_is_the_best() {
 }
 
 #[test]
+fn a_rate_at_which_one_of_the_seeds_ends_badly_is_not_the_best() {
+    let points = [(0.01, [2.0, 2.0, 2.1]), (0.1, [1.0, 1.0, 4.2]), (1.0, [3.0, 3.0, 3.0])];
+    let tried = outcome(plain(), points.map(|(rate, losses)| point(rate, &losses)));
+    assert_eq!(tried.rate(Objective::LowestLoss), Some(0.01));
+    let few =
+        |n| tried.best_few(n, Objective::LowestLoss).iter().map(|p| p.rate).collect::<Vec<_>>();
+    assert_eq!(few(2), [0.01, 0.1]);
+    assert_eq!(few(5), [0.01, 0.1, 1.0]);
+    // Updates come first.
+    let timed = [timed(0.01, &[2.0], &[Some(20)]), timed(0.1, &[3.0], &[Some(10)])];
+    assert_eq!(outcome(plain(), timed).rate(Objective::FastestTo(5.0)), Some(0.1));
+}
+
+#[test]
 fn the_highest_stable_rate_is_reached_from_the_best_without_a_gap() {
     let island = [(0.1, 1.0), (0.2, 2.0), (0.4, BROKE), (0.8, 3.0)];
     let island = outcome(plain(), island.map(|(rate, loss)| point(rate, &[loss])));
@@ -118,6 +132,9 @@ fn one_recipe_is_ahead_of_another_for_some_seeds() {
     let ahead = |a: &Outcome, b: &Outcome| a.ahead_of(b, Objective::LowestLoss);
     assert_eq!(ahead(&one, &other), (1, 3));
     assert_eq!((ahead(&one, &never), ahead(&never, &one)), ((3, 3), (0, 0)));
+    // Of the seeds that both have.
+    let less = outcome(with(Method::Adam), [point(0.1, &[0.9])]);
+    assert_eq!((ahead(&one, &less), ahead(&less, &one)), ((0, 1), (1, 1)));
     // By updates first, and then by loss.
     let fast = outcome(plain(), [timed(0.1, &[5.0, 5.0], &[Some(10), None])]);
     let slow = outcome(with(Method::Adam), [timed(0.1, &[1.0, 1.0], &[Some(20), None])]);

@@ -333,6 +333,29 @@ fn the_rate_of_the_recommended_recipe_is_chosen_by_more_seeds() {
 }
 
 #[test]
+fn a_rate_that_fresh_seeds_have_confirmed_stands_if_more_seeds_break_everywhere() {
+    // The search has seeds 0 and 1, and 2 to 4 are fresh.
+    let course = |recipe: &Recipe, rate: f64, seed: u64| match (recipe.method, seed) {
+        (Method::Adam, 5..) => (f64::INFINITY, 1),
+        _ => misleading(recipe, rate, 0),
+    };
+    let advice = advisor(course).recipes([with(Method::Adam)]).confirm(1, 3).run().unwrap();
+    let adam = advice.recommended().unwrap();
+    assert_eq!((adam.recipe.clone(), adam.seeds()), (with(Method::Adam), 2));
+    assert_eq!(adam.best(Objective::LowestLoss).unwrap().rate, 0.1);
+    assert_eq!(adam.confirmed.as_ref().unwrap().rate, 0.1);
+    // If they break at one of the rates, another is taken.
+    let course = |recipe: &Recipe, rate: f64, seed: u64| match (recipe.method, seed) {
+        (Method::Adam, 5..) if rate < 0.11 => (f64::INFINITY, 1),
+        _ => misleading(recipe, rate, 0),
+    };
+    let advice = advisor(course).recipes([with(Method::Adam)]).confirm(1, 3).run().unwrap();
+    let adam = advice.recommended().unwrap();
+    let rate = adam.confirmed.as_ref().unwrap().rate;
+    assert!(adam.seeds() == 5 && rate > 0.11 && rate < 0.2, "{rate}");
+}
+
+#[test]
 fn a_break_ends_the_search_before_the_next_update() {
     let watched = advisor(course).watch(|stage| match stage.updates {
         ..25 => ControlFlow::Continue(()),
