@@ -45,8 +45,8 @@ pub struct Stage<'a> {
     pub seed: u64,
     /// The number of finished parts of the search: a part is a recipe, and later a closer look at one.
     pub done: usize,
-    /// The number of parts known so far: combinations are added once the rest is measured, and the closer looks after
-    /// them.
+    /// The number of parts known so far: the changes to training are added once those to data and model are measured, and
+    /// the closer looks after them.
     pub of: usize,
     /// The number of updates made so far.
     pub updates: u64,
