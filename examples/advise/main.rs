@@ -43,7 +43,7 @@ struct Arguments {
     /// Updates of each run: 200, and 150 for the transformer.
     #[arg(long)]
     updates: Option<u64>,
-    /// Seeds that each rate is tried with: 3, and 2 for the transformer.
+    /// Seeds that each rate is tried with: 3, and 2 for the transformer and the LSTM.
     #[arg(long)]
     seeds: Option<u64>,
     /// Maximum number of updates of all runs together.
@@ -116,7 +116,8 @@ fn main() -> Result<(), Box<dyn Error>> {
         Problem::Letters => tables::letters,
     };
     println!("{}\n", tables::examine(table(), &device)?);
-    advise(&arguments, (200, 3), || tables::advisor(table(), &device))
+    let seeds = if matches!(arguments.problem, Problem::Letters) { 2 } else { 3 };
+    advise(&arguments, (200, seeds), || tables::advisor(table(), &device))
 }
 
 /// Runs the search and prints its results; `advisor` creates an advisor for each search. Updates and seeds are as

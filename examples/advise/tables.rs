@@ -19,8 +19,9 @@ use crate::split;
 pub type Batch = (Tensor<2>, Tensor<2>);
 type Rows = Vec<Row>;
 
-/// The number of rows in a held-out batch.
+/// The number of rows in a held-out batch, and in one of sequences, each of which takes as long as many rows.
 const HELD: usize = 16;
+const HELD_SEQUENCES: usize = 64;
 
 /// The loss of an output.
 #[derive(Clone, Copy, PartialEq)]
@@ -196,7 +197,8 @@ pub fn advisor(table: Table, device: &Device) -> Result<Advisor<'_, Batch>, Erro
     let Table { rows, cost, shape, batch: size } = table;
     let (rows, held) = split(rows);
     // Small batches, so that an outlier row affects few of them.
-    let n = (held.len() / HELD).min(24);
+    let part = if shape.sequence.is_some() { HELD_SEQUENCES } else { HELD };
+    let n = (held.len() / part).min(384 / part);
     let net = move |normalized| {
         Predictor::new(
             move |seed| Net::new(shape, normalized, seed, device),
@@ -227,7 +229,7 @@ pub fn advisor(table: Table, device: &Device) -> Result<Advisor<'_, Batch>, Erro
             }
         }
     };
-    let advisor = advisor.held_out(n as u64, move |k| batch(k, &held, HELD, device))?;
+    let advisor = advisor.held_out(n as u64, move |k| batch(k, &held, part, device))?;
     Ok(match shape.sequence {
         // Letters have no scale.
         Some(_) => advisor,

@@ -171,8 +171,8 @@ impl Search {
 
 /// An edge is known well enough once it lies between two rates of at most this ratio.
 const EDGE: f64 = 1.2;
-/// A best rate is known well enough once its neighbors are within this ratio.
-const BEST: f64 = 1.5;
+/// A best rate is known well enough once its neighbors are within this ratio: seeds differ by more than closer rates do.
+const BEST: f64 = 2.0;
 
 /// The geometric mean of two rates, unless they are close to each other.
 fn middle(low: f64, high: f64, near: f64) -> Option<f64> {
@@ -432,7 +432,8 @@ mod tests {
         };
         assert_eq!(nearer([1.0, 4.0, 16.0]), Some(8.0));
         assert_eq!(nearer([1.0, 4.0, 5.0]), Some(2.0));
-        assert_eq!(nearer([3.0, 4.0, 5.0]), None);
+        assert_eq!(nearer([2.0, 4.0, 8.0]), None);
+        assert_eq!(nearer([2.0, 4.0, 9.0]), Some(6.0));
     }
 
     #[test]
