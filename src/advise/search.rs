@@ -53,7 +53,7 @@ impl Search {
     }
 
     /// Goes on from these results at rungs of this ladder.
-    pub(super) fn from_points(mut self, ladder: &[f64], points: &[Point]) -> Self {
+    pub(super) fn continued(mut self, ladder: &[f64], points: &[Point]) -> Self {
         for (known, rate) in self.known.iter_mut().zip(ladder) {
             *known = points.iter().find(|point| point.rate == *rate).cloned();
         }
@@ -322,12 +322,12 @@ mod tests {
                 .collect::<Vec<_>>()
         );
         assert_eq!(look.best(), Some(4));
-        let (asked, whole) = run(of(2).from_points(&ladder, &look.into_points()));
+        let (asked, whole) = run(of(2).continued(&ladder, &look.into_points()));
         // The two best with the first seed, and the neighbors of the better one.
         assert_eq!(asked, [4, 5, 6].map(Ask::Whole));
         assert_eq!(whole.best(), Some(5));
         // A point that is at none of the rungs is left alone.
-        let off = of(1).from_points(&ladder, &[point(0.5, &[Some(0.1)])]);
+        let off = of(1).continued(&ladder, &[point(0.5, &[Some(0.1)])]);
         assert!(off.into_points().is_empty());
     }
 

@@ -139,7 +139,7 @@ impl<'s, 'a, B> Session<'s, 'a, B> {
         let before = self.outcomes.iter().position(|outcome| outcome.recipe == recipe);
         let points = before.map(|at| self.outcomes[at].points.as_slice()).unwrap_or_default();
         let search = Search::new(rungs, seeds, advisor.objective, advisor.every_rate);
-        let mut search = search.from_points(&self.ladder, points);
+        let mut search = search.continued(&self.ladder, points);
         while let Some(ask) = search.next() {
             let (rung, end) = match ask {
                 Ask::First(rung) => (rung, first.saturating_add(1)),
