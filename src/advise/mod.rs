@@ -112,7 +112,7 @@
 //! A negative loss is a gain: the recommended recipe does better than what looked best in the grid. On the classifier and
 //! with outliers, one of the first three is within 2 % of the grid's best. `digits` has the noisiest losses, and was
 //! measured before rates closer than a factor of 1.8 were no longer looked at. The search takes less than a minute of one
-//! core on the first four, two minutes on `digits`, five on `chars`, six on `deep` and seven on `letters`.
+//! core on the first four, two minutes on `digits`, under five on `deep` and `chars`, and more than six on `letters`.
 //!
 //! Losses are of 200 updates, and with `--longer 5,20` the best recipes are trained for 1000 and 4000. None of them
 //! diverged, and the recommended one stayed ahead of plain descent: on `wine` (0.51 and 0.55, descent 0.79 and 0.65), on
