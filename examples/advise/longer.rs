@@ -2,7 +2,9 @@
 //! found for it, trained several times as long with other seeds.
 
 use evenkeel::Error;
-use evenkeel::advise::{Advice, Advisor, Outcome, Recipe};
+use evenkeel::advise::{Advice, Advisor, Outcome, Point};
+
+use crate::at_rate;
 
 /// The number of recipes ahead of plain descent that are trained, in addition to the recommended one.
 const AHEAD: usize = 3;
@@ -29,9 +31,8 @@ pub fn compare<'a, B>(
         println!("{} at {rate:.2e}", outcome.recipe);
         for factor in [1].iter().chain(times) {
             let search = advisor()?.over(factor * advice.over())?.seeds(SEEDS)?.seeds_from(2000);
-            let only = search.recipes([outcome.recipe.clone()]).between(rate, rate)?;
-            let grid = only.every_rate().confirm(0, 0).run()?;
-            println!("  {factor:>3} times as long: {}", ended(&grid, &outcome.recipe));
+            let point = at_rate(search, &outcome.recipe, rate)?;
+            println!("  {factor:>3} times as long: {}", ended(point.as_ref()));
         }
     }
     Ok(())
@@ -39,9 +40,8 @@ pub fn compare<'a, B>(
 
 const SEEDS: u64 = 3;
 
-fn ended(grid: &Advice, recipe: &Recipe) -> String {
-    let found = grid.outcomes().iter().find(|outcome| outcome.recipe == *recipe);
-    match found.and_then(|outcome| outcome.points.first()) {
+fn ended(point: Option<&Point>) -> String {
+    match point {
         Some(point) if point.stable => {
             let (low, high) = point.spread();
             let (held_out, rate) = (point.loss(), point.rate);

@@ -29,7 +29,7 @@ use std::time::Instant;
 
 use burn::tensor::Device;
 use clap::{Parser, ValueEnum};
-use evenkeel::advise::{Advisor, Recipe};
+use evenkeel::advise::{Advisor, Point, Recipe};
 use indicatif::{ProgressBar, ProgressFinish};
 use rand::SeedableRng;
 use rand::rngs::StdRng;
@@ -152,10 +152,9 @@ fn advise<'a, B>(
         let every = every.recipes(recipes).every_rate().confirm(0, 0);
         let again = |recipe: &Recipe, rate| {
             let search = watched(advisor()?).over(updates)?.seeds(AGAIN)?.seeds_from(5000);
-            let only = search.recipes([recipe.clone()]).between(rate, rate)?.confirm(0, 0).run()?;
-            let outcome = only.outcomes().iter().find(|outcome| outcome.recipe == *recipe);
-            let losses = outcome.and_then(|outcome| outcome.points.first()).map(|p| &p.losses);
-            Ok(losses.into_iter().flatten().map(|loss| loss.unwrap_or(f64::INFINITY)).collect())
+            let losses = at_rate(search, recipe, rate)?.map(|point| point.losses);
+            let losses = losses.into_iter().flatten();
+            Ok(losses.map(|loss| loss.unwrap_or(f64::INFINITY)).collect())
         };
         grid::compare(&advice, &every.run()?, again)?;
     }
@@ -163,6 +162,17 @@ fn advise<'a, B>(
         longer::compare(&advice, &arguments.longer, &advisor)?;
     }
     Ok(())
+}
+
+/// Trains a recipe at one rate, with every seed of the search.
+fn at_rate<B>(
+    search: Advisor<'_, B>,
+    recipe: &Recipe,
+    rate: f64,
+) -> Result<Option<Point>, evenkeel::Error> {
+    let only = search.recipes([recipe.clone()]).between(rate, rate)?.confirm(0, 0).run()?;
+    let outcome = only.outcomes().iter().find(|outcome| outcome.recipe == *recipe);
+    Ok(outcome.and_then(|outcome| outcome.points.first()).cloned())
 }
 
 /// Shows the progress of the search on one line.

@@ -19,7 +19,7 @@ use crate::split;
 pub type Batch = (Tensor<2>, Tensor<2>);
 type Rows = Vec<Row>;
 
-/// The number of rows in a held-out batch, and in one of sequences, each of which takes as long as many rows.
+/// The number of rows in a held-out batch, and in one of sequences, where few rows take nearly as long as many.
 const HELD: usize = 16;
 const HELD_SEQUENCES: usize = 64;
 

@@ -77,12 +77,12 @@ pub(super) fn sort(outcomes: &mut Vec<Outcome>, objective: Objective) {
     let searched = |o: &Outcome| o.best(objective).map(|point| point.score(objective));
     let fresh = |o: &Outcome| {
         let stable = o.confirmed.as_ref().filter(|point| point.stable);
-        stable.map_or((f64::INFINITY, f64::INFINITY), |point| point.score(objective))
+        stable.map(|point| point.score(objective))
     };
-    let is_stable = |o: &Outcome| o.confirmed.as_ref().is_some_and(|point| point.stable);
     let (mut sorted, others): (Vec<_>, Vec<_>) =
-        std::mem::take(outcomes).into_iter().partition(is_stable);
-    sorted.sort_by(|a, b| order(fresh(a), fresh(b)));
+        std::mem::take(outcomes).into_iter().partition(|outcome| fresh(outcome).is_some());
+    let nowhere = (f64::INFINITY, f64::INFINITY);
+    sorted.sort_by(|a, b| order(fresh(a).unwrap_or(nowhere), fresh(b).unwrap_or(nowhere)));
     // What broke with fresh seeds is last but for what has no stable rate.
     let (broken, others): (Vec<_>, Vec<_>) =
         others.into_iter().partition(|outcome| outcome.confirmed.is_some());

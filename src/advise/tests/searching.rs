@@ -149,7 +149,7 @@ fn runs_of_plain_descent_are_kept_once_they_are_counted() {
     assert!(log_of(whole, None).find(&plain(), (0.1, 0)).is_some());
 }
 
-/// Adam comes to 1 with the first seed and to 3 with the second, momentum to 2 and Nesterov momentum to 3.5 with both.
+/// Adam comes to 1 with the first seed and to 5 with the second, momentum to 2 and Nesterov momentum to 3.5 with both.
 fn lucky(recipe: &Recipe, rate: f64, seed: u64) -> Course {
     let end = match (recipe.method, seed) {
         (Method::Adam, 0) => 1.0,
@@ -286,7 +286,7 @@ fn parts_of_a_search_count_up_to_all_of_them() {
     assert_eq!((*done, *of), (11, 12));
 }
 
-/// Adam is best at 0.1 with each of the first two seeds, and at √0.1 with all others.
+/// Adam is best at 0.1 with each of the first two seeds, and at 0.3 with all others.
 fn misleading(recipe: &Recipe, rate: f64, seed: u64) -> Course {
     let best = if seed < 2 { 0.1 } else { 0.3 };
     let off = (rate / best).ln().abs();
